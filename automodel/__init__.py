@@ -1,0 +1,26 @@
+"""Scikit-learn estimators that search models and hyperparameters and return an ensemble.
+
+The heavy libraries (torch, Optuna, the boosting libraries, pandas) load on first use.
+"""
+
+__version__ = "0.1.0"
+
+__all__ = ["AutoClassifier", "AutoRegressor", "ModelFamily", "__version__"]
+
+_HOMES = {
+    "AutoClassifier": "automodel.estimator",
+    "AutoRegressor": "automodel.estimator",
+    "ModelFamily": "automodel.families.base",
+}
+
+
+def __getattr__(name):
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'automodel' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)

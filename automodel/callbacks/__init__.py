@@ -1,0 +1,1 @@
+"""Callbacks of a search, each called with an Optuna study and trial."""

@@ -1,0 +1,98 @@
+"""The families of models: one file each, found by a scan of this folder.
+
+A third-party package adds one through the entry-point group `automodel.families`:
+the entry point names a `ModelFamily` instance or subclass.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Iterable
+from functools import lru_cache
+from importlib.metadata import entry_points
+
+from automodel.exceptions import MissingLibraryError
+from automodel.families.base import ModelFamily
+
+__all__ = ["ModelFamily", "all_families", "find_families"]
+
+
+@lru_cache(maxsize=1)
+def all_families() -> dict[str, ModelFamily]:
+    """Return every known family by name, in the order of the first try.
+
+    Examples
+    --------
+    >>> from automodel.families import all_families
+    >>> "linear" in all_families()
+    True
+    """
+    found = [*_families_in_folder(), *_families_of_entry_points()]
+    return {family.name: family for family in sorted(found, key=lambda f: f.rank)}
+
+
+def _families_in_folder():
+    for module in pkgutil.iter_modules(__path__):
+        if module.name != "base" and not module.name.startswith("_"):
+            loaded = importlib.import_module(f"{__name__}.{module.name}")
+            for value in vars(loaded).values():
+                is_family = isinstance(value, type) and issubclass(value, ModelFamily)
+                if is_family and value.__module__ == loaded.__name__:
+                    yield value()
+
+
+def _families_of_entry_points():
+    for point in entry_points(group="automodel.families"):
+        value = point.load()
+        yield value() if isinstance(value, type) else value
+
+
+def find_families(
+    families: Iterable[str | ModelFamily] | None,
+) -> list[ModelFamily]:
+    """Return the families that `families=` names; None means all that are installed.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, or there is none at all.
+    MissingLibraryError
+        If a family that was named needs a library that is not installed.
+    """
+    known = all_families()
+    if families is None:
+        return [f for f in known.values() if not f.missing_libraries()]
+    chosen = [_find_family(family, known) for family in families]
+    if not chosen:
+        raise ValueError("families=[] leaves nothing to try. Name at least one family.")
+    names = [family.name for family in chosen]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"families names {', '.join(twice)} more than once.")
+    return chosen
+
+
+def _find_family(family: str | ModelFamily, known) -> ModelFamily:
+    if isinstance(family, str):
+        if family not in known:
+            near = difflib.get_close_matches(family, known, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ValueError(
+                f"families holds the unknown name {family!r}.{hint} "
+                f"Known are: {', '.join(known)}."
+            )
+        family = known[family]
+    elif not isinstance(family, ModelFamily):
+        raise TypeError(
+            "families must hold names and ModelFamily objects. "
+            f"Got {family!r} of type {type(family).__name__} instead."
+        )
+    missing = family.missing_libraries()
+    if missing:
+        raise MissingLibraryError(
+            f"The family {family.name!r} needs {', '.join(missing)}, which is not "
+            f"installed. Run: pip install 'automodel[{family.extra}]'"
+        )
+    return family

@@ -1,0 +1,128 @@
+"""ModelFamily: the contract between one kind of model and the search."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from sklearn.base import BaseEstimator
+from sklearn.utils import get_tags
+from sklearn.utils.validation import has_fit_parameter
+
+from automodel.task import Task
+
+if TYPE_CHECKING:
+    import optuna
+
+    from automodel.evaluation import Monitor
+
+
+class ModelFamily:
+    """One kind of model: its estimator, its space, its proven settings, its cost.
+
+    Subclasses set the class attributes and write `estimator` and `search_space`;
+    the rest has defaults that are read from the estimator.
+
+    Attributes
+    ----------
+    name : str
+        Name in `families=` and in the leaderboard.
+    modality : str
+        Kind of input, "tabular" here.
+    tasks : tuple of str
+        Values of `Task.kind` that the family can learn.
+    requires : tuple of str
+        Import names of optional libraries.
+    extra : str
+        The extra of automodel that installs them.
+    categorical : bool
+        Whether the estimator takes pandas columns of dtype "category". It cannot
+        be read from the tags: they are False for the boosting libraries.
+    iteration_param : str or None
+        The parameter that counts boosting rounds, trees or epochs.
+    rank : int
+        Order of the first try; low is early. Cheap and good families come first.
+    start_seconds : float
+        What the import and the first call cost, so that a short budget can do
+        without.
+    gpu : bool
+        Whether the family gains from an accelerator.
+    """
+
+    name: str = ""
+    modality: str = "tabular"
+    tasks: tuple[str, ...] = ("binary", "multiclass", "regression")
+    requires: tuple[str, ...] = ()
+    extra: str = ""
+    categorical: bool = False
+    iteration_param: str | None = None
+    rank: int = 100
+    start_seconds: float = 0.0
+    gpu: bool = False
+
+    def estimator(self, task: Task, random_state: int) -> BaseEstimator:
+        """Return a new estimator with the fixed parameters set, one thread."""
+        raise NotImplementedError
+
+    def search_space(self, trial: optuna.Trial, task: Task) -> dict[str, Any]:
+        """Suggest parameters for `estimator().set_params`, define-by-run."""
+        raise NotImplementedError
+
+    def portfolio(self, task: Task) -> Sequence[dict[str, Any]]:
+        """Return proven settings, in the names of the trial; the first is the default.
+
+        What a setting leaves out is drawn by the sampler.
+        """
+        return []
+
+    def supports(self, task: Task) -> bool:
+        """Tell whether the family can learn this task."""
+        return task.modality == self.modality and task.kind in self.tasks
+
+    def takes_sample_weight(self, task: Task) -> bool:
+        """Tell whether `fit` of the estimator has a `sample_weight`."""
+        return has_fit_parameter(self.estimator(task, 0), "sample_weight")
+
+    def cost(self, params: dict[str, Any], task: Task) -> float:
+        """Return the relative work of one fit; a cost model learns the seconds."""
+        return float(task.n_samples * max(task.n_features, 1))
+
+    def fit(
+        self,
+        estimator: BaseEstimator,
+        X: Any,
+        y: Any,
+        *,
+        sample_weight: Any = None,
+        monitor: Monitor,
+    ) -> BaseEstimator:
+        """Train `estimator` on encoded rows and return it, fitted.
+
+        Families that train in steps report to the monitor, stop when it is
+        expired, and train `monitor.n_iterations` steps without early stopping
+        when there is no validation part.
+        """
+        if sample_weight is None:
+            return estimator.fit(X, y)
+        return estimator.fit(X, y, sample_weight=sample_weight)
+
+    def preprocessor(self, estimator: BaseEstimator, task: Task) -> BaseEstimator:
+        """Return the encoder from `Table` to what the estimator takes.
+
+        Read from the estimator: one that takes NaN is taken for a tree, any other
+        gets imputed, standardised and one-hot encoded columns.
+        """
+        from automodel.preprocessing.tabular import TabularEncoder
+
+        if get_tags(estimator).input_tags.allow_nan:
+            categories = "native" if self.categorical else "target"
+            return TabularEncoder(categories=categories)
+        return TabularEncoder(missing="impute", categories="onehot", scale="standard")
+
+    def missing_libraries(self) -> list[str]:
+        """Return the libraries in `requires` that are not installed."""
+        return [m for m in self.requires if importlib.util.find_spec(m) is None]
+
+    def __repr__(self) -> str:
+        return f"<ModelFamily {self.name!r}>"

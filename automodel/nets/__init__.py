@@ -1,0 +1,1 @@
+"""Neural nets for tables: scikit-learn estimators, usable without the search."""

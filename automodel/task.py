@@ -1,0 +1,56 @@
+"""Task: the facts about the problem that every module may read."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be learned, from what.
+
+    Parameters
+    ----------
+    kind : {"binary", "multiclass", "regression"}
+        The kind of target.
+    n_samples, n_features : int
+        Rows used for fitting, and columns as the user gave them.
+    n_classes : int
+        Number of classes; 0 for regression.
+    n_numeric, n_categorical, n_text : int
+        Columns of each kind after reading; dates count as numeric columns.
+    max_cardinality : int
+        Categories of the largest categorical column.
+    has_missing : bool
+        Whether any numeric cell is missing.
+    is_sparse : bool
+        Whether X came as a scipy sparse matrix.
+    is_weighted : bool
+        Whether sample weights were given.
+    time_budget : float or None
+        Seconds that the user gave; None when only trials are counted.
+    modality : {"tabular"}
+        Kind of input; families of another modality are left out.
+    """
+
+    kind: str
+    n_samples: int
+    n_features: int
+    n_classes: int = 0
+    n_numeric: int = 0
+    n_categorical: int = 0
+    n_text: int = 0
+    max_cardinality: int = 0
+    has_missing: bool = False
+    is_sparse: bool = False
+    is_weighted: bool = False
+    time_budget: float | None = None
+    modality: str = "tabular"
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether the target is a class."""
+        return self.kind in ("binary", "multiclass")
+
+    @property
+    def n_outputs(self) -> int:
+        """Columns of a prediction: one per class, or one value."""
+        return max(self.n_classes, 1)
