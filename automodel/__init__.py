@@ -1,4 +1,4 @@
-"""Scikit-learn estimators that search models and hyperparameters and return an ensemble.
+"""Scikit-learn estimators that search models and return an ensemble.
 
 The heavy libraries (torch, Optuna, the boosting libraries, pandas) load on first use.
 """
