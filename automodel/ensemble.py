@@ -116,7 +116,7 @@ def select_weights(
         return weights
     rng = np.random.default_rng(random_state)
     rows = _selection_rows(evaluations, folds, rng)
-    predictions = np.stack([_rows_of(evaluations[i].oof, rows) for i in order])
+    predictions = np.stack([evaluations[i].oof[rows] for i in order])
     weights[order] = _bagged_selection(predictions, folds, rows, size, deadline, rng)
     return weights
 
@@ -142,7 +142,7 @@ def expected_score(
     """
     rows = _common_rows(evaluations, folds)
     part_of = np.random.default_rng(random_state).integers(HONEST_PARTS, size=len(rows))
-    predictions = np.stack([_rows_of(e.oof, rows) for e in evaluations])
+    predictions = np.stack([e.oof[rows] for e in evaluations])
     honest = np.full(predictions.shape[1:], np.nan)
     for part in range(HONEST_PARTS):
         out = part_of == part
@@ -227,10 +227,6 @@ def _selection_rows(evaluations, folds, rng) -> np.ndarray:
         if folds.task.is_classification and len(missing):
             rows = np.union1d(rows, np.flatnonzero(np.isin(folds.y, missing)))
     return rows
-
-
-def _rows_of(oof: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    return oof[rows]
 
 
 def _without_rows(evaluations, folds, rows):

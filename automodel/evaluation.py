@@ -45,8 +45,8 @@ class Evaluation:
     fold_scores: list[float] = field(default_factory=list)
     seconds: float = 0.0
     n_iterations: list[int] = field(default_factory=list)
-    oof: np.ndarray | None = None
-    models: list[FittedModel] | None = None
+    oof: Any = None
+    models: Any = None
     error: str = ""
     reports: dict[int, float] = field(default_factory=dict)
     predict_seconds: float = 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numbers
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,9 @@ def make_splits(
     return _checked(splits, len(y))
 
 
-def is_partition(splits: Splits, n_samples: int) -> bool:
+def is_partition(
+    splits: Sequence[tuple[np.ndarray, np.ndarray]], n_samples: int
+) -> bool:
     """Tell whether every row is validated equally often, by at least two models."""
     count = np.zeros(n_samples, dtype=int)
     for _, valid in splits:

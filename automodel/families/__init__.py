@@ -83,12 +83,16 @@ def _find_family(family: str | ModelFamily, known) -> ModelFamily:
                 f"families holds the unknown name {family!r}.{hint} "
                 f"Known are: {', '.join(known)}."
             )
-        family = known[family]
-    elif not isinstance(family, ModelFamily):
-        raise TypeError(
-            "families must hold names and ModelFamily objects. "
-            f"Got {family!r} of type {type(family).__name__} instead."
-        )
+        return _installed(known[family])
+    if isinstance(family, ModelFamily):
+        return _installed(family)
+    raise TypeError(
+        "families must hold names and ModelFamily objects. "
+        f"Got {family!r} of type {type(family).__name__} instead."
+    )
+
+
+def _installed(family: ModelFamily) -> ModelFamily:
     missing = family.missing_libraries()
     if missing:
         raise MissingLibraryError(

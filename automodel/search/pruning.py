@@ -65,8 +65,8 @@ class ForgivingPruner(BasePruner):
             return value < _worst_fold(best)
         if step % SLOTS_PER_FOLD < self.first_slot:
             return False
-        others = [t.intermediate_values.get(step) for t in ended]
-        others = [v for v in others if v is not None and np.isfinite(v)]
+        reported = [t.intermediate_values.get(step, np.nan) for t in ended]
+        others = [value for value in reported if np.isfinite(value)]
         if len(others) < self.n_startup_trials:
             return False
         return value < np.percentile(others, self.percentile)

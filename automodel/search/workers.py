@@ -211,6 +211,7 @@ def _work(item: WorkItem, data: Folds | Path, folder: Path | None) -> Evaluation
 
 
 def _work_until(item: WorkItem, folds: Folds, folder: Path) -> Evaluation:
+    assert item.ends_at is not None
     seconds = max(item.ends_at - time.time(), 0.0) + GRACE_SECONDS
     with Path(os.devnull).open("w") as nowhere:
         faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
