@@ -5,11 +5,18 @@ The heavy libraries (torch, Optuna, the boosting libraries, pandas) load on firs
 
 __version__ = "0.1.0"
 
-__all__ = ["AutoClassifier", "AutoRegressor", "ModelFamily", "__version__"]
+__all__ = [
+    "AutoClassifier",
+    "AutoRegressor",
+    "EstimatorFamily",
+    "ModelFamily",
+    "__version__",
+]
 
 _HOMES = {
     "AutoClassifier": "automodel.estimator",
     "AutoRegressor": "automodel.estimator",
+    "EstimatorFamily": "automodel.families",
     "ModelFamily": "automodel.families.base",
 }
 

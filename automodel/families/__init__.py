@@ -14,9 +14,10 @@ from functools import lru_cache
 from importlib.metadata import entry_points
 
 from automodel.exceptions import MissingLibraryError
+from automodel.families._estimator import EstimatorFamily
 from automodel.families.base import ModelFamily
 
-__all__ = ["ModelFamily", "all_families", "find_families"]
+__all__ = ["EstimatorFamily", "ModelFamily", "all_families", "find_families"]
 
 
 @lru_cache(maxsize=1)
