@@ -128,7 +128,8 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         ndarray of shape (n_samples,)
             Labels, of the type that `fit` got.
         """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
 
 
 class AutoRegressor(RegressorMixin, AutoEstimator):

@@ -69,7 +69,7 @@ class ForgivingPruner(BasePruner):
         others = [value for value in reported if np.isfinite(value)]
         if len(others) < self.n_startup_trials:
             return False
-        return value < np.percentile(others, self.percentile)
+        return bool(value < np.percentile(others, self.percentile))
 
 
 @dataclass
