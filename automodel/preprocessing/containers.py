@@ -164,7 +164,8 @@ class PolarsColumns(Columns):
 
         if not len(self.numeric):
             return np.empty((self.n_rows, 0))
-        frame = self._frame.select([self._frame.columns[i] for i in self.numeric])
+        names = self._frame.columns
+        frame = self._frame.select([names[i] for i in self.numeric])
         return _to_float64(frame.cast(pl.Float64).to_numpy())
 
     def _column(self, position: int) -> Column:

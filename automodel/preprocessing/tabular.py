@@ -14,13 +14,13 @@ from automodel.preprocessing.categories import (
     PooledCategories,
     TargetMeans,
 )
-from automodel.preprocessing.columns import FLOAT32_MAX
 from automodel.preprocessing.numeric import NumericColumns
 from automodel.preprocessing.sparse_table import SparseColumns
 from automodel.preprocessing.table import Table
 from automodel.preprocessing.text import TextComponents, TfidfColumns
 
 FEW_CATEGORIES = 8
+BOUND = np.finfo(np.float32).max
 DENSE_ONE_HOT_COLUMNS = 1000
 _CHOICES: dict[str, tuple] = {
     "missing": ("keep", "impute"),
@@ -233,30 +233,31 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         if self.sparse_output and n_light > n_dense and not len(self.native_):
             blocks = [sparse.csr_matrix(part) for part in dense] + light
             return self._finished(sparse.hstack(blocks, format="csr"))
-        matrix = np.hstack([*dense, *(part.toarray() for part in light)])
+        matrix = self._typed([*dense, *(part.toarray() for part in light)])
         if len(self.native_):
             return self._frame(matrix, table)
-        return self._finished(matrix)
+        return matrix if matrix.shape[1] else self._finished(matrix)
 
     def _finished(self, matrix: Any):
         """Return the matrix in its type, finite, and with at least one column."""
         if matrix.shape[1] == 0:
             return np.zeros((matrix.shape[0], 1), dtype=self.dtype)
         if isinstance(matrix, np.ndarray):
-            return self._typed(matrix)
-        parts = (self._typed(matrix.data), matrix.indices, matrix.indptr)
+            return self._typed([matrix])
+        parts = (self._typed([matrix.data]), matrix.indices, matrix.indptr)
         return sparse.csr_matrix(parts, shape=matrix.shape)
 
-    def _typed(self, values: np.ndarray) -> np.ndarray:
-        """Return values in C order, none of which float32 would make infinite."""
-        values = np.clip(values, -FLOAT32_MAX, FLOAT32_MAX)
-        return np.ascontiguousarray(values, dtype=self.dtype)
+    def _typed(self, parts: list[np.ndarray]) -> np.ndarray:
+        """Join parts to a new array in C order, in the range of float32."""
+        with np.errstate(over="ignore"):
+            values = np.hstack(parts, dtype=self.dtype, casting="same_kind")
+        return np.ascontiguousarray(np.clip(values, -BOUND, BOUND, out=values))
 
     def _frame(self, matrix: np.ndarray, table: Table):
         """Return a DataFrame: numbers, then columns of dtype "category"."""
         import pandas as pd
 
-        numbers = self._typed(matrix).T
+        numbers = matrix.T
         columns: dict[str, Any] = {f"x{i}": values for i, values in enumerate(numbers)}
         codes = self.pool_.transform(table.codes[:, self.native_])
         for i, size in enumerate(self.pool_.sizes_):
