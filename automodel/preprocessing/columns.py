@@ -75,9 +75,9 @@ def column_of_objects(values: Any, name: str) -> Column:
 
     try:
         codes, uniques = pd.factorize(values)
-    except TypeError:
-        odd = next(v for v in values if getattr(v, "__hash__", None) is None)
-        raise _wrong_type(name, odd) from None
+    except (TypeError, NotImplementedError):  # the latter from Arrow
+        unhashable = (v for v in values if getattr(v, "__hash__", None) is None)
+        raise _wrong_type(name, next(unhashable, values)) from None
     return _from_labels(codes, np.asarray(uniques, dtype=object), name)
 
 

@@ -167,7 +167,7 @@ def weighted_quantiles(
         last, slack = len(values) - 1, 1e-9 * reached[-1] / len(values)
         for row, q in enumerate(quantiles):
             place = q * reached[-1]
-            low = min(np.searchsorted(reached, place - slack), last)
-            high = min(np.searchsorted(reached, place + slack, side="right"), last)
+            low = min(int(np.searchsorted(reached, place - slack)), last)
+            high = min(int(np.searchsorted(reached, place + slack, "right")), last)
             result[row, column] = values[low] / 2 + values[high] / 2
     return result

@@ -174,7 +174,11 @@ class TableReader(TransformerMixin, BaseEstimator):
         self.offsets_ = np.concatenate([[0], np.cumsum(widths)])
         self.kept_ = np.arange(self.offsets_[-1])
         matrix = self._numbers(columns, {p.position: p for p in plans if p.width})
-        reasons = _useless_columns(matrix)
+        is_part = np.zeros(matrix.shape[1], dtype=bool)
+        for plan, start in zip(plans, self.offsets_, strict=False):
+            # The first part of a date, the time, shows where the date is missing.
+            is_part[start + 1 : start + plan.width] = True
+        reasons = _useless_columns(matrix, is_part)
         self.kept_ = np.array(
             [i for i in range(matrix.shape[1]) if i not in reasons], dtype=np.intp
         )
@@ -242,14 +246,17 @@ def _cleaned(values: np.ndarray) -> np.ndarray:
     return np.clip(finite, -FLOAT32_MAX, FLOAT32_MAX)
 
 
-def _useless_columns(matrix: np.ndarray) -> dict[int, str]:
-    """Return columns that are constant, all missing or equal to an earlier one."""
+def _useless_columns(matrix: np.ndarray, is_part: np.ndarray) -> dict[int, str]:
+    """Return columns that are constant, all missing or equal to an earlier one.
+
+    One value beside missing ones is no constant, except in a part of a date.
+    """
     if matrix.size == 0:
         return {}
     low, high = np.fmin.reduce(matrix, axis=0), np.fmax.reduce(matrix, axis=0)
     has_missing = np.isnan(matrix.sum(axis=0))
     reasons = {int(i): "all missing" for i in np.flatnonzero(np.isnan(low))}
-    constant = (low == high) & ~has_missing
+    constant = (low == high) & (is_part | ~has_missing)
     reasons.update({int(i): "constant" for i in np.flatnonzero(constant)})
     first: dict[int, list[int]] = {}
     for i, key in enumerate(_column_hashes(matrix).tolist()):

@@ -107,6 +107,13 @@ def test_dates_without_a_time_have_no_hour(values):
     assert table.numeric.shape[1] == 4  # time, month, day, weekday
 
 
+def test_constant_parts_of_a_date_with_missing_values_are_left_out():
+    days = [datetime.date(2020, 1, i + 1) if i % 2 else None for i in range(20)]
+    _, table = read_column(days)
+    assert table.numeric.shape[1] == 3  # time, day, weekday
+    assert np.isnan(table.numeric[::2]).all()
+
+
 def test_parts_of_a_date_follow_the_clock_of_its_zone():
     winter = pd.date_range("2020-01-31 23:30", periods=2, freq="366D", tz="UTC")
     _, table = read_column(winter.tz_convert("Asia/Tokyo"))
@@ -525,6 +532,15 @@ def test_values_that_are_no_scalars_are_a_type_error(value):
     X[1, 1] = value
     with pytest.raises(TypeError, match="'1' .* argument must be .* string.* number"):
         TableReader().fit(X)
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+def test_lists_in_a_frame_are_a_type_error(kind):
+    frame = pl.DataFrame({"a": [[1], [2], [3]]})
+    if kind == "pandas":
+        frame = frame.to_pandas(use_pyarrow_extension_array=True)
+    with pytest.raises(TypeError, match="'a' .* argument must be .* string.* number"):
+        TableReader().fit(frame)
 
 
 @pytest.mark.parametrize(
