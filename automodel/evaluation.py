@@ -331,9 +331,7 @@ def _run_folds(result, folds, start, deadline, time_limit, should_prune) -> None
         result.fold_scores.append(_fold_score(folds, valid, prediction))
         if fold + 1 < len(folds):
             monitor.report_fold(float(np.nanmean(result.fold_scores)))
-    mean = total / np.where(count, count, np.nan).reshape(
-        (-1,) + (1,) * (total.ndim - 1)
-    )
+    mean = total / np.where(count, count, np.nan).reshape((-1,) + (1,) * (total.ndim - 1))
     result.oof = mean.astype(np.float32)
     result.score = folds.score(result.oof)
     if not math.isfinite(result.score):

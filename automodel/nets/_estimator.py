@@ -24,9 +24,9 @@ from sklearn.utils.validation import (
     validate_data,
 )
 from torch import nn
-from torch.nn import functional as F
 
 from automodel.nets._encoding import NetEncoder, has_categories
+from automodel.nets._objective import CrossEntropy, SquaredError
 from automodel.nets._skorch import one_thread
 from automodel.nets._training import Recipe, Rows, train
 
@@ -102,11 +102,14 @@ class TabularNet(BaseEstimator):
         """
         self._validate_params()
         X, y = self._check(X, y)
-        X, y, weight = _drop_weightless(X, y, sample_weight)
+        weight = None
+        if sample_weight is not None:
+            weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
         self._cache: dict = {}
         target = self._learn_target(y, weight)
+        X, target, weight = _drop_weightless(X, target, weight)
         seed = _draw_seed(self.random_state)
-        fit_on, stop_on = self._split(y, seed, valid)
+        fit_on, stop_on = self._split(target, seed, valid)
         self.encoder_ = NetEncoder().fit(_take(X, fit_on))
         rows = self._rows(_take(X, fit_on), target[fit_on], _take(weight, fit_on))
         if valid is not None and self.early_stopping:
@@ -134,8 +137,8 @@ class TabularNet(BaseEstimator):
             verbose=int(self.verbose),
         )
 
-        def hook(epoch, get_state):
-            self.state_, self.n_iter_ = get_state(), epoch
+        def hook(epoch, get_weights):
+            (self.state_, self.factor_), self.n_iter_ = get_weights(), epoch
             self._cache.clear()
             return on_epoch(epoch, self)
 
@@ -146,17 +149,15 @@ class TabularNet(BaseEstimator):
                 rows,
                 judged,
                 recipe,
-                (self._training_loss, self._loss),
+                self._objective(),
                 None if on_epoch is None else hook,
                 seconds_left,
             )
         self._cache.clear()
-        self.state_ = result.state
+        self.state_, self.factor_ = result.state, result.factor
         self.n_iter_ = result.n_epochs
+        self.n_steps_ = result.n_steps
         self.history_ = result.history
-
-    def _training_loss(self, output, target):
-        return self._loss(output, target)
 
     def _check(self, X, y):
         if has_categories(X):
@@ -177,18 +178,19 @@ class TabularNet(BaseEstimator):
             y_numeric=not hasattr(self, "predict_proba"),
         )
 
-    def _split(self, y, seed, valid):
+    def _split(self, target, seed, valid):
         """Return the rows to fit on, and those to stop on or None."""
-        everything = np.arange(len(y))
-        if not self.early_stopping or valid is not None:
+        everything = np.arange(len(target))
+        is_split = self.early_stopping and valid is None
+        if not is_split or len(target) < FEWEST_ROWS_TO_SPLIT:
             return everything, None
-        if len(y) < FEWEST_ROWS_TO_SPLIT:
-            return everything, None
-        labels = self._labels(y)
-        if labels is not None:
-            n_valid = int(self.validation_fraction * len(y))
-            if np.bincount(labels).min() < 2 or n_valid < labels.max() + 1:
-                labels = None
+        labels = None
+        if np.issubdtype(target.dtype, np.integer):
+            counts = np.bincount(target)
+            counts = counts[counts > 0]
+            n_valid = int(self.validation_fraction * len(target))
+            if counts.min() >= 2 and n_valid >= len(counts):
+                labels = target
         fit_on, stop_on = train_test_split(
             everything,
             test_size=self.validation_fraction,
@@ -196,10 +198,6 @@ class TabularNet(BaseEstimator):
             stratify=labels,
         )
         return np.sort(fit_on), np.sort(stop_on)
-
-    def _labels(self, y):
-        """Return what to stratify by, or None."""
-        return None
 
     def _rows(self, X, target, weight) -> Rows:
         return Rows(*self.encoder_.transform(X), target, weight)
@@ -229,7 +227,7 @@ class TabularNet(BaseEstimator):
                 dense, codes = self.encoder_.transform(part)
                 dense = torch.as_tensor(dense, dtype=torch.float64)
                 outputs.append(module(dense, torch.as_tensor(codes)).numpy())
-        return np.concatenate(outputs)
+        return np.concatenate(outputs) * self.factor_
 
     def _module(self) -> nn.Module:
         if "module" not in self._cache:
@@ -270,16 +268,8 @@ class ClassifierNet(ClassifierMixin, TabularNet):
     def _n_outputs(self):
         return len(self.classes_)
 
-    def _labels(self, y):
-        return np.searchsorted(self.classes_, y)
-
-    def _loss(self, output, target):
-        return F.cross_entropy(output, target, reduction="none")
-
-    def _training_loss(self, output, target):
-        return F.cross_entropy(
-            output, target, reduction="none", label_smoothing=self.label_smoothing
-        )
+    def _objective(self):
+        return CrossEntropy(self.label_smoothing)
 
     def predict_proba(self, X):
         """Return the probability of each class.
@@ -319,11 +309,15 @@ class RegressorNet(RegressorMixin, TabularNet):
     """A net with one output, trained by squared error on the standardised target."""
 
     def _learn_target(self, y, weight):
-        y = y.astype(np.float64)
-        self.y_mean_ = float(np.average(y, weights=weight))
-        deviation = float(np.sqrt(np.average((y - self.y_mean_) ** 2, weights=weight)))
+        counted = y.astype(np.float64)
+        if weight is not None:
+            _check_some_weight(weight)
+            counted, weight = counted[weight > 0], weight[weight > 0]
+        self.y_mean_ = float(np.average(counted, weights=weight))
+        square = (counted - self.y_mean_) ** 2
+        deviation = float(np.sqrt(np.average(square, weights=weight)))
         self.y_scale_ = deviation if deviation > 0 else 1.0
-        self.y_min_, self.y_max_ = float(y.min()), float(y.max())
+        self.y_min_, self.y_max_ = float(counted.min()), float(counted.max())
         return self._encode_target(y)
 
     def _encode_target(self, y):
@@ -332,8 +326,8 @@ class RegressorNet(RegressorMixin, TabularNet):
     def _n_outputs(self):
         return 1
 
-    def _loss(self, output, target):
-        return F.mse_loss(output[..., 0], target, reduction="none")
+    def _objective(self):
+        return SquaredError()
 
     def predict(self, X):
         """Return the predicted value of each row, within the range seen in training.
@@ -352,18 +346,22 @@ class RegressorNet(RegressorMixin, TabularNet):
         return np.clip(value, self.y_min_, self.y_max_)
 
 
-def _drop_weightless(X, y, sample_weight):
-    if sample_weight is None:
-        return X, y, None
-    weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+def _drop_weightless(X, target, weight):
+    if weight is None:
+        return X, target, None
+    _check_some_weight(weight)
+    if weight.min() > 0:
+        return X, target, weight
     kept = np.flatnonzero(weight > 0)
-    if len(kept) < 2:
+    return _take(X, kept), target[kept], weight[kept]
+
+
+def _check_some_weight(weight) -> None:
+    n_counted = int((weight > 0).sum())
+    if n_counted < 2:
         raise ValueError(
-            f"A net needs at least 2 rows of positive weight, got {len(kept)}."
+            f"A net needs at least 2 rows of positive weight, got {n_counted}."
         )
-    if len(kept) == len(y):
-        return X, y, weight
-    return _take(X, kept), y[kept], weight[kept]
 
 
 def _take(X, rows):

@@ -33,19 +33,19 @@ class Pacer:
 
     def __init__(self, n_steps: int, seconds_left: Callable[[], float] | None = None):
         self.n_steps = n_steps
-        self.step = 0
+        self.taken = 0
         self._seconds_left = seconds_left
         self._limit = math.inf if seconds_left is None else seconds_left()
 
     def advance(self) -> float:
-        """Count a step and return the progress; training is over at 1."""
-        self.step += 1
-        progress = (self.step - 0.5) / self.n_steps
-        if math.isinf(self._limit):
-            return progress
-        left = self._seconds_left() - self.reserve * self._limit
-        allowed = (1 - self.reserve) * self._limit
-        return max(progress, 1 - left / allowed if allowed > 0 else 1.0)
+        """Return the progress and count a step; training is over at 1."""
+        progress = (self.taken + 0.5) / self.n_steps
+        if self._seconds_left is not None and math.isfinite(self._limit):
+            left = self._seconds_left() - self.reserve * self._limit
+            allowed = (1 - self.reserve) * self._limit
+            progress = max(progress, 1 - left / allowed if allowed > 0 else 1.0)
+        self.taken += progress < 1
+        return progress
 
 
 def learning_rate_factor(schedule: str, progress: float) -> float:

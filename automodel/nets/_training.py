@@ -13,6 +13,7 @@ from skorch.callbacks import Callback
 from torch import nn
 from torch.utils.data import TensorDataset
 
+from automodel.nets._objective import CrossEntropy, SquaredError
 from automodel.nets._skorch import LeanNet, Pacer, StopTraining, TensorBatches
 
 logger = logging.getLogger("automodel")
@@ -58,10 +59,15 @@ class Recipe:
 
 @dataclass
 class Trained:
-    """What training leaves: weights, epochs in them, and the losses."""
+    """What training leaves: weights, epochs in them, and the losses.
+
+    `factor` multiplies the outputs.
+    """
 
     state: dict[str, np.ndarray]
+    factor: float
     n_epochs: int
+    n_steps: int
     history: dict[str, list[float]]
 
 
@@ -72,24 +78,24 @@ class Epochs(Callback):
     ----------
     valid : TensorDataset or None
         Rows on which the best epoch is chosen; None keeps the last.
-    criterion : callable
-        One loss per row, for `valid`.
+    objective : object
+        `judge(outputs, target, weight)` returns a loss and a factor of outputs.
     patience : int
         Epochs without improvement after which training stops.
     on_epoch : callable or None
-        `on_epoch(epoch, state)`; training stops if it returns True.
+        `on_epoch(epoch, get_weights)`; training stops if it returns True.
     """
 
-    def __init__(self, valid, criterion, patience, on_epoch, verbose=0):
+    def __init__(self, valid, objective, patience, on_epoch, verbose=0):
         self.valid = valid
-        self.criterion = criterion
+        self.objective = objective
         self.patience = patience
         self.on_epoch = on_epoch
         self.verbose = verbose
         self.epoch = 0
         self.best_loss = math.inf
         self.best_epoch = 0
-        self.best_state: dict[str, np.ndarray] | None = None
+        self.best: tuple[dict[str, np.ndarray], float] | None = None
 
     def on_epoch_end(self, net, **kwargs):
         """Judge the epoch."""
@@ -105,22 +111,26 @@ class Epochs(Callback):
         if self.verbose:
             logger.info("epoch %d: %s", self.epoch, dict(_losses(net.history[-1])))
         stop = self.on_epoch is not None and self.on_epoch(
-            self.epoch, lambda: self.state(net.module_)
+            self.epoch, lambda: self.weights(net.module_)
         )
         if stop or self.epoch - self.best_epoch >= self.patience:
             raise StopTraining
 
     def judge(self, module: nn.Module) -> float:
         """Return the validation loss, and keep the weights if it is the best."""
-        loss = _mean_loss(module, self.valid, self.criterion)
-        if loss < self.best_loss or self.best_state is None:
+        target, *weight = self.valid.tensors[2:]
+        outputs = _outputs(module, self.valid)
+        loss, factor = self.objective.judge(
+            outputs, target, weight[0] if weight else None
+        )
+        if loss < self.best_loss or self.best is None:
             self.best_loss, self.best_epoch = loss, self.epoch
-            self.best_state = state_of(module)
+            self.best = state_of(module), factor
         return loss
 
-    def state(self, module: nn.Module) -> dict[str, np.ndarray]:
-        """Return the weights to keep: of the best epoch, or as they are."""
-        return state_of(module) if self.best_state is None else self.best_state
+    def weights(self, module: nn.Module) -> tuple[dict[str, np.ndarray], float]:
+        """Return weights and factor to keep: of the best epoch, or as they are."""
+        return (state_of(module), 1.0) if self.best is None else self.best
 
 
 def train(
@@ -128,7 +138,7 @@ def train(
     rows: Rows,
     valid: Rows | None,
     recipe: Recipe,
-    criteria: tuple[Callable, Callable],
+    objective: CrossEntropy | SquaredError,
     on_epoch: Callable | None = None,
     seconds_left: Callable[[], float] | None = None,
 ) -> Trained:
@@ -142,10 +152,10 @@ def train(
         What to train on, and what to choose the best epoch on, if anything.
     recipe : Recipe
         How to train.
-    criteria : tuple of callables
-        The losses per row for training and for validation.
+    objective : CrossEntropy or SquaredError
+        The loss per row, and the judgement of an epoch.
     on_epoch : callable, default=None
-        `on_epoch(epoch, get_state)` after each epoch; True stops training.
+        `on_epoch(epoch, get_weights)` after each epoch; True stops training.
     seconds_left : callable, default=None
         Seconds until training has to end.
     """
@@ -156,11 +166,11 @@ def train(
     _initialize(module, dataset, generator)
     patience = recipe.patience if valid is not None else 2 * recipe.max_epochs
     valid_set = None if valid is None else valid.dataset(device)
-    epochs = Epochs(valid_set, criteria[1], patience, on_epoch, recipe.verbose)
+    epochs = Epochs(valid_set, objective, patience, on_epoch, recipe.verbose)
     n_batches = len(TensorBatches(dataset, recipe.batch_size, generator))
     net = LeanNet(
         module,
-        criterion=lambda: criteria[0],
+        criterion=lambda: objective,
         optimizer=torch.optim.AdamW,
         optimizer__lr=recipe.learning_rate,
         optimizer__weight_decay=recipe.weight_decay,
@@ -181,10 +191,10 @@ def train(
         key: [row[key] for row in net.history if key in row]
         for key in ("train_loss", "valid_loss")
     }
-    n_epochs = max(round(net.pacer.step / n_batches), 1)
-    if epochs.best_state is not None:
+    n_epochs = max(round(net.pacer.taken / n_batches), 1)
+    if epochs.best is not None:
         n_epochs = max(epochs.best_epoch, 1)
-    return Trained(epochs.state(module), n_epochs, history)
+    return Trained(*epochs.weights(module), n_epochs, net.pacer.taken, history)
 
 
 def _run(net: LeanNet, dataset, max_epochs: int, epochs: Epochs) -> None:
@@ -216,16 +226,12 @@ def state_of(module: nn.Module) -> dict[str, np.ndarray]:
     return {k: v.detach().cpu().numpy().copy() for k, v in module.state_dict().items()}
 
 
-def _mean_loss(module: nn.Module, dataset: TensorDataset, criterion) -> float:
-    dense, codes, target, *weight = dataset.tensors
+def _outputs(module: nn.Module, dataset: TensorDataset) -> torch.Tensor:
+    dense, codes = dataset.tensors[:2]
     module.eval()
-    total = 0.0
     with torch.inference_mode():
-        for start in range(0, len(dense), VALID_ROWS):
-            part = slice(start, start + VALID_ROWS)
-            loss = criterion(module(dense[part], codes[part]), target[part])
-            total += float((loss * weight[0][part] if weight else loss).sum())
-    return total / len(dense)
+        parts = zip(dense.split(VALID_ROWS), codes.split(VALID_ROWS), strict=True)
+        return torch.cat([module(*part) for part in parts])
 
 
 def _losses(row):

@@ -1,6 +1,5 @@
 """scikit-learn's own checks on every net."""
 
-import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from automodel.nets import MLPClassifier, MLPRegressor
