@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 
@@ -118,9 +117,9 @@ class NetEncoder(BaseEstimator):
         scaled[np.isnan(scaled)] = 0  # the median
         return scaled.astype(np.float32)
 
-    def _numbers(self, X) -> np.ndarray:
+    def _numbers(self, X: Any) -> np.ndarray:
         if not self.category_columns_:
-            return X.toarray() if sparse.issparse(X) else check_floats(X)
+            return X.toarray() if hasattr(X, "toarray") else check_floats(X)
         if not hasattr(X, "iloc"):
             raise ValueError(
                 "X has to be a pandas DataFrame, since this net was fitted on one "

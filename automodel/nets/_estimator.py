@@ -200,7 +200,8 @@ class TabularNet(BaseEstimator):
         return np.sort(fit_on), np.sort(stop_on)
 
     def _rows(self, X, target, weight) -> Rows:
-        return Rows(*self.encoder_.transform(X), target, weight)
+        dense, codes = self.encoder_.transform(X)
+        return Rows(dense, codes, target, weight)
 
     def _outputs(self, X) -> np.ndarray:
         """Return the module's outputs in float64, computed in bounded memory.

@@ -8,6 +8,7 @@ which multiplies its learning rate, and `decays`, whether weight decay applies t
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -24,7 +25,7 @@ ACTIVATIONS = {
 
 def learned(value: torch.Tensor, lr_factor: float = 1.0, decays: bool = False):
     """Return a parameter with its learning rate factor."""
-    parameter = nn.Parameter(value)
+    parameter: Any = nn.Parameter(value)
     parameter.lr_factor = lr_factor
     parameter.decays = decays
     return parameter
@@ -61,7 +62,7 @@ class Linear(nn.Module):
         self.weight /= deviation[:, None]
         output /= deviation
         shape = (5, output.shape[1])
-        draw = {"generator": generator, "device": x.device}
+        draw: dict[str, Any] = {"generator": generator, "device": x.device}
         rows = torch.randint(len(output), shape, **draw)
         share = -torch.log(torch.rand(shape, **draw).clamp_min(1e-12))
         share /= share.sum(0)
