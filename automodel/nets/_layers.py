@@ -8,13 +8,14 @@ which multiplies its learning rate, and `decays`, whether weight decay applies t
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Callable[..., torch.Tensor]] = {
     "relu": F.relu,
     "selu": F.selu,
     "silu": F.silu,

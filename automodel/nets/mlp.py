@@ -80,7 +80,7 @@ class MLPModule(nn.Module):
         self.hidden: Any = nn.ModuleList(Linear(n_in, n_out) for n_in, n_out in pairs)
         make_norm = NORMALIZATIONS[normalization]
         self.norms = nn.ModuleList(make_norm(size) for size in hidden_sizes)
-        self.activation: Callable = ACTIVATIONS[activation]
+        self.activation = ACTIVATIONS[activation]
         self.dropout = Dropout(dropout)
         self.head = Linear(sizes[-1], n_outputs)
 
