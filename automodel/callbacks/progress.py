@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 import warnings
@@ -144,6 +146,17 @@ def _new_bar(refresh_seconds: float):
 
     # tqdm's own lock is one of multiprocessing and may start a helper process.
     Bar.set_lock(threading.RLock())
-    bar = Bar(total=1.0, bar_format=BAR_FORMAT, dynamic_ncols=True)
+    size: dict[str, Any] = {"dynamic_ncols": True}
+    if _has_size_zero(sys.stderr):
+        size = {"ncols": 80, "nrows": 24}
+    bar = Bar(total=1.0, bar_format=BAR_FORMAT, **size)
     is_live = hasattr(bar, "container") or bar.fp.isatty()
     return bar, refresh_seconds if is_live else max(refresh_seconds, LOG_SECONDS)
+
+
+def _has_size_zero(stream) -> bool:
+    """Tell whether this is a terminal without a size, as containers give it."""
+    try:
+        return 0 in os.get_terminal_size(stream.fileno())
+    except (AttributeError, OSError, ValueError):  # not a terminal
+        return False

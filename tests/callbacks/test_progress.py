@@ -114,7 +114,8 @@ def test_a_second_setup_closes_the_first_line(capsys):
     assert threading.active_count() == before
 
 
-def test_a_terminal_gets_one_line_that_is_overwritten():
+@pytest.mark.parametrize("size", [(24, 100), (0, 0)])
+def test_a_terminal_gets_one_line_that_is_overwritten(size):
     script = (
         "from automodel.callbacks.progress import ProgressBar\n"
         "bar = ProgressBar()\n"
@@ -122,7 +123,7 @@ def test_a_terminal_gets_one_line_that_is_overwritten():
         "bar.teardown()\n"
     )
     parent, child = pty.openpty()
-    termios.tcsetwinsize(child, (24, 100))
+    termios.tcsetwinsize(child, size)
     subprocess.run([sys.executable, "-W", "error", "-c", script], stderr=child)
     os.close(child)
     text = os.read(parent, 10_000).decode()
