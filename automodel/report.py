@@ -61,9 +61,9 @@ def text_summary(estimator: Any, top: int = TOP) -> str:
     """
     records = _records(estimator, top)
     lines = [_headline(estimator), *_score_lines(estimator), "", *_table(records)]
-    failures = _failures(estimator)
-    if failures:
-        lines += ["", *(_cut(line, WIDTH) for line in failures)]
+    rest = _left_over(estimator)
+    if rest:
+        lines += ["", *(_cut(line, WIDTH) for line in rest)]
     return "\n".join(lines)
 
 
@@ -101,7 +101,7 @@ def html_summary(estimator: Any, top: int = TOP) -> str:
         }
         for member in sorted(estimator.ensemble_.members, key=lambda m: -m.weight)
     ]
-    lines = [_headline(estimator), *_score_lines(estimator), *_failures(estimator)]
+    lines = [_headline(estimator), *_score_lines(estimator), *_left_over(estimator)]
     text = "<br>".join(escape(line) for line in lines)
     return (
         f'<div class="automodel-report"><style>{STYLE}</style><p>{text}</p>'
@@ -118,7 +118,7 @@ def _is_searched(estimator: Any) -> bool:
 
 def _headline(estimator: Any) -> str:
     n_members = len(estimator.ensemble_.members)
-    n_trials = len(estimator.leaderboard_)
+    n_trials = int((estimator.leaderboard_["status"] != "skipped").sum())
     seconds = estimator.fit_report_["total"]
     return (
         f"{type(estimator).__name__}: ensemble of {_count(n_members, 'model')} "
@@ -128,7 +128,7 @@ def _headline(estimator: Any) -> str:
 
 def _score_lines(estimator: Any) -> list[str]:
     metric = estimator.metric_name_
-    expected = _number(estimator.expected_score_, 5)
+    expected = _number(estimator.expected_score_, 5) or "unknown, no time was left"
     found = _number(estimator.best_score_, 5)
     return [
         f"Expected score on new rows: {expected} ({metric}, greater is better)",
@@ -136,20 +136,26 @@ def _score_lines(estimator: Any) -> list[str]:
     ]
 
 
-def _failures(estimator: Any) -> list[str]:
+def _left_over(estimator: Any) -> list[str]:
+    """Tell what gave no model: failed trials and families that were not tried."""
     board = estimator.leaderboard_
+    lines = []
     failed = board[board["status"] == "failed"]
-    if failed.empty:
-        return []
-    first = failed.iloc[0]
-    cause = " ".join(str(first["error"]).split())
-    count = _count(len(failed), "trial")
-    return [f"{count} failed; the first: {first['family']}: {cause}"]
+    if not failed.empty:
+        first = failed.iloc[0]
+        cause = " ".join(str(first["error"]).split())
+        count = _count(len(failed), "trial")
+        lines.append(f"{count} failed; the first: {first['family']}: {cause}")
+    skipped = board[board["status"] == "skipped"]
+    for family, error in zip(skipped["family"], skipped["error"], strict=True):
+        lines.append(f"{family} was not tried: {' '.join(str(error).split())}")
+    return lines
 
 
 def _records(estimator: Any, top: int) -> list[dict[str, str]]:
     """Return the first rows of the leaderboard as the texts of their cells."""
-    rows = estimator.leaderboard_.head(top).to_dict("records")
+    board = estimator.leaderboard_
+    rows = board[board["status"] != "skipped"].head(top).to_dict("records")
     return [
         {
             "rank": str(rank),

@@ -37,8 +37,19 @@ def test_columns_of_the_table_are_aligned(search):
 
 
 def test_failures_are_counted_with_the_first_cause(search):
-    last = text_summary(search).splitlines()[-1]
-    assert last == "2 trials failed; the first: xgboost: ValueError: <b>bad</b> depth"
+    line = text_summary(search).splitlines()[-2]
+    assert line == "2 trials failed; the first: xgboost: ValueError: <b>bad</b> depth"
+
+
+def test_a_family_that_was_not_tried_is_no_trial(search):
+    text = text_summary(search)
+    assert text.splitlines()[-1] == "tabm was not tried: it takes no sample_weight"
+    assert text.count("tabm") == 1
+
+
+def test_an_unknown_expected_score_is_called_so(search):
+    search.expected_score_ = float("nan")
+    assert "new rows: unknown" in text_summary(search)
 
 
 def test_no_word_of_failures_where_there_is_none(search):
