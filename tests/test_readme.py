@@ -57,3 +57,12 @@ def test_links_to_files_lead_somewhere(page):
         if not target.startswith("http") and not (page.parent / target).exists()
     ]
     assert missing == []
+
+
+@pytest.mark.slow
+def test_the_twin_of_the_loop_in_the_architecture_page_runs():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    [block] = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    namespace: dict = {}
+    exec(compile(block, "architecture.md", "exec"), namespace)
+    assert namespace["proba"].shape == (569, 2)
