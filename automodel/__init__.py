@@ -1,15 +1,22 @@
-"""Scikit-learn estimators that search models and hyperparameters and return an ensemble.
+"""Scikit-learn estimators that search models and return an ensemble.
 
 The heavy libraries (torch, Optuna, the boosting libraries, pandas) load on first use.
 """
 
 __version__ = "0.1.0"
 
-__all__ = ["AutoClassifier", "AutoRegressor", "ModelFamily", "__version__"]
+__all__ = [
+    "AutoClassifier",
+    "AutoRegressor",
+    "EstimatorFamily",
+    "ModelFamily",
+    "__version__",
+]
 
 _HOMES = {
     "AutoClassifier": "automodel.estimator",
     "AutoRegressor": "automodel.estimator",
+    "EstimatorFamily": "automodel.families",
     "ModelFamily": "automodel.families.base",
 }
 

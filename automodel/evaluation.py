@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator
-from threadpoolctl import threadpool_limits
 
 from automodel.exceptions import DeadlineReached, TrialPruned
 from automodel.families.base import ModelFamily
-from automodel.metric import Metric
+from automodel.folds import Folds
+from automodel.monitor import Monitor, check_time
 from automodel.preprocessing.table import Table
 from automodel.task import Task
 
-SLOTS_PER_FOLD = 16  # reports of one fold: steps 1, 2, 4, ..., then the fold's end
-CACHE_BYTES = 256 * 2**20
 PREDICT_ROWS = 5000
 
 
@@ -48,8 +45,8 @@ class Evaluation:
     fold_scores: list[float] = field(default_factory=list)
     seconds: float = 0.0
     n_iterations: list[int] = field(default_factory=list)
-    oof: np.ndarray | None = None
-    models: list[FittedModel] | None = None
+    oof: Any = None
+    models: Any = None
     error: str = ""
     reports: dict[int, float] = field(default_factory=dict)
     predict_seconds: float = 0.0
@@ -77,7 +74,7 @@ class FittedModel:
         n_rows = X.shape[0]
         chunks = []
         for start in range(0, n_rows, PREDICT_ROWS):
-            _check_time(deadline)
+            check_time(deadline)
             part = X
             if n_rows > PREDICT_ROWS:
                 rows = slice(start, start + PREDICT_ROWS)
@@ -94,171 +91,6 @@ class FittedModel:
         proba = np.zeros((X.shape[0], self.n_outputs))
         proba[:, self.classes] = _probabilities(self.estimator, X, len(self.classes))
         return proba
-
-
-@dataclass
-class Folds:
-    """The data of a search with its splits, drawn once for all candidates.
-
-    Parameters
-    ----------
-    table : Table
-        All rows.
-    y : ndarray of shape (n_samples,)
-        Column numbers for classes (int), values for regression (float).
-    sample_weight : ndarray of shape (n_samples,) or None
-        Weights of the rows.
-    splits : list of (train, valid) index arrays
-        Rows may be validated once, several times or never.
-    task : Task
-        The facts about the problem.
-    metric : Metric
-        Scores pooled out-of-fold predictions.
-    """
-
-    table: Table
-    y: np.ndarray
-    sample_weight: np.ndarray | None
-    splits: Sequence[tuple[np.ndarray, np.ndarray]]
-    task: Task
-    metric: Metric
-    _cache: dict = field(default_factory=dict, repr=False)
-
-    def __getstate__(self):
-        return {**self.__dict__, "_cache": {}}
-
-    def __len__(self) -> int:
-        return len(self.splits)
-
-    def encoded(self, fold: int, encoder: BaseEstimator, y: np.ndarray):
-        """Return the encoder fitted on a fold's training rows, and both parts.
-
-        Kept in memory, since most trials of a search share a few encodings.
-        """
-        key = (fold, repr(encoder))
-        if key not in self._cache:
-            train, valid = self.splits[fold]
-            weight = None if self.sample_weight is None else self.sample_weight[train]
-            X_train = encoder.fit_transform(self.table.take(train), y, weight)
-            X_valid = encoder.transform(self.table.take(valid))
-            self._forget_over_limit(X_train, X_valid)
-            self._cache[key] = (encoder, X_train, X_valid)
-        return self._cache[key]
-
-    def _forget_over_limit(self, *parts) -> None:
-        new = sum(_nbytes(part) for part in parts)
-        held = sum(_nbytes(p) for entry in self._cache.values() for p in entry[1:])
-        while self._cache and held + new > CACHE_BYTES:
-            oldest = self._cache.pop(next(iter(self._cache)))
-            held -= sum(_nbytes(part) for part in oldest[1:])
-
-    def score(self, oof: np.ndarray) -> float:
-        """Score out-of-fold predictions over the rows that were validated."""
-        rows = np.isfinite(oof if oof.ndim == 1 else oof[:, 0])
-        weight = None if self.sample_weight is None else self.sample_weight[rows]
-        return self.metric.score(self.y[rows], oof[rows], weight)
-
-
-class Monitor:
-    """The one line between a model that trains in steps and its search.
-
-    Parameters
-    ----------
-    deadline : float, default=None
-        Moment (`time.monotonic`) at which training has to end.
-    n_iterations : int, default=None
-        Steps to train when there is no validation part; None for the family's own.
-    valid : tuple of (X, y, sample_weight), default=None
-        Encoded validation part, labels as the estimator knows them.
-    score : callable, default=None
-        `score(estimator)` on the validation part, greater is better.
-    should_prune : callable, default=None
-        `should_prune(reports)`, asked after each report; `reports` maps slots to
-        values.
-    fold : int, default=0
-        Number of the fold in training.
-
-    Attributes
-    ----------
-    X_valid, y_valid, sample_weight_valid
-        The validation part, or None.
-    steps_used : int or None
-        To be set by the family: steps that the returned model is made of.
-    """
-
-    def __init__(
-        self,
-        deadline: float | None = None,
-        *,
-        n_iterations: int | None = None,
-        valid: tuple | None = None,
-        score: Callable[[BaseEstimator], float] | None = None,
-        should_prune: Callable[[dict[int, float]], bool] | None = None,
-        reports: dict[int, float] | None = None,
-        fold: int = 0,
-    ):
-        self.deadline = deadline
-        self.n_iterations = n_iterations
-        self.X_valid, self.y_valid, self.sample_weight_valid = valid or (None,) * 3
-        self.steps_used: int | None = None
-        self.reports = {} if reports is None else reports
-        self._score = score
-        self._should_prune = should_prune
-        self._first_slot = fold * SLOTS_PER_FOLD
-        self._last_slot = -1
-
-    @property
-    def has_validation(self) -> bool:
-        """Whether there is a validation part to stop early on."""
-        return self.X_valid is not None
-
-    @property
-    def seconds_left(self) -> float:
-        """Seconds until the deadline; infinite without one."""
-        return math.inf if self.deadline is None else self.deadline - time.monotonic()
-
-    @property
-    def expired(self) -> bool:
-        """Whether to stop now and return the model as it is."""
-        return self.seconds_left <= 0
-
-    def check_time(self) -> None:
-        """Raise `DeadlineReached` if expired, where no model is usable yet."""
-        _check_time(self.deadline)
-
-    def score(self, estimator: BaseEstimator) -> float:
-        """Score the estimator on the validation part with the search's metric."""
-        return math.nan if self._score is None else self._score(estimator)
-
-    def is_due(self, step: int) -> bool:
-        """Tell whether a report at this step (1, 2, ...) would be read."""
-        return self._should_prune is not None and _slot(step) > self._last_slot
-
-    def report(self, step: int, value: float) -> None:
-        """Report a value, greater is better, after `step` steps.
-
-        Read at steps 1, 2, 4, 8 and so on; all values of one family must be of
-        one kind. Does nothing where no one prunes.
-
-        Raises
-        ------
-        TrialPruned
-            If the candidate is worse than its family's earlier ones.
-        """
-        if self.is_due(step):
-            self._last_slot = _slot(step)
-            self._tell(self._last_slot, value)
-
-    def report_fold(self, value: float) -> None:
-        """Report the mean score of the folds so far, at the end of a fold."""
-        self._tell(SLOTS_PER_FOLD - 1, value)
-
-    def _tell(self, slot: int, value: float) -> None:
-        if self._should_prune is None:
-            return
-        self.reports[self._first_slot + slot] = float(value)
-        if self._should_prune(self.reports):
-            raise TrialPruned
 
 
 def evaluate(
@@ -293,9 +125,7 @@ def evaluate(
     start = time.monotonic()
     result = Evaluation(candidate, "complete")
     try:
-        with warnings.catch_warnings(), threadpool_limits(1):
-            warnings.simplefilter("ignore")
-            _run_folds(result, folds, start, deadline, time_limit, should_prune)
+        _run_folds(result, folds, start, deadline, time_limit, should_prune)
     except TrialPruned:
         result.status = "pruned"
     except DeadlineReached:
@@ -320,7 +150,7 @@ def _run_folds(result, folds, start, deadline, time_limit, should_prune) -> None
         now = time.monotonic()
         share = (max(soft_end - now, 0)) / (len(folds) - fold)
         fold_deadline = None if math.isinf(soft_end) else min(now + share, end)
-        _check_time(deadline)
+        check_time(deadline)
         monitor, model, prediction = _run_fold(
             result, folds, fold, fold_deadline, deadline, should_prune
         )
@@ -331,7 +161,9 @@ def _run_folds(result, folds, start, deadline, time_limit, should_prune) -> None
         result.fold_scores.append(_fold_score(folds, valid, prediction))
         if fold + 1 < len(folds):
             monitor.report_fold(float(np.nanmean(result.fold_scores)))
-    mean = total / np.where(count, count, np.nan).reshape((-1,) + (1,) * (total.ndim - 1))
+    mean = total / np.where(count, count, np.nan).reshape(
+        (-1,) + (1,) * (total.ndim - 1)
+    )
     result.oof = mean.astype(np.float32)
     result.score = folds.score(result.oof)
     if not math.isfinite(result.score):
@@ -381,12 +213,10 @@ def fit_candidate(
     classes, y = _local_labels(folds.y, task)
     estimator = _new_estimator(candidate, task)
     encoder = candidate.family.preprocessor(estimator, task)
-    with warnings.catch_warnings(), threadpool_limits(1):
-        warnings.simplefilter("ignore")
-        X = encoder.fit_transform(folds.table, y, folds.sample_weight)
-        monitor = Monitor(deadline, n_iterations=n_iterations)
-        monitor.check_time()
-        estimator = _train(candidate, estimator, X, y, folds.sample_weight, monitor)
+    X = encoder.fit_transform(folds.table, y, folds.sample_weight)
+    monitor = Monitor(deadline, n_iterations=n_iterations)
+    monitor.check_time()
+    estimator = _train(candidate, estimator, X, y, folds.sample_weight, monitor)
     return FittedModel(encoder, estimator, classes, task.n_outputs)
 
 
@@ -453,20 +283,3 @@ def _probabilities(estimator, X, n_classes: int) -> np.ndarray:
             return np.column_stack([expit(-decision), expit(decision)])
         return softmax(decision, axis=1)
     return np.eye(n_classes)[np.asarray(estimator.predict(X), dtype=int)]
-
-
-def _slot(step: int) -> int:
-    return min(int(step).bit_length() - 1, SLOTS_PER_FOLD - 2)
-
-
-def _check_time(deadline: float | None) -> None:
-    if deadline is not None and time.monotonic() >= deadline:
-        raise DeadlineReached
-
-
-def _nbytes(part: Any) -> int:
-    if hasattr(part, "indptr"):
-        return part.data.nbytes + part.indices.nbytes
-    if hasattr(part, "memory_usage"):
-        return int(part.memory_usage(index=False).sum())
-    return part.nbytes

@@ -65,7 +65,7 @@ class Metric:
     """
 
     name: str
-    scorer: Callable[..., float]
+    scorer: Any
     classes: np.ndarray | None = None
     _fast: Callable[..., float] | None = field(default=None, repr=False)
     _takes_weight: bool = True
@@ -137,7 +137,7 @@ class Metric:
         proba = proba / proba.sum(axis=1, keepdims=True)
         labels = self.classes[y_true]
         function = getattr(self.scorer, "_score_func", None)
-        if _wants_labels(self.scorer, function) and len(self.classes) > 2:
+        if function and _wants_labels(self.scorer) and len(self.classes) > 2:
             options = {"labels": self.classes, **self.scorer._kwargs, **weight}
             return self.scorer._sign * function(labels, proba, **options)
         return self.scorer(
@@ -176,9 +176,9 @@ def _accepts_weight(scorer: Callable[..., float]) -> bool:
     return "sample_weight" in parameters
 
 
-def _wants_labels(scorer, function) -> bool:
+def _wants_labels(scorer: Any) -> bool:
     """Whether the scorer reads probabilities and can be told all labels."""
-    if function is None or "labels" not in inspect.signature(function).parameters:
+    if "labels" not in inspect.signature(scorer._score_func).parameters:
         return False
     response = getattr(scorer, "_response_method", "predict")
     return "predict_proba" in (response if isinstance(response, tuple) else [response])

@@ -14,9 +14,10 @@ from functools import lru_cache
 from importlib.metadata import entry_points
 
 from automodel.exceptions import MissingLibraryError
+from automodel.families._estimator import EstimatorFamily
 from automodel.families.base import ModelFamily
 
-__all__ = ["ModelFamily", "all_families", "find_families"]
+__all__ = ["EstimatorFamily", "ModelFamily", "all_families", "find_families"]
 
 
 @lru_cache(maxsize=1)
@@ -83,12 +84,16 @@ def _find_family(family: str | ModelFamily, known) -> ModelFamily:
                 f"families holds the unknown name {family!r}.{hint} "
                 f"Known are: {', '.join(known)}."
             )
-        family = known[family]
-    elif not isinstance(family, ModelFamily):
-        raise TypeError(
-            "families must hold names and ModelFamily objects. "
-            f"Got {family!r} of type {type(family).__name__} instead."
-        )
+        return _installed(known[family])
+    if isinstance(family, ModelFamily):
+        return _installed(family)
+    raise TypeError(
+        "families must hold names and ModelFamily objects. "
+        f"Got {family!r} of type {type(family).__name__} instead."
+    )
+
+
+def _installed(family: ModelFamily) -> ModelFamily:
     missing = family.missing_libraries()
     if missing:
         raise MissingLibraryError(

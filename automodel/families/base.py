@@ -15,7 +15,7 @@ from automodel.task import Task
 if TYPE_CHECKING:
     import optuna
 
-    from automodel.evaluation import Monitor
+    from automodel.monitor import Monitor
 
 
 class ModelFamily:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
+from scipy.sparse import csr_matrix
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Table:
     numeric: np.ndarray
     codes: np.ndarray
     cardinalities: tuple[int, ...] = ()
-    text: tuple[sparse.csr_matrix, ...] = ()
-    sparse: sparse.csr_matrix | None = None
+    text: tuple[csr_matrix, ...] = ()
+    sparse: csr_matrix | None = None
 
     def __len__(self) -> int:
         return self.numeric.shape[0]

@@ -1,0 +1,330 @@
+"""AutoEstimator: what AutoClassifier and AutoRegressor share."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import contextmanager
+from dataclasses import replace
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.utils import _safe_indexing
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from automodel import __version__
+from automodel.checks import check_groups, check_same_length, check_weights, check_X
+from automodel.exceptions import FitWarning, VersionWarning
+from automodel.families import find_families
+from automodel.metric import Metric
+from automodel.preprocessing.reader import TableReader
+from automodel.preprocessing.table import Table
+from automodel.resampling import make_splits
+from automodel.task import Task
+
+
+class AutoEstimator(BaseEstimator):
+    """What the classifier and the regressor share."""
+
+    _parameter_constraints: dict = {
+        "families": ["array-like", None],
+        "scoring": [str, callable, None],
+        "cv": [Interval(Integral, 2, None, closed="left"), "cv_object", None],
+        "time_budget": [Interval(Real, 0, None, closed="neither"), None],
+        "n_trials": [Interval(Integral, 1, None, closed="left"), None],
+        "sampler": [HasMethods(["sample_relative"]), callable, None],
+        "pruner": [HasMethods(["prune"]), None],
+        "ensemble_size": [Interval(Integral, 1, None, closed="left")],
+        "refit": [StrOptions({"auto"}), "boolean"],
+        "storage": [None],
+        "study_name": [None],
+        "memory_limit": [None],
+        "callbacks": ["array-like"],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        *,
+        families=None,
+        scoring=None,
+        cv=None,
+        time_budget=300.0,
+        n_trials=None,
+        sampler=None,
+        pruner=None,
+        ensemble_size=25,
+        refit="auto",
+        storage=None,
+        study_name=None,
+        memory_limit=None,
+        callbacks=(),
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.families = families
+        self.scoring = scoring
+        self.cv = cv
+        self.time_budget = time_budget
+        self.n_trials = n_trials
+        self.sampler = sampler
+        self.pruner = pruner
+        self.ensemble_size = ensemble_size
+        self.refit = refit
+        self.storage = storage
+        self.study_name = study_name
+        self.memory_limit = memory_limit
+        self.callbacks = callbacks
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, groups=None):
+        """Search for models and fit an ensemble of the best.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Numbers, text, categories, dates and durations; cells may be missing.
+        y : array-like of shape (n_samples,)
+            Labels of any type, or numbers for a regressor; none may be missing.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in models, scores and the ensemble.
+        groups : array-like of shape (n_samples,), default=None
+            Rows of one group are never in two folds.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the data or a parameter cannot be used; says what was expected, and
+            comes before any model is trained.
+        """
+        from automodel.search.budget import Budget
+
+        if self.time_budget is None and self.n_trials is None:
+            raise ValueError(
+                f"The 'time_budget' and 'n_trials' of {type(self).__name__} are both "
+                "None, so the search would never end. Give one of them."
+            )
+        budget = Budget(self.time_budget, self.n_trials)
+        with budget.stage("checks"):
+            families = find_families(self.families)
+            X, y, sample_weight, groups = self._check_data(X, y, sample_weight, groups)
+        with budget.stage("reading"):
+            folds = self._make_folds(X, y, sample_weight, groups)
+        self._train(folds, families, budget)
+        return self
+
+    def _train(self, folds, families, budget) -> None:
+        from automodel.training import TrainingSettings, train
+
+        used, self._left_out = _choose_families(families, folds.task)
+        callbacks = self._callbacks()
+        settings = TrainingSettings(
+            self._search_settings(callbacks),
+            self.n_jobs,
+            self.ensemble_size,
+            self.refit,
+        )
+        with _running(callbacks, self.time_budget, self.n_trials):
+            trained = train(folds, used, budget, settings)
+        self.ensemble_ = trained.ensemble
+        self.best_score_ = trained.best_score
+        self.expected_score_ = trained.expected_score
+        self.studies_ = trained.studies
+        self.best_estimator_ = self._best_pipeline(trained.best_model)
+        self._records = trained.records
+        self.fit_report_ = {**budget.used, "total": budget.elapsed}
+
+    def _check_data(self, X, y, sample_weight, groups):
+        X = check_X(self, X, reset=True)
+        y = self._check_target(y)
+        check_same_length(X, y)
+        weight = check_weights(sample_weight, X)
+        return X, y, weight, check_groups(groups, X)
+
+    def _make_folds(self, X, y, sample_weight, groups):
+        from automodel.evaluation import Folds
+
+        seed = self._seed_ = _seed(self.random_state)
+        y = self._encode_target(y, sample_weight)
+        kind = self._kind()
+        n_classes = len(self.classes_) if kind != "regression" else 0
+        plan = Task(
+            kind,
+            X.shape[0],
+            X.shape[1],
+            n_classes,
+            is_weighted=sample_weight is not None,
+            time_budget=self.time_budget,
+        )
+        metric = Metric.from_scoring(
+            self.scoring, plan, getattr(self, "classes_", None)
+        )
+        splits = make_splits(self.cv, plan, y, groups, seed)
+        if sample_weight is not None and (sample_weight == 0).any():
+            X, y, sample_weight, splits = _without_zero_weight(
+                X, y, sample_weight, splits
+            )
+        self._reader = TableReader()
+        table = self._reader.fit_transform(X)
+        self._warn_of_columns()
+        self.task_ = _describe(plan, table)
+        self.metric_name_ = metric.name
+        return Folds(table, y, sample_weight, splits, self.task_, metric)
+
+    def _warn_of_columns(self) -> None:
+        names = list(self._reader.all_missing_)
+        if names:
+            warnings.warn(
+                f"Columns without any value are left out: {names[:10]}.",
+                FitWarning,
+                stacklevel=2,
+            )
+
+    def _callbacks(self) -> list:
+        callbacks = list(self.callbacks)
+        if self.verbose:
+            from automodel.callbacks.progress import ProgressBar
+
+            callbacks.append(ProgressBar())
+        return callbacks
+
+    def _search_settings(self, callbacks):
+        from automodel.search.search import SearchSettings
+
+        return SearchSettings(self.sampler, self.pruner, callbacks, self._seed_)
+
+    def _best_pipeline(self, model):
+        from sklearn.pipeline import Pipeline
+
+        from automodel.preprocessing.target import DecodedClassifier
+
+        estimator = model.estimator
+        if model.classes is not None:
+            estimator = DecodedClassifier(estimator, self.classes_[model.classes])
+        steps = [
+            ("reader", self._reader),
+            ("encoder", model.encoder),
+            ("model", estimator),
+        ]
+        return Pipeline(steps)
+
+    def _predict_outputs(self, X) -> np.ndarray:
+        check_is_fitted(self, "ensemble_")
+        table = self._reader.transform(check_X(self, X, reset=False))
+        return self.ensemble_.predict(table)
+
+    @property
+    def leaderboard_(self):
+        """One row a trial, best first, as a pandas DataFrame."""
+        check_is_fitted(self, "ensemble_")
+        from automodel.leaderboard import leaderboard
+
+        return leaderboard(self._records, self._left_out)
+
+    @property
+    def failures_(self):
+        """The rows of the leaderboard of trials that failed."""
+        board = self.leaderboard_
+        return board[board["status"] == "failed"].reset_index(drop=True)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        return tags
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_automodel_version": __version__}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        version = state.pop("_automodel_version", "unknown")
+        if version != __version__:
+            warnings.warn(
+                f"This {type(self).__name__} was saved by automodel {version} and is "
+                f"loaded by {__version__}. Predictions may differ; fit it again to be "
+                "sure.",
+                VersionWarning,
+                stacklevel=2,
+            )
+        super().__setstate__(state)
+
+
+def _choose_families(families, task: Task):
+    """Return the families that can learn the task, and why the others cannot."""
+    used, left_out = [], {}
+    for family in families:
+        if not family.supports(task):
+            left_out[family.name] = "left out: does not support this task"
+        elif task.is_weighted and not family.takes_sample_weight(task):
+            left_out[family.name] = "left out: cannot use sample weights"
+        else:
+            used.append(family)
+    return used, left_out
+
+
+def _describe(task: Task, table: Table) -> Task:
+    """Return the task with the facts that reading the columns brought."""
+    return replace(
+        task,
+        n_samples=len(table),
+        n_numeric=table.numeric.shape[1],
+        n_categorical=table.codes.shape[1],
+        n_text=len(table.text),
+        max_cardinality=max(table.cardinalities, default=0),
+        has_missing=bool(np.isnan(table.numeric).any()),
+        is_sparse=table.sparse is not None,
+    )
+
+
+def _without_zero_weight(X, y, sample_weight, splits):
+    """Drop the rows of weight zero: they are no rows at all."""
+    kept = sample_weight > 0
+    position = np.cumsum(kept) - 1
+    splits = [tuple(position[part[kept[part]]] for part in pair) for pair in splits]
+    splits = [pair for pair in splits if len(pair[0]) and len(pair[1])]
+    if not splits:
+        raise ValueError(
+            "No split of cv has rows of positive sample_weight in both parts."
+        )
+    rows = np.flatnonzero(kept)
+    return _safe_indexing(X, rows), y[rows], sample_weight[rows], splits
+
+
+def _seed(random_state) -> int:
+    """Return a seed, without a draw from NumPy's global state for None."""
+    if random_state is None:
+        return int(np.random.SeedSequence().generate_state(1)[0] >> 1)
+    if isinstance(random_state, Integral):
+        return int(random_state)
+    return int(random_state.randint(2**31 - 1))
+
+
+@contextmanager
+def _running(callbacks, time_budget, n_trials):
+    """Set the callbacks up before the search, and close them in any case."""
+    opened = []
+    try:
+        for callback in callbacks:
+            if hasattr(callback, "setup"):
+                callback.setup(time_budget=time_budget, n_trials=n_trials)
+            opened.append(callback)
+        yield
+    finally:
+        for callback in reversed(opened):
+            if hasattr(callback, "teardown"):
+                callback.teardown()

@@ -1,0 +1,227 @@
+"""Checks of what the user gives to `fit` and `predict`, before any model is trained."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_array, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_consistent_length,
+    validate_data,
+)
+
+
+def is_frame(X: Any) -> bool:
+    """Tell whether X is a data frame (pandas, polars), without importing one."""
+    return hasattr(X, "columns") and hasattr(X, "dtypes") and hasattr(X, "shape")
+
+
+def check_X(estimator: Any, X: Any, *, reset: bool) -> Any:
+    """Check the shape and the columns of X, and return it as a container of rows.
+
+    Frames are returned as they are, anything else as an array or a sparse matrix.
+
+    Raises
+    ------
+    ValueError
+        If X is empty or not two-dimensional, or its columns are not those of `fit`.
+    """
+    name = type(estimator).__name__
+    if not is_frame(X):
+        return validate_data(
+            estimator,
+            X,
+            reset=reset,
+            accept_sparse=True,
+            dtype=None,
+            ensure_all_finite=False,
+        )
+    columns = list(X.columns)
+    if reset:
+        _check_distinct(columns)
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    if X.shape[0] == 0:
+        raise ValueError(
+            f"Found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 is "
+            f"required by {name}."
+        )
+    if X.shape[1] == 0:
+        raise ValueError(
+            f"Found array with 0 feature(s) (shape={X.shape}) while a minimum of 1 is "
+            f"required by {name}."
+        )
+    return X
+
+
+def check_classes(y: Any) -> np.ndarray:
+    """Return the labels as a one-dimensional array.
+
+    Raises
+    ------
+    ValueError
+        If labels are missing, continuous, or of one class only.
+    """
+    y = _target_array(y)
+    missing = _missing(y)
+    if missing.any():
+        raise ValueError(
+            f"Input y contains NaN: {int(missing.sum())} labels are missing or "
+            "infinite. Drop those rows, or give them a label of their own."
+        )
+    if type_of_target(y) == "continuous":
+        raise ValueError(
+            "Unknown label type: continuous. y holds real numbers, as a regression "
+            "target does. Use AutoRegressor, or bin y into classes."
+        )
+    check_classification_targets(y)
+    return y
+
+
+def encode_classes(y: np.ndarray, sample_weight: np.ndarray | None):
+    """Return the classes and y as positions among them.
+
+    Raises
+    ------
+    ValueError
+        If there is one class only, also after rows of weight zero are left out.
+    """
+    if y.dtype == object:
+        y = _plain_objects(y)
+    classes, codes = np.unique(y, return_inverse=True)
+    weighted = codes if sample_weight is None else codes[sample_weight > 0]
+    if len(np.unique(weighted)) < 2:
+        with_weight = "" if sample_weight is None else " with a positive sample weight"
+        raise ValueError(
+            f"y holds only one class{with_weight}: {classes[weighted[0]]!r}. "
+            "A classifier needs at least two classes."
+        )
+    return classes, codes
+
+
+def check_values(y: Any) -> np.ndarray:
+    """Return a regression target as a one-dimensional float array.
+
+    Raises
+    ------
+    ValueError
+        If it holds text, missing or infinite values.
+    """
+    y = _target_array(y)
+    try:
+        y = y.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        example = next(v for v in y.tolist() if not isinstance(v, int | float))
+        raise ValueError(
+            "y of AutoRegressor must hold numbers. Got "
+            f"{example!r} of type {type(example).__name__}. "
+            "Convert y to numbers, or use AutoClassifier for labels."
+        ) from error
+    bad = ~np.isfinite(y)
+    if bad.any():
+        raise ValueError(
+            f"Input y contains NaN or infinity in {int(bad.sum())} of {len(y)} rows. "
+            "Drop those rows or fill them."
+        )
+    return y
+
+
+def check_weights(sample_weight: Any, X: Any) -> np.ndarray | None:
+    """Return the weights as a float array, or None.
+
+    Raises
+    ------
+    ValueError
+        If there are too many or too few, one is negative, or all are zero.
+    """
+    if sample_weight is None:
+        return None
+    n_rows = X.shape[0]
+    weight = _check_sample_weight(
+        sample_weight, np.empty((n_rows, 1)), dtype=np.float64, ensure_non_negative=True
+    )
+    if not weight.any():
+        raise ValueError(
+            "Sample weights must contain at least one non-zero number; all "
+            f"{n_rows} are zero. Leave sample_weight out to weight all rows alike."
+        )
+    return weight
+
+
+def check_groups(groups: Any, X: Any) -> np.ndarray | None:
+    """Return the groups as numbers, one a row, or None.
+
+    Raises
+    ------
+    ValueError
+        If their number is not that of the rows.
+    """
+    if groups is None:
+        return None
+    groups = column_or_1d(groups)
+    check_consistent_length(X, groups)
+    return np.unique(_plain_objects(groups), return_inverse=True)[1]
+
+
+def check_same_length(X: Any, y: np.ndarray) -> None:
+    """Raise if X and y do not have the same number of rows."""
+    if X.shape[0] != len(y):
+        raise ValueError(
+            "Found input variables with inconsistent numbers of samples: "
+            f"X has {X.shape[0]} rows and y has {len(y)}."
+        )
+
+
+def _target_array(y: Any) -> np.ndarray:
+    if y is None:
+        raise ValueError(
+            "This estimator requires y to be passed, but the target y is None."
+        )
+    if hasattr(y, "to_numpy") and not isinstance(y, np.ndarray):
+        y = y.to_numpy()
+    y = check_array(
+        y, ensure_2d=False, dtype=None, ensure_all_finite=False, input_name="y"
+    )
+    return column_or_1d(y, warn=True)
+
+
+def _missing(y: np.ndarray) -> np.ndarray:
+    if y.dtype.kind == "f":
+        return ~np.isfinite(y)
+    if y.dtype == object:
+        return np.array([_is_missing(value) for value in y.tolist()], dtype=bool)
+    if y.dtype.kind in "mM":
+        return np.isnat(y)
+    return np.zeros(len(y), dtype=bool)
+
+
+def _is_missing(value: Any) -> bool:
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, float | np.floating) and not np.isfinite(value)
+
+
+def _plain_objects(y: np.ndarray) -> np.ndarray:
+    """Return an object array as one of a plain type, for a defined order."""
+    if y.dtype != object:
+        return y
+    kinds = {type(value) for value in y.tolist()}
+    if kinds <= {bool, np.bool_}:
+        return y.astype(bool)
+    if kinds <= {int, np.int64, np.int32}:
+        return y.astype(np.int64)
+    if len(kinds) > 1 and not all(issubclass(k, int | float) for k in kinds):
+        return y.astype(str)
+    return y
+
+
+def _check_distinct(columns: list) -> None:
+    twice = sorted(str(c) for c, count in Counter(columns).items() if count > 1)
+    if twice:
+        raise ValueError(
+            f"X has duplicate column names: {', '.join(twice)}. "
+            "Rename or drop them; columns are matched by name at predict."
+        )

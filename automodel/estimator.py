@@ -1,0 +1,179 @@
+"""AutoClassifier and AutoRegressor: the public estimators."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassifierMixin, RegressorMixin
+
+from automodel.base import AutoEstimator
+from automodel.checks import check_classes, check_values, encode_classes
+
+
+class AutoClassifier(ClassifierMixin, AutoEstimator):
+    """Search for classifiers within a time budget, and combine the best.
+
+    Parameters
+    ----------
+    families : list of str or ModelFamily, default=None
+        Kinds of models to try; None for all that are installed.
+        ``automodel.families.all_families()`` lists the names.
+    scoring : str or callable, default=None
+        What is selected for: a scorer of scikit-learn. None is "neg_log_loss".
+    cv : int, splitter or iterable, default=None
+        How candidates are compared. None chooses from the size of the data: five
+        folds, repeated when small, one holdout when large.
+    time_budget : float, default=300.0
+        Seconds for the whole of `fit`, a hard limit; None for no limit.
+    n_trials : int, default=None
+        Trials to run; None for no limit. With ``time_budget=None`` a fit repeats
+        exactly for one `random_state`.
+    sampler : optuna.samplers.BaseSampler or callable, default=None
+        Proposes parameters; copied for each family. A callable maps a seed to a new
+        sampler. None is Optuna's TPE.
+    pruner : optuna.pruners.BasePruner, default=None
+        Stops bad trials early. The steps it sees are numbered by reports, 16 a fold.
+    ensemble_size : int, default=25
+        Steps of the greedy ensemble selection; 1 for the best single model.
+    refit : bool or "auto", default="auto"
+        Whether members are fitted again on all rows, or the models of the folds are
+        averaged. "auto" averages when the folds cover the data evenly.
+    storage, study_name, memory_limit : None
+        Must be None in this version.
+    callbacks : list of callable, default=()
+        Called as ``callback(study, trial)`` after each trial.
+    n_jobs : int, default=None
+        Trials at a time, on the active joblib backend; each uses one thread.
+    random_state : int, RandomState or None, default=None
+        Seed of splits, samplers and models.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels.
+    ensemble_ : FittedEnsemble
+        Members with their weights.
+    best_estimator_ : Pipeline
+        The best single model, fitted.
+    best_score_ : float
+        Out-of-fold score of the ensemble.
+    expected_score_ : float
+        The same, on rows that had no part in choosing the ensemble.
+    leaderboard_, failures_ : DataFrame
+        All trials, best first, and those that failed.
+    studies_ : dict of str to list of optuna.trial.FrozenTrial
+        Trials of each family.
+    fit_report_ : dict of str to float
+        Seconds of each stage.
+    n_features_in_ : int
+        Columns of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, when X has string names.
+
+    See Also
+    --------
+    AutoRegressor : The same for numeric targets.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from automodel import AutoClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> search = AutoClassifier(
+    ...     families=["linear"], n_trials=2, time_budget=None, random_state=0
+    ... )
+    >>> search.fit(X, y).predict(X[:2])
+    array([0, 0])
+    """
+
+    def _kind(self) -> str:
+        return "binary" if len(self.classes_) == 2 else "multiclass"
+
+    def _check_target(self, y: Any) -> np.ndarray:
+        return check_classes(y)
+
+    def _encode_target(self, y, sample_weight) -> np.ndarray:
+        self.classes_, codes = encode_classes(y, sample_weight)
+        return codes
+
+    def predict_proba(self, X):
+        """Predict the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Rows with the columns of `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Columns in the order of `classes_`; rows sum to 1.
+        """
+        proba = self._predict_outputs(X)
+        return proba / proba.sum(axis=1, keepdims=True)
+
+    def predict(self, X):
+        """Predict the most probable class.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Rows with the columns of `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Labels, of the type that `fit` got.
+        """
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
+
+
+class AutoRegressor(RegressorMixin, AutoEstimator):
+    """Search for regressors within a time budget, and combine the best.
+
+    The parameters and attributes are those of `AutoClassifier`, apart from
+    `classes_`; ``scoring=None`` is "neg_root_mean_squared_error".
+
+    See Also
+    --------
+    AutoClassifier : The same for labels, with all parameters explained.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from automodel import AutoRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> search = AutoRegressor(
+    ...     families=["linear"], n_trials=2, time_budget=None, random_state=0
+    ... )
+    >>> search.fit(X, y).predict(X[:2]).shape
+    (2,)
+    """
+
+    def _kind(self) -> str:
+        return "regression"
+
+    def _check_target(self, y: Any) -> np.ndarray:
+        return check_values(y)
+
+    def _encode_target(self, y, sample_weight) -> np.ndarray:
+        return y
+
+    def predict(self, X):
+        """Predict the target.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Rows with the columns of `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Predicted values.
+        """
+        return self._predict_outputs(X).ravel()

@@ -1,0 +1,144 @@
+"""Forests grown in steps, so that they end in time and stay small."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, is_classifier
+
+from automodel.families.base import ModelFamily
+
+if TYPE_CHECKING:
+    from automodel.evaluation import Monitor
+    from automodel.task import Task
+
+N_TREES = 100  # of a fold; the mean over the folds' forests is what predicts
+LEAST_TREES = 25
+MODEL_BYTES = 64 * 2**20
+NODE_BYTES = 64
+STEPS = (1, 4, 8, 16, 32, 64)  # sizes at which a forest may be scored or stopped
+SAFETY = 0.8  # share of the time left that the next step may be expected to take
+
+
+class ForestFamily(ModelFamily):
+    """What random forests and extremely randomised trees have in common."""
+
+    iteration_param = "n_estimators"
+    seconds_per_cell = 0.0  # of one tree: row, feature tried and level
+
+    def preprocessor(self, estimator: BaseEstimator, task: Task) -> BaseEstimator:
+        from automodel.preprocessing.tabular import TabularEncoder
+
+        return TabularEncoder(categories="target", dtype="float32")
+
+    def cost(self, params: dict[str, Any], task: Task) -> float:
+        share = params.get("max_features", 1.0)
+        if not isinstance(share, float):
+            share = task.n_features**-0.5
+        rows = task.n_samples
+        depth = np.log2(2 + rows / params.get("min_samples_leaf", 1))
+        tried = max(1.0, share * task.n_features) + 1 + 0.1 * task.n_classes
+        return N_TREES * self.seconds_per_cell * rows * tried * depth
+
+    def fit(self, estimator, X, y, *, sample_weight=None, monitor):
+        monitor.check_time()
+        if not is_classifier(estimator):
+            # A split has to gain this in units of y squared.
+            least = estimator.min_impurity_decrease * float(np.var(y))
+            estimator.set_params(min_impurity_decrease=least)
+        grow(estimator, X, y, sample_weight, monitor)
+        monitor.steps_used = len(estimator.estimators_)
+        return estimator
+
+
+def grow(estimator, X, y, sample_weight, monitor: Monitor) -> None:
+    """Grow a forest tree by tree until it has its trees or time is up.
+
+    The trees are the same whatever the steps: scikit-learn draws the seed of each
+    tree from its number.
+    """
+    fixed = None if monitor.has_validation else monitor.n_iterations
+    wanted = fixed or estimator.n_estimators
+    estimator.set_params(warm_start=True)
+    n_trees = 0
+    for size in _sizes(wanted, monitor):
+        estimator.set_params(n_estimators=size).fit(X, y, sample_weight)
+        if n_trees == 0 and fixed is None:
+            wanted = min(wanted, _affordable_trees(estimator))
+        n_trees = size
+        if monitor.is_due(n_trees):
+            monitor.report(n_trees, monitor.score(estimator))
+        if n_trees >= wanted or monitor.expired:
+            break
+    estimator.set_params(warm_start=False)
+
+
+def _sizes(wanted: int, monitor: Monitor) -> Iterator[int]:
+    """Yield the sizes to grow to; without a deadline they are always the same."""
+    size, start = 0, time.monotonic()
+    for target in (*(step for step in STEPS if step < wanted), wanted):
+        while size < target:
+            step = target - size
+            if monitor.deadline is not None and size:
+                seconds_per_tree = (time.monotonic() - start) / size
+                affordable = SAFETY * monitor.seconds_left / seconds_per_tree
+                step = min(step, int(affordable))
+                if step < 1:
+                    return
+            size += step
+            yield size
+
+
+def _affordable_trees(estimator) -> int:
+    """Return how many trees like the first keep the forest small in memory."""
+    trees = [tree.tree_ for tree in estimator.estimators_]
+    node_bytes = NODE_BYTES + 8 * trees[0].value[0].size
+    tree_bytes = node_bytes * np.mean([tree.node_count for tree in trees])
+    return max(LEAST_TREES, int(MODEL_BYTES / tree_bytes))
+
+
+def least_leaf(task: Task) -> int:
+    """Return the rows of a leaf that keep trees on many rows small."""
+    rows_per_leaf = 20_000 if task.is_classification else 10_000
+    return int(np.clip(round(task.n_samples / rows_per_leaf), 1, 50))
+
+
+def column_share(task: Task, share: float) -> float:
+    """Return the share of columns to try at a node, less where there are many."""
+    return float(np.clip(50 / max(task.n_features, 1), 0.1, share))
+
+
+def forest_space(trial, task: Task) -> dict[str, Any]:
+    """Suggest what both kinds of forest have."""
+    leaf = least_leaf(task)
+    params = {
+        "max_features": trial.suggest_float("max_features", 0.1, 1.0),
+        "min_samples_split": trial.suggest_int("min_samples_split", 2, 32, log=True),
+        "min_samples_leaf": trial.suggest_int("min_samples_leaf", leaf, 4 * leaf + 4),
+        "min_impurity_decrease": trial.suggest_categorical(
+            "min_impurity_decrease", [0.0, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3]
+        ),
+    }
+    if task.is_classification:
+        params["criterion"] = trial.suggest_categorical(
+            "criterion", ["gini", "entropy"]
+        )
+    return params
+
+
+def forest_setting(
+    task: Task, share: float, split: int, leaf: int = 1
+) -> dict[str, Any]:
+    """Return a setting in the names of `forest_space`."""
+    setting: dict[str, Any] = {
+        "max_features": column_share(task, share),
+        "min_samples_split": split,
+        "min_samples_leaf": max(leaf, least_leaf(task)),
+        "min_impurity_decrease": 0.0,
+    }
+    if task.is_classification:
+        setting["criterion"] = "entropy"
+    return setting

@@ -1,0 +1,180 @@
+"""CatBoost: symmetric boosted trees, the best default of all boosting libraries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from automodel.families._boosting import (
+    RoundTracker,
+    expected_rounds,
+    rounds_for,
+    set_rounds,
+)
+from automodel.families.base import ModelFamily
+
+if TYPE_CHECKING:
+    from automodel.task import Task
+
+
+class CatBoost(ModelFamily):
+    """Boosting with oblivious trees and ordered statistics of categories.
+
+    Prokhorenkova et al. (2018). The learning rate is always given, since the
+    library's own choice depends on the number of rounds: a model that is refitted
+    with the rounds that its folds took would learn at another rate.
+    """
+
+    name = "catboost"
+    requires = ("catboost",)
+    extra = "boosting"
+    categorical = True
+    iteration_param = "iterations"
+    rank = 30
+    start_seconds = 0.7
+
+    def estimator(self, task: Task, random_state: int):
+        from catboost import CatBoostClassifier, CatBoostRegressor
+
+        kind = CatBoostClassifier if task.is_classification else CatBoostRegressor
+        return kind(
+            iterations=1000,
+            learning_rate=0.08,
+            boosting_type="Plain",
+            bootstrap_type="Bernoulli",
+            subsample=0.9,
+            random_seed=random_state,
+            thread_count=1,
+            allow_writing_files=False,
+            logging_level="Silent",
+        )
+
+    def search_space(self, trial, task: Task) -> dict[str, Any]:
+        params = {
+            "learning_rate": trial.suggest_float("learning_rate", 0.01, 0.3, log=True),
+            "depth": trial.suggest_int("depth", 3, 8),
+            "l2_leaf_reg": trial.suggest_float("l2_leaf_reg", 1e-5, 10.0, log=True),
+            "random_strength": trial.suggest_float("random_strength", 0.0, 2.0),
+            "subsample": trial.suggest_float("subsample", 0.7, 1.0),
+            "colsample_bylevel": trial.suggest_float("colsample_bylevel", 0.5, 1.0),
+            "leaf_estimation_iterations": trial.suggest_int(
+                "leaf_estimation_iterations", 1, 20, log=True
+            ),
+        }
+        if task.n_categorical:
+            params |= {
+                "one_hot_max_size": trial.suggest_int(
+                    "one_hot_max_size", 2, 100, log=True
+                ),
+                "max_ctr_complexity": trial.suggest_int("max_ctr_complexity", 1, 4),
+            }
+        return params | {"iterations": rounds_for(params["learning_rate"])}
+
+    def portfolio(self, task: Task) -> Sequence[dict[str, Any]]:
+        if task.kind == "regression":
+            default = _setting(0.09, 7, 1e-5, random_strength=0.0, steps=5, task=task)
+        elif task.n_classes > 8:  # a leaf holds a value for each class
+            default = _setting(0.2, 5, 1.0, random_strength=0.8, steps=1, task=task)
+        else:
+            default = _setting(0.08, 6, 1.0, random_strength=0.8, steps=1, task=task)
+        return [
+            default,
+            # The library's own default, slower and smoother.
+            _setting(0.04, 6, 3.0, random_strength=1.0, steps=1, task=task),
+            # Few interactions, for small or noisy data.
+            _setting(0.08, 4, 3.0, random_strength=1.0, steps=1, task=task),
+        ]
+
+    def cost(self, params: dict[str, Any], task: Task) -> float:
+        outputs = max(task.n_outputs, 1) if task.n_classes > 2 else 1
+        rounds = expected_rounds(params, "iterations")
+        depth = params.get("depth", 6)
+        newton_steps = params.get("leaf_estimation_iterations", 1)
+        columns = task.n_features + 10 * task.n_categorical
+        work = columns + newton_steps + 4
+        scan = 1e-9 * task.n_samples * depth * outputs**0.8 * work
+        return rounds * (1e-3 + 4e-6 * 2**depth * outputs + scan)
+
+    def fit(self, estimator, X, y, *, sample_weight=None, monitor):
+        from catboost import Pool
+
+        monitor.check_time()
+        if _is_constant(X):
+            return _prior(estimator).fit(np.zeros((len(y), 1)), y, sample_weight)
+        tracker = RoundTracker(monitor)
+        set_rounds(estimator, self.iteration_param, monitor)
+        columns = _categorical_columns(X)
+        train = Pool(X, y, cat_features=columns, weight=sample_weight)
+        validation: dict[str, Any] = {}
+        if tracker.stops_early:
+            part = (monitor.X_valid, monitor.y_valid)
+            weight = monitor.sample_weight_valid
+            pool = Pool(*part, cat_features=columns, weight=weight)
+            validation = {"eval_set": pool, "use_best_model": True}
+        callback = _Callback(tracker)
+        estimator.fit(train, callbacks=[callback], **validation)
+        if callback.error is not None:
+            raise callback.error
+        monitor.steps_used = estimator.tree_count_
+        return estimator
+
+
+def _setting(
+    learning_rate, depth, l2_leaf_reg, *, random_strength, steps, task
+) -> dict[str, Any]:
+    setting = {
+        "learning_rate": learning_rate,
+        "depth": depth,
+        "l2_leaf_reg": l2_leaf_reg,
+        "random_strength": random_strength,
+        "subsample": 0.9,
+        "colsample_bylevel": 1.0,
+        "leaf_estimation_iterations": steps,
+    }
+    if task.n_categorical:  # crosses of categories cost more than they gain
+        setting |= {"one_hot_max_size": 15, "max_ctr_complexity": 1}
+    return setting
+
+
+class _Callback:
+    """Hand each round to the tracker; keep its error, which CatBoost would wrap."""
+
+    def __init__(self, tracker: RoundTracker):
+        self.tracker = tracker
+        self.error: Exception | None = None
+
+    def after_iteration(self, info) -> bool:
+        value = None
+        if self.tracker.stops_early:
+            history = list(info.metrics["validation"].values())[0]
+            value = -history[-1]
+        try:
+            return not self.tracker.add_round(value)
+        except Exception as error:  # noqa: BLE001  raised again by fit
+            self.error = error
+            return False
+
+
+def _categorical_columns(X) -> list:
+    if not hasattr(X, "select_dtypes"):
+        return []
+    return list(X.select_dtypes("category").columns)
+
+
+def _is_constant(X) -> bool:
+    """Whether no column has two values, which CatBoost takes for an error."""
+    if hasattr(X, "iloc"):
+        return bool((X.nunique(dropna=False) < 2).all())
+    values = X.toarray() if hasattr(X, "toarray") else np.asarray(X)
+    same = (values == values[:1]) | (np.isnan(values) & np.isnan(values[:1]))
+    return bool(same.all())
+
+
+def _prior(estimator):
+    from sklearn.dummy import DummyClassifier, DummyRegressor
+
+    if hasattr(estimator, "predict_proba"):
+        return DummyClassifier(strategy="prior")
+    return DummyRegressor()

@@ -1,0 +1,47 @@
+"""Extremely randomised trees: the most accuracy per second on small data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from automodel.families._forest import (
+    N_TREES,
+    ForestFamily,
+    forest_setting,
+    forest_space,
+)
+
+if TYPE_CHECKING:
+    from automodel.task import Task
+
+
+class ExtraTrees(ForestFamily):
+    """Forest of trees with random thresholds (Geurts et al., 2006).
+
+    Trying at least half of the columns at a node is what makes it competitive; the
+    library's square root of the columns is a weak default.
+    """
+
+    name = "extra_trees"
+    rank = 40
+    start_seconds = 0.1
+    seconds_per_cell = 6e-9
+
+    def estimator(self, task: Task, random_state: int):
+        from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+
+        kind = ExtraTreesClassifier if task.is_classification else ExtraTreesRegressor
+        return kind(n_estimators=N_TREES, random_state=random_state, n_jobs=1)
+
+    def search_space(self, trial, task: Task) -> dict[str, Any]:
+        return forest_space(trial, task)
+
+    def portfolio(self, task: Task) -> Sequence[dict[str, Any]]:
+        return [
+            forest_setting(task, share=0.75, split=5),
+            # Smoother probabilities, for noisy targets.
+            forest_setting(task, share=1.0, split=12, leaf=4),
+            # Fully grown, for targets without noise.
+            forest_setting(task, share=0.5, split=2),
+        ]

@@ -1,0 +1,167 @@
+"""Scikit-learn's histogram boosting: boosted trees without another library."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, is_classifier
+from sklearn.metrics import log_loss, root_mean_squared_error
+
+from automodel.families._boosting import (
+    RoundTracker,
+    expected_rounds,
+    rounds_for,
+    set_rounds,
+)
+from automodel.families.base import ModelFamily
+
+if TYPE_CHECKING:
+    from automodel.evaluation import Monitor
+    from automodel.task import Task
+
+FIRST_ROUNDS = 8
+MAX_CATEGORIES = 254  # of a column: the 255 bins less the one of missing values
+SAFETY = 0.7  # share of the time left that the next chunk may be expected to take
+
+
+class HistGradientBoosting(ModelFamily):
+    """Histogram boosting of scikit-learn, in chunks of rounds that double.
+
+    It cannot be stopped within a fit, and a warm start bins the rows again.
+    """
+
+    name = "hist_gradient_boosting"
+    categorical = True
+    iteration_param = "max_iter"
+    # Without LightGBM it is the first boosting to try, with it hardly a complement.
+    rank = 25 if find_spec("lightgbm") is None else 90
+    start_seconds = 0.2
+
+    def estimator(self, task: Task, random_state: int):
+        from sklearn.ensemble import (
+            HistGradientBoostingClassifier,
+            HistGradientBoostingRegressor,
+        )
+
+        if task.is_classification:
+            kind = HistGradientBoostingClassifier
+        else:
+            kind = HistGradientBoostingRegressor
+        return kind(max_iter=500, early_stopping=False, random_state=random_state)
+
+    def search_space(self, trial, task: Task) -> dict[str, Any]:
+        params = {
+            "learning_rate": trial.suggest_float("learning_rate", 0.01, 0.3, log=True),
+            "max_leaf_nodes": trial.suggest_int("max_leaf_nodes", 3, 128, log=True),
+            "min_samples_leaf": trial.suggest_int("min_samples_leaf", 2, 64, log=True),
+            "max_features": trial.suggest_float("max_features", 0.4, 1.0),
+            "l2_regularization": trial.suggest_float(
+                "l2_regularization", 1e-4, 10.0, log=True
+            ),
+        }
+        return params | {"max_iter": rounds_for(params["learning_rate"])}
+
+    def portfolio(self, task: Task) -> Sequence[dict[str, Any]]:
+        many_classes = task.n_classes > 8
+        return [
+            _setting(
+                0.15 if many_classes else 0.07, 15 if many_classes else 31, 20, 0.7
+            ),
+            # Shallow, for small or noisy data.
+            _setting(0.07, 6, 20, 0.5),
+        ]
+
+    def preprocessor(self, estimator: BaseEstimator, task: Task) -> BaseEstimator:
+        from automodel.preprocessing.tabular import TabularEncoder
+
+        return TabularEncoder(categories="native", max_categories=MAX_CATEGORIES)
+
+    def cost(self, params: dict[str, Any], task: Task) -> float:
+        rounds = expected_rounds(params, "max_iter")
+        trees = rounds * (task.n_classes if task.n_classes > 2 else 1)
+        leaves = params.get("max_leaf_nodes", 31)
+        scan = 4e-9 * task.n_samples * (task.n_features + 4) * np.log2(1 + leaves) / 5
+        return trees * (5e-5 * leaves + 2 * scan)
+
+    def fit(self, estimator, X, y, *, sample_weight=None, monitor):
+        monitor.check_time()
+        tracker = RoundTracker(monitor)
+        n_rounds = set_rounds(estimator, self.iteration_param, monitor)
+        estimator.set_params(warm_start=True)
+        for size in _sizes(n_rounds, monitor):
+            estimator.set_params(max_iter=size).fit(X, y, sample_weight)
+            if _follow(estimator, tracker) or monitor.expired:
+                break
+        monitor.steps_used = _cut(estimator, tracker.rounds_used)
+        estimator.set_params(warm_start=False)
+        return estimator
+
+
+def _setting(learning_rate, max_leaf_nodes, min_samples_leaf, max_features):
+    return {
+        "learning_rate": learning_rate,
+        "max_leaf_nodes": max_leaf_nodes,
+        "min_samples_leaf": min_samples_leaf,
+        "max_features": max_features,
+        "l2_regularization": 1e-3,
+    }
+
+
+def _sizes(n_rounds: int, monitor: Monitor) -> Iterator[int]:
+    """Yield the rounds to grow to; without a deadline they are always the same."""
+    size, start = 0, time.monotonic()
+    while size < n_rounds:
+        step = max(size, FIRST_ROUNDS)
+        if monitor.deadline is not None:
+            # Seconds per round are overrated, since each call bins anew: on the safe
+            # side. The first chunk is one round, which tells what the rest will cost.
+            seconds_per_round = (time.monotonic() - start) / max(size, 1)
+            affordable = SAFETY * monitor.seconds_left / max(seconds_per_round, 1e-9)
+            step = min(step, int(affordable)) if size else 1
+            if step < 1:
+                return
+        size = min(size + step, n_rounds)
+        yield size
+
+
+def _follow(estimator, tracker: RoundTracker) -> bool:
+    """Hand the rounds of the last chunk to the tracker; return whether to stop."""
+    if not tracker.stops_early:
+        tracker.rounds = estimator.n_iter_
+        return False
+    monitor = tracker.monitor
+    is_classification = is_classifier(estimator)
+    staged = (
+        estimator.staged_predict_proba
+        if is_classification
+        else estimator.staged_predict
+    )
+    for prediction in islice(staged(monitor.X_valid), tracker.rounds, None):
+        value = _score(prediction, monitor, is_classification)
+        if tracker.add_round(value) and tracker.is_over:
+            return True
+    return False
+
+
+def _score(prediction, monitor: Monitor, is_classification: bool) -> float:
+    weight = monitor.sample_weight_valid
+    if not is_classification:
+        return -root_mean_squared_error(
+            monitor.y_valid, prediction, sample_weight=weight
+        )
+    labels = np.arange(prediction.shape[1])
+    return -log_loss(monitor.y_valid, prediction, sample_weight=weight, labels=labels)
+
+
+def _cut(estimator, n_rounds: int) -> int:
+    """Cut the fitted model to its first rounds; return the rounds it then has."""
+    trees = getattr(estimator, "_predictors", None)
+    if isinstance(trees, list) and 0 < n_rounds < len(trees):
+        estimator._predictors = trees[:n_rounds]
+        estimator.set_params(max_iter=n_rounds)
+    return estimator.n_iter_

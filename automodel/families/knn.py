@@ -1,0 +1,67 @@
+"""Nearest neighbours: weak alone, unlike every other family in an ensemble."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from automodel.families.base import ModelFamily
+
+if TYPE_CHECKING:
+    from automodel.task import Task
+
+MOST_ROWS = 50_000  # prediction then takes longer than a boosted model's training
+MOST_COLUMNS = 100  # distances say little among more
+
+
+class NearestNeighbors(ModelFamily):
+    """Mean over the nearest rows, of standardised columns."""
+
+    name = "knn"
+    rank = 80
+    start_seconds = 0.1
+
+    def supports(self, task: Task) -> bool:
+        """Refuse tables on which neighbours are hopeless or slow.
+
+        Text and sparse matrices have too many columns for distances to mean
+        anything, and the estimator takes no sample weights.
+        """
+        is_small = task.n_samples <= MOST_ROWS and task.n_features <= MOST_COLUMNS
+        is_plain = not (task.n_text or task.is_sparse or task.is_weighted)
+        return super().supports(task) and is_small and is_plain
+
+    def estimator(self, task: Task, random_state: int):
+        from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+
+        kind = KNeighborsClassifier if task.is_classification else KNeighborsRegressor
+        return kind(n_neighbors=20, weights="distance", n_jobs=1)
+
+    def search_space(self, trial, task: Task) -> dict[str, Any]:
+        most = max(2, min(200, task.n_samples // 3))
+        return {
+            "n_neighbors": trial.suggest_int("n_neighbors", 1, most, log=True),
+            "weights": trial.suggest_categorical("weights", ["distance", "uniform"]),
+            "p": trial.suggest_categorical("p", [2, 1]),
+        }
+
+    def portfolio(self, task: Task) -> Sequence[dict[str, Any]]:
+        few, many = (min(n, max(2, task.n_samples // 3)) for n in (20, 60))
+        return [
+            {"n_neighbors": few, "weights": "distance", "p": 2},
+            # City-block distance is less ruled by a single odd column.
+            {"n_neighbors": many, "weights": "distance", "p": 1},
+        ]
+
+    def cost(self, params: dict[str, Any], task: Task) -> float:
+        # Training is free; predicting the out-of-fold rows is what is paid for.
+        per_metric = 4.0 if params.get("p", 2) == 1 else 1.0
+        return 2e-10 * per_metric * task.n_samples**2 * (task.n_features + 5)
+
+    def fit(self, estimator, X, y, *, sample_weight=None, monitor):
+        monitor.check_time()
+        n_neighbors = min(estimator.n_neighbors, X.shape[0])
+        estimator.set_params(n_neighbors=n_neighbors)
+        return super().fit(
+            estimator, X, y, sample_weight=sample_weight, monitor=monitor
+        )

@@ -1,0 +1,44 @@
+"""Random forests: bagged trees with the best thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from automodel.families._forest import (
+    N_TREES,
+    ForestFamily,
+    forest_setting,
+    forest_space,
+)
+
+if TYPE_CHECKING:
+    from automodel.task import Task
+
+
+class RandomForest(ForestFamily):
+    """Forest of trees on bootstrap samples (Breiman, 2001)."""
+
+    name = "random_forest"
+    rank = 70
+    start_seconds = 0.1
+    seconds_per_cell = 3e-8
+
+    def estimator(self, task: Task, random_state: int):
+        from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+        kind = (
+            RandomForestClassifier if task.is_classification else RandomForestRegressor
+        )
+        return kind(n_estimators=N_TREES, random_state=random_state, n_jobs=1)
+
+    def search_space(self, trial, task: Task) -> dict[str, Any]:
+        share = trial.suggest_float("max_samples", 0.5, 1.0)
+        return forest_space(trial, task) | {"max_samples": share}
+
+    def portfolio(self, task: Task) -> Sequence[dict[str, Any]]:
+        return [
+            forest_setting(task, share=0.5, split=4) | {"max_samples": 1.0},
+            # Smoother probabilities and less alike trees, for noisy targets.
+            forest_setting(task, share=0.4, split=8, leaf=4) | {"max_samples": 0.6},
+        ]

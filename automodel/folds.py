@@ -1,0 +1,87 @@
+"""Folds: the data of a search with its splits, and the encoded parts of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from automodel.metric import Metric
+from automodel.preprocessing.table import Table
+from automodel.task import Task
+
+CACHE_BYTES = 256 * 2**20
+
+
+@dataclass
+class Folds:
+    """The data of a search with its splits, drawn once for all candidates.
+
+    Parameters
+    ----------
+    table : Table
+        All rows.
+    y : ndarray of shape (n_samples,)
+        Column numbers for classes (int), values for regression (float).
+    sample_weight : ndarray of shape (n_samples,) or None
+        Weights of the rows.
+    splits : list of (train, valid) index arrays
+        Rows may be validated once, several times or never.
+    task : Task
+        The facts about the problem.
+    metric : Metric
+        Scores pooled out-of-fold predictions.
+    """
+
+    table: Table
+    y: np.ndarray
+    sample_weight: np.ndarray | None
+    splits: Sequence[tuple[np.ndarray, np.ndarray]]
+    task: Task
+    metric: Metric
+    _cache: dict = field(default_factory=dict, repr=False)
+
+    def __getstate__(self):
+        return {**self.__dict__, "_cache": {}}
+
+    def __len__(self) -> int:
+        return len(self.splits)
+
+    def encoded(self, fold: int, encoder: BaseEstimator, y: np.ndarray):
+        """Return the encoder fitted on a fold's training rows, and both parts.
+
+        Kept in memory, since most trials of a search share a few encodings.
+        """
+        key = (fold, repr(encoder))
+        if key not in self._cache:
+            train, valid = self.splits[fold]
+            weight = None if self.sample_weight is None else self.sample_weight[train]
+            X_train = encoder.fit_transform(self.table.take(train), y, weight)
+            X_valid = encoder.transform(self.table.take(valid))
+            self._forget_over_limit(X_train, X_valid)
+            self._cache[key] = (encoder, X_train, X_valid)
+        return self._cache[key]
+
+    def _forget_over_limit(self, *parts) -> None:
+        new = sum(_nbytes(part) for part in parts)
+        held = sum(_nbytes(p) for entry in self._cache.values() for p in entry[1:])
+        while self._cache and held + new > CACHE_BYTES:
+            oldest = self._cache.pop(next(iter(self._cache)))
+            held -= sum(_nbytes(part) for part in oldest[1:])
+
+    def score(self, oof: np.ndarray) -> float:
+        """Score out-of-fold predictions over the rows that were validated."""
+        rows = np.isfinite(oof if oof.ndim == 1 else oof[:, 0])
+        weight = None if self.sample_weight is None else self.sample_weight[rows]
+        return self.metric.score(self.y[rows], oof[rows], weight)
+
+
+def _nbytes(part: Any) -> int:
+    if hasattr(part, "indptr"):
+        return part.data.nbytes + part.indices.nbytes
+    if hasattr(part, "memory_usage"):
+        return int(part.memory_usage(index=False).sum())
+    return part.nbytes

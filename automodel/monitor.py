@@ -1,0 +1,125 @@
+"""Monitor: the one line between a model that trains in steps and its search."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+from sklearn.base import BaseEstimator
+
+from automodel.exceptions import DeadlineReached, TrialPruned
+
+SLOTS_PER_FOLD = 16  # reports of one fold: steps 1, 2, 4, ..., then the fold's end
+
+
+class Monitor:
+    """The one line between a model that trains in steps and its search.
+
+    Parameters
+    ----------
+    deadline : float, default=None
+        Moment (`time.monotonic`) at which training has to end.
+    n_iterations : int, default=None
+        Steps to train when there is no validation part; None for the family's own.
+    valid : tuple of (X, y, sample_weight), default=None
+        Encoded validation part, labels as the estimator knows them.
+    score : callable, default=None
+        `score(estimator)` on the validation part, greater is better.
+    should_prune : callable, default=None
+        `should_prune(reports)`, asked after each report; `reports` maps slots to
+        values.
+    fold : int, default=0
+        Number of the fold in training.
+
+    Attributes
+    ----------
+    X_valid, y_valid, sample_weight_valid
+        The validation part, or None.
+    steps_used : int or None
+        To be set by the family: steps that the returned model is made of.
+    """
+
+    def __init__(
+        self,
+        deadline: float | None = None,
+        *,
+        n_iterations: int | None = None,
+        valid: tuple | None = None,
+        score: Callable[[BaseEstimator], float] | None = None,
+        should_prune: Callable[[dict[int, float]], bool] | None = None,
+        reports: dict[int, float] | None = None,
+        fold: int = 0,
+    ):
+        self.deadline = deadline
+        self.n_iterations = n_iterations
+        self.X_valid, self.y_valid, self.sample_weight_valid = valid or (None,) * 3
+        self.steps_used: int | None = None
+        self.reports = {} if reports is None else reports
+        self._score = score
+        self._should_prune = should_prune
+        self._first_slot = fold * SLOTS_PER_FOLD
+        self._last_slot = -1
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether there is a validation part to stop early on."""
+        return self.X_valid is not None
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the deadline; infinite without one."""
+        return math.inf if self.deadline is None else self.deadline - time.monotonic()
+
+    @property
+    def expired(self) -> bool:
+        """Whether to stop now and return the model as it is."""
+        return self.seconds_left <= 0
+
+    def check_time(self) -> None:
+        """Raise `DeadlineReached` if expired, where no model is usable yet."""
+        check_time(self.deadline)
+
+    def score(self, estimator: BaseEstimator) -> float:
+        """Score the estimator on the validation part with the search's metric."""
+        return math.nan if self._score is None else self._score(estimator)
+
+    def is_due(self, step: int) -> bool:
+        """Tell whether a report at this step (1, 2, ...) would be read."""
+        return self._should_prune is not None and _slot(step) > self._last_slot
+
+    def report(self, step: int, value: float) -> None:
+        """Report a value, greater is better, after `step` steps.
+
+        Read at steps 1, 2, 4, 8 and so on; all values of one family must be of
+        one kind. Does nothing where no one prunes.
+
+        Raises
+        ------
+        TrialPruned
+            If the candidate is worse than its family's earlier ones.
+        """
+        if self.is_due(step):
+            self._last_slot = _slot(step)
+            self._tell(self._last_slot, value)
+
+    def report_fold(self, value: float) -> None:
+        """Report the mean score of the folds so far, at the end of a fold."""
+        self._tell(SLOTS_PER_FOLD - 1, value)
+
+    def _tell(self, slot: int, value: float) -> None:
+        if self._should_prune is None:
+            return
+        self.reports[self._first_slot + slot] = float(value)
+        if self._should_prune(self.reports):
+            raise TrialPruned
+
+
+def check_time(deadline: float | None) -> None:
+    """Raise `DeadlineReached` if the moment has come."""
+    if deadline is not None and time.monotonic() >= deadline:
+        raise DeadlineReached
+
+
+def _slot(step: int) -> int:
+    return min(int(step).bit_length() - 1, SLOTS_PER_FOLD - 2)

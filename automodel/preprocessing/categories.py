@@ -1,0 +1,250 @@
+"""Categories: pool the rare ones, one-hot columns, target and frequency encoding."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator, TransformerMixin
+
+N_FOLDS = 5
+MAX_ENCODED_CLASSES = 10
+PRIOR_ROWS = 10.0
+
+
+class PooledCategories(TransformerMixin, BaseEstimator):
+    """Number the categories of each column anew, the rare ones in one.
+
+    Parameters
+    ----------
+    max_categories : int, default=254
+        Categories that keep a number of their own; the rarer ones share one.
+    own_pool : bool, default=False
+        Whether the shared number is the last one of a column. If not, it is 0,
+        that of missing and unknown.
+
+    Attributes
+    ----------
+    numbers_ : list of ndarray of int32
+        New number of each code; the last entry is for missing and unknown.
+    sizes_ : list of int
+        Largest number of each column.
+    """
+
+    def __init__(self, max_categories: int = 254, own_pool: bool = False):
+        self.max_categories = max_categories
+        self.own_pool = own_pool
+
+    def fit(
+        self,
+        codes: np.ndarray,
+        y=None,
+        sample_weight: np.ndarray | None = None,
+        cardinalities: tuple[int, ...] = (),
+    ):
+        """Count the categories of the training rows."""
+        self.numbers_, self.sizes_ = [], []
+        for column, cardinality in zip(codes.T, cardinalities, strict=True):
+            counts = count_codes(column, cardinality, sample_weight)
+            numbers = np.zeros(cardinality + 1, dtype=np.int32)
+            common = np.argsort(-counts, kind="stable")[: self.max_categories]
+            common = np.sort(common[counts[common] > 0])
+            numbers[common] = np.arange(1, len(common) + 1)
+            size = len(common)
+            rare = np.flatnonzero((numbers[:-1] == 0) & (counts > 0))
+            if self.own_pool and len(rare):
+                size += 1
+                numbers[rare] = size
+            self.numbers_.append(numbers)
+            self.sizes_.append(size)
+        return self
+
+    def transform(self, codes: np.ndarray) -> np.ndarray:
+        """Return the new numbers; 0 stands for missing and unknown."""
+        numbers = np.empty(codes.shape, dtype=np.int32)
+        for i, new in enumerate(self.numbers_):
+            numbers[:, i] = new[codes[:, i]]
+        return numbers
+
+
+class OneHotColumns(TransformerMixin, BaseEstimator):
+    """Turn categories into columns of 0 and 1; missing and unknown give zeros only.
+
+    Two categories without missing values give one column.
+
+    Parameters
+    ----------
+    max_categories : int, default=254
+        Categories with a column of their own; the rarer ones share one.
+
+    Attributes
+    ----------
+    n_columns_ : int
+        Number of columns.
+    """
+
+    def __init__(self, max_categories: int = 254):
+        self.max_categories = max_categories
+
+    def fit(
+        self,
+        codes: np.ndarray,
+        y=None,
+        sample_weight: np.ndarray | None = None,
+        cardinalities: tuple[int, ...] = (),
+    ):
+        """Choose the categories."""
+        pool = PooledCategories(self.max_categories, own_pool=True)
+        self.pool_ = pool.fit(codes, None, sample_weight, cardinalities)
+        numbers = pool.transform(codes)
+        if sample_weight is not None:
+            numbers = numbers[sample_weight > 0]
+        has_missing = (numbers == 0).any(axis=0)
+        self.first_ = [
+            2 if size == 2 and not missing else 1
+            for size, missing in zip(pool.sizes_, has_missing, strict=True)
+        ]
+        widths = [s - f + 1 for s, f in zip(pool.sizes_, self.first_, strict=True)]
+        self.starts_ = np.concatenate([[0], np.cumsum(widths)]).astype(np.int64)
+        self.n_columns_ = int(self.starts_[-1])
+        return self
+
+    def transform(self, codes: np.ndarray) -> sparse.csr_matrix:
+        """Return the columns, of shape (n_samples, n_columns_)."""
+        places = self.pool_.transform(codes) - np.array(self.first_, dtype=np.int64)
+        is_set = places >= 0
+        columns = (places + self.starts_[:-1])[is_set]
+        pointers = np.concatenate([[0], np.cumsum(is_set.sum(axis=1))])
+        ones = np.ones(len(columns), dtype=np.float32)
+        shape = (len(codes), self.n_columns_)
+        return sparse.csr_matrix((ones, columns, pointers), shape=shape)
+
+
+class TargetMeans(TransformerMixin, BaseEstimator):
+    """Encode categories by the mean of the target among their rows.
+
+    Training rows get means of the other folds, so that the column tells nothing of
+    a row's own target; new rows get means of all training rows. A mean is drawn to
+    the overall one with the weight of ten rows. Classification has a mean per
+    class: one for two classes, and at most ten, the most frequent, for many.
+    The share of the category among the training rows follows.
+
+    Parameters
+    ----------
+    random_state : int, default=0
+        Seed of the folds.
+
+    Attributes
+    ----------
+    means_ : list of ndarray of shape (n_categories + 1, n_targets)
+        Means per code; the last entry is for missing and unknown.
+    shares_ : list of ndarray of shape (n_categories + 1,)
+        Shares of the codes.
+    """
+
+    def __init__(self, random_state: int = 0):
+        self.random_state = random_state
+
+    def fit(
+        self,
+        codes: np.ndarray,
+        y: np.ndarray | None = None,
+        sample_weight: np.ndarray | None = None,
+        cardinalities: tuple[int, ...] = (),
+    ):
+        """Learn the means of all training rows."""
+        self.fit_transform(codes, y, sample_weight, cardinalities)
+        return self
+
+    def fit_transform(
+        self,
+        codes: np.ndarray,
+        y: np.ndarray | None = None,
+        sample_weight: np.ndarray | None = None,
+        cardinalities: tuple[int, ...] = (),
+    ) -> np.ndarray:
+        """Learn the means, and return those of the other folds for each row."""
+        weight = np.ones(len(codes)) if sample_weight is None else sample_weight
+        targets = np.empty((len(codes), 0)) if y is None else _targets(y, weight)
+        folds = _folds(y, len(codes), self.random_state)
+        self.means_, self.shares_, columns = [], [], []
+        for column, cardinality in zip(codes.T, cardinalities, strict=True):
+            column = np.where(column < 0, cardinality, column)
+            counts = np.bincount(column, weight, minlength=cardinality + 1)
+            self.shares_.append(counts / counts.sum())
+            self.shares_[-1][-1] = 0.0
+            means, out_of_fold = _target_means(column, targets, weight, folds, counts)
+            self.means_.append(means)
+            columns.append(self._joined(out_of_fold, self.shares_[-1][column]))
+        return _stacked(columns, len(codes))
+
+    def transform(self, codes: np.ndarray) -> np.ndarray:
+        """Return the means of all training rows, of shape (n_samples, n_columns)."""
+        columns = [
+            self._joined(means[column], shares[column])
+            for column, means, shares in zip(
+                codes.T, self.means_, self.shares_, strict=True
+            )
+        ]
+        return _stacked(columns, len(codes))
+
+    def _joined(self, means: np.ndarray, shares: np.ndarray) -> np.ndarray:
+        return np.column_stack([means, shares])
+
+
+def _stacked(columns: list[np.ndarray], n_rows: int) -> np.ndarray:
+    return np.hstack(columns) if columns else np.empty((n_rows, 0))
+
+
+def count_codes(column, cardinality: int, sample_weight) -> np.ndarray:
+    """Return the weight of each code; -1 is not counted."""
+    return np.bincount(column + 1, sample_weight, minlength=cardinality + 1)[1:]
+
+
+def _targets(y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return the columns whose means are taken."""
+    if y.dtype.kind not in "iub":
+        return y.reshape(-1, 1).astype(np.float64)
+    counts = np.bincount(y, weight)
+    classes = np.argsort(-counts, kind="stable")[:MAX_ENCODED_CLASSES]
+    classes = [1] if len(counts) == 2 else np.sort(classes[counts[classes] > 0])
+    return np.column_stack([y == c for c in classes]).astype(np.float64)
+
+
+def _folds(y: np.ndarray | None, n_rows: int, random_state: int) -> np.ndarray:
+    """Return the fold of each row; classes and ranges of y are spread evenly."""
+    shuffled = np.random.default_rng(random_state).permutation(n_rows)
+    if y is not None:
+        shuffled = shuffled[np.argsort(y[shuffled], kind="stable")]
+    folds = np.empty(n_rows, dtype=np.intp)
+    folds[shuffled] = np.arange(n_rows) % N_FOLDS
+    return folds
+
+
+def _target_means(column, targets, weight, folds, counts):
+    """Return means per code over all rows, and out of fold per row."""
+    n_codes, n_targets = len(counts), targets.shape[1]
+    means = np.empty((n_codes, n_targets))
+    out_of_fold = np.empty((len(column), n_targets))
+    cells = folds * n_codes + column
+    cell_counts = np.bincount(cells, weight, minlength=N_FOLDS * n_codes)
+    cell_counts = cell_counts.reshape(N_FOLDS, n_codes)
+    for i in range(n_targets):
+        sums = np.bincount(
+            cells, weight * targets[:, i], minlength=N_FOLDS * n_codes
+        ).reshape(N_FOLDS, n_codes)
+        means[:, i] = _shrunk(sums.sum(axis=0), counts)
+        others = np.empty_like(sums)
+        for fold in range(N_FOLDS):
+            rest = np.arange(N_FOLDS) != fold
+            others[fold] = _shrunk(
+                sums[rest].sum(axis=0), cell_counts[rest].sum(axis=0)
+            )
+        out_of_fold[:, i] = others[folds, column]
+    return means, out_of_fold
+
+
+def _shrunk(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the means of the codes, drawn to the mean of all."""
+    total = counts.sum()
+    overall = sums.sum() / total if total > 0 else 0.0
+    return (sums + PRIOR_ROWS * overall) / (counts + PRIOR_ROWS)

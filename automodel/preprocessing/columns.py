@@ -1,0 +1,215 @@
+"""Column: one column of the user's X in one of four plain forms."""
+
+from __future__ import annotations
+
+import datetime
+import enum
+import numbers
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+NUMBER, DATE, DURATION, LABEL = "number", "date", "duration", "label"
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+NO_NUMBER = frozenset({"", "na", "n/a", "nan", "none", "null", "nil", "?", "-", "."})
+
+
+@dataclass(frozen=True)
+class Column:
+    """Values of one column.
+
+    Parameters
+    ----------
+    form : {"number", "date", "duration", "label"}
+        What the values are.
+    values : ndarray of shape (n_samples,)
+        Numbers (float64), moments in UTC (datetime64[us]), seconds (float64), or
+        positions in `uniques`, -1 for missing.
+    uniques : sequence
+        The different values of a label column, as they came.
+    zone : str or None
+        Time zone of a date column.
+    is_category : bool
+        Whether the user declared the column to be categorical.
+    """
+
+    form: str
+    values: np.ndarray
+    uniques: Sequence[Any] = ()
+    zone: str | None = None
+    is_category: bool = False
+
+    @property
+    def is_all_missing(self) -> bool:
+        """Whether no row holds a value."""
+        if self.form == LABEL:
+            return not (self.values >= 0).any()
+        return bool(np.isnan(self.values).all())
+
+    def used(self) -> Column:
+        """Return the label column without the values that no row has."""
+        counts = np.bincount(self.values + 1, minlength=len(self.uniques) + 1)[1:]
+        if counts.all():
+            return self
+        positions = np.cumsum(counts > 0) - 1
+        positions = np.where(counts > 0, positions, -1)
+        values = np.append(positions, -1)[self.values]
+        uniques = [u for u, count in zip(self.uniques, counts, strict=True) if count]
+        return Column(LABEL, values, uniques, is_category=self.is_category)
+
+
+def column_of_objects(values: Any, name: str) -> Column:
+    """Return the column of an array or Series of strings or Python objects.
+
+    Raises
+    ------
+    TypeError
+        If a value is neither a string, nor a number, nor a date.
+    ValueError
+        If a value is a complex number.
+    """
+    import pandas as pd
+
+    try:
+        codes, uniques = pd.factorize(values)
+    except TypeError:
+        odd = next(v for v in values if getattr(v, "__hash__", None) is None)
+        raise _wrong_type(name, odd) from None
+    return _from_labels(codes, np.asarray(uniques, dtype=object), name)
+
+
+def _from_labels(codes, uniques, name: str) -> Column:
+    types = set(map(type, uniques))
+    if types <= {str}:
+        return Column(LABEL, codes, list(uniques))
+    for kind in types:
+        if not issubclass(kind, _SCALARS):
+            odd = next(u for u in uniques if type(u) is kind)
+            if type(odd).__module__.startswith("pandas"):  # Interval, Period
+                continue
+            raise _wrong_type(name, odd)
+        if issubclass(kind, (complex, np.complexfloating)):
+            raise ValueError(f"Complex data not supported. Column {name!r} holds it.")
+    if all(issubclass(kind, numbers.Number | np.bool_) for kind in types):
+        return Column(NUMBER, _spread(_floats(uniques), codes))
+    if all(issubclass(kind, _DATES) for kind in types):
+        return _from_date_objects(codes, uniques)
+    if all(issubclass(kind, _DURATIONS) for kind in types):
+        seconds = np.array([_seconds(u) for u in uniques])
+        return Column(DURATION, _spread(seconds, codes))
+    return Column(LABEL, codes, list(uniques))
+
+
+_SCALARS = (
+    str,
+    bytes,
+    numbers.Number,
+    np.generic,
+    datetime.date,
+    datetime.time,
+    datetime.timedelta,
+    enum.Enum,
+    uuid.UUID,
+)
+_DATES = (datetime.date, np.datetime64)
+_DURATIONS = (datetime.timedelta, datetime.time, np.timedelta64)
+
+
+def _wrong_type(name: str, value: Any) -> TypeError:
+    return TypeError(
+        f"Column {name!r} of X holds a value of type {type(value).__name__!r}: the "
+        "argument must be a table of strings, numbers or dates. Turn the values into "
+        "such, or leave the column out."
+    )
+
+
+def _from_date_objects(codes, uniques) -> Column:
+    import pandas as pd
+
+    zone = next((u.tzinfo for u in uniques if getattr(u, "tzinfo", None)), None)
+    index = pd.to_datetime([pd.Timestamp(u).as_unit("us") for u in uniques], utc=True)
+    moments = index.tz_localize(None).to_numpy().astype("datetime64[us]")
+    zone_name = None if zone is None else str(zone)
+    return Column(DATE, _spread(moments, codes), zone=zone_name)
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, datetime.time):
+        return (value.hour * 60 + value.minute) * 60 + value.second
+    if isinstance(value, np.timedelta64):
+        return float(value / np.timedelta64(1, "us")) / 1e6
+    return value.total_seconds()
+
+
+def _floats(uniques) -> np.ndarray:
+    try:
+        return np.array(uniques, dtype=np.float64)
+    except OverflowError:
+        return np.array([_clipped_float(u) for u in uniques])
+
+
+def _clipped_float(value) -> float:
+    """Return a float of a whole number that may have hundreds of digits."""
+    try:
+        return float(value)
+    except OverflowError:
+        return FLOAT32_MAX if value > 0 else -FLOAT32_MAX
+
+
+def _spread(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Return the value of each code; -1 gives NaN or NaT."""
+    if values.dtype.kind == "M":
+        missing = np.array(["NaT"], dtype=values.dtype)
+    else:
+        missing = np.array([np.nan])
+    return np.concatenate([values, missing])[codes]
+
+
+def label_of(value: Any) -> str | None:
+    """Return the string that stands for a value; None for a blank.
+
+    Whole numbers read alike whether they come as int or as float, since a missing
+    value turns a column of ints into floats.
+    """
+    if isinstance(value, str):
+        text = str(value)
+    elif isinstance(value, bytes):
+        text = value.decode("utf-8", "replace")
+    elif isinstance(value, (float, np.floating)) and float(value).is_integer():
+        text = str(int(value))
+    else:
+        text = str(value)
+    return text if text.strip() else None
+
+
+def as_labels(column: Column) -> tuple[np.ndarray, list[str | None]]:
+    """Return positions per row (-1 missing) and the strings they stand for."""
+    if column.form == LABEL:
+        return column.values, [label_of(u) for u in column.uniques]
+    missing = np.isnan(column.values)
+    uniques, codes = np.unique(column.values[~missing], return_inverse=True)
+    positions = np.full(len(missing), -1)
+    positions[~missing] = codes
+    if column.form == DATE:
+        import pandas as pd
+
+        uniques = [pd.Timestamp(u) for u in uniques]
+    return positions, [label_of(u) for u in uniques]
+
+
+def parse_numbers(labels: Sequence[str | None]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers that strings hold, and which strings hold none at all.
+
+    The usual marks of a missing value count as NaN.
+    """
+    import pandas as pd
+
+    values = pd.to_numeric(pd.Series(labels, dtype=object), errors="coerce")
+    values = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    failed = np.isnan(values)
+    for i in np.flatnonzero(failed):
+        failed[i] = (labels[i] or "").strip().lower() not in NO_NUMBER
+    return values, failed

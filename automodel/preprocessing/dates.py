@@ -1,0 +1,115 @@
+"""Dates: recognise them in strings, and turn moments into numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+PARTS = ("time", "year", "month", "day", "weekday", "hour")
+SAMPLE = 50
+
+# Month first is tried before day first: where both fit, nothing can tell.
+_FORMATS = (
+    ("ISO8601", r"\d{4}-\d{2}(-\d{2}([T ]\d{2}:?\d{2}.*)?)?"),
+    ("%Y/%m/%d", r"\d{4}/\d{1,2}/\d{1,2}"),
+    ("%m/%d/%Y", r"\d{1,2}/\d{1,2}/\d{4}"),
+    ("%d/%m/%Y", r"\d{1,2}/\d{1,2}/\d{4}"),
+    ("%m/%d/%Y %H:%M", r"\d{1,2}/\d{1,2}/\d{4} \d{1,2}:\d{2}"),
+    ("%d/%m/%Y %H:%M", r"\d{1,2}/\d{1,2}/\d{4} \d{1,2}:\d{2}"),
+    ("%m/%d/%Y %H:%M:%S", r"\d{1,2}/\d{1,2}/\d{4} \d{1,2}:\d{2}:\d{2}"),
+    ("%d/%m/%Y %H:%M:%S", r"\d{1,2}/\d{1,2}/\d{4} \d{1,2}:\d{2}:\d{2}"),
+    ("%d.%m.%Y", r"\d{1,2}\.\d{1,2}\.\d{4}"),
+    ("%d.%m.%Y %H:%M", r"\d{1,2}\.\d{1,2}\.\d{4} \d{1,2}:\d{2}"),
+    ("%d-%m-%Y", r"\d{1,2}-\d{1,2}-\d{4}"),
+    ("%b-%Y", r"[A-Za-z]{3}-\d{4}"),
+    ("%b %Y", r"[A-Za-z]{3} \d{4}"),
+    ("%d %b %Y", r"\d{1,2} [A-Za-z]{3} \d{4}"),
+    ("%b %d, %Y", r"[A-Za-z]{3} \d{1,2}, \d{4}"),
+    ("%d-%b-%Y", r"\d{1,2}-[A-Za-z]{3}-\d{4}"),
+)
+
+
+def find_date_format(labels: Sequence[str]) -> str | None:
+    """Return the format in which all strings are dates, or None.
+
+    Examples
+    --------
+    >>> from automodel.preprocessing.dates import find_date_format
+    >>> find_date_format(["01/21/2001", "05/29/2005"])
+    '%m/%d/%Y'
+    >>> find_date_format(["blue", "green"]) is None
+    True
+    """
+    if not labels:
+        return None
+    for date_format, pattern in _FORMATS:
+        matches = re.compile(pattern).fullmatch
+        if not all(matches(label.strip()) for label in labels[:SAMPLE]):
+            continue
+        if all(matches(label.strip()) for label in labels):
+            moments, _ = parse_dates(labels, date_format)
+            if not np.isnat(moments).any():
+                return date_format
+    return None
+
+
+def parse_dates(
+    labels: Sequence[str | None], date_format: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return moments in UTC (NaT where there is none) and which strings failed."""
+    import pandas as pd
+
+    texts = [None if label is None else label.strip() for label in labels]
+    index = pd.to_datetime(
+        pd.Series(texts, dtype=object), format=date_format, errors="coerce", utc=True
+    )
+    moments = index.dt.tz_localize(None).to_numpy().astype("datetime64[us]")
+    failed = np.isnat(moments) & np.array([bool(text) for text in texts], dtype=bool)
+    return moments, failed
+
+
+def date_parts(moments: np.ndarray, origin: np.datetime64, zone: str | None):
+    """Return the numbers of moments, one column for each of `PARTS`.
+
+    Parameters
+    ----------
+    moments : ndarray of datetime64[us]
+        Moments in UTC.
+    origin : datetime64
+        Where the continuous time, in days, is zero; near the data, so that
+        float32 still tells minutes apart.
+    zone : str or None
+        Time zone whose clock gives the parts.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, len(PARTS))
+        NaN where the moment is missing.
+    """
+    missing = np.isnat(moments)
+    moments = np.where(missing, origin, moments).astype("datetime64[us]")
+    local = moments if zone is None else _local_clock(moments, zone)
+    days = local.astype("datetime64[D]")
+    months = local.astype("datetime64[M]")
+    years = local.astype("datetime64[Y]").astype(np.int64)
+    parts = np.column_stack(
+        [
+            (moments - origin) / np.timedelta64(1, "D"),
+            years + 1970,
+            months.astype(np.int64) - 12 * years + 1,
+            (days - months.astype("datetime64[D]")).astype(np.int64) + 1,
+            (days.astype(np.int64) + 3) % 7,  # day 0 of the epoch was a Thursday
+            (local - days) // np.timedelta64(1, "h"),
+        ]
+    ).astype(np.float64)
+    parts[missing] = np.nan
+    return parts
+
+
+def _local_clock(moments: np.ndarray, zone: str) -> np.ndarray:
+    import pandas as pd
+
+    index = pd.DatetimeIndex(moments).tz_localize("UTC").tz_convert(zone)
+    return index.tz_localize(None).to_numpy().astype("datetime64[us]")

@@ -1,0 +1,252 @@
+"""ColumnPlan: what a column was taken for on fit, and how it is read from then on."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from automodel.preprocessing.columns import (
+    DATE,
+    DURATION,
+    LABEL,
+    NUMBER,
+    Column,
+    as_labels,
+    parse_numbers,
+)
+from automodel.preprocessing.dates import (
+    PARTS,
+    date_parts,
+    find_date_format,
+    parse_dates,
+)
+
+NUMERIC, DATES, DURATIONS = "numeric", "date", "duration"
+CATEGORICAL, TEXT, BOTH, DROPPED = "categorical", "text", "categorical+text", "dropped"
+
+MANY_CATEGORIES = 100  # with several words each, the words say more than the code
+SEVERAL_WORDS = 1.8
+TEXT_WORDS = 8.0
+TEXT_DISTINCT = 0.3
+NEARLY_DISTINCT = 0.9
+MIN_ROWS_OF_IDS = 20  # in fewer rows all values differ by chance
+
+
+@dataclass
+class ColumnPlan:
+    """How to read one column.
+
+    Parameters
+    ----------
+    position : int
+        Position in the user's X.
+    name : str
+        Name for messages.
+    kind : str
+        "numeric", "date", "duration", "categorical", "text", "categorical+text" or
+        "dropped".
+    reason : str
+        Why the column is dropped.
+    from_strings : bool
+        Whether numbers or dates came as strings on fit: what does not parse later
+        is then missing, and an error otherwise.
+    categories : list of str
+        The known strings, sorted.
+    tokens : {"", "word", "char"}
+        How text is cut.
+    date_format : str
+        Format of dates in strings.
+    origin : int
+        Zero of the continuous time, in microseconds since 1970.
+    zone : str or None
+        Time zone whose clock gives the parts of a date.
+    """
+
+    position: int
+    name: str
+    kind: str
+    reason: str = ""
+    from_strings: bool = False
+    categories: list[str] = field(default_factory=list)
+    tokens: str = ""
+    date_format: str = "ISO8601"
+    origin: int = 0
+    zone: str | None = None
+
+    @property
+    def width(self) -> int:
+        """Number of numeric columns that the column gives."""
+        if self.kind == DATES:
+            return len(PARTS)
+        return int(self.kind in (NUMERIC, DURATIONS))
+
+    def numbers(self, column: Column) -> np.ndarray:
+        """Return the numeric columns, of shape (n_samples, width)."""
+        if column.is_all_missing:
+            return np.full((len(column.values), self.width), np.nan)
+        if self.kind == DATES:
+            origin = np.datetime64(self.origin, "us")
+            return date_parts(self._moments(column), origin, self.zone)
+        expected = NUMBER if self.kind == NUMERIC else DURATION
+        if column.form == expected:
+            return column.values.reshape(-1, 1)
+        if column.form != LABEL:
+            raise self._changed(column.form)
+        codes, labels = as_labels(column.used())
+        parse = parse_numbers if self.kind == NUMERIC else _parse_durations
+        values, failed = parse(labels)
+        self._check(failed, labels)
+        return np.append(values, np.nan)[codes].reshape(-1, 1)
+
+    def codes(self, column: Column) -> np.ndarray:
+        """Return the category numbers; -1 where the value is missing or unknown."""
+        codes, labels = as_labels(column)
+        known = [_position(self.categories, label) for label in labels]
+        return np.array([*known, -1], dtype=np.int32)[codes]
+
+    def _moments(self, column: Column) -> np.ndarray:
+        if column.form == DATE:
+            return column.values
+        if column.form != LABEL:
+            raise self._changed(column.form)
+        codes, labels = as_labels(column.used())
+        moments, failed = parse_dates(labels, self.date_format)
+        self._check(failed, labels)
+        return np.append(moments, np.datetime64("NaT"))[codes]
+
+    def _check(self, failed: np.ndarray, labels) -> None:
+        if self.from_strings or not failed.any():
+            return
+        example = labels[int(failed.argmax())]
+        raise self._changed(f"text, as {example!r}")
+
+    def _changed(self, found: str) -> ValueError:
+        return ValueError(
+            f"Column {self.name!r} of X was {self.kind} when the model was fitted and "
+            f"now holds {found}. Convert it to the same type as on fit, or set "
+            "what has no value to missing (None or NaN)."
+        )
+
+
+def _position(categories: list[str], label: str | None) -> int:
+    if label is None:
+        return -1
+    i = bisect_left(categories, label)
+    return i if i < len(categories) and categories[i] == label else -1
+
+
+def _parse_durations(labels) -> tuple[np.ndarray, np.ndarray]:
+    import pandas as pd
+
+    parsed = pd.to_timedelta(pd.Series(labels, dtype=object), errors="coerce")
+    seconds = parsed.dt.total_seconds().to_numpy(dtype=np.float64)
+    given = np.array([label is not None for label in labels], dtype=bool)
+    return seconds, np.isnan(seconds) & given
+
+
+def plan_column(position: int, name: str, column: Column) -> ColumnPlan:
+    """Decide what a column is.
+
+    Parameters
+    ----------
+    position : int
+        Position in the user's X.
+    name : str
+        Name for messages.
+    column : Column
+        All training rows.
+
+    Returns
+    -------
+    ColumnPlan
+        The decision.
+    """
+    if column.is_all_missing:
+        return ColumnPlan(position, name, DROPPED, reason="all missing")
+    if column.form == NUMBER:
+        return ColumnPlan(position, name, NUMERIC)
+    if column.form == DURATION:
+        return ColumnPlan(position, name, DURATIONS)
+    if column.form == DATE:
+        origin = _first_moment(column.values)
+        return ColumnPlan(position, name, DATES, origin=origin, zone=column.zone)
+    return _plan_labels(position, name, column.used())
+
+
+def _first_moment(moments: np.ndarray) -> int:
+    return int(np.fmin.reduce(moments).astype("datetime64[us]").astype(np.int64))
+
+
+def _plan_labels(position: int, name: str, column: Column) -> ColumnPlan:
+    codes, labels = as_labels(column)
+    given = [label for label in labels if label is not None]
+    if not given:
+        return ColumnPlan(position, name, DROPPED, reason="all missing")
+    if not column.is_category:
+        plan = _plan_parsed(position, name, labels, given)
+        if plan is not None:
+            return plan
+    counts = np.bincount(codes[codes >= 0], minlength=len(labels))
+    n_missing = len(codes) - counts.sum()
+    counts = np.array(
+        [c for c, label in zip(counts, labels, strict=True) if label is not None]
+    )
+    categories = sorted(set(given))
+    if len(categories) == 1 and not n_missing and len(given) == len(labels):
+        return ColumnPlan(position, name, DROPPED, reason="constant")
+    return _plan_strings(position, name, given, counts, categories, column.is_category)
+
+
+def _plan_parsed(position, name, labels, given) -> ColumnPlan | None:
+    """Return the plan of numbers or dates that came as strings, or None."""
+    values, failed = parse_numbers(given[:50])
+    if not failed.any():
+        values, failed = parse_numbers(given)
+        if not failed.any() and not np.isnan(values).all():
+            return ColumnPlan(position, name, NUMERIC, from_strings=True)
+    date_format = find_date_format(given)
+    if date_format is None:
+        return None
+    origin = _first_moment(parse_dates(given, date_format)[0])
+    return ColumnPlan(
+        position,
+        name,
+        DATES,
+        from_strings=True,
+        date_format=date_format,
+        origin=origin,
+    )
+
+
+def _plan_strings(
+    position: int,
+    name: str,
+    given: list[str],
+    counts: np.ndarray,
+    categories: list[str],
+    is_category: bool,
+) -> ColumnPlan:
+    n_given = int(counts.sum())
+    distinct = len(categories) / n_given
+    words = np.array([len(label.split()) for label in given])
+    mean_words = float(words @ counts) / n_given
+    plan = ColumnPlan(position, name, CATEGORICAL, categories=categories)
+    has_words = mean_words >= SEVERAL_WORDS and len(categories) > MANY_CATEGORIES
+    if has_words and not is_category:
+        plan.tokens = "word" if mean_words >= TEXT_WORDS else "char"
+        is_text = mean_words >= TEXT_WORDS and distinct >= TEXT_DISTINCT
+        plan.kind = TEXT if is_text or distinct >= NEARLY_DISTINCT else BOTH
+        if plan.kind == TEXT:
+            plan.categories = []
+    elif distinct == 1.0 and n_given >= MIN_ROWS_OF_IDS:
+        return ColumnPlan(position, name, DROPPED, reason="id-like")
+    return plan
+
+
+def as_texts(column: Column) -> tuple[np.ndarray, list[Any]]:
+    """Return positions per row (-1 missing) and the texts they stand for."""
+    codes, labels = as_labels(column.used() if column.form == LABEL else column)
+    return codes, [label or "" for label in labels]

@@ -1,0 +1,316 @@
+"""TableReader: turn whatever table the user has into a `Table`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from automodel.preprocessing.columns import FLOAT32_MAX, NUMBER, Column
+from automodel.preprocessing.containers import Columns, open_columns
+from automodel.preprocessing.plans import (
+    BOTH,
+    CATEGORICAL,
+    DROPPED,
+    NUMERIC,
+    TEXT,
+    ColumnPlan,
+    as_texts,
+    plan_column,
+)
+from automodel.preprocessing.table import Table
+from automodel.preprocessing.text import N_BUCKETS, count_tokens
+
+HASHED_ROWS = 512
+
+
+class TableReader(TransformerMixin, BaseEstimator):
+    """Read arrays, sparse matrices and DataFrames into a `Table`.
+
+    Each column gets a kind on fit and keeps it. Columns are matched by position.
+
+    Attributes
+    ----------
+    kinds_ : dict of str to str
+        Kind of each column: "numeric", "date", "duration", "categorical", "text",
+        "categorical+text" or "dropped".
+    dropped_ : dict of str to str
+        Why columns are dropped: "constant", "all missing", "duplicate", "id-like".
+    all_missing_ : list of str
+        Columns without any value.
+    n_features_in_ : int
+        Columns of X on fit.
+
+    Examples
+    --------
+    >>> from automodel.preprocessing.reader import TableReader
+    >>> reader = TableReader()
+    >>> table = reader.fit_transform([[1.5, "red"], [2.5, "blue"], [None, "red"]])
+    >>> table.codes.ravel()
+    array([1, 0, 1], dtype=int32)
+    >>> reader.kinds_
+    {'0': 'numeric', '1': 'categorical'}
+    """
+
+    def fit(self, X: Any, y: Any = None):
+        """Decide what each column is.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            All rows that may be used for training.
+        y : object
+            Ignored.
+
+        Returns
+        -------
+        TableReader
+            The fitted reader.
+
+        Raises
+        ------
+        TypeError
+            If a value is neither a string, nor a number, nor a date.
+        ValueError
+            If X has not two dimensions, holds complex numbers or repeats a name.
+        """
+        if sparse.issparse(X):
+            self._fit_sparse(X)
+        else:
+            self._fit_columns(open_columns(X))
+        return self
+
+    def fit_transform(self, X: Any, y: Any = None) -> Table:
+        """Decide what each column is, and read all rows."""
+        if sparse.issparse(X):
+            return self._fit_sparse(X)
+        columns = open_columns(X)
+        self._fit_columns(columns)
+        return self._read(columns)
+
+    def transform(self, X: Any) -> Table:
+        """Read rows.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            The rows, with the columns of fit in their order.
+
+        Returns
+        -------
+        Table
+            The rows.
+
+        Raises
+        ------
+        ValueError
+            If a column no longer holds what it held on fit.
+        """
+        check_is_fitted(self)
+        if X.shape[1:] != () if hasattr(X, "shape") else False:
+            self._check_width(X.shape[1])
+        if self.is_sparse_:
+            return _sparse_table(_read_sparse(X))
+        columns = open_columns(X.toarray() if sparse.issparse(X) else X)
+        self._check_width(columns.n_columns)
+        return self._read(columns)
+
+    def _check_width(self, n_columns: int) -> None:
+        if n_columns != self.n_features_in_:
+            raise ValueError(
+                f"X has {n_columns} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input."
+            )
+
+    def _fit_sparse(self, X) -> Table:
+        matrix = _read_sparse(X)
+        self.is_sparse_ = True
+        self.n_features_in_ = matrix.shape[1]
+        self.kinds_ = {str(i): NUMERIC for i in range(matrix.shape[1])}
+        self.dropped_: dict[str, str] = {}
+        self.all_missing_: list[str] = []
+        self.plans_: list[ColumnPlan] = []
+        return _sparse_table(matrix)
+
+    def _fit_columns(self, columns: Columns) -> None:
+        self.is_sparse_ = False
+        self.n_features_in_ = columns.n_columns
+        names = columns.names
+        numeric = set(columns.numeric.tolist())
+        plans = [
+            ColumnPlan(i, names[i], NUMERIC)
+            if i in numeric
+            else plan_column(i, names[i], columns.column(i))
+            for i in range(columns.n_columns)
+        ]
+        self._drop_repeated_labels(plans, columns)
+        self._keep_numbers(plans, columns)
+        self.kinds_ = {plan.name: plan.kind for plan in plans}
+        self.dropped_ = {p.name: p.reason for p in plans if p.kind == DROPPED}
+        self.all_missing_ = [n for n, r in self.dropped_.items() if r == "all missing"]
+        self.plans_ = [plan for plan in plans if plan.kind != DROPPED]
+
+    def _drop_repeated_labels(self, plans, columns) -> None:
+        seen = set()
+        for plan in plans:
+            if plan.kind in (CATEGORICAL, BOTH, TEXT):
+                column = columns.column(plan.position)
+                if plan.kind == TEXT:
+                    key = (tuple(column.uniques), column.values.tobytes())
+                else:
+                    key = (tuple(plan.categories), plan.codes(column).tobytes())
+                if key in seen:
+                    plan.kind, plan.reason = DROPPED, "duplicate"
+                seen.add(key)
+
+    def _keep_numbers(self, plans, columns) -> None:
+        """Choose among the numeric columns those that add something."""
+        widths = np.array([plan.width for plan in plans], dtype=np.intp)
+        self.offsets_ = np.concatenate([[0], np.cumsum(widths)])
+        self.kept_ = np.arange(self.offsets_[-1])
+        matrix = self._numbers(columns, {p.position: p for p in plans if p.width})
+        reasons = _useless_columns(matrix)
+        self.kept_ = np.array(
+            [i for i in range(matrix.shape[1]) if i not in reasons], dtype=np.intp
+        )
+        for plan, start, width in zip(plans, self.offsets_, widths, strict=False):
+            lost = [reasons.get(i) for i in range(start, start + width)]
+            if width and all(lost):
+                plan.kind, plan.reason = DROPPED, lost[0]
+
+    def _read(self, columns: Columns) -> Table:
+        plans = self.plans_
+        codes, text = [], []
+        cardinalities = []
+        for plan in plans:
+            if plan.kind in (CATEGORICAL, BOTH):
+                codes.append(plan.codes(self._labels(plan, columns)))
+                cardinalities.append(len(plan.categories))
+            if plan.tokens:
+                text.append(_token_counts(plan, columns.column(plan.position)))
+        numbers = self._numbers(columns, {p.position: p for p in plans if p.width})
+        empty = np.empty((columns.n_rows, 0), dtype=np.int32)
+        return Table(
+            numeric=numbers,
+            codes=np.column_stack(codes) if codes else empty,
+            cardinalities=tuple(cardinalities),
+            text=tuple(text),
+        )
+
+    def _labels(self, plan: ColumnPlan, columns: Columns) -> Column:
+        if plan.position not in set(columns.numeric.tolist()):
+            return columns.column(plan.position)
+        place = int(np.searchsorted(columns.numeric, plan.position))
+        return Column(NUMBER, columns.block[:, place])
+
+    def _numbers(self, columns: Columns, plans: dict[int, ColumnPlan]) -> np.ndarray:
+        """Return the kept numeric columns, cleaned."""
+        is_block = np.zeros(self.n_features_in_, dtype=bool)
+        for position, plan in plans.items():
+            is_block[position] = plan.kind == NUMERIC
+        in_block = is_block[columns.numeric]
+        positions = columns.numeric[in_block]
+        n_all = int(self.offsets_[-1])
+        if len(positions) == n_all == columns.block.shape[1]:
+            return _cleaned(_chosen(columns.block, self.kept_))
+        matrix = np.empty((columns.n_rows, n_all))
+        matrix[:] = np.nan
+        matrix[:, self.offsets_[positions]] = columns.block[:, in_block]
+        blocks = set(positions.tolist())
+        for position, plan in plans.items():
+            if position not in blocks:
+                start = self.offsets_[position]
+                values = plan.numbers(self._labels(plan, columns))
+                matrix[:, start : start + plan.width] = values
+        return _cleaned(_chosen(matrix, self.kept_))
+
+
+def _chosen(matrix: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    return matrix if len(kept) == matrix.shape[1] else matrix[:, kept]
+
+
+def _cleaned(values: np.ndarray) -> np.ndarray:
+    """Return values with infinities as NaN and the others in the range of float32.
+
+    The array itself where there is nothing to do; it may be the user's.
+    """
+    if values.size == 0:
+        return values
+    low, high = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)
+    if not (low < -FLOAT32_MAX or high > FLOAT32_MAX):
+        return values
+    finite = np.where(np.isinf(values), np.nan, values)
+    return np.clip(finite, -FLOAT32_MAX, FLOAT32_MAX)
+
+
+def _useless_columns(matrix: np.ndarray) -> dict[int, str]:
+    """Return columns that are constant, all missing or equal to an earlier one."""
+    if matrix.size == 0:
+        return {}
+    low, high = np.fmin.reduce(matrix, axis=0), np.fmax.reduce(matrix, axis=0)
+    has_missing = np.isnan(matrix.sum(axis=0))
+    reasons = {int(i): "all missing" for i in np.flatnonzero(np.isnan(low))}
+    constant = (low == high) & ~has_missing
+    reasons.update({int(i): "constant" for i in np.flatnonzero(constant)})
+    first: dict[int, list[int]] = {}
+    for i, key in enumerate(_column_hashes(matrix).tolist()):
+        if i in reasons:
+            continue
+        for earlier in first.setdefault(key, []):
+            if np.array_equal(matrix[:, earlier], matrix[:, i], equal_nan=True):
+                reasons[i] = "duplicate"
+                break
+        else:
+            first[key].append(i)
+    return reasons
+
+
+def _column_hashes(matrix: np.ndarray) -> np.ndarray:
+    """Return a number per column, equal for equal columns."""
+    generator = np.random.default_rng(0)
+    hashes = np.zeros(matrix.shape[1], dtype=np.uint64)
+    for start in range(0, len(matrix), HASHED_ROWS):
+        block = matrix[start : start + HASHED_ROWS] + 0.0  # -0.0 becomes 0.0
+        block[np.isnan(block)] = np.nan
+        bits = np.ascontiguousarray(block).view(np.uint64)
+        bits ^= bits >> np.uint64(32)  # the low bits of small integers are all zero
+        odd = generator.integers(2**62, size=(len(block), 1), dtype=np.uint64)
+        hashes += (bits * (2 * odd + 1)).sum(axis=0, dtype=np.uint64)
+    return hashes
+
+
+def _token_counts(plan: ColumnPlan, column: Column) -> sparse.csr_matrix:
+    codes, texts = as_texts(column)
+    counts = count_tokens(texts, plan.tokens)
+    blank = sparse.csr_matrix((1, N_BUCKETS), dtype=counts.dtype)
+    # Each different text is cut once, however many rows hold it.
+    return sparse.csr_matrix(sparse.vstack([counts, blank], format="csr")[codes])
+
+
+def _read_sparse(X) -> sparse.csr_matrix:
+    if not sparse.issparse(X):
+        columns = open_columns(X)
+        X = _cleaned(columns.block)
+    if X.dtype.kind == "c":
+        raise ValueError("Complex data not supported. X holds complex numbers.")
+    matrix = sparse.csr_matrix(X).astype(np.float64, copy=False)
+    if not matrix.has_canonical_format:
+        matrix = matrix.copy()
+        matrix.sum_duplicates()
+    clean = _cleaned(matrix.data)
+    if clean is not matrix.data:
+        shape = matrix.shape
+        matrix = sparse.csr_matrix((clean, matrix.indices, matrix.indptr), shape=shape)
+    return matrix
+
+
+def _sparse_table(matrix: sparse.csr_matrix) -> Table:
+    n_rows = matrix.shape[0]
+    return Table(
+        numeric=np.empty((n_rows, 0)),
+        codes=np.empty((n_rows, 0), dtype=np.int32),
+        sparse=matrix,
+    )

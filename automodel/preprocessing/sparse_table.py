@@ -1,0 +1,80 @@
+"""SparseColumns: scale a sparse matrix, or make it dense for models that need it."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from automodel.preprocessing.text import fit_components
+
+DENSE_COLUMNS = 2000
+DENSE_CELLS = 2e7
+COMPONENTS = 100
+
+
+class SparseColumns(TransformerMixin, BaseEstimator):
+    """Scale a sparse matrix without centring, which would fill it.
+
+    Parameters
+    ----------
+    missing : {"keep", "impute"}, default="keep"
+        "impute" reads a missing value as zero.
+    scale : bool, default=False
+        Whether to divide each column by its largest magnitude.
+    sparse_output : bool, default=True
+        Whether to return a csr_matrix. If not, the matrix is made dense when it is
+        small, and reduced to at most 100 components when it is not.
+    random_state : int, default=0
+        Seed of the components.
+
+    Attributes
+    ----------
+    largest_ : ndarray of shape (n_features,)
+        Largest magnitude of each column, 1 where that is 0.
+    svd_ : TruncatedSVD or None
+        The components.
+    """
+
+    def __init__(
+        self,
+        missing: str = "keep",
+        scale: bool = False,
+        sparse_output: bool = True,
+        random_state: int = 0,
+    ):
+        self.missing = missing
+        self.scale = scale
+        self.sparse_output = sparse_output
+        self.random_state = random_state
+
+    def fit(self, X: sparse.csr_matrix, y=None, sample_weight=None):
+        """Learn the largest magnitudes, and the components where they are needed."""
+        if sample_weight is not None:
+            X = X[sample_weight > 0]
+        n_rows, n_columns = X.shape
+        largest = np.zeros(n_columns)
+        np.fmax.at(largest, X.indices, np.abs(X.data))
+        self.largest_ = np.where(largest > 0, largest, 1.0)
+        self.svd_, self.factor_ = None, 1.0
+        is_small = n_columns <= DENSE_COLUMNS and n_rows * n_columns <= DENSE_CELLS
+        if not (self.sparse_output or is_small):
+            self.svd_, self.factor_ = fit_components(
+                self._scaled(X, fill=True), COMPONENTS, self.random_state
+            )
+        return self
+
+    def transform(self, X: sparse.csr_matrix):
+        """Return the scaled matrix, dense or sparse as decided on fit."""
+        if self.svd_ is not None:
+            return self.svd_.transform(self._scaled(X, fill=True)) * self.factor_
+        scaled = self._scaled(X, fill=self.missing == "impute")
+        return scaled if self.sparse_output else scaled.toarray()
+
+    def _scaled(self, X: sparse.csr_matrix, fill: bool) -> sparse.csr_matrix:
+        data = X.data
+        if fill:
+            data = np.where(np.isnan(data), 0.0, data)
+        if self.scale:
+            data = data / self.largest_[X.indices]
+        return sparse.csr_matrix((data, X.indices, X.indptr), shape=X.shape)

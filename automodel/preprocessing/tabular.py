@@ -1,0 +1,276 @@
+"""TabularEncoder: from a `Table` to the matrix that a model takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from automodel.preprocessing.categories import (
+    OneHotColumns,
+    PooledCategories,
+    TargetMeans,
+)
+from automodel.preprocessing.columns import FLOAT32_MAX
+from automodel.preprocessing.numeric import NumericColumns
+from automodel.preprocessing.sparse_table import SparseColumns
+from automodel.preprocessing.table import Table
+from automodel.preprocessing.text import TextComponents, TfidfColumns
+
+FEW_CATEGORIES = 8
+DENSE_ONE_HOT_COLUMNS = 1000
+_CHOICES: dict[str, tuple] = {
+    "missing": ("keep", "impute"),
+    "categories": ("native", "onehot", "target"),
+    "scale": (None, "standard", "robust"),
+    "text": ("svd", "tfidf"),
+    "dtype": ("float32", "float64"),
+}
+
+
+class TabularEncoder(TransformerMixin, BaseEstimator):
+    """Encode a `Table`; fitted on the training part of a fold.
+
+    Parameters
+    ----------
+    missing : {"keep", "impute"}, default="keep"
+        Leave NaN, or impute the median and append columns that mark it.
+    categories : {"native", "onehot", "target"}, default="native"
+        "native": columns of dtype "category" in a DataFrame, with 0 for missing,
+        unknown and rare. "onehot": columns of 0 and 1. "target": one-hot for few
+        categories, and the mean of the target, out of fold, for many.
+    scale : {None, "standard", "robust"}, default=None
+        How numeric columns are scaled, see `NumericColumns`.
+    text : {"svd", "tfidf"}, default="svd"
+        Components of TF-IDF, or TF-IDF itself, which needs `sparse_output`.
+    sparse_output : bool, default=False
+        Whether to return a csr_matrix where most columns are one-hot or text. A
+        table of numbers alone is returned dense.
+    dtype : {"float32", "float64"}, default="float32"
+        Type of the numbers.
+    max_categories : int, default=254
+        Categories of a column that are told apart, the most frequent.
+    target_encode_above : int or None, default=30
+        With "native", columns of more categories are target encoded as well; None
+        for estimators that do so themselves.
+    random_state : int, default=0
+        Seed of the folds of target encoding and of the components of text.
+
+    Attributes
+    ----------
+    n_features_out_ : int
+        Columns of the result.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from automodel.preprocessing.table import Table
+    >>> from automodel.preprocessing.tabular import TabularEncoder
+    >>> table = Table(
+    ...     numeric=np.array([[1.0], [2.0], [3.0]]),
+    ...     codes=np.array([[0], [1], [2]], dtype=np.int32),
+    ...     cardinalities=(3,),
+    ... )
+    >>> TabularEncoder(categories="onehot").fit_transform(table)
+    array([[1., 1., 0., 0.],
+           [2., 0., 1., 0.],
+           [3., 0., 0., 1.]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        *,
+        missing: str = "keep",
+        categories: str = "native",
+        scale: str | None = None,
+        text: str = "svd",
+        sparse_output: bool = False,
+        dtype: str = "float32",
+        max_categories: int = 254,
+        target_encode_above: int | None = 30,
+        random_state: int = 0,
+    ):
+        self.missing = missing
+        self.categories = categories
+        self.scale = scale
+        self.text = text
+        self.sparse_output = sparse_output
+        self.dtype = dtype
+        self.max_categories = max_categories
+        self.target_encode_above = target_encode_above
+        self.random_state = random_state
+
+    def fit(self, table: Table, y: Any = None, sample_weight: Any = None):
+        """Learn the encoding; see `fit_transform`."""
+        self.fit_transform(table, y, sample_weight)
+        return self
+
+    def fit_transform(self, table: Table, y: Any = None, sample_weight: Any = None):
+        """Learn the encoding and encode the training rows.
+
+        Parameters
+        ----------
+        table : Table
+            Training rows.
+        y : ndarray of shape (n_samples,), default=None
+            Positions of classes (int) or values (float), for target encoding.
+        sample_weight : ndarray of shape (n_samples,), default=None
+            Weights; rows of weight zero have no influence.
+
+        Returns
+        -------
+        ndarray, csr_matrix or DataFrame of shape (n_samples, n_features_out_)
+            Differs from `transform` in the target encoded columns.
+        """
+        self._check_parameters()
+        result = self._fit(table, y, sample_weight)
+        self.n_features_out_ = result.shape[1]
+        return result
+
+    def _fit(self, table: Table, y, sample_weight):
+        y = None if y is None else np.asarray(y)
+        weight = None if sample_weight is None else np.asarray(sample_weight, float)
+        if table.sparse is not None:
+            return self._fit_sparse(table, weight)
+        self.sparse_columns_ = None
+        means = self._fit_categories(table, y, weight)
+        numeric = np.hstack([table.numeric, means])
+        self.numeric_ = NumericColumns(self.missing, self.scale)
+        self.numeric_.fit(numeric, None, weight)
+        text = self._fit_text(table, weight)
+        return self._assemble(table, means, text)
+
+    def transform(self, table: Table):
+        """Encode rows.
+
+        Parameters
+        ----------
+        table : Table
+            Rows of the same reader.
+
+        Returns
+        -------
+        ndarray, csr_matrix or DataFrame of shape (n_samples, n_features_out_)
+            The encoded rows.
+        """
+        check_is_fitted(self)
+        if self.sparse_columns_ is not None:
+            return self._finished(self.sparse_columns_.transform(table.sparse))
+        means = self.means_.transform(table.codes[:, self.encoded_])
+        pairs = zip(self.text_, table.text, strict=True)
+        return self._assemble(table, means, [t.transform(m) for t, m in pairs])
+
+    def _check_parameters(self) -> None:
+        for name, allowed in _CHOICES.items():
+            value = getattr(self, name)
+            if value not in allowed:
+                raise ValueError(
+                    f"The {name!r} parameter of TabularEncoder must be one of "
+                    f"{', '.join(map(repr, allowed))}. Got {value!r} instead."
+                )
+
+    def _fit_sparse(self, table: Table, weight):
+        self.sparse_columns_ = SparseColumns(
+            missing=self.missing,
+            scale=self.scale is not None,
+            sparse_output=self.sparse_output,
+            random_state=self.random_state,
+        ).fit(table.sparse, None, weight)
+        return self._finished(self.sparse_columns_.transform(table.sparse))
+
+    def _fit_categories(self, table: Table, y, weight) -> np.ndarray:
+        """Choose the encoding of each column; return the target encoded columns."""
+        sizes = _used_categories(table, weight)
+        if self.categories == "native":
+            self.native_ = np.flatnonzero(sizes > 0)
+            above = self.target_encode_above
+            self.encoded_ = np.flatnonzero(sizes > (np.inf if above is None else above))
+            self.one_hot_columns_ = np.array([], dtype=np.intp)
+        else:
+            limit = FEW_CATEGORIES if self.categories == "target" else np.inf
+            self.native_ = np.array([], dtype=np.intp)
+            self.one_hot_columns_ = np.flatnonzero((sizes > 0) & (sizes <= limit))
+            self.encoded_ = np.flatnonzero(sizes > limit)
+        self.pool_ = PooledCategories(self.max_categories)
+        self.pool_.fit(*_part(table, self.native_, weight))
+        self.one_hot_ = OneHotColumns(self._one_hot_limit())
+        self.one_hot_.fit(*_part(table, self.one_hot_columns_, weight))
+        self.means_ = TargetMeans(self.random_state)
+        codes, _, weight, cardinalities = _part(table, self.encoded_, weight)
+        return self.means_.fit_transform(codes, y, weight, cardinalities)
+
+    def _one_hot_limit(self) -> int:
+        if self.sparse_output:
+            return self.max_categories
+        share = DENSE_ONE_HOT_COLUMNS // max(len(self.one_hot_columns_), 1)
+        return min(self.max_categories, max(share, FEW_CATEGORIES))
+
+    def _fit_text(self, table: Table, weight) -> list:
+        self.text_: list[Any] = []
+        parts = []
+        for counts in table.text:
+            if self.text == "tfidf" and self.sparse_output:
+                encoder: Any = TfidfColumns()
+            else:
+                encoder = TextComponents(random_state=self.random_state)
+            encoder.fit(counts if weight is None else counts[weight > 0])
+            self.text_.append(encoder)
+            parts.append(encoder.transform(counts))
+        return parts
+
+    def _assemble(self, table: Table, means: np.ndarray, text: list):
+        """Join numbers, one-hot columns and text, in this order."""
+        numeric = np.hstack([table.numeric, means])
+        dense = [self.numeric_.transform(numeric)]
+        dense += [part for part in text if not sparse.issparse(part)]
+        one_hot = self.one_hot_.transform(table.codes[:, self.one_hot_columns_])
+        light = [one_hot, *(part for part in text if sparse.issparse(part))]
+        n_light = sum(part.shape[1] for part in light)
+        n_dense = sum(part.shape[1] for part in dense)
+        if self.sparse_output and n_light > n_dense and not len(self.native_):
+            blocks = [sparse.csr_matrix(part) for part in dense] + light
+            return self._finished(sparse.hstack(blocks, format="csr"))
+        matrix = np.hstack([*dense, *(part.toarray() for part in light)])
+        if len(self.native_):
+            return self._frame(matrix, table)
+        return self._finished(matrix)
+
+    def _finished(self, matrix):
+        """Return the matrix in its type, finite, and with at least one column."""
+        if matrix.shape[1] == 0:
+            matrix = np.zeros((matrix.shape[0], 1))
+        if sparse.issparse(matrix):
+            matrix = sparse.csr_matrix(matrix)
+            data = np.clip(matrix.data, -FLOAT32_MAX, FLOAT32_MAX).astype(self.dtype)
+            parts = (data, matrix.indices, matrix.indptr)
+            return sparse.csr_matrix(parts, shape=matrix.shape)
+        matrix = np.clip(matrix, -FLOAT32_MAX, FLOAT32_MAX)
+        return np.ascontiguousarray(matrix, dtype=self.dtype)
+
+    def _frame(self, matrix: np.ndarray, table: Table):
+        """Return a DataFrame: numbers, then columns of dtype "category"."""
+        import pandas as pd
+
+        numbers = matrix.astype(self.dtype)
+        columns = {f"x{i}": numbers[:, i] for i in range(numbers.shape[1])}
+        codes = self.pool_.transform(table.codes[:, self.native_])
+        for i, size in enumerate(self.pool_.sizes_):
+            dtype = pd.CategoricalDtype(np.arange(size + 1))
+            columns[f"c{i}"] = pd.Categorical.from_codes(codes[:, i], dtype=dtype)
+        return pd.DataFrame(columns, copy=False)
+
+
+def _used_categories(table: Table, weight) -> np.ndarray:
+    """Return how many categories of each column the training rows have."""
+    codes = table.codes if weight is None else table.codes[weight > 0]
+    sizes = [len(np.unique(column[column >= 0])) for column in codes.T]
+    return np.array(sizes, dtype=np.intp)
+
+
+def _part(table: Table, columns: np.ndarray, weight):
+    """Return what the encoders of categories take, for some columns."""
+    cardinalities = tuple(table.cardinalities[i] for i in columns)
+    return table.codes[:, columns], None, weight, cardinalities

@@ -1,0 +1,173 @@
+"""The splits of a search, drawn once: from `cv=`, or from the size of the data."""
+
+from __future__ import annotations
+
+import numbers
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import (
+    BaseCrossValidator,
+    GroupKFold,
+    GroupShuffleSplit,
+    KFold,
+    ShuffleSplit,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    StratifiedShuffleSplit,
+)
+
+from automodel.exceptions import FitWarning
+from automodel.task import Task
+
+N_FOLDS = 5
+REPEATS_UP_TO = 500  # rows; two repeats halve the noise of a score there
+HOLDOUT_FROM = 100_000  # rows
+CELLS_PER_SECOND = 20_000  # of the data, above which five folds cost too much time
+
+Splits = list[tuple[np.ndarray, np.ndarray]]
+
+
+def make_splits(
+    cv: Any, task: Task, y: np.ndarray, groups: np.ndarray | None, seed: int
+) -> Splits:
+    """Return the (train, valid) index arrays that all candidates share.
+
+    Parameters
+    ----------
+    cv : None, int, splitter or iterable of splits
+        None chooses from the size of the data: 5 shuffled folds, twice up to 500
+        rows; one holdout from 100,000 rows on, or when the cells of the table are
+        more than 20,000 for each second of the time budget. Classes are stratified,
+        and no group is in two folds.
+    task : Task
+        The facts about the problem.
+    y : ndarray of shape (n_samples,)
+        Column numbers for classes, values for regression.
+    groups : ndarray of shape (n_samples,) or None
+        Rows of one group stay together.
+    seed : int
+        Seed of the shuffling.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two rows or groups, or the splits are not valid.
+    """
+    if len(y) < 2:
+        raise ValueError(
+            f"Found n_samples={len(y)}, and at least 2 are needed: models are "
+            "compared on rows that they were not trained on."
+        )
+    if cv is None:
+        return _default_splits(task, y, groups, seed)
+    if isinstance(cv, numbers.Integral):
+        return _folds(int(cv), task, y, groups, seed)
+    if isinstance(cv, BaseCrossValidator) or hasattr(cv, "split"):
+        labels = y if task.is_classification else np.asarray(y, dtype=float)
+        splits = cv.split(np.zeros((len(y), 1)), labels, groups)
+    else:
+        splits = iter(cv)
+    return _checked(splits, len(y))
+
+
+def is_partition(
+    splits: Sequence[tuple[np.ndarray, np.ndarray]], n_samples: int
+) -> bool:
+    """Tell whether every row is validated equally often, by at least two models."""
+    count = np.zeros(n_samples, dtype=int)
+    for _, valid in splits:
+        count[valid] += 1
+    return len(splits) > 1 and count.min() > 0 and count.min() == count.max()
+
+
+def _default_splits(task: Task, y, groups, seed: int) -> Splits:
+    n_rows = len(y)
+    cells = n_rows * max(task.n_features, 1)
+    seconds = task.time_budget
+    is_slow = seconds is not None and cells > CELLS_PER_SECOND * seconds
+    if n_rows > HOLDOUT_FROM or (is_slow and n_rows > 2_000):
+        return _holdout(task, y, groups, seed)
+    splits = _folds(N_FOLDS, task, y, groups, seed)
+    if n_rows <= REPEATS_UP_TO:
+        splits += _folds(N_FOLDS, task, y, groups, seed + 1)
+    return splits
+
+
+def _holdout(task: Task, y, groups, seed: int) -> Splits:
+    """Return one split; a fifth of the rows, at most 20,000, is validated."""
+    share = min(0.2, 20_000 / len(y))
+    if groups is not None:
+        splitter = GroupShuffleSplit(1, test_size=share, random_state=seed)
+        return _checked(splitter.split(y, y, groups), len(y))
+    if task.is_classification and np.bincount(y).min() >= 2:
+        splitter = StratifiedShuffleSplit(1, test_size=share, random_state=seed)
+    else:
+        splitter = ShuffleSplit(1, test_size=share, random_state=seed)
+    return _checked(splitter.split(np.zeros((len(y), 1)), y), len(y))
+
+
+def _folds(n_folds: int, task: Task, y, groups, seed: int) -> Splits:
+    limit = len(y) if groups is None else len(np.unique(groups))
+    if task.is_classification and groups is None:
+        limit = min(limit, int(np.bincount(y).max()))
+    if limit < 2:
+        raise ValueError(
+            f"The {'groups' if groups is not None else 'data'} allow only {limit} "
+            "fold, and at least 2 are needed. Give more "
+            f"{'groups' if groups is not None else 'rows of each class'}."
+        )
+    if n_folds > limit:
+        warnings.warn(
+            f"{n_folds} folds need more rows, classes or groups than there are; "
+            f"{limit} folds are used.",
+            FitWarning,
+            stacklevel=2,
+        )
+        n_folds = limit
+    splitter = _splitter(n_folds, task.is_classification, groups is not None, seed)
+    with warnings.catch_warnings():
+        # a class with fewer rows than folds is left out of some folds' training
+        warnings.simplefilter("ignore", UserWarning)
+        return _checked(splitter.split(np.zeros((len(y), 1)), y, groups), len(y))
+
+
+def _splitter(n_folds: int, is_classification: bool, is_grouped: bool, seed: int):
+    if is_grouped and is_classification:
+        return StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+    if is_grouped:
+        return GroupKFold(n_folds, shuffle=True, random_state=seed)
+    if is_classification:
+        return StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+    return KFold(n_folds, shuffle=True, random_state=seed)
+
+
+def _checked(splits, n_samples: int) -> Splits:
+    """Return the splits as index arrays, and refuse what no search can use."""
+    checked = []
+    for position, split in enumerate(splits):
+        try:
+            train, valid = (_indices(part, n_samples) for part in split)
+        except (TypeError, ValueError, IndexError) as error:
+            raise ValueError(
+                "cv must give pairs of row numbers (train, valid) within "
+                f"[0, {n_samples}). Split {position} does not: {error}"
+            ) from error
+        if not len(train) or not len(valid):
+            raise ValueError(f"Split {position} of cv has an empty part.")
+        checked.append((train, valid))
+    if not checked:
+        raise ValueError("cv gives no split. Give at least one (train, valid) pair.")
+    return checked
+
+
+def _indices(part, n_samples: int) -> np.ndarray:
+    rows = np.asarray(part)
+    if rows.dtype == bool:
+        rows = np.flatnonzero(rows)
+    rows = np.arange(n_samples)[rows]
+    if rows.ndim != 1:
+        raise ValueError("row numbers must be one-dimensional")
+    return rows

@@ -1,0 +1,55 @@
+"""Keep what training changes in a process within the block that trains."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from threadpoolctl import threadpool_limits
+
+_LOCK = threading.Lock()
+_STATE: dict = {"entered": 0, "stack": None}
+
+
+@contextmanager
+def contained() -> Iterator[None]:
+    """Train with one thread, no warnings and silent libraries; restore all after.
+
+    Fits of several threads may overlap: the first to enter saves the state of the
+    process, the last to leave restores it.
+    """
+    with _LOCK:
+        if _STATE["entered"] == 0:
+            _STATE["stack"] = _enter()
+        _STATE["entered"] += 1
+    try:
+        yield
+    finally:
+        with _LOCK:
+            _STATE["entered"] -= 1
+            if _STATE["entered"] == 0:
+                _STATE.pop("stack").close()
+                _STATE["stack"] = None
+
+
+def _enter() -> ExitStack:
+    stack = ExitStack()
+    stack.enter_context(warnings.catch_warnings())
+    warnings.simplefilter("ignore")
+    stack.enter_context(threadpool_limits(1))
+    stack.enter_context(_quiet("optuna"))
+    return stack
+
+
+@contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

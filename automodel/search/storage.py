@@ -1,0 +1,85 @@
+"""SearchStorage: what a search keeps of its trials; only the parent writes it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import joblib
+
+from automodel.evaluation import Evaluation, FittedModel
+
+
+class SearchStorage:
+    """All evaluations, with predictions and fold models of the promising ones.
+
+    Parameters
+    ----------
+    n_kept : int
+        How many evaluations keep their out-of-fold predictions and fold models.
+    """
+
+    def __init__(self, n_kept: int):
+        self.n_kept = n_kept
+        self.evaluations: dict[int, Evaluation] = {}
+
+    def add(self, number: int, evaluation: Evaluation) -> None:
+        """Keep an evaluation, and drop the arrays of those it puts out."""
+        self.evaluations[number] = evaluation
+        kept = set(self.usable())
+        for other, old in self.evaluations.items():
+            if other not in kept and old.oof is not None:
+                _drop_models(old.models)
+                old.models = old.oof = None
+
+    def usable(self) -> list[int]:
+        """Return the numbers of the evaluations that an ensemble may be made of."""
+        numbers = [
+            number
+            for number, evaluation in sorted(self.evaluations.items())
+            if evaluation.status == "complete" and evaluation.oof is not None
+        ]
+        chosen = shortlist([self.evaluations[n] for n in numbers], self.n_kept)
+        return [numbers[i] for i in chosen]
+
+
+def shortlist(evaluations: Sequence[Evaluation], n_kept: int) -> list[int]:
+    """Return the positions of the most promising evaluations, best first.
+
+    Half of the places go to the best of each family, since an ensemble lives of
+    different models; the others to the best that remain.
+    """
+    order = sorted(range(len(evaluations)), key=lambda i: -_sortable(evaluations[i]))
+    seen: set[str] = set()
+    first_of_family = []
+    for i in order:
+        if evaluations[i].candidate.family.name not in seen:
+            seen.add(evaluations[i].candidate.family.name)
+            first_of_family.append(i)
+    chosen = first_of_family[: math.ceil(n_kept / 2)]
+    rest = [i for i in order if i not in chosen]
+    chosen += rest[: n_kept - len(chosen)]
+    return sorted(chosen, key=order.index)
+
+
+def save_models(evaluation: Evaluation, path: Path) -> None:
+    """Move the fold models of an evaluation into a file."""
+    if evaluation.models:
+        joblib.dump(evaluation.models, path)
+        evaluation.models = path  # type: ignore[assignment]
+
+
+def load_models(models: Any) -> list[FittedModel]:
+    """Return fold models, read from their file if they are in one."""
+    return joblib.load(models) if isinstance(models, Path) else models
+
+
+def _drop_models(models: Any) -> None:
+    if isinstance(models, Path):
+        models.unlink(missing_ok=True)
+
+
+def _sortable(evaluation: Evaluation) -> float:
+    return evaluation.score if math.isfinite(evaluation.score) else -math.inf

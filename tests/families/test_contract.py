@@ -1,0 +1,386 @@
+"""Every family, found by itself, keeps the contract of families/base.py."""
+
+import pickle
+import subprocess
+import sys
+import time
+
+import numpy as np
+import optuna
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import make_classification, make_regression
+
+from automodel.evaluation import Monitor
+from automodel.exceptions import DeadlineReached, TrialPruned
+from automodel.families import all_families, find_families
+from automodel.task import Task
+
+KINDS = ["binary", "multiclass", "regression"]
+FAMILIES = [f for f in all_families().values() if not f.missing_libraries()]
+
+
+def make_rows(kind, n_samples=240, dtype=np.float64):
+    if kind == "regression":
+        X, y = make_regression(n_samples, 8, n_informative=4, noise=5, random_state=0)
+        return X.astype(dtype), y
+    X, y = make_classification(
+        n_samples,
+        8,
+        n_informative=5,
+        n_classes=2 if kind == "binary" else 4,
+        class_sep=1.5,
+        random_state=0,
+    )
+    return X.astype(dtype), y
+
+
+def task_of(kind, X, y, **facts):
+    n_classes = 0 if kind == "regression" else int(y.max()) + 1
+    return Task(
+        kind,
+        *X.shape,
+        n_classes=n_classes,
+        n_numeric=X.shape[1],
+        time_budget=60,
+        **facts,
+    )
+
+
+def new_estimator(family, task, seed=0, **params):
+    """Return the estimator with the default setting, cut to a few steps."""
+    study = optuna.create_study()
+    portfolio = family.portfolio(task)
+    if portfolio:
+        study.enqueue_trial(portfolio[0])
+    suggested = family.search_space(study.ask(), task)
+    estimator = family.estimator(task, seed).set_params(**suggested)
+    if family.iteration_param:
+        current = estimator.get_params()[family.iteration_param]
+        params = {family.iteration_param: min(current, 60)} | params
+    return estimator.set_params(**params)
+
+
+def fit(family, kind, X, y, *, monitor=None, sample_weight=None, seed=0, **params):
+    estimator = new_estimator(family, task_of(kind, X, y), seed, **params)
+    return family.fit(
+        estimator,
+        X,
+        y,
+        sample_weight=sample_weight,
+        monitor=Monitor() if monitor is None else monitor,
+    )
+
+
+def predict(model, X):
+    return (
+        model.predict_proba(X) if hasattr(model, "predict_proba") else model.predict(X)
+    )
+
+
+def halves(X, y):
+    return (X[::2], y[::2]), (X[1::2], y[1::2])
+
+
+def score_of(X, y):
+    """Return a score for the monitor: accuracy, or minus the squared error."""
+
+    def score(model):
+        answer = predict(model, X)
+        if answer.ndim == 1:
+            return -float(np.mean((answer - y) ** 2))
+        return float(np.mean(answer.argmax(axis=1) == y))
+
+    return score
+
+
+def watched(valid, **options):
+    return Monitor(valid=(*valid, None), score=score_of(*valid), **options)
+
+
+@pytest.fixture(params=FAMILIES, ids=lambda family: family.name)
+def family(request):
+    return request.param
+
+
+@pytest.fixture(params=KINDS)
+def kind(request, family):
+    if request.param not in family.tasks:
+        pytest.skip(f"{family.name} does not learn {request.param}")
+    return request.param
+
+
+def test_a_model_is_better_than_the_prior(family, kind):
+    X, y = make_rows(kind)
+    (X_train, y_train), (X_valid, y_valid) = halves(X, y)
+    answer = predict(fit(family, kind, X_train, y_train), X_valid)
+    if kind == "regression":
+        assert np.mean((answer - y_valid) ** 2) < 0.6 * np.var(y_valid)
+    else:
+        prior = np.bincount(y_valid).max() / len(y_valid)
+        assert np.mean(answer.argmax(axis=1) == y_valid) > prior + 0.15
+
+
+def test_probabilities_have_a_column_per_class_and_sum_to_one(family, kind):
+    if kind == "regression":
+        pytest.skip("values, not probabilities")
+    X, y = make_rows(kind)
+    proba = predict(fit(family, kind, X, y), X)
+    assert proba.shape == (len(y), y.max() + 1)
+    np.testing.assert_allclose(proba.sum(axis=1), 1, atol=1e-5)
+
+
+def test_the_same_seed_gives_the_same_model(family, kind):
+    X, y = make_rows(kind)
+    train, valid = halves(X, y)
+    first, second = (
+        predict(fit(family, kind, *train, monitor=watched(valid), seed=3), X)
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(first, second)
+
+
+def test_a_fit_leaves_the_global_random_state_alone(family, kind):
+    X, y = make_rows(kind)
+    np.random.seed(7)  # noqa: NPY002  the global state is what is under test
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    fit(family, kind, X, y)
+    np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
+
+
+def test_a_fitted_model_survives_pickle(family, kind):
+    X, y = make_rows(kind)
+    train, valid = halves(X, y)
+    model = fit(family, kind, *train, monitor=watched(valid))
+    restored = pickle.loads(pickle.dumps(model))
+    np.testing.assert_allclose(predict(restored, X), predict(model, X), rtol=1e-6)
+
+
+def test_a_fitted_model_can_be_cloned(family, kind):
+    X, y = make_rows(kind)
+    train, valid = halves(X, y)
+    copy = clone(fit(family, kind, *train, monitor=watched(valid)))
+    assert type(copy) is type(new_estimator(family, task_of(kind, X, y)))
+
+
+def test_the_estimator_can_be_cloned_before_it_is_fitted(family, kind):
+    X, y = make_rows(kind)
+    estimator = new_estimator(family, task_of(kind, X, y))
+    assert repr(sorted(clone(estimator).get_params().items())) == repr(
+        sorted(estimator.get_params().items())
+    )
+
+
+def test_a_past_deadline_ends_the_fit(family, kind):
+    X, y = make_rows(kind)
+    start = time.monotonic()
+    with pytest.raises(DeadlineReached):
+        fit(family, kind, X, y, monitor=Monitor(start - 1))
+
+
+def test_a_model_cut_by_the_deadline_is_usable(family, kind):
+    if family.iteration_param is None:
+        pytest.skip("trains in one step")
+    X, y = make_rows(kind)
+    train, valid = halves(X, y)
+    monitor = ExpiresAfterSteps(2, valid)
+    model = fit(family, kind, *train, monitor=monitor)
+    assert np.isfinite(predict(model, X)).all()
+    assert 1 <= monitor.steps_used < 60
+
+
+class ExpiresAfterSteps(Monitor):
+    """A monitor whose time is up after it was asked a few times."""
+
+    def __init__(self, n_steps, valid):
+        super().__init__(
+            time.monotonic() + 3600,
+            valid=(*valid, None),
+            score=score_of(*valid),
+            should_prune=lambda reports: False,
+        )
+        self.n_left = n_steps
+
+    @property
+    def seconds_left(self):
+        return 3600.0 if self.n_left > 0 else -1.0
+
+    def report(self, step, value):
+        super().report(step, value)
+        self.n_left -= 1
+
+
+def test_a_pruned_trial_leaves_the_fit_as_trial_pruned(family, kind):
+    if family.iteration_param is None:
+        pytest.skip("trains in one step")
+    X, y = make_rows(kind)
+    train, valid = halves(X, y)
+    monitor = watched(valid, should_prune=lambda reports: len(reports) >= 2)
+    with pytest.raises(TrialPruned):
+        fit(family, kind, *train, monitor=monitor)
+
+
+def test_steps_used_are_the_steps_of_the_returned_model(family, kind):
+    if family.iteration_param is None:
+        pytest.skip("trains in one step")
+    X, y = make_rows(kind)
+    train, valid = halves(X, y)
+    monitor = watched(valid)
+    fit(family, kind, *train, monitor=monitor)
+    assert 1 <= monitor.steps_used <= 60
+
+
+def test_a_refit_trains_the_iterations_it_is_told(family, kind):
+    if family.iteration_param is None:
+        pytest.skip("trains in one step")
+    X, y = make_rows(kind)
+    monitor = Monitor(n_iterations=7)
+    model = fit(family, kind, X, y, monitor=monitor)
+    assert monitor.steps_used == 7
+    assert np.isfinite(predict(model, X)).all()
+
+
+def test_constant_columns_are_no_error(family, kind):
+    X, y = make_rows(kind)
+    X = np.ones_like(X)
+    train, valid = halves(X, y)
+    assert np.isfinite(
+        predict(fit(family, kind, *train, monitor=watched(valid)), X)
+    ).all()
+
+
+def test_missing_values_are_no_error_where_the_tags_promise_it(family, kind):
+    X, y = make_rows(kind)
+    estimator = new_estimator(family, task_of(kind, X, y))
+    if not estimator.__sklearn_tags__().input_tags.allow_nan:
+        pytest.skip("the encoder imputes")
+    X = np.where(np.random.default_rng(0).random(X.shape) < 0.2, np.nan, X)
+    train, valid = halves(X, y)
+    assert np.isfinite(
+        predict(fit(family, kind, *train, monitor=watched(valid)), X)
+    ).all()
+
+
+def test_twelve_rows_are_enough(family, kind):
+    X, y = make_rows(kind)
+    rows = np.arange(12) if kind == "regression" else np.argsort(y, kind="stable")
+    rows = rows if kind == "regression" else rows[:: len(y) // 12][:12]
+    train, valid = (X[rows], y[rows]), (X[100:104], y[100:104])
+    model = fit(family, kind, *train, monitor=watched(valid))
+    assert np.isfinite(predict(model, X)).all()
+
+
+def test_single_precision_will_do(family, kind):
+    X, y = make_rows(kind, dtype=np.float32)
+    train, valid = halves(X, y)
+    assert np.isfinite(
+        predict(fit(family, kind, *train, monitor=watched(valid)), X)
+    ).all()
+
+
+def test_weights_change_the_model(family, kind):
+    X, y = make_rows(kind)
+    if not family.takes_sample_weight(task_of(kind, X, y)):
+        pytest.skip("takes no weights")
+    (X_train, y_train), valid = halves(X, y)
+    weight = np.where(y_train > np.median(y_train), 5.0, 0.2)
+    monitor = Monitor(valid=(*valid, np.ones(len(valid[1]))), score=score_of(*valid))
+    weighted = fit(
+        family, kind, X_train, y_train, sample_weight=weight, monitor=monitor
+    )
+    plain = fit(family, kind, X_train, y_train, monitor=watched(valid))
+    assert not np.allclose(predict(weighted, X), predict(plain, X))
+
+
+def test_category_columns_are_taken_where_promised(family, kind):
+    if not family.categorical:
+        pytest.skip("takes no category columns")
+    pd = pytest.importorskip("pandas")
+    X, y = make_rows(kind)
+    codes = np.digitize(X[:, 0], [-1, 0, 1])
+    X = pd.DataFrame({f"x{i}": X[:, i] for i in range(1, 8)})
+    X["c0"] = pd.Categorical(codes, categories=range(5))
+    train, valid = (X[::2], y[::2]), (X[1::2], y[1::2])
+    model = fit(family, kind, *train, monitor=watched(valid))
+    assert np.isfinite(predict(model, X)).all()
+
+
+@pytest.mark.parametrize("n_categorical", [0, 3])
+@pytest.mark.parametrize("n_samples", [20, 1000, 50_000])
+@pytest.mark.parametrize("n_classes", [2, 3, 26])
+def test_the_portfolio_lies_inside_the_search_space(
+    family, kind, n_samples, n_classes, n_categorical
+):
+    task = Task(
+        kind,
+        n_samples,
+        12,
+        n_classes=0 if kind == "regression" else n_classes,
+        n_numeric=12 - n_categorical,
+        n_categorical=n_categorical,
+    )
+    for setting in family.portfolio(task):
+        study = optuna.create_study()
+        study.enqueue_trial(setting)
+        trial = study.ask()
+        family.search_space(trial, task)
+        asked = {key: trial.params.get(key) for key in setting}
+        assert asked == setting
+        for key, value in setting.items():
+            assert trial.distributions[key]._contains(
+                trial.distributions[key].to_internal_repr(value)
+            )
+
+
+def test_the_search_space_gives_parameters_of_the_estimator(family, kind):
+    X, y = make_rows(kind)
+    task = task_of(kind, X, y)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(5):
+        params = family.search_space(study.ask(), task)
+        estimator = family.estimator(task, 0).set_params(**params)
+        assert estimator.get_params().items() >= params.items()
+
+
+def test_the_cost_grows_with_rows(family, kind):
+    small, large = (
+        Task(kind, n, 20, n_classes=0 if kind == "regression" else 3, n_numeric=20)
+        for n in (1000, 30_000)
+    )
+    params = family.portfolio(small)[0] if family.portfolio(small) else {}
+    assert 0 < family.cost(params, small) < family.cost(params, large)
+
+
+def test_a_family_survives_pickle(family):
+    assert pickle.loads(pickle.dumps(family)).name == family.name
+
+
+def test_an_estimator_uses_one_thread(family, kind):
+    X, y = make_rows(kind)
+    params = family.estimator(task_of(kind, X, y), 0).get_params()
+    threads = {params[k] for k in ("n_jobs", "thread_count") if k in params}
+    assert threads <= {1, None}
+
+
+def test_families_come_in_the_order_of_their_rank():
+    ranks = [family.rank for family in find_families(None)]
+    assert ranks == sorted(ranks)
+
+
+def test_the_list_of_families_loads_no_library_of_a_family():
+    code = (
+        "import sys; from automodel.families import all_families; all_families();"
+        "heavy = {'lightgbm', 'xgboost', 'catboost', 'torch', 'optuna'};"
+        "assert not heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_table_of_families_names_each_of_them():
+    run = subprocess.run(
+        [sys.executable, "-m", "automodel.families"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert all(name in run.stdout for name in all_families())
