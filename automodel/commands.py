@@ -1,0 +1,354 @@
+"""What each command of the command line does."""
+
+from __future__ import annotations
+
+import difflib
+import signal
+import sys
+import threading
+import warnings
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+
+from automodel.exceptions import AutoModelError
+from automodel.families import all_families, find_families
+from automodel.metric import Metric
+from automodel.report import text_summary
+from automodel.table_file import (
+    check_readable,
+    check_writable,
+    read_table,
+    replaced_when_done,
+    table_format,
+    write_table,
+    write_text,
+)
+from automodel.task import Task
+
+MAX_CLASSES = 20
+DEFAULT_SECONDS = 300.0
+
+Say = Callable[[str], None]
+
+
+class UsageError(AutoModelError, ValueError):
+    """The command asks for what the data or the model do not have."""
+
+
+def fit(arguments: Namespace) -> int:
+    """Learn a column of a table and save the model."""
+    say = _nothing if arguments.quiet else _note
+    check_writable(arguments.out)
+    # Costs nothing and fails before a large table is read.
+    find_families(arguments.families)
+    table = read_table(arguments.table)
+    notes: list[str] = []  # said once nothing can be wrong any more
+    X, y, extra = _split(table, arguments, notes.append)
+    is_classification = _is_classification(y, arguments.task)
+    notes.append(_task_note(y, arguments, is_classification))
+    y = _checked_target(y, arguments.target, is_classification)
+    _check_scoring(arguments.scoring, X, y, is_classification)
+    for note in notes:
+        say(note)
+    model = _new_model(arguments, is_classification)
+    with _interrupts() as interrupts, _warnings_as_notes(say):
+        model.fit(X, y, **extra)
+    model.target_name_ = arguments.target
+    with replaced_when_done(arguments.out) as part:
+        joblib.dump(model, part, compress=1)
+    if interrupts:
+        say(f"ended early by {interrupts[0]}; the best so far is saved.")
+    sys.stdout.write(text_summary(model) + f"\n\nModel saved: {arguments.out}\n")
+    return 0
+
+
+def predict(arguments: Namespace) -> int:
+    """Predict the rows of a table with a saved model."""
+    say = _nothing if arguments.quiet else _note
+    if arguments.out != "-":
+        table_format(arguments.out)
+        check_writable(Path(arguments.out))
+    with _warnings_as_notes(say):
+        model = _load_model(arguments.model)
+        if arguments.proba and not hasattr(model, "predict_proba"):
+            raise UsageError(
+                "--proba needs a classifier, and the model in "
+                f"{arguments.model} is a regressor."
+            )
+        X = _model_columns(model, read_table(arguments.table), arguments.table, say)
+        predictions = _predictions(model, X, arguments.proba)
+    if arguments.out == "-":
+        write_text(predictions, sys.stdout)
+        sys.stdout.flush()
+    else:
+        write_table(predictions, arguments.out)
+        say(f"{len(predictions)} predictions written to {arguments.out}.")
+    return 0
+
+
+def families(arguments: Namespace) -> int:
+    """List the families with their tasks and what is installed."""
+    rows = [("name", "tasks", "installed")]
+    for family in all_families().values():
+        installed = "yes"
+        if family.missing_libraries():
+            installed = f"no: pip install 'automodel[{family.extra}]'"
+        rows.append((family.name, ", ".join(family.tasks), installed))
+    widths = [max(len(row[i]) for row in rows) for i in range(2)]
+    for name, tasks, installed in rows:
+        line = f"{name:{widths[0]}}  {tasks:{widths[1]}}  {installed}"
+        sys.stdout.write(line.rstrip() + "\n")
+    return 0
+
+
+def _note(text: str) -> None:
+    sys.stderr.write(f"automodel: {text}\n")
+
+
+def _nothing(text: str) -> None:
+    pass
+
+
+def _split(table: pd.DataFrame, arguments: Namespace, say: Say):
+    """Return features, target and the other arguments of `fit`."""
+    target, path = arguments.target, arguments.table
+    special = [n for n in (target, arguments.groups, arguments.weight) if n is not None]
+    for name in [*special, *arguments.drop]:
+        _check_column(name, table, path)
+    twice = {name for name in special if (special + arguments.drop).count(name) > 1}
+    if twice:
+        raise UsageError(
+            f"the column {twice.pop()!r} can have one role only: the target, groups, "
+            "the weight or left out."
+        )
+    missing = table[target].isna()
+    if missing.all():
+        raise UsageError(f"the target {target!r} has no value in any row of {path}.")
+    if missing.any():
+        say(f"{missing.sum()} of {len(table)} rows left out: no {target!r}.")
+        table = table[~missing]
+    X = table.drop(columns=[*special, *dict.fromkeys(arguments.drop)])
+    if X.shape[1] == 0:
+        raise UsageError(f"{path} has no column left to learn {target!r} from.")
+    for name in X.columns:
+        if name.startswith("Unnamed: "):
+            say(f"the column {name!r} has no name; if it counts rows, use --drop.")
+    extra = {}
+    if arguments.groups is not None:
+        extra["groups"] = _groups(table[arguments.groups])
+    if arguments.weight is not None:
+        extra["sample_weight"] = _weights(table[arguments.weight])
+    return X.reset_index(drop=True), table[target], extra
+
+
+def _check_column(name: str, table: pd.DataFrame, path: Path) -> None:
+    if name in table.columns:
+        return
+    near = difflib.get_close_matches(name, table.columns, n=1, cutoff=0.5)
+    same = [c for c in table.columns if c.lower() == name.lower()]
+    hint = ""
+    if table.shape[1] == 1 and any(mark in table.columns[0] for mark in ";\t|"):
+        hint = " The file is not separated by commas."
+    elif same or near:
+        hint = f" Did you mean {(same or near)[0]!r}?"
+    raise UsageError(
+        f"{path} has no column {name!r}.{hint} Its columns: {_listed(table.columns)}."
+    )
+
+
+def _listed(names: Iterable[str], most: int = 8) -> str:
+    names = list(names)
+    text = ", ".join(names[:most])
+    return text if len(names) <= most else f"{text} and {len(names) - most} more"
+
+
+def _groups(column: pd.Series) -> np.ndarray:
+    if column.isna().any():
+        raise UsageError(
+            f"the groups {column.name!r} are missing in {column.isna().sum()} rows."
+        )
+    return pd.factorize(column)[0]
+
+
+def _weights(column: pd.Series) -> np.ndarray:
+    weights = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float)
+    if not (np.isfinite(weights) & (weights >= 0)).all() or weights.sum() == 0:
+        raise UsageError(
+            f"the weights {column.name!r} must be numbers of at least 0 in all rows."
+        )
+    return weights
+
+
+def _is_classification(y: pd.Series, task: str) -> bool:
+    """Decide by the rule that `automodel fit --help` states."""
+    if task != "auto":
+        return task == "classification"
+    if not pd.api.types.is_numeric_dtype(y) or pd.api.types.is_bool_dtype(y):
+        if pd.api.types.is_datetime64_any_dtype(y):
+            raise UsageError(
+                f"the target {y.name!r} holds dates. Turn them into numbers or classes."
+            )
+        return True
+    n_values = y.nunique()
+    is_repeated = n_values <= MAX_CLASSES and n_values <= len(y) / 2
+    return is_repeated and bool((y % 1 == 0).all())
+
+
+def _task_note(y: pd.Series, arguments: Namespace, is_classification: bool) -> str:
+    if is_classification:
+        text, other = f"classification, {y.nunique()} classes", "regression"
+    else:
+        text, other = f"regression, {y.min()} to {y.max()}", "classification"
+    if arguments.task == "auto":
+        text += f" (chosen from the values; --task {other} for the other)"
+    return f"{arguments.target}: {text}."
+
+
+def _check_scoring(
+    scoring: str | None, X: pd.DataFrame, y: np.ndarray, is_classification: bool
+) -> None:
+    n_classes = len(set(y)) if is_classification else 0
+    kind = "multiclass" if n_classes > 2 else "binary"
+    task = Task(kind if n_classes else "regression", *X.shape, n_classes=n_classes)
+    Metric.from_scoring(scoring, task)
+
+
+def _checked_target(y: pd.Series, name: str, is_classification: bool) -> np.ndarray:
+    if is_classification:
+        if y.nunique() < 2:
+            raise UsageError(
+                f"the target {name!r} has one class only, {y.iloc[0]!r}. "
+                "Two are needed to learn anything."
+            )
+        if pd.api.types.is_float_dtype(y) and (y % 1 == 0).all():
+            y = y.astype(np.int64)  # whole numbers, read as floats beside a gap
+        return y.to_numpy(dtype=object) if y.dtype.kind not in "biuf" else y.to_numpy()
+    values = pd.to_numeric(y, errors="coerce")
+    if values.isna().any():
+        raise UsageError(
+            f"the target {name!r} holds {y[values.isna()].iloc[0]!r}, and regression "
+            "needs numbers. Use --task classification, or repair the column."
+        )
+    return values.to_numpy(dtype=float)
+
+
+def _new_model(arguments: Namespace, is_classification: bool):
+    from automodel.estimator import AutoClassifier, AutoRegressor
+
+    seconds = arguments.time_budget
+    if seconds is None and arguments.n_trials is None:
+        seconds = DEFAULT_SECONDS
+    return (AutoClassifier if is_classification else AutoRegressor)(
+        families=arguments.families,
+        scoring=arguments.scoring,
+        cv=arguments.cv,
+        time_budget=seconds,
+        n_trials=arguments.n_trials,
+        n_jobs=arguments.jobs,
+        random_state=arguments.random_state,
+        verbose=0 if arguments.quiet else 1,
+    )
+
+
+@contextmanager
+def _interrupts() -> Iterator[list[str]]:
+    """Let SIGTERM end a fit as Ctrl-C does, and list the signals that came."""
+    came: list[str] = []
+
+    def interrupt(number, frame):
+        came.append("SIGTERM" if number == signal.SIGTERM else "Ctrl-C")
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield came  # only the main thread may set handlers
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _warnings_as_notes(say: Say) -> Iterator[None]:
+    """Say warnings for users in one line each; leave out those for developers."""
+
+    def show(message, category, *rest, **details):
+        if issubclass(category, UserWarning):
+            say(f"warning: {' '.join(str(message).split())}")
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
+
+
+def _load_model(path: Path) -> Any:
+    check_readable(path)
+    from automodel.estimator import AutoClassifier, AutoRegressor
+
+    try:
+        model = joblib.load(path)
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"the model in {path} needs {error.name}, which is not installed."
+        ) from error
+    except Exception as error:  # noqa: BLE001  a broken pickle raises anything
+        raise UsageError(
+            f"{path} is not a model file, or it is broken or of another version "
+            f"({type(error).__name__}). Make it with: automodel fit"
+        ) from error
+    if not isinstance(model, AutoClassifier | AutoRegressor):
+        raise UsageError(
+            f"{path} holds a {type(model).__name__} and no automodel estimator. "
+            "Make it with: automodel fit"
+        )
+    if not hasattr(model, "ensemble_"):
+        raise UsageError(f"the {type(model).__name__} in {path} was saved before fit.")
+    return model
+
+
+def _model_columns(model, table: pd.DataFrame, path: Path, say: Say) -> pd.DataFrame:
+    """Return the columns that the model learned from, in its order."""
+    names = getattr(model, "feature_names_in_", None)
+    if names is None:
+        if table.shape[1] != model.n_features_in_:
+            raise UsageError(
+                f"the model knows no column names and takes {model.n_features_in_} "
+                f"columns; {path} has {table.shape[1]}."
+            )
+        return table
+    missing = [name for name in names if name not in table.columns]
+    if missing:
+        raise UsageError(
+            f"{path} lacks {_listed(map(repr, missing))}, from which the model "
+            f"predicts. Its columns: {_listed(table.columns)}."
+        )
+    target = getattr(model, "target_name_", None)
+    known = {*names, target}
+    if target in table.columns:
+        say(f"the column {target!r} is what the model predicts; it is not read.")
+    ignored = [name for name in table.columns if name not in known]
+    if ignored:
+        say(f"columns that the model does not know are not read: {_listed(ignored)}.")
+    return table[list(names)]
+
+
+def _predictions(model, X: pd.DataFrame, with_proba: bool) -> pd.DataFrame:
+    name = getattr(model, "target_name_", "prediction")
+    if not with_proba:
+        return pd.DataFrame({name: model.predict(X)})
+    proba = model.predict_proba(X)
+    labels = model.classes_[proba.argmax(axis=1)]
+    columns = {
+        f"probability_{label}": proba[:, i] for i, label in enumerate(model.classes_)
+    }
+    return pd.DataFrame({name: labels, **columns})

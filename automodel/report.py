@@ -1,0 +1,223 @@
+"""What a fitted search says about itself: text for terminals, HTML for notebooks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+from sklearn.utils import estimator_html_repr
+
+TOP = 10
+WIDTH = 100
+STYLE = (
+    ".automodel-report{font-family:sans-serif;font-size:13px;margin-bottom:8px}"
+    ".automodel-report table{border-collapse:collapse;margin:4px 0 8px}"
+    ".automodel-report th,.automodel-report td{padding:2px 10px;text-align:left;"
+    "border-bottom:1px solid rgba(128,128,128,.3)}"
+    ".automodel-report td.number,.automodel-report th.number{text-align:right}"
+)
+COLUMNS = ("rank", "family", "score", "weight", "seconds", "status", "params")
+NUMBERS = ("rank", "score", "weight", "seconds")
+
+
+class ReportMixin:
+    """Show the report of a fitted search in notebooks, above the usual diagram.
+
+    To be named before `BaseEstimator` among the base classes: scikit-learn's
+    `_repr_html_` and `_repr_mimebundle_` both call `_html_repr`.
+    """
+
+    def _html_repr(self) -> str:
+        diagram = estimator_html_repr(self)
+        return html_summary(self) + diagram if _is_searched(self) else diagram
+
+
+def text_summary(estimator: Any, top: int = TOP) -> str:
+    """Summarise a fitted search in lines of at most 100 characters.
+
+    Parameters
+    ----------
+    estimator : AutoClassifier or AutoRegressor
+        A fitted estimator.
+    top : int, default=10
+        Trials to list.
+
+    Returns
+    -------
+    str
+        The ensemble, the scores, the best trials and the failures.
+
+    Examples
+    --------
+    >>> from automodel.report import text_summary
+    >>> from automodel import AutoClassifier
+    >>> from sklearn.datasets import load_iris
+    >>> model = AutoClassifier(families=["linear"], n_trials=1, time_budget=None)
+    >>> X, y = load_iris(return_X_y=True)
+    >>> print(text_summary(model.fit(X, y)))  # doctest: +ELLIPSIS
+    AutoClassifier: ensemble of 1 model...
+    """
+    records = _records(estimator, top)
+    lines = [_headline(estimator), *_score_lines(estimator), "", *_table(records)]
+    rest = _left_over(estimator)
+    if rest:
+        lines += ["", *(_cut(line, WIDTH) for line in rest)]
+    return "\n".join(lines)
+
+
+def html_summary(estimator: Any, top: int = TOP) -> str:
+    """Summarise a fitted search as a small piece of HTML that needs nothing else.
+
+    Parameters
+    ----------
+    estimator : AutoClassifier or AutoRegressor
+        A fitted estimator.
+    top : int, default=10
+        Trials to list.
+
+    Returns
+    -------
+    str
+        The scores, the members of the ensemble and the best trials.
+
+    Examples
+    --------
+    >>> from automodel.report import html_summary
+    >>> from automodel import AutoClassifier
+    >>> from sklearn.datasets import load_iris
+    >>> model = AutoClassifier(families=["linear"], n_trials=1, time_budget=None)
+    >>> X, y = load_iris(return_X_y=True)
+    >>> html_summary(model.fit(X, y))[:30]
+    '<div class="automodel-report">'
+    """
+    members = [
+        {
+            "family": member.family,
+            "weight": _number(member.weight, 3),
+            "score": _number(member.score, 5),
+            "params": _params(member.params),
+        }
+        for member in sorted(estimator.ensemble_.members, key=lambda m: -m.weight)
+    ]
+    lines = [_headline(estimator), *_score_lines(estimator), *_left_over(estimator)]
+    text = "<br>".join(escape(line) for line in lines)
+    return (
+        f'<div class="automodel-report"><style>{STYLE}</style><p>{text}</p>'
+        f"<details open><summary>Ensemble</summary>"
+        f"{_html_table(members, ('family', 'weight', 'score', 'params'))}</details>"
+        f"<details><summary>Best trials</summary>"
+        f"{_html_table(_records(estimator, top), COLUMNS)}</details></div>"
+    )
+
+
+def _is_searched(estimator: Any) -> bool:
+    return "ensemble_" in vars(estimator)
+
+
+def _headline(estimator: Any) -> str:
+    n_members = len(estimator.ensemble_.members)
+    n_trials = int((estimator.leaderboard_["status"] != "skipped").sum())
+    seconds = estimator.fit_report_["total"]
+    return (
+        f"{type(estimator).__name__}: ensemble of {_count(n_members, 'model')} "
+        f"from {_count(n_trials, 'trial')} in {seconds:.1f} s"
+    )
+
+
+def _score_lines(estimator: Any) -> list[str]:
+    metric = estimator.metric_name_
+    expected = _number(estimator.expected_score_, 5) or "unknown, no time was left"
+    found = _number(estimator.best_score_, 5)
+    return [
+        f"Expected score on new rows: {expected} ({metric}, greater is better)",
+        f"Out-of-fold score of the ensemble: {found} (flattered: it was chosen by it)",
+    ]
+
+
+def _left_over(estimator: Any) -> list[str]:
+    """Tell what gave no model: failed trials and families that were not tried."""
+    board = estimator.leaderboard_
+    lines = []
+    failed = board[board["status"] == "failed"]
+    if not failed.empty:
+        first = failed.iloc[0]
+        cause = " ".join(str(first["error"]).split())
+        count = _count(len(failed), "trial")
+        lines.append(f"{count} failed; the first: {first['family']}: {cause}")
+    skipped = board[board["status"] == "skipped"]
+    for family, error in zip(skipped["family"], skipped["error"], strict=True):
+        lines.append(f"{family} was not tried: {' '.join(str(error).split())}")
+    return lines
+
+
+def _records(estimator: Any, top: int) -> list[dict[str, str]]:
+    """Return the first rows of the leaderboard as the texts of their cells."""
+    board = estimator.leaderboard_
+    rows = board[board["status"] != "skipped"].head(top).to_dict("records")
+    return [
+        {
+            "rank": str(rank),
+            "family": str(row["family"]),
+            "score": _number(row["score"], 5),
+            "weight": _number(row["weight"], 3) if row["weight"] > 0 else "",
+            "seconds": f"{row['seconds']:.1f}",
+            "status": str(row["status"]),
+            "params": _params(row["params"]),
+        }
+        for rank, row in enumerate(rows, start=1)
+    ]
+
+
+def _table(records: Sequence[dict[str, str]]) -> list[str]:
+    """Align the records in columns; what is left of the width goes to the last."""
+    cells = [dict(zip(COLUMNS, COLUMNS, strict=True)), *records]
+    widths = {name: max(len(row[name]) for row in cells) for name in COLUMNS[:-1]}
+    widths["family"] = min(widths["family"], 30)
+    left = WIDTH - sum(widths.values()) - 2 * len(widths)
+    lines = []
+    for row in cells:
+        parts = []
+        for name, width in widths.items():
+            text = _cut(row[name], width)
+            parts.append(text.rjust(width) if name in NUMBERS else text.ljust(width))
+        parts.append(_cut(row[COLUMNS[-1]], left))
+        lines.append("  ".join(parts).rstrip())
+    return lines
+
+
+def _html_table(records: Iterable[dict[str, str]], columns: Sequence[str]) -> str:
+    def row(tag: str, cells: dict[str, str]) -> str:
+        parts = []
+        for name in columns:
+            kind = ' class="number"' if name in NUMBERS else ""
+            parts.append(f"<{tag}{kind}>{escape(_cut(cells[name], 200))}</{tag}>")
+        return f"<tr>{''.join(parts)}</tr>"
+
+    head = row("th", {name: name for name in columns})
+    body = "".join(row("td", record) for record in records)
+    return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
+
+
+def _params(params: dict[str, Any] | None) -> str:
+    items = (params or {}).items()
+    return ", ".join(
+        f"{name}={_number(value, 3) if isinstance(value, float) else value}"
+        for name, value in items
+    )
+
+
+def _number(value: float | None, digits: int) -> str:
+    if value is None or math.isnan(value):
+        return ""
+    return f"{value:.{digits}g}"
+
+
+def _cut(text: str, width: int) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= width else text[: max(width - 3, 0)] + "..."
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

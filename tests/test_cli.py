@@ -1,0 +1,384 @@
+import gzip
+import signal
+import subprocess
+import sys
+from types import ModuleType
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LinearRegression
+
+from automodel import __version__
+from automodel.cli import main
+from tests.fake_search import (
+    CTRL_C,
+    REFUSE,
+    SIGTERM,
+    WARN,
+    FakeClassifier,
+    FakeRegressor,
+    _FakeAuto,
+)
+
+
+@pytest.fixture(autouse=True)
+def fake(monkeypatch):
+    """Put the stand-in where the command line imports the estimators from."""
+    module = ModuleType("automodel.estimator")
+    module.AutoClassifier, module.AutoRegressor = FakeClassifier, FakeRegressor
+    monkeypatch.setitem(sys.modules, "automodel.estimator", module)
+    monkeypatch.setattr(_FakeAuto, "calls", [])
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    frame = pd.DataFrame(
+        {
+            "size": np.arange(40.0),
+            "colour": ["red", "blue"] * 20,
+            "price": np.arange(40) * 1.5,
+            "grade": [1, 2, 3, 4] * 10,
+            "kind": ["a", "b"] * 20,
+            "owner": [f"p{i // 4}" for i in range(40)],
+        }
+    )
+    frame.to_csv("train.csv", index=False)
+    return tmp_path
+
+
+@pytest.fixture
+def model(folder, capsys):
+    assert main(["fit", "train.csv", "--target", "kind", "--quiet"]) == 0
+    capsys.readouterr()
+    return "model.joblib"
+
+
+def last_call():
+    return _FakeAuto.calls[-1]
+
+
+def error_of(capsys, argv):
+    """Return the one line of an error, from a run that ends with code 2."""
+    try:
+        code = main(argv)
+    except SystemExit as end:
+        code = end.code
+    printed = capsys.readouterr()
+    assert code == 2
+    assert printed.err.count("\n") == 1
+    assert printed.err.startswith("automodel: error: ")
+    return printed.err
+
+
+def test_fit_saves_a_model_that_joblib_loads(folder):
+    assert main(["fit", "train.csv", "--target", "kind", "--out", "m.joblib"]) == 0
+    loaded = joblib.load("m.joblib")
+    assert loaded.predict(pd.read_csv("train.csv")[loaded.feature_names_in_]).size == 40
+    assert loaded.target_name_ == "kind"
+
+
+def test_fit_leaves_no_other_file_behind(folder):
+    main(["fit", "train.csv", "--target", "kind", "--out", "m.joblib"])
+    assert sorted(p.name for p in folder.iterdir()) == ["m.joblib", "train.csv"]
+
+
+def test_fit_prints_the_leaderboard_and_the_expected_score(folder, capsys):
+    main(["fit", "train.csv", "--target", "kind"])
+    out = capsys.readouterr().out
+    assert "Expected score on new rows: -0.21 (neg_log_loss" in out
+    assert "catboost" in out
+
+
+def test_quiet_says_nothing_on_stderr(folder, capsys):
+    main(["fit", "train.csv", "--target", "kind", "--quiet"])
+    assert capsys.readouterr().err == ""
+    assert last_call()[0].verbose == 0
+
+
+def test_options_reach_the_estimator(folder):
+    command = (
+        "fit train.csv --target kind --time-budget 7 --families linear --scoring "
+        "roc_auc --n-trials 3 --cv 4 --jobs 2 --random-state 5"
+    )
+    main(command.split())
+    params = last_call()[0].get_params()
+    assert params == {
+        "families": ["linear"],
+        "scoring": "roc_auc",
+        "cv": 4,
+        "time_budget": 7.0,
+        "n_trials": 3,
+        "n_jobs": 2,
+        "random_state": 5,
+        "verbose": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "seconds"), [([], 300.0), (["--n-trials", "3"], None)]
+)
+def test_the_default_budget_yields_to_a_number_of_trials(folder, options, seconds):
+    main(["fit", "train.csv", "--target", "kind", *options])
+    assert last_call()[0].time_budget == seconds
+
+
+def test_all_cores_are_used_by_default(folder):
+    main(["fit", "train.csv", "--target", "kind"])
+    assert last_call()[0].n_jobs == -1
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("kind", FakeClassifier),
+        ("grade", FakeClassifier),
+        ("price", FakeRegressor),
+        ("size", FakeRegressor),
+    ],
+)
+def test_the_task_follows_from_the_values_and_is_said(folder, capsys, target, expected):
+    main(["fit", "train.csv", "--target", target])
+    assert type(last_call()[0]) is expected
+    kind = "classification" if expected is FakeClassifier else "regression"
+    assert f"{target}: {kind}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([True, False] * 20, FakeClassifier),
+        ([0.0, 1.0] * 20, FakeClassifier),
+        ([0.5, 1.0] * 20, FakeRegressor),
+        (list(range(40)), FakeRegressor),
+        (list(range(20)) * 2, FakeClassifier),
+    ],
+)
+def test_the_task_rule_for_numbers(folder, values, expected):
+    pd.read_csv("train.csv").assign(kind=values).to_csv("t.csv", index=False)
+    main(["fit", "t.csv", "--target", "kind"])
+    assert type(last_call()[0]) is expected
+
+
+def test_task_overrides_the_rule(folder):
+    main(["fit", "train.csv", "--target", "grade", "--task", "regression"])
+    assert type(last_call()[0]) is FakeRegressor
+    assert last_call()[1].y.dtype == float
+
+
+def test_rows_without_target_are_left_out_and_it_is_said(folder, capsys):
+    frame = pd.read_csv("train.csv")
+    frame.loc[:2, "grade"] = None
+    frame.to_csv("t.csv", index=False)
+    main(["fit", "t.csv", "--target", "grade"])
+    assert "3 of 40 rows left out" in capsys.readouterr().err
+    assert last_call()[1].y.tolist()[:2] == [4, 1]
+    assert last_call()[1].y.dtype == np.int64
+
+
+def test_drop_groups_and_weight_are_no_features(folder):
+    options = "--target kind --drop colour,price --groups owner --weight grade"
+    main(["fit", "train.csv", *options.split()])
+    given = last_call()[1]
+    assert given.X.columns.tolist() == ["size"]
+    assert given.sample_weight.tolist()[:4] == [1, 2, 3, 4]
+    assert given.groups.tolist()[:5] == [0, 0, 0, 0, 1]
+
+
+def test_a_column_without_a_name_is_pointed_out(folder, capsys):
+    pd.read_csv("train.csv").to_csv("t.csv")
+    main(["fit", "t.csv", "--target", "kind"])
+    assert "'Unnamed: 0' has no name" in capsys.readouterr().err
+
+
+def test_warnings_are_said_in_one_line(folder, capsys):
+    main(["fit", "train.csv", "--target", "kind", "--random-state", str(WARN)])
+    assert "automodel: warning: be careful please\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", ["csv.gz", "tsv", "tsv.gz", "parquet"])
+def test_every_format_is_read_and_written(folder, model, ending):
+    frame = pd.read_csv("train.csv")
+    if ending == "parquet":
+        frame.to_parquet("new.parquet")
+    else:
+        mark = "\t" if "tsv" in ending else ","
+        frame.to_csv(f"new.{ending}", sep=mark, index=False)
+    assert main(["predict", model, f"new.{ending}", "--out", f"p.{ending}"]) == 0
+    read = pd.read_parquet if ending == "parquet" else pd.read_csv
+    assert read(f"p.{ending}").columns.tolist() == ["kind"]
+
+
+def test_predict_puts_columns_in_order_and_names_what_it_ignores(folder, model, capsys):
+    frame = pd.read_csv("train.csv").assign(note="x")
+    frame[frame.columns[::-1]].to_csv("new.csv", index=False)
+    assert main(["predict", model, "new.csv", "--out", "p.csv"]) == 0
+    said = capsys.readouterr().err
+    assert "'kind' is what the model predicts" in said
+    assert "not read: note" in said
+
+
+def test_predict_writes_csv_to_stdout_alone(folder, model, capsys):
+    main(["predict", model, "train.csv", "--out", "-"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "kind"
+    assert len(lines) == 41
+
+
+def test_proba_adds_a_column_per_class(folder, model, capsys):
+    main(["predict", model, "train.csv", "--proba"])
+    header = capsys.readouterr().out.splitlines()[0]
+    assert header == "kind,probability_a,probability_b"
+
+
+def test_sigterm_ends_the_fit_and_saves(folder, capsys):
+    before = signal.getsignal(signal.SIGTERM)
+    argv = ["fit", "train.csv", "--target", "kind", "--random-state", str(SIGTERM)]
+    assert main(argv) == 0
+    assert "ended early by SIGTERM" in capsys.readouterr().err
+    assert (folder / "model.joblib").exists()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_ctrl_c_before_there_is_a_model_ends_with_130(folder, capsys):
+    argv = ["fit", "train.csv", "--target", "kind", "--quiet", "--random-state"]
+    assert main([*argv, str(CTRL_C)]) == 130
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (folder / "model.joblib").exists()
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        ("fit nowhere.csv --target y", "there is no file nowhere.csv"),
+        ("fit . --target y", "no known ending"),
+        ("fit train.csv --target Kind", "Did you mean 'kind'?"),
+        ("fit train.csv --target knd", "Did you mean 'kind'?"),
+        ("fit train.csv --target kind --drop colr", "Did you mean 'colour'?"),
+        ("fit train.csv --target kind --groups kind", "one role only"),
+        ("fit train.csv --target kind --weight colour", "must be numbers"),
+        ("fit train.csv --target kind --out no/where.joblib", "no folder no"),
+        ("fit train.csv --target kind --out .", "is a folder"),
+        ("fit train.csv --target kind --families lineer", "'lineer'"),
+        ("fit train.csv --target kind --scoring accurcy", "Did you mean 'accuracy'?"),
+        ("fit train.csv --target grade --scoring roc_auc", "'roc_auc_ovr'"),
+        ("fit train.csv --target kind --task regression", "holds 'a'"),
+        ("fit train.csv --target kind --time-budget -1", "above 0, got '-1'"),
+        ("fit train.csv --target kind --n-trials 0", "at least 1, got '0'"),
+        ("fit train.csv --target kind --cv 1", "at least 2"),
+        ("fit train.csv", "--target"),
+        ("fat train.csv", "invalid choice: 'fat'"),
+        ("predict nowhere.joblib train.csv", "there is no file nowhere.joblib"),
+        ("predict train.csv train.csv", "is not a model file"),
+    ],
+)
+def test_bad_use_gets_one_line_that_names_the_cause(folder, capsys, argv, words):
+    assert words in error_of(capsys, argv.split())
+    assert _FakeAuto.calls == []
+
+
+def test_what_fit_refuses_gets_one_line(folder, capsys):
+    argv = ["fit", "train.csv", "--target", "kind", "--quiet", "--random-state"]
+    text = error_of(capsys, [*argv, str(REFUSE)])
+    assert text == "automodel: error: the data are odd\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is empty"),
+        (b"\n\n", "is empty"),
+        (b"x,y\n", "holds no rows"),
+        (b"x,y,x\n1,a,2\n", "names 'x' more than once"),
+        (b"x,y\n1,a\n2,a\n", "one class only, 'a'"),
+        (b"x,y\n1,\n2,\n", "no value in any row"),
+        (b"y\n1\n2\n", "no column left"),
+        (b"x;y\n1;2\n", "not separated by commas"),
+        (b"x,y\n\xff\xfe\xe9,2\n", "not text in UTF-8"),
+        (b"x,y\n1,2\n1,2,3,4\n", "cannot be read as a table"),
+    ],
+)
+def test_a_bad_table_gets_one_line(folder, capsys, content, words):
+    (folder / "bad.csv").write_bytes(content)
+    assert words in error_of(capsys, ["fit", "bad.csv", "--target", "y"])
+
+
+@pytest.mark.parametrize("name", ["bad.csv.gz", "bad.parquet"])
+def test_a_broken_container_gets_one_line(folder, capsys, name):
+    whole = gzip.compress(b"x,y\n" + b"1,2\n" * 9999)
+    (folder / name).write_bytes(whole[:40])
+    assert "cannot be read" in error_of(capsys, ["fit", name, "--target", "y"])
+
+
+def test_parquet_without_pyarrow_names_the_pip_command(folder, capsys, monkeypatch):
+    (folder / "t.parquet").write_bytes(b"PAR1")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    text = error_of(capsys, ["fit", "t.parquet", "--target", "y"])
+    assert "pip install 'automodel[parquet]'" in text
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_name(folder):
+    frame = pd.read_csv("train.csv")[["kind", "size"]]
+    frame.to_csv("t.csv", index=False, encoding="utf-8-sig")
+    assert main(["fit", "t.csv", "--target", "kind"]) == 0
+
+
+def test_missing_columns_are_named(folder, model, capsys):
+    pd.read_csv("train.csv")[["size"]].to_csv("new.csv", index=False)
+    text = error_of(capsys, ["predict", model, "new.csv"])
+    assert "lacks 'colour', 'price', 'grade', 'owner'" in text
+
+
+def test_proba_of_a_regressor_is_an_error(folder, capsys):
+    main(["fit", "train.csv", "--target", "price", "--quiet"])
+    capsys.readouterr()
+    text = error_of(capsys, ["predict", "model.joblib", "train.csv", "--proba"])
+    assert "--proba needs a classifier" in text
+
+
+def test_another_estimator_is_not_taken_for_a_model(folder, capsys):
+    joblib.dump(LinearRegression(), "other.joblib")
+    text = error_of(capsys, ["predict", "other.joblib", "train.csv"])
+    assert "holds a LinearRegression" in text
+
+
+def test_an_estimator_before_fit_is_not_taken_for_a_model(folder, capsys):
+    joblib.dump(FakeClassifier(), "early.joblib")
+    text = error_of(capsys, ["predict", "early.joblib", "train.csv"])
+    assert "saved before fit" in text
+
+
+def test_a_bad_place_for_predictions_is_found_before_the_model_is_read(folder, capsys):
+    text = error_of(capsys, ["predict", "no.joblib", "no.csv", "--out", "no/p.csv"])
+    assert "no folder no" in text
+
+
+def test_families_lists_names_tasks_and_what_is_installed(capsys):
+    assert main(["families"]) == 0
+    assert capsys.readouterr().out.startswith("name")
+
+
+@pytest.mark.parametrize("argv", [["--version"], ["--help"], ["fit", "--help"]])
+def test_the_start_is_light(argv):
+    script = (
+        "import sys, runpy\n"
+        f"sys.argv = ['automodel', *{argv}]\n"
+        "try:\n"
+        "    runpy.run_module('automodel', run_name='__main__')\n"
+        "except SystemExit as end:\n"
+        "    assert end.code == 0\n"
+        "heavy = {'torch', 'optuna', 'pandas', 'numpy', 'sklearn'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"automodel {__version__}\n"

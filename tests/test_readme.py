@@ -1,0 +1,68 @@
+import contextlib
+import re
+import runpy
+import shlex
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+EXAMPLES = sorted(ROOT.glob("examples/*.py"))
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README.read_text(), flags=re.DOTALL)
+
+
+@pytest.mark.slow
+def test_python_blocks_run_one_after_another(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    namespace: dict = {}
+    for block in blocks("python"):
+        exec(compile(block, str(README), "exec"), namespace)
+    accuracy = float(capsys.readouterr().out.splitlines()[0])
+    assert accuracy > 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", EXAMPLES, ids=[path.name for path in EXAMPLES])
+def test_examples_run(path, capsys):
+    runpy.run_path(str(path), run_name="__main__")
+    assert capsys.readouterr().out
+
+
+def test_commands_are_understood_by_the_parser():
+    from automodel.cli import _parser
+
+    lines = [line for block in blocks("console") for line in block.splitlines()]
+    commands = [line.split("&&")[-1].strip() for line in lines]
+    words = [
+        shlex.split(command.removeprefix(".venv/bin/"))[1:]
+        for command in commands
+        if command.removeprefix(".venv/bin/").startswith("automodel ")
+    ]
+    assert len(words) == 4
+    for argv in words:
+        with contextlib.redirect_stderr(None):
+            _parser().parse_args(argv)
+
+
+@pytest.mark.parametrize("page", [README, *sorted(ROOT.glob("docs/*.md"))])
+def test_links_to_files_lead_somewhere(page):
+    targets = re.findall(r"\]\(([^)#]+)", page.read_text())
+    missing = [
+        target
+        for target in targets
+        if not target.startswith("http") and not (page.parent / target).exists()
+    ]
+    assert missing == []
+
+
+@pytest.mark.slow
+def test_the_twin_of_the_loop_in_the_architecture_page_runs():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    [block] = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    namespace: dict = {}
+    exec(compile(block, "architecture.md", "exec"), namespace)
+    assert namespace["proba"].shape == (569, 2)
