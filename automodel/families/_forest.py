@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, is_classifier
 from automodel.families.base import ModelFamily
 
 if TYPE_CHECKING:
-    from automodel.evaluation import Monitor
+    from automodel.monitor import Monitor
     from automodel.task import Task
 
 N_TREES = 100  # of a fold; the mean over the folds' forests is what predicts

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
 from sklearn.base import BaseEstimator
 
 from automodel.families._boosting import (

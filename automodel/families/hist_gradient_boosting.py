@@ -21,7 +21,7 @@ from automodel.families._boosting import (
 from automodel.families.base import ModelFamily
 
 if TYPE_CHECKING:
-    from automodel.evaluation import Monitor
+    from automodel.monitor import Monitor
     from automodel.task import Task
 
 FIRST_ROUNDS = 8
