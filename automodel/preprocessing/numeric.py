@@ -147,18 +147,9 @@ def weighted_quantiles(
     >>> weighted_quantiles(np.array([[1.0], [5.0]]), [0.5], np.array([2.0, 1.0]))
     array([[1.]])
     """
-    result = np.empty((len(quantiles), X.shape[1]))
     if sample_weight is None:
-        ordered = np.sort(X, axis=0)  # NaN comes last
-        n_values = _count_values(X)
-        columns = np.arange(X.shape[1])
-        for row, q in enumerate(quantiles):
-            place = q * n_values
-            low = np.clip(np.ceil(place - 1e-9) - 1, 0, n_values - 1).astype(np.intp)
-            high = np.clip(np.floor(place + 1e-9), 0, n_values - 1).astype(np.intp)
-            # Halves first: the sum of two large values may overflow.
-            result[row] = ordered[low, columns] / 2 + ordered[high, columns] / 2
-        return result
+        return _plain_quantiles(X, quantiles)
+    result = np.empty((len(quantiles), X.shape[1]))
     for column in range(X.shape[1]):
         known = ~np.isnan(X[:, column])
         values, weight = X[known, column], sample_weight[known]
@@ -169,5 +160,20 @@ def weighted_quantiles(
             place = q * reached[-1]
             low = min(int(np.searchsorted(reached, place - slack)), last)
             high = min(int(np.searchsorted(reached, place + slack, "right")), last)
+            # Halves first: the sum of two large values may overflow.
             result[row, column] = values[low] / 2 + values[high] / 2
+    return result
+
+
+def _plain_quantiles(X: np.ndarray, quantiles: list[float]) -> np.ndarray:
+    """Return the quantiles of rows that count alike, all columns at once."""
+    ordered = np.sort(X, axis=0)  # NaN comes last
+    n_values = _count_values(X)
+    columns = np.arange(X.shape[1])
+    result = np.empty((len(quantiles), X.shape[1]))
+    for row, q in enumerate(quantiles):
+        place = q * n_values
+        low = np.clip(np.ceil(place - 1e-9) - 1, 0, n_values - 1).astype(np.intp)
+        high = np.clip(np.floor(place + 1e-9), 0, n_values - 1).astype(np.intp)
+        result[row] = ordered[low, columns] / 2 + ordered[high, columns] / 2
     return result

@@ -1,14 +1,11 @@
 import datetime
 import decimal
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from scipy import sparse
 
 from automodel.preprocessing.reader import TableReader
 
@@ -55,92 +52,6 @@ def test_columns_of_numbers_are_numeric(values):
         for v in values
     ]
     np.testing.assert_allclose(table.numeric[:, 0], expected)
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        DAYS,
-        DAYS.tz_localize("UTC"),
-        pd.Series(DAYS).astype("timestamp[us][pyarrow]"),
-        [*DAYS.to_pydatetime()],
-        [str(day) for day in DAYS],
-        DAYS.strftime("%m/%d/%Y %H:%M:%S"),
-        pd.array(DAYS, dtype="datetime64[s]"),
-        pd.Series(DAYS).astype("timestamp[ns, tz=UTC][pyarrow]"),
-    ],
-    ids=[
-        "naive",
-        "zone",
-        "arrow",
-        "objects",
-        "iso strings",
-        "us strings",
-        "seconds",
-        "arrow zone",
-    ],
-)
-def test_dates_give_the_same_numbers_in_every_form(values):
-    reader, table = read_column(values)
-    assert reader.kinds_ == {"a": "date"}
-    hours = np.arange(N) * 40
-    np.testing.assert_allclose(table.numeric[:, 0], hours / 24)
-    # The year is constant, the others follow.
-    assert table.numeric.shape[1] == 5
-    expected = [[d.month, d.day, d.weekday(), d.hour] for d in DAYS]
-    np.testing.assert_array_equal(table.numeric[:, 1:], expected)
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        [d.date() for d in DAYS],
-        pd.Series([d.date() for d in DAYS]).astype("date32[pyarrow]"),
-        [str(d.date()) for d in DAYS],
-        pd.PeriodIndex(DAYS, freq="D"),
-    ],
-    ids=["objects", "arrow", "strings", "periods"],
-)
-def test_dates_without_a_time_have_no_hour(values):
-    reader, table = read_column(values)
-    assert reader.kinds_ == {"a": "date"}
-    assert table.numeric.shape[1] == 4  # time, month, day, weekday
-
-
-def test_constant_parts_of_a_date_with_missing_values_are_left_out():
-    days = [datetime.date(2020, 1, i + 1) if i % 2 else None for i in range(20)]
-    _, table = read_column(days)
-    assert table.numeric.shape[1] == 3  # time, day, weekday
-    assert np.isnan(table.numeric[::2]).all()
-
-
-def test_parts_of_a_date_follow_the_clock_of_its_zone():
-    winter = pd.date_range("2020-01-31 23:30", periods=2, freq="366D", tz="UTC")
-    _, table = read_column(winter.tz_convert("Asia/Tokyo"))
-    frame = pd.DataFrame({"a": winter.tz_convert("Asia/Tokyo")})
-    reader = TableReader().fit(pd.concat([frame, frame + pd.Timedelta("30D 5h")]))
-    # 23:30 in UTC is 8:30 of the next day in Tokyo.
-    assert reader.transform(frame).numeric[0, 1:].tolist() == [2020, 2, 1, 5, 8]
-    in_utc = pd.DataFrame({"a": winter})
-    np.testing.assert_array_equal(
-        reader.transform(in_utc).numeric, reader.transform(frame).numeric
-    )
-    assert len(table) == 2
-
-
-def test_arrays_of_dates_and_durations_are_read():
-    dates = DAYS.to_numpy().reshape(-1, 1)
-    reader = TableReader()
-    assert reader.fit_transform(dates).numeric.shape == (N, 5)
-    assert reader.kinds_ == {"0": "date"}
-    seconds = TableReader().fit_transform(dates - dates[0]).numeric[:, 0]
-    np.testing.assert_allclose(seconds, np.arange(N) * 40 * 3600)
-
-
-def test_missing_and_far_away_dates_are_read():
-    _, table = read_column(["0201-01-01", "9999-12-31", None, "2020-05-05"])
-    assert np.isnan(table.numeric[2]).all()
-    assert table.numeric[:2, 1].tolist() == [201, 9999]
 
 
 @pytest.mark.parametrize(
@@ -294,47 +205,6 @@ def test_whole_numbers_of_any_size_are_read():
     assert numeric[2].tolist() == [5.0, 1e30]
 
 
-def test_read_only_arrays_are_read_and_left_as_they_are():
-    X = RNG.normal(size=(20, 3))
-    X[0, 0] = np.inf
-    before = X.copy()
-    X.flags.writeable = False
-    table = TableReader().fit_transform(X)
-    np.testing.assert_array_equal(X, before)
-    assert np.isnan(table.numeric[0, 0])
-
-
-@pytest.mark.parametrize(
-    "make", [sparse.csr_matrix, sparse.coo_array, sparse.dok_matrix]
-)
-def test_sparse_matrices_stay_sparse(make):
-    dense = RNG.normal(size=(10, 4)) * (RNG.random((10, 4)) < 0.3)
-    table = TableReader().fit_transform(make(dense))
-    assert table.sparse.format == "csr"
-    assert table.sparse.dtype == np.float64
-    np.testing.assert_array_equal(table.sparse.toarray(), dense)
-    assert len(table) == 10
-
-
-def test_sparse_infinities_are_missing_and_the_matrix_is_left_as_it_is():
-    X = sparse.csr_matrix(np.array([[0, np.inf], [1e300, 2.0]]))
-    data = X.data.copy()
-    table = TableReader().fit_transform(X)
-    assert np.isnan(table.sparse[0, 1])
-    assert table.sparse[1, 0] == float(np.finfo(np.float32).max)
-    np.testing.assert_array_equal(X.data, data)
-
-
-def test_sparse_and_dense_are_read_in_the_form_of_fit():
-    dense = np.array([[0.0, 1.0], [2.0, 0.0], [0.0, 0.0]])
-    from_dense = TableReader().fit(dense)
-    from_sparse = TableReader().fit(sparse.csc_array(dense))
-    np.testing.assert_array_equal(
-        from_dense.transform(sparse.csr_array(dense)).numeric, dense
-    )
-    np.testing.assert_array_equal(from_sparse.transform(dense).sparse.toarray(), dense)
-
-
 def mixed_frame():
     return pd.DataFrame(
         {
@@ -397,32 +267,6 @@ def test_object_arrays_and_lists_give_the_table_of_the_frame():
     assert_same_tables(table, TableReader().fit_transform(array.tolist()))
 
 
-def test_polars_is_read_without_pyarrow():
-    code = (
-        "import sys; sys.modules['pyarrow'] = None\n"
-        "import datetime, polars as pl\n"
-        "from automodel.preprocessing.reader import TableReader\n"
-        "day = datetime.datetime(2020, 1, 1)\n"
-        "X = pl.DataFrame({'a': [1, None, 3], 'b': ['x', 'y', None],\n"
-        "  'c': [day, None, day + datetime.timedelta(days=40)],\n"
-        "  'd': pl.Series(['u', 'v', 'u'], dtype=pl.Categorical)})\n"
-        "table = TableReader().fit_transform(X)\n"
-        "assert table.codes.tolist() == [[0, 0], [1, 1], [-1, 0]]\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_arrays_and_sparse_matrices_are_read_without_pandas():
-    code = (
-        "import sys; sys.modules['pandas'] = sys.modules['polars'] = None\n"
-        "import numpy as np, scipy.sparse as sparse\n"
-        "from automodel.preprocessing.reader import TableReader\n"
-        "assert TableReader().fit_transform(np.eye(3)).numeric.shape == (3, 3)\n"
-        "assert TableReader().fit_transform(sparse.eye_array(3)).sparse.nnz == 3\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
 def test_transform_of_all_rows_equals_fit_transform():
     reader = TableReader()
     assert_same_tables(
@@ -475,95 +319,3 @@ def test_fitted_state_survives_pickle():
 def test_fitted_state_holds_no_objects_of_pandas():
     reader = TableReader().fit(mixed_frame())
     assert b"pandas" not in pickle.dumps(reader)
-
-
-def test_repeated_column_names_are_an_error():
-    frame = pd.DataFrame([[1, 2, 3]], columns=["a", "b", "a"])
-    with pytest.raises(ValueError, match="repeats the column names 'a'"):
-        TableReader().fit(frame)
-
-
-@pytest.mark.parametrize("dtype", ["float64", "Int64", "object"])
-def test_numbers_that_become_text_are_an_error_that_names_the_column(dtype):
-    reader, _ = read_column(pd.array([1, 2, 3], dtype=dtype))
-    with pytest.raises(ValueError, match="'a' .* was numeric .* text, as 'many'"):
-        reader.transform(pd.DataFrame({"a": ["1", "many", None]}))
-
-
-def test_numbers_that_become_numbers_in_strings_are_read():
-    reader, _ = read_column([1.0, 2.0, 3.0])
-    new = reader.transform(pd.DataFrame({"a": ["7", None, "NA"]}))
-    np.testing.assert_array_equal(new.numeric[:, 0], [7, np.nan, np.nan])
-
-
-def test_what_does_not_parse_is_missing_where_numbers_came_as_strings():
-    reader, _ = read_column(["1", "2", "3"])
-    new = reader.transform(pd.DataFrame({"a": ["7", "many", "2.5"]}))
-    np.testing.assert_array_equal(new.numeric[:, 0], [7, np.nan, 2.5])
-
-
-def test_what_does_not_parse_is_missing_where_dates_came_as_strings():
-    reader, table = read_column(["2020-01-01", "2020-03-02", "2021-01-04"])
-    new = reader.transform(pd.DataFrame({"a": ["2020-03-02", "soon", None]}))
-    np.testing.assert_array_equal(new.numeric[0], table.numeric[1])
-    assert np.isnan(new.numeric[1:]).all()
-
-
-def test_dates_that_become_numbers_are_an_error():
-    reader, _ = read_column(DAYS)
-    with pytest.raises(ValueError, match="'a' .* was date .* holds number"):
-        reader.transform(pd.DataFrame({"a": [1.0, 2.0]}))
-
-
-@pytest.mark.parametrize("values", [NUMBERS, COLOURS, DAYS, pd.to_timedelta(NUMBERS)])
-def test_a_column_without_a_value_can_be_read_whatever_its_kind(values):
-    reader, table = read_column(values)
-    for missing in ([None], [np.nan], [pd.NaT]):
-        new = reader.transform(pd.DataFrame({"a": missing}))
-        assert np.isnan(new.numeric).all()
-        assert (new.codes == -1).all()
-        assert new.numeric.shape[1] == table.numeric.shape[1]
-
-
-@pytest.mark.parametrize("value", [{"foo": "bar"}, [1, 2], (1, 2), object()])
-def test_values_that_are_no_scalars_are_a_type_error(value):
-    X = np.empty((3, 2), dtype=object)
-    X[:] = 1.5
-    X[1, 1] = value
-    with pytest.raises(TypeError, match="'1' .* argument must be .* string.* number"):
-        TableReader().fit(X)
-
-
-@pytest.mark.parametrize("kind", ["pandas", "polars"])
-def test_lists_in_a_frame_are_a_type_error(kind):
-    frame = pl.DataFrame({"a": [[1], [2], [3]]})
-    if kind == "pandas":
-        frame = frame.to_pandas(use_pyarrow_extension_array=True)
-    with pytest.raises(TypeError, match="'a' .* argument must be .* string.* number"):
-        TableReader().fit(frame)
-
-
-@pytest.mark.parametrize(
-    "X",
-    [
-        np.ones((3, 1), dtype=complex),
-        pd.DataFrame({"a": [1j, 2j]}),
-        np.array([[1j], ["a"]], dtype=object),
-        sparse.csr_matrix(np.ones((3, 1), dtype=complex)),
-    ],
-)
-def test_complex_numbers_are_an_error(X):
-    with pytest.raises(ValueError, match="Complex data not supported"):
-        TableReader().fit(X)
-
-
-def test_one_dimension_is_an_error_that_says_how_to_mend_it():
-    with pytest.raises(ValueError, match=r"Expected 2D array.*reshape\(-1, 1\)"):
-        TableReader().fit(np.ones(3))
-
-
-@pytest.mark.parametrize("make", [np.asarray, sparse.csr_matrix])
-def test_another_number_of_columns_is_an_error(make):
-    reader = TableReader().fit(make(RNG.normal(size=(4, 3))))
-    with pytest.raises(ValueError, match="X has 2 features, but TableReader is expect"):
-        reader.transform(make(RNG.normal(size=(4, 2))))

@@ -5,8 +5,6 @@ import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.linear_model import Ridge
-from sklearn.metrics import r2_score
 from sklearn.tree import DecisionTreeClassifier
 
 from automodel.preprocessing.reader import TableReader
@@ -296,62 +294,6 @@ def test_rows_of_weight_zero_have_no_influence(setting, table, y):
     np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
 
 
-@pytest.mark.parametrize("categories", ["target", "native"])
-def test_a_column_of_random_names_does_not_give_the_target_away(categories):
-    rng = np.random.default_rng(0)
-    codes, y = rng.integers(0, 1500, 2000), rng.integers(0, 2, 2000)
-    encoder = TabularEncoder(categories=categories)
-    encoded = encoder.fit_transform(codes_table(codes, 1500), y)
-    means = np.asarray(encoded)[:, :1].astype(float)
-    tree = DecisionTreeClassifier(max_leaf_nodes=8).fit(means[:1000], y[:1000])
-    assert tree.score(means[:1000], y[:1000]) < 0.6
-    # What new rows get would separate the training rows.
-    plain = np.asarray(encoder.transform(codes_table(codes, 1500)))[:, :1].astype(float)
-    assert DecisionTreeClassifier(max_leaf_nodes=8).fit(plain, y).score(plain, y) > 0.75
-
-
-def test_target_means_of_categories_that_never_repeat_are_alike():
-    y = np.random.default_rng(0).normal(size=100)
-    y -= y.mean()
-    encoded = TabularEncoder(categories="target", dtype="float64").fit_transform(
-        codes_table(np.arange(100), 100), y
-    )
-    assert len(np.unique(encoded[:, 0])) <= 5  # one for each fold
-
-
-def test_target_means_tell_informative_categories_apart():
-    rng = np.random.default_rng(0)
-    effect = rng.normal(size=100)
-    codes = rng.integers(0, 100, 3000)
-    y = effect[codes] + 0.1 * rng.normal(size=3000)
-    encoder = TabularEncoder(categories="target")
-    train = encoder.fit_transform(codes_table(codes, 100), y)
-    assert train.shape == (3000, 2)
-    new = encoder.transform(codes_table(np.arange(100), 100))
-    assert r2_score(effect, Ridge().fit(train, y).predict(new)) > 0.95
-
-
-@pytest.mark.parametrize(("n_classes", "n_columns"), [(2, 2), (4, 5), (30, 11)])
-def test_target_means_have_a_bounded_number_of_classes(n_classes, n_columns):
-    codes = np.arange(3000) % 50
-    y = np.random.default_rng(0).integers(0, n_classes, 3000)
-    encoder = TabularEncoder(categories="target")
-    assert encoder.fit_transform(codes_table(codes, 50), y).shape[1] == n_columns
-
-
-def test_target_without_y_gives_frequencies():
-    codes = np.concatenate([np.zeros(10), np.arange(10)])
-    encoder = TabularEncoder(categories="target")
-    encoded = encoder.fit_transform(codes_table(codes, 11))
-    np.testing.assert_allclose(encoded[[0, 19], 0], [11 / 20, 1 / 20])
-    assert encoder.transform(codes_table([10, -1], 11)).tolist() == [[0.0], [0.0]]
-
-
-def test_few_rows_can_be_target_encoded():
-    encoder = TabularEncoder(target_encode_above=1)
-    assert len(encoder.fit_transform(codes_table([0, 1], 2), np.array([0, 1]))) == 2
-
-
 def test_tfidf_keeps_words_of_two_rows_and_more(table):
     encoder = TabularEncoder(**LINEAR, text="tfidf", sparse_output=True).fit(table)
     kept = encoder.text_[0].buckets_
@@ -399,53 +341,6 @@ def test_a_column_that_only_other_rows_fill_is_no_error(setting):
     encoder = TabularEncoder(**setting)
     shape = encoder.fit_transform(train).shape
     assert encoder.transform(numbers_table([5.0], [1.0])).shape == (1, shape[1])
-
-
-def sparse_table(n_rows=40, n_columns=30, seed=0):
-    rng = np.random.default_rng(seed)
-    matrix = sparse.random(n_rows, n_columns, 0.2, random_state=rng, format="csr")
-    return TableReader().fit_transform(matrix * 8)
-
-
-def test_sparse_tables_stay_sparse_where_that_is_asked():
-    table = sparse_table()
-    encoded = TabularEncoder(sparse_output=True).fit_transform(table)
-    assert encoded.format == "csr"
-    assert encoded.dtype == np.float32
-    np.testing.assert_allclose(encoded.toarray(), table.sparse.toarray(), rtol=1e-6)
-    dense = TabularEncoder().fit_transform(table)
-    np.testing.assert_allclose(dense, table.sparse.toarray(), rtol=1e-6)
-
-
-def test_sparse_tables_are_scaled_without_centring():
-    encoded = TabularEncoder(**LINEAR, sparse_output=True).fit_transform(sparse_table())
-    assert encoded.nnz == sparse_table().sparse.nnz
-    np.testing.assert_allclose(abs(encoded).max(axis=0).toarray(), 1)
-
-
-def test_wide_sparse_tables_become_few_dense_columns():
-    table = sparse_table(150, 5000)
-    encoder = TabularEncoder(missing="impute")
-    assert encoder.fit_transform(table).shape == (150, 100)
-    assert encoder.transform(table.take([3])).shape == (1, 100)
-
-
-def test_missing_values_of_sparse_tables_are_zero_when_imputed():
-    matrix = sparse.csr_matrix(np.array([[np.nan, 1.0], [2.0, 0.0]]))
-    table = TableReader().fit_transform(matrix)
-    assert np.isnan(TabularEncoder().fit_transform(table)[0, 0])
-    encoded = TabularEncoder(missing="impute").fit_transform(table)
-    np.testing.assert_array_equal(encoded, [[0, 1], [2, 0]])
-
-
-@pytest.mark.parametrize("sparse_output", [True, False])
-def test_weights_of_sparse_tables_have_the_effect_of_repeated_rows(sparse_output):
-    table = sparse_table()
-    setting = {**LINEAR, "sparse_output": sparse_output}
-    weight, rows = weighted_and_repeated(table)
-    one = TabularEncoder(**setting).fit(table, None, weight).transform(table)
-    other = TabularEncoder(**setting).fit(table.take(rows)).transform(table)
-    assert abs(one - other).max() == 0
 
 
 @pytest.mark.parametrize(
