@@ -84,16 +84,18 @@ def _find_family(family: str | ModelFamily, known) -> ModelFamily:
                 f"families holds the unknown name {family!r}.{hint} "
                 f"Known are: {', '.join(known)}."
             )
-        family = known[family]
-    elif not isinstance(family, ModelFamily):
+        found = known[family]
+    elif isinstance(family, ModelFamily):
+        found = family
+    else:
         raise TypeError(
             "families must hold names and ModelFamily objects. "
             f"Got {family!r} of type {type(family).__name__} instead."
         )
-    missing = family.missing_libraries()
+    missing = found.missing_libraries()
     if missing:
         raise MissingLibraryError(
-            f"The family {family.name!r} needs {', '.join(missing)}, which is not "
-            f"installed. Run: pip install 'automodel[{family.extra}]'"
+            f"The family {found.name!r} needs {', '.join(missing)}, which is not "
+            f"installed. Run: pip install 'automodel[{found.extra}]'"
         )
-    return family
+    return found
