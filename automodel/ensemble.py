@@ -14,9 +14,9 @@ from automodel.evaluation import Evaluation, FittedModel
 from automodel.folds import Folds
 from automodel.preprocessing.table import Table
 
-SELECTION_ROWS = 20_000  # more rows do not change which models are chosen
+SELECTION_ROWS = 10_000  # more rows do not change which models are chosen
 N_BAGS = 5
-HONEST_PARTS = 5
+HONEST_PARTS = 4
 
 
 @dataclass
@@ -77,6 +77,7 @@ def select_weights(
     folds: Folds,
     *,
     size: int = 25,
+    n_bags: int = N_BAGS,
     deadline: float | None = None,
     random_state: int = 0,
 ) -> np.ndarray:
@@ -94,6 +95,8 @@ def select_weights(
         Data of the search.
     size : int, default=25
         Steps of the selection; 1 chooses the best single model.
+    n_bags : int, default=5
+        Subsets of the candidates that the choice is averaged over.
     deadline : float, default=None
         Moment (`time.monotonic`) at which the selection ends with what it has.
     random_state : int, default=0
@@ -117,7 +120,8 @@ def select_weights(
     rng = np.random.default_rng(random_state)
     rows = _selection_rows(evaluations, folds, rng)
     predictions = np.stack([evaluations[i].oof[rows] for i in order])
-    weights[order] = _bagged_selection(predictions, folds, rows, size, deadline, rng)
+    score = _row_scorer(folds, rows)
+    weights[order] = _bagged(predictions, score, size, n_bags, deadline, rng)
     return weights
 
 
@@ -152,7 +156,12 @@ def expected_score(
         if chosen is None or (deadline is not None and time.monotonic() > deadline):
             return math.nan
         weights = select_weights(
-            chosen, folds, size=size, deadline=deadline, random_state=random_state
+            chosen,
+            folds,
+            size=size,
+            n_bags=1,
+            deadline=deadline,
+            random_state=random_state,
         )
         honest[out] = np.tensordot(weights, predictions[:, out], axes=1)
     weight = None if folds.sample_weight is None else folds.sample_weight[rows]
@@ -168,16 +177,16 @@ def mixture(evaluations: Sequence[Evaluation], weights: np.ndarray) -> np.ndarra
     return sum(w * np.asarray(oof, dtype=np.float64) for w, oof in chosen)  # type: ignore[return-value]
 
 
-def _bagged_selection(predictions, folds, rows, size, deadline, rng) -> np.ndarray:
-    n_models = len(predictions)
-    total = np.zeros(n_models)
+def _row_scorer(folds: Folds, rows: np.ndarray):
     y = folds.y[rows]
     weight = None if folds.sample_weight is None else folds.sample_weight[rows]
+    return lambda mean: folds.metric.score(y, mean, weight)
 
-    def score(mean):
-        return folds.metric.score(y, mean, weight)
 
-    for bag in range(N_BAGS):
+def _bagged(predictions, score, size, n_bags, deadline, rng) -> np.ndarray:
+    n_models = len(predictions)
+    total = np.zeros(n_models)
+    for bag in range(n_bags):
         if bag and deadline is not None and time.monotonic() > deadline:
             break
         subset = np.arange(n_models)

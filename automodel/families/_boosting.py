@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sklearn.base import BaseEstimator
 
 if TYPE_CHECKING:
-    from automodel.evaluation import Monitor
+    from automodel.monitor import Monitor
 
 ROUNDS_TIMES_RATE = 40.0  # rounds * learning rate after which nothing is to be gained
 ROUNDS_LIMITS = (300, 4000)

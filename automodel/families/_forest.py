@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,14 +11,14 @@ from sklearn.base import BaseEstimator, is_classifier
 from automodel.families.base import ModelFamily
 
 if TYPE_CHECKING:
-    from automodel.evaluation import Monitor
+    from automodel.monitor import Monitor
     from automodel.task import Task
 
 N_TREES = 100  # of a fold; the mean over the folds' forests is what predicts
 LEAST_TREES = 25
 MODEL_BYTES = 64 * 2**20
 NODE_BYTES = 64
-STEPS = (1, 4, 8, 16, 32, 64)  # sizes at which a forest may be scored or stopped
+LEAST_STEP = 3
 SAFETY = 0.8  # share of the time left that the next step may be expected to take
 
 
@@ -55,41 +54,35 @@ class ForestFamily(ModelFamily):
 
 
 def grow(estimator, X, y, sample_weight, monitor: Monitor) -> None:
-    """Grow a forest tree by tree until it has its trees or time is up.
+    """Grow a forest in steps until it has its trees or time is up.
 
     The trees are the same whatever the steps: scikit-learn draws the seed of each
     tree from its number.
     """
     fixed = None if monitor.has_validation else monitor.n_iterations
     wanted = fixed or estimator.n_estimators
+    n_trees, start = 0, time.monotonic()
     estimator.set_params(warm_start=True)
-    n_trees = 0
-    for size in _sizes(wanted, monitor):
-        estimator.set_params(n_estimators=size).fit(X, y, sample_weight)
-        if n_trees == 0 and fixed is None:
+    while step := _next_step(n_trees, wanted, start, monitor):
+        n_trees += step
+        estimator.set_params(n_estimators=n_trees).fit(X, y, sample_weight)
+        if fixed is None and n_trees == step:
             wanted = min(wanted, _affordable_trees(estimator))
-        n_trees = size
         if monitor.is_due(n_trees):
             monitor.report(n_trees, monitor.score(estimator))
-        if n_trees >= wanted or monitor.expired:
-            break
     estimator.set_params(warm_start=False)
 
 
-def _sizes(wanted: int, monitor: Monitor) -> Iterator[int]:
-    """Yield the sizes to grow to; without a deadline they are always the same."""
-    size, start = 0, time.monotonic()
-    for target in (*(step for step in STEPS if step < wanted), wanted):
-        while size < target:
-            step = target - size
-            if monitor.deadline is not None and size:
-                seconds_per_tree = (time.monotonic() - start) / size
-                affordable = SAFETY * monitor.seconds_left / seconds_per_tree
-                step = min(step, int(affordable))
-                if step < 1:
-                    return
-            size += step
-            yield size
+def _next_step(n_trees: int, wanted: int, start: float, monitor: Monitor) -> int:
+    """Return how many trees to add; without a deadline it is always the same."""
+    if n_trees == 0:
+        return 1
+    step = min(max(n_trees, LEAST_STEP), wanted - n_trees)
+    if monitor.deadline is not None:
+        seconds_per_tree = (time.monotonic() - start) / n_trees
+        affordable = SAFETY * monitor.seconds_left / max(seconds_per_tree, 1e-9)
+        step = min(step, int(affordable))
+    return max(step, 0)
 
 
 def _affordable_trees(estimator) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
 from automodel.families._boosting import (
     RoundTracker,
@@ -17,6 +18,8 @@ from automodel.families.base import ModelFamily
 
 if TYPE_CHECKING:
     from automodel.task import Task
+
+MAX_CATEGORIES = 1_000_000  # CatBoost smooths rare categories itself
 
 
 class CatBoost(ModelFamily):
@@ -86,6 +89,11 @@ class CatBoost(ModelFamily):
             # Few interactions, for small or noisy data.
             _setting(0.08, 4, 3.0, random_strength=1.0, steps=1, task=task),
         ]
+
+    def preprocessor(self, estimator: BaseEstimator, task: Task) -> BaseEstimator:
+        from automodel.preprocessing.tabular import TabularEncoder
+
+        return TabularEncoder(max_categories=MAX_CATEGORIES, target_encode_above=None)
 
     def cost(self, params: dict[str, Any], task: Task) -> float:
         outputs = max(task.n_outputs, 1) if task.n_classes > 2 else 1

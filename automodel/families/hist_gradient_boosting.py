@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, is_classifier
+from sklearn.base import is_classifier
 from sklearn.metrics import log_loss, root_mean_squared_error
 
 from automodel.families._boosting import (
@@ -21,11 +21,10 @@ from automodel.families._boosting import (
 from automodel.families.base import ModelFamily
 
 if TYPE_CHECKING:
-    from automodel.evaluation import Monitor
+    from automodel.monitor import Monitor
     from automodel.task import Task
 
 FIRST_ROUNDS = 8
-MAX_CATEGORIES = 254  # of a column: the 255 bins less the one of missing values
 SAFETY = 0.7  # share of the time left that the next chunk may be expected to take
 
 
@@ -76,17 +75,12 @@ class HistGradientBoosting(ModelFamily):
             _setting(0.07, 6, 20, 0.5),
         ]
 
-    def preprocessor(self, estimator: BaseEstimator, task: Task) -> BaseEstimator:
-        from automodel.preprocessing.tabular import TabularEncoder
-
-        return TabularEncoder(categories="native", max_categories=MAX_CATEGORIES)
-
     def cost(self, params: dict[str, Any], task: Task) -> float:
         rounds = expected_rounds(params, "max_iter")
         trees = rounds * (task.n_classes if task.n_classes > 2 else 1)
         leaves = params.get("max_leaf_nodes", 31)
         scan = 4e-9 * task.n_samples * (task.n_features + 4) * np.log2(1 + leaves) / 5
-        return trees * (5e-5 * leaves + 2 * scan)
+        return 3 * trees * (5e-5 * leaves + scan)  # chunks bin and predict anew
 
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):
         monitor.check_time()

@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from automodel.families.base import ModelFamily
 
 if TYPE_CHECKING:
-    from automodel.evaluation import Monitor
+    from automodel.monitor import Monitor
     from automodel.task import Task
 
 NEWTON_SIZE = 600  # columns of the Hessian up to which Newton steps are the fastest

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 N_FOLDS = 5
 MAX_ENCODED_CLASSES = 10
 PRIOR_ROWS = 10.0
+TINY = 1e-300
 
 
 class PooledCategories(TransformerMixin, BaseEstimator):
@@ -46,7 +47,9 @@ class PooledCategories(TransformerMixin, BaseEstimator):
         for column, cardinality in zip(codes.T, cardinalities, strict=True):
             counts = count_codes(column, cardinality, sample_weight)
             numbers = np.zeros(cardinality + 1, dtype=np.int32)
-            common = np.argsort(-counts, kind="stable")[: self.max_categories]
+            # Rounded, so that a multiple of the weights breaks ties alike.
+            shares = np.round(counts / max(counts.sum(), TINY), 9)
+            common = np.argsort(-shares, kind="stable")[: self.max_categories]
             common = np.sort(common[counts[common] > 0])
             numbers[common] = np.arange(1, len(common) + 1)
             size = len(common)
@@ -206,8 +209,8 @@ def _targets(y: np.ndarray, weight: np.ndarray) -> np.ndarray:
         return y.reshape(-1, 1).astype(np.float64)
     counts = np.bincount(y, weight)
     classes = np.argsort(-counts, kind="stable")[:MAX_ENCODED_CLASSES]
-    classes = [1] if len(counts) == 2 else np.sort(classes[counts[classes] > 0])
-    return np.column_stack([y == c for c in classes]).astype(np.float64)
+    chosen = [1] if len(counts) == 2 else np.sort(classes[counts[classes] > 0]).tolist()
+    return np.column_stack([y == c for c in chosen]).astype(np.float64)
 
 
 def _folds(y: np.ndarray | None, n_rows: int, random_state: int) -> np.ndarray:

@@ -75,9 +75,9 @@ def column_of_objects(values: Any, name: str) -> Column:
 
     try:
         codes, uniques = pd.factorize(values)
-    except TypeError:
-        odd = next(v for v in values if getattr(v, "__hash__", None) is None)
-        raise _wrong_type(name, odd) from None
+    except (TypeError, NotImplementedError):  # the latter from Arrow
+        unhashable = (v for v in values if getattr(v, "__hash__", None) is None)
+        raise _wrong_type(name, next(unhashable, values)) from None
     return _from_labels(codes, np.asarray(uniques, dtype=object), name)
 
 
@@ -196,7 +196,7 @@ def as_labels(column: Column) -> tuple[np.ndarray, list[str | None]]:
     if column.form == DATE:
         import pandas as pd
 
-        uniques = [pd.Timestamp(u) for u in uniques]
+        return positions, [label_of(pd.Timestamp(u)) for u in uniques]
     return positions, [label_of(u) for u in uniques]
 
 
@@ -207,9 +207,10 @@ def parse_numbers(labels: Sequence[str | None]) -> tuple[np.ndarray, np.ndarray]
     """
     import pandas as pd
 
-    values = pd.to_numeric(pd.Series(labels, dtype=object), errors="coerce")
-    values = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    series = pd.Series(list(labels), dtype=object)
+    parsed = pd.to_numeric(series, errors="coerce")
+    values = parsed.to_numpy(dtype=np.float64, na_value=np.nan)
     failed = np.isnan(values)
-    for i in np.flatnonzero(failed):
+    for i in np.flatnonzero(failed).tolist():
         failed[i] = (labels[i] or "").strip().lower() not in NO_NUMBER
     return values, failed

@@ -60,7 +60,12 @@ class Columns:
     def column(self, position: int) -> Column:
         """Return the column at a position."""
         if position not in self._read:
-            self._read[position] = self._column(position)
+            place = int(np.searchsorted(self.numeric, position))
+            if place < len(self.numeric) and self.numeric[place] == position:
+                column = Column(NUMBER, self.block[:, place])
+            else:
+                column = self._column(position)
+            self._read[position] = column
         return self._read[position]
 
     def _column(self, position: int) -> Column:
@@ -79,6 +84,7 @@ class ArrayColumns(Columns):
 
     @cached_property
     def block(self) -> np.ndarray:
+        """The numeric columns as float64, possibly the user's own memory."""
         if not len(self.numeric):
             return np.empty((self.n_rows, 0))
         return _to_float64(self._array)
@@ -104,6 +110,7 @@ class PandasColumns(Columns):
 
     @cached_property
     def block(self) -> np.ndarray:
+        """The numeric columns as float64, possibly the user's own memory."""
         frame = self._frame
         if len(self.numeric) < self.n_columns:
             frame = frame.iloc[:, self.numeric]
@@ -152,11 +159,13 @@ class PolarsColumns(Columns):
 
     @cached_property
     def block(self) -> np.ndarray:
+        """The numeric columns as float64."""
         import polars as pl
 
         if not len(self.numeric):
             return np.empty((self.n_rows, 0))
-        frame = self._frame.select([self.labels[i] for i in self.numeric])
+        names = self._frame.columns
+        frame = self._frame.select([names[i] for i in self.numeric])
         return _to_float64(frame.cast(pl.Float64).to_numpy())
 
     def _column(self, position: int) -> Column:
@@ -164,8 +173,6 @@ class PolarsColumns(Columns):
 
         series, name = self._frame.to_series(position), self.names[position]
         dtype = series.dtype
-        if dtype.is_numeric() or dtype == pl.Boolean:
-            return Column(NUMBER, series.cast(pl.Float64).to_numpy())
         if dtype in (pl.Categorical, pl.Enum):
             objects = np.array(series.cast(pl.String).to_list(), dtype=object)
             column = column_of_objects(objects, name)
@@ -267,7 +274,9 @@ def _column_of_dates(series) -> Column:
     """Return the column of a Series of dates: with a zone, or of Arrow."""
     import pandas as pd
 
-    zone = getattr(series.dt, "tz", None)
+    zone = None
+    if getattr(series.dtype, "tz", None) or "tz=" in str(series.dtype):
+        zone = series.dt.tz
     if zone is None:
         moments = series.astype("datetime64[us]")
     else:

@@ -42,10 +42,10 @@ class NumericColumns(TransformerMixin, BaseEstimator):
         """Learn medians, centres and factors."""
         if sample_weight is not None:
             X, sample_weight = X[sample_weight > 0], sample_weight[sample_weight > 0]
-        is_missing = np.isnan(X)
-        self.kept_ = np.flatnonzero(~is_missing.all(axis=0))
-        X = X[:, self.kept_]
-        self.has_missing_ = is_missing[:, self.kept_].any(axis=0)
+        n_values = _count_values(X)
+        self.kept_ = np.flatnonzero(n_values)
+        X = self._kept(X)
+        self.has_missing_ = n_values[self.kept_] < len(X)
         self.median_ = self.center_ = np.zeros(len(self.kept_))
         self.factor_ = np.ones(len(self.kept_))
         if self.missing == "impute" or self.scale == "robust":
@@ -59,32 +59,40 @@ class NumericColumns(TransformerMixin, BaseEstimator):
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Return the numeric columns, and then those that mark missing values."""
-        X = X[:, self.kept_]
+        X = self._kept(X)
         marks = np.isnan(X[:, self.has_missing_]) if self.missing == "impute" else None
         X = self._filled(X)
         if self.scale is not None:
+            X = X - self.center_
             with np.errstate(over="ignore"):
-                X = np.clip((X - self.center_) * self.factor_, -LIMIT, LIMIT)
+                X *= self.factor_
+            np.clip(X, -LIMIT, LIMIT, out=X)
         if self.scale == "robust":
-            X = X / np.hypot(1.0, X / 3.0)
+            X /= np.sqrt(1.0 + (X / 3.0) ** 2)
         if marks is not None and marks.shape[1]:
             X = np.hstack([X, marks])
         return X
 
+    def _kept(self, X: np.ndarray) -> np.ndarray:
+        return X if len(self.kept_) == X.shape[1] else X[:, self.kept_]
+
     def _filled(self, X: np.ndarray) -> np.ndarray:
-        if self.missing == "keep":
+        if self.missing == "keep" or not np.isnan(X.sum()):
             return X
         return np.where(np.isnan(X), self.median_, X)
 
     def _fit_standard(self, X, sample_weight) -> None:
-        known = ~np.isnan(X)
         weight = np.ones(len(X)) if sample_weight is None else sample_weight
-        total = weight @ known
-        mean = weight @ np.where(known, X, 0.0) / total
-        deviation = np.where(known, X - mean, 0.0)
-        mean = mean + weight @ deviation / total  # a second pass, for large offsets
-        deviation = np.where(known, X - mean, 0.0)
-        variance = weight @ (deviation * deviation) / total
+        unknown = np.isnan(X) if np.isnan(X.sum()) else None
+        total = weight.sum() if unknown is None else weight @ ~unknown
+        mean = weight @ (X if unknown is None else np.nan_to_num(X)) / total
+        deviation = X - mean
+        if unknown is not None:
+            deviation[unknown] = 0.0
+        rest = weight @ deviation / total  # rounding of the mean, for large offsets
+        mean = mean + rest
+        deviation *= deviation
+        variance = np.maximum(weight @ deviation / total - rest * rest, 0.0)
         # What rounding leaves of a constant column is no spread.
         rounding = len(X) * np.finfo(np.float64).eps * np.abs(mean)
         is_constant = variance <= rounding * rounding + np.finfo(np.float64).tiny
@@ -99,6 +107,14 @@ class NumericColumns(TransformerMixin, BaseEstimator):
         self.factor_ = np.divide(
             1.0, spread, out=np.zeros_like(spread), where=spread > 1e-300
         )
+
+
+def _count_values(X: np.ndarray) -> np.ndarray:
+    """Return how many values each column has, quickly where none is missing."""
+    n_values = np.full(X.shape[1], len(X))
+    holed = np.flatnonzero(np.isnan(X.sum(axis=0)))
+    n_values[holed] -= np.isnan(X[:, holed]).sum(axis=0)
+    return n_values
 
 
 def weighted_quantiles(
@@ -134,7 +150,7 @@ def weighted_quantiles(
     result = np.empty((len(quantiles), X.shape[1]))
     if sample_weight is None:
         ordered = np.sort(X, axis=0)  # NaN comes last
-        n_values = (~np.isnan(X)).sum(axis=0)
+        n_values = _count_values(X)
         columns = np.arange(X.shape[1])
         for row, q in enumerate(quantiles):
             place = q * n_values
@@ -151,7 +167,7 @@ def weighted_quantiles(
         last, slack = len(values) - 1, 1e-9 * reached[-1] / len(values)
         for row, q in enumerate(quantiles):
             place = q * reached[-1]
-            low = min(np.searchsorted(reached, place - slack), last)
-            high = min(np.searchsorted(reached, place + slack, side="right"), last)
+            low = min(int(np.searchsorted(reached, place - slack)), last)
+            high = min(int(np.searchsorted(reached, place + slack, "right")), last)
             result[row, column] = values[low] / 2 + values[high] / 2
     return result

@@ -29,6 +29,7 @@ CATEGORICAL, TEXT, BOTH, DROPPED = "categorical", "text", "categorical+text", "d
 
 MANY_CATEGORIES = 100  # with several words each, the words say more than the code
 SEVERAL_WORDS = 1.8
+MAX_CHAR_ROWS = 50_000  # pieces of words are many; for more rows, words must do
 TEXT_WORDS = 8.0
 TEXT_DISTINCT = 0.3
 NEARLY_DISTINCT = 0.9
@@ -236,7 +237,8 @@ def _plan_strings(
     plan = ColumnPlan(position, name, CATEGORICAL, categories=categories)
     has_words = mean_words >= SEVERAL_WORDS and len(categories) > MANY_CATEGORIES
     if has_words and not is_category:
-        plan.tokens = "word" if mean_words >= TEXT_WORDS else "char"
+        is_short = mean_words < TEXT_WORDS and n_given <= MAX_CHAR_ROWS
+        plan.tokens = "char" if is_short else "word"
         is_text = mean_words >= TEXT_WORDS and distinct >= TEXT_DISTINCT
         plan.kind = TEXT if is_text or distinct >= NEARLY_DISTINCT else BOTH
         if plan.kind == TEXT:

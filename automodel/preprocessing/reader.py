@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from automodel.preprocessing.columns import FLOAT32_MAX, NUMBER, Column
+from automodel.preprocessing.columns import FLOAT32_MAX, Column
 from automodel.preprocessing.containers import Columns, open_columns
 from automodel.preprocessing.plans import (
     BOTH,
@@ -110,11 +110,13 @@ class TableReader(TransformerMixin, BaseEstimator):
             If a column no longer holds what it held on fit.
         """
         check_is_fitted(self)
-        if X.shape[1:] != () if hasattr(X, "shape") else False:
-            self._check_width(X.shape[1])
         if self.is_sparse_:
-            return _sparse_table(_read_sparse(X))
-        columns = open_columns(X.toarray() if sparse.issparse(X) else X)
+            matrix = _read_sparse(X)
+            self._check_width(matrix.shape[1])
+            return _sparse_table(matrix)
+        if sparse.issparse(X):
+            return self.transform(_read_sparse(X).toarray())
+        columns = open_columns(X)
         self._check_width(columns.n_columns)
         return self._read(columns)
 
@@ -172,7 +174,11 @@ class TableReader(TransformerMixin, BaseEstimator):
         self.offsets_ = np.concatenate([[0], np.cumsum(widths)])
         self.kept_ = np.arange(self.offsets_[-1])
         matrix = self._numbers(columns, {p.position: p for p in plans if p.width})
-        reasons = _useless_columns(matrix)
+        is_part = np.zeros(matrix.shape[1], dtype=bool)
+        for plan, start in zip(plans, self.offsets_, strict=False):
+            # The first part of a date, the time, shows where the date is missing.
+            is_part[start + 1 : start + plan.width] = True
+        reasons = _useless_columns(matrix, is_part)
         self.kept_ = np.array(
             [i for i in range(matrix.shape[1]) if i not in reasons], dtype=np.intp
         )
@@ -187,7 +193,7 @@ class TableReader(TransformerMixin, BaseEstimator):
         cardinalities = []
         for plan in plans:
             if plan.kind in (CATEGORICAL, BOTH):
-                codes.append(plan.codes(self._labels(plan, columns)))
+                codes.append(plan.codes(columns.column(plan.position)))
                 cardinalities.append(len(plan.categories))
             if plan.tokens:
                 text.append(_token_counts(plan, columns.column(plan.position)))
@@ -199,12 +205,6 @@ class TableReader(TransformerMixin, BaseEstimator):
             cardinalities=tuple(cardinalities),
             text=tuple(text),
         )
-
-    def _labels(self, plan: ColumnPlan, columns: Columns) -> Column:
-        if plan.position not in set(columns.numeric.tolist()):
-            return columns.column(plan.position)
-        place = int(np.searchsorted(columns.numeric, plan.position))
-        return Column(NUMBER, columns.block[:, place])
 
     def _numbers(self, columns: Columns, plans: dict[int, ColumnPlan]) -> np.ndarray:
         """Return the kept numeric columns, cleaned."""
@@ -223,7 +223,7 @@ class TableReader(TransformerMixin, BaseEstimator):
         for position, plan in plans.items():
             if position not in blocks:
                 start = self.offsets_[position]
-                values = plan.numbers(self._labels(plan, columns))
+                values = plan.numbers(columns.column(position))
                 matrix[:, start : start + plan.width] = values
         return _cleaned(_chosen(matrix, self.kept_))
 
@@ -246,14 +246,17 @@ def _cleaned(values: np.ndarray) -> np.ndarray:
     return np.clip(finite, -FLOAT32_MAX, FLOAT32_MAX)
 
 
-def _useless_columns(matrix: np.ndarray) -> dict[int, str]:
-    """Return columns that are constant, all missing or equal to an earlier one."""
+def _useless_columns(matrix: np.ndarray, is_part: np.ndarray) -> dict[int, str]:
+    """Return columns that are constant, all missing or equal to an earlier one.
+
+    One value beside missing ones is no constant, except in a part of a date.
+    """
     if matrix.size == 0:
         return {}
     low, high = np.fmin.reduce(matrix, axis=0), np.fmax.reduce(matrix, axis=0)
     has_missing = np.isnan(matrix.sum(axis=0))
     reasons = {int(i): "all missing" for i in np.flatnonzero(np.isnan(low))}
-    constant = (low == high) & ~has_missing
+    constant = (low == high) & (is_part | ~has_missing)
     reasons.update({int(i): "constant" for i in np.flatnonzero(constant)})
     first: dict[int, list[int]] = {}
     for i, key in enumerate(_column_hashes(matrix).tolist()):
@@ -290,10 +293,15 @@ def _token_counts(plan: ColumnPlan, column: Column) -> sparse.csr_matrix:
     return sparse.csr_matrix(sparse.vstack([counts, blank], format="csr")[codes])
 
 
-def _read_sparse(X) -> sparse.csr_matrix:
+def _read_sparse(X: Any) -> sparse.csr_matrix:
     if not sparse.issparse(X):
         columns = open_columns(X)
-        X = _cleaned(columns.block)
+        if len(columns.numeric) < columns.n_columns:
+            raise ValueError(
+                "X was a sparse matrix when the model was fitted and now has columns "
+                "that do not hold numbers. Pass a sparse or a numeric matrix."
+            )
+        X = columns.block
     if X.dtype.kind == "c":
         raise ValueError("Complex data not supported. X holds complex numbers.")
     matrix = sparse.csr_matrix(X).astype(np.float64, copy=False)

@@ -32,8 +32,8 @@ class SparseColumns(TransformerMixin, BaseEstimator):
     ----------
     largest_ : ndarray of shape (n_features,)
         Largest magnitude of each column, 1 where that is 0.
-    svd_ : TruncatedSVD or None
-        The components.
+    components_ : ndarray of shape (n_features, n_components) or None
+        What the scaled matrix is multiplied with.
     """
 
     def __init__(
@@ -56,18 +56,19 @@ class SparseColumns(TransformerMixin, BaseEstimator):
         largest = np.zeros(n_columns)
         np.fmax.at(largest, X.indices, np.abs(X.data))
         self.largest_ = np.where(largest > 0, largest, 1.0)
-        self.svd_, self.factor_ = None, 1.0
+        self.components_ = None
         is_small = n_columns <= DENSE_COLUMNS and n_rows * n_columns <= DENSE_CELLS
+        is_small = is_small or n_columns <= COMPONENTS
         if not (self.sparse_output or is_small):
-            self.svd_, self.factor_ = fit_components(
+            self.components_ = fit_components(
                 self._scaled(X, fill=True), COMPONENTS, self.random_state
             )
         return self
 
     def transform(self, X: sparse.csr_matrix):
         """Return the scaled matrix, dense or sparse as decided on fit."""
-        if self.svd_ is not None:
-            return self.svd_.transform(self._scaled(X, fill=True)) * self.factor_
+        if self.components_ is not None:
+            return np.asarray(self._scaled(X, fill=True) @ self.components_)
         scaled = self._scaled(X, fill=self.missing == "impute")
         return scaled if self.sparse_output else scaled.toarray()
 

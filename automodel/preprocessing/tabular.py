@@ -14,13 +14,13 @@ from automodel.preprocessing.categories import (
     PooledCategories,
     TargetMeans,
 )
-from automodel.preprocessing.columns import FLOAT32_MAX
 from automodel.preprocessing.numeric import NumericColumns
 from automodel.preprocessing.sparse_table import SparseColumns
 from automodel.preprocessing.table import Table
 from automodel.preprocessing.text import TextComponents, TfidfColumns
 
 FEW_CATEGORIES = 8
+BOUND = np.finfo(np.float32).max
 DENSE_ONE_HOT_COLUMNS = 1000
 _CHOICES: dict[str, tuple] = {
     "missing": ("keep", "impute"),
@@ -135,9 +135,9 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         weight = None if sample_weight is None else np.asarray(sample_weight, float)
         if table.sparse is not None:
             return self._fit_sparse(table, weight)
-        self.sparse_columns_ = None
+        self.sparse_columns_: SparseColumns | None = None
         means = self._fit_categories(table, y, weight)
-        numeric = np.hstack([table.numeric, means])
+        numeric = _beside(table.numeric, means)
         self.numeric_ = NumericColumns(self.missing, self.scale)
         self.numeric_.fit(numeric, None, weight)
         text = self._fit_text(table, weight)
@@ -157,7 +157,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             The encoded rows.
         """
         check_is_fitted(self)
-        if self.sparse_columns_ is not None:
+        if self.sparse_columns_ is not None and table.sparse is not None:
             return self._finished(self.sparse_columns_.transform(table.sparse))
         means = self.means_.transform(table.codes[:, self.encoded_])
         pairs = zip(self.text_, table.text, strict=True)
@@ -172,14 +172,15 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
                     f"{', '.join(map(repr, allowed))}. Got {value!r} instead."
                 )
 
-    def _fit_sparse(self, table: Table, weight):
-        self.sparse_columns_ = SparseColumns(
+    def _fit_sparse(self, table: Any, weight):
+        encoder = SparseColumns(
             missing=self.missing,
             scale=self.scale is not None,
             sparse_output=self.sparse_output,
             random_state=self.random_state,
-        ).fit(table.sparse, None, weight)
-        return self._finished(self.sparse_columns_.transform(table.sparse))
+        )
+        self.sparse_columns_ = encoder.fit(table.sparse, None, weight)
+        return self._finished(encoder.transform(table.sparse))
 
     def _fit_categories(self, table: Table, y, weight) -> np.ndarray:
         """Choose the encoding of each column; return the target encoded columns."""
@@ -223,44 +224,50 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
     def _assemble(self, table: Table, means: np.ndarray, text: list):
         """Join numbers, one-hot columns and text, in this order."""
-        numeric = np.hstack([table.numeric, means])
-        dense = [self.numeric_.transform(numeric)]
+        dense = [self.numeric_.transform(_beside(table.numeric, means))]
         dense += [part for part in text if not sparse.issparse(part)]
         one_hot = self.one_hot_.transform(table.codes[:, self.one_hot_columns_])
-        light = [one_hot, *(part for part in text if sparse.issparse(part))]
+        light: list[Any] = [one_hot, *filter(sparse.issparse, text)]
         n_light = sum(part.shape[1] for part in light)
         n_dense = sum(part.shape[1] for part in dense)
         if self.sparse_output and n_light > n_dense and not len(self.native_):
             blocks = [sparse.csr_matrix(part) for part in dense] + light
             return self._finished(sparse.hstack(blocks, format="csr"))
-        matrix = np.hstack([*dense, *(part.toarray() for part in light)])
+        matrix = self._typed([*dense, *(part.toarray() for part in light)])
         if len(self.native_):
             return self._frame(matrix, table)
-        return self._finished(matrix)
+        return matrix if matrix.shape[1] else self._finished(matrix)
 
-    def _finished(self, matrix):
+    def _finished(self, matrix: Any):
         """Return the matrix in its type, finite, and with at least one column."""
         if matrix.shape[1] == 0:
-            matrix = np.zeros((matrix.shape[0], 1))
-        if sparse.issparse(matrix):
-            matrix = sparse.csr_matrix(matrix)
-            data = np.clip(matrix.data, -FLOAT32_MAX, FLOAT32_MAX).astype(self.dtype)
-            parts = (data, matrix.indices, matrix.indptr)
-            return sparse.csr_matrix(parts, shape=matrix.shape)
-        matrix = np.clip(matrix, -FLOAT32_MAX, FLOAT32_MAX)
-        return np.ascontiguousarray(matrix, dtype=self.dtype)
+            return np.zeros((matrix.shape[0], 1), dtype=self.dtype)
+        if isinstance(matrix, np.ndarray):
+            return self._typed([matrix])
+        parts = (self._typed([matrix.data]), matrix.indices, matrix.indptr)
+        return sparse.csr_matrix(parts, shape=matrix.shape)
+
+    def _typed(self, parts: list[np.ndarray]) -> np.ndarray:
+        """Join parts to a new array in C order, in the range of float32."""
+        with np.errstate(over="ignore"):
+            values = np.hstack(parts, dtype=self.dtype, casting="same_kind")
+        return np.ascontiguousarray(np.clip(values, -BOUND, BOUND, out=values))
 
     def _frame(self, matrix: np.ndarray, table: Table):
         """Return a DataFrame: numbers, then columns of dtype "category"."""
         import pandas as pd
 
-        numbers = matrix.astype(self.dtype)
-        columns = {f"x{i}": numbers[:, i] for i in range(numbers.shape[1])}
+        numbers = matrix.T
+        columns: dict[str, Any] = {f"x{i}": values for i, values in enumerate(numbers)}
         codes = self.pool_.transform(table.codes[:, self.native_])
         for i, size in enumerate(self.pool_.sizes_):
-            dtype = pd.CategoricalDtype(np.arange(size + 1))
+            dtype = pd.CategoricalDtype(list(range(size + 1)))
             columns[f"c{i}"] = pd.Categorical.from_codes(codes[:, i], dtype=dtype)
         return pd.DataFrame(columns, copy=False)
+
+
+def _beside(numeric: np.ndarray, means: np.ndarray) -> np.ndarray:
+    return np.hstack([numeric, means]) if means.shape[1] else numeric
 
 
 def _used_categories(table: Table, weight) -> np.ndarray:

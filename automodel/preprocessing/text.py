@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.preprocessing import normalize
+from sklearn.utils.extmath import randomized_svd
 
 N_BUCKETS = 2**18
+SVD_ROWS = 20_000
 
 
 def count_tokens(texts: Sequence[str], tokens: str) -> sparse.csr_matrix:
@@ -45,8 +46,6 @@ def count_tokens(texts: Sequence[str], tokens: str) -> sparse.csr_matrix:
         alternate_sign=False,
         dtype=np.float32,
     )
-    if not len(texts):
-        return sparse.csr_matrix((0, N_BUCKETS), dtype=np.float32)
     return sparse.csr_matrix(vectorizer.transform(texts))
 
 
@@ -90,6 +89,8 @@ class TfidfColumns(TransformerMixin, BaseEstimator):
     def transform(self, counts: sparse.csr_matrix) -> sparse.csr_matrix:
         """Return rows of unit length, of shape (n_samples, len(buckets_))."""
         chosen = counts[:, self.buckets_].astype(np.float32)
+        if not chosen.nnz:
+            return chosen
         chosen.data = (1 + np.log(chosen.data)) * self.idf_[chosen.indices]
         return normalize(chosen, copy=False)
 
@@ -111,37 +112,32 @@ class TextComponents(TransformerMixin, BaseEstimator):
 
     def fit(self, counts: sparse.csr_matrix, y=None):
         """Learn the components."""
-        self._fit(counts)
+        self.tfidf_ = TfidfColumns(max_buckets=20_000).fit(counts)
+        matrix = self.tfidf_.transform(counts)
+        self.components_ = fit_components(matrix, self.n_components, self.random_state)
         return self
-
-    def fit_transform(self, counts: sparse.csr_matrix, y=None) -> np.ndarray:
-        """Learn the components and return those of the training rows."""
-        return self._scale(self.svd_.transform(self._fit(counts)))
 
     def transform(self, counts: sparse.csr_matrix) -> np.ndarray:
         """Return the components of rows, of shape (n_samples, n_components)."""
-        return self._scale(self.svd_.transform(self.tfidf_.transform(counts)))
-
-    def _fit(self, counts):
-        self.tfidf_ = TfidfColumns(max_buckets=20_000).fit(counts)
-        tfidf = self.tfidf_.transform(counts)
-        self.svd_, self.scale_ = fit_components(
-            tfidf, self.n_components, self.random_state
-        )
-        return tfidf
-
-    def _scale(self, components: np.ndarray) -> np.ndarray:
-        return components * self.scale_
+        return np.asarray(self.tfidf_.transform(counts) @ self.components_)
 
 
 def fit_components(
     matrix: sparse.csr_matrix, n_components: int, random_state: int
-) -> tuple[TruncatedSVD, float]:
-    """Fit a truncated SVD, and the factor that gives its widest component unit spread.
+) -> np.ndarray:
+    """Return what to multiply a matrix with to get the components of its rows.
 
-    One factor for all keeps the components in proportion: the last ones are noise.
+    They come from a truncated SVD of at most 20,000 rows. All are scaled alike,
+    the widest one to unit spread: the last ones are noise and shall stay small.
     """
-    n_components = max(1, min(n_components, matrix.shape[1], matrix.shape[0]))
-    svd = TruncatedSVD(n_components, n_iter=3, random_state=random_state)
-    spread = float(svd.fit_transform(matrix).std(axis=0).max())
-    return svd, 1.0 / spread if spread > 0 else 1.0
+    n_rows, n_columns = matrix.shape
+    if n_rows > SVD_ROWS:
+        matrix = matrix[np.linspace(0, n_rows - 1, SVD_ROWS).astype(np.intp)]
+    if n_columns <= n_components or matrix.nnz == 0:
+        return np.eye(n_columns, min(n_columns, n_components), dtype=matrix.dtype)
+    n_components = min(n_components, matrix.shape[0])
+    _, _, axes = randomized_svd(
+        matrix, n_components, n_iter=3, random_state=random_state
+    )
+    spread = float((matrix @ axes.T).std(axis=0).max())
+    return axes.T / spread if spread > 1e-9 else axes.T

@@ -23,7 +23,8 @@ from automodel.search.containment import contained
 from automodel.search.pruning import Snapshot
 from automodel.search.storage import save_models
 
-FIRST_SECONDS = 2.0  # for the trial that runs here while the workers start
+FIRST_SHARE = 0.1  # of the time, for the trial that runs here while workers start
+FIRST_SECONDS = 2.0  # at least
 GRACE_SECONDS = 0.2  # between the deadline and the end of a worker that missed it
 
 
@@ -173,9 +174,10 @@ class Workers:
 
 
 def _short(item: WorkItem) -> WorkItem:
-    if item.time_limit is None:
+    if item.ends_at is None or item.time_limit is None:
         return item
-    return replace(item, time_limit=min(item.time_limit, FIRST_SECONDS))
+    limit = max(FIRST_SHARE * (item.ends_at - time.time()), FIRST_SECONDS)
+    return replace(item, time_limit=min(item.time_limit, limit))
 
 
 _LOADED: dict[Path, Folds] = {}  # of a worker: the data of the search it serves

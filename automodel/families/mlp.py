@@ -1,0 +1,168 @@
+"""Multilayer perceptrons: `automodel.nets.MLPClassifier` and `MLPRegressor`."""
+
+from __future__ import annotations
+
+from automodel.exceptions import DeadlineReached
+from automodel.families.base import ModelFamily
+
+FEWEST_STEPS = 30  # a net of fewer has not left its start
+MOST_SPARSE_COLUMNS = 5000
+SECONDS_PER_STEP = 5e-4
+SECONDS_PER_WEIGHT = 6 / 6e10  # per row: six operations, 60 of them a nanosecond
+SECONDS_PER_EMBEDDING = 2.2e-7  # per number of a row
+
+
+class MLPFamily(ModelFamily):
+    """Perceptrons after RealMLP (Holzmüller et al., 2024), cut to a processor's size.
+
+    A classifier takes its epoch and its temperature from an inner part of the
+    training rows, never from the fold's validation part, which would flatter it. A
+    regressor trains on all rows for a whole schedule.
+    """
+
+    name = "mlp"
+    requires = ("torch", "skorch")
+    categorical = True
+    iteration_param = "max_epochs"
+    rank = 50
+    start_seconds = 3.0
+
+    def estimator(self, task, random_state):
+        """Return the classifier or the regressor."""
+        from automodel.nets import MLPClassifier, MLPRegressor
+
+        net = MLPClassifier if task.is_classification else MLPRegressor
+        return net(random_state=random_state)
+
+    def supports(self, task):
+        """Leave out sparse tables that are too wide to be made dense."""
+        is_too_wide = task.is_sparse and task.n_features > MOST_SPARSE_COLUMNS
+        return super().supports(task) and not is_too_wide
+
+    def preprocessor(self, estimator, task):
+        """Return an encoder that leaves scaling and missing numbers to the net."""
+        from automodel.preprocessing.tabular import TabularEncoder
+
+        return TabularEncoder(missing="keep", categories="native", dtype="float32")
+
+    def search_space(self, trial, task):
+        """Suggest size, regularisation and training of the net.
+
+        The ranges are those of RealMLP in TabArena, narrowed to what a processor
+        trains in seconds.
+        """
+        params = {
+            "n_layers": trial.suggest_int("n_layers", 1, 4),
+            "width": trial.suggest_int("width", 64, 384, step=64),
+            "activation": trial.suggest_categorical(
+                "activation", ["selu", "silu", "mish", "relu"]
+            ),
+            "dropout": trial.suggest_float("dropout", 0.0, 0.5),
+            "normalization": trial.suggest_categorical(
+                "normalization", ["none", "layer"]
+            ),
+            "learning_rate": trial.suggest_float("learning_rate", 0.01, 0.3, log=True),
+            "schedule": trial.suggest_categorical("schedule", ["coslog", "one-cycle"]),
+            "weight_decay": trial.suggest_float("weight_decay", 1e-3, 0.1, log=True),
+            "batch_size": trial.suggest_categorical("batch_size", ["auto", 128, 256]),
+            "max_epochs": trial.suggest_int("max_epochs", 32, 128, step=32),
+            "embedding": trial.suggest_categorical("embedding", ["periodic", "none"]),
+        }
+        if params["embedding"] == "periodic":
+            params["embedding_sigma"] = trial.suggest_float(
+                "embedding_sigma", 0.02, 5.0, log=True
+            )
+        if task.is_classification:
+            params["label_smoothing"] = trial.suggest_float("label_smoothing", 0.0, 0.1)
+        return params
+
+    def portfolio(self, task):
+        """Return the default, a wide net, a plain one, and a strongly regular one."""
+        default = {
+            "n_layers": 2,
+            "width": 128,
+            "activation": "selu",
+            "dropout": 0.15,
+            "normalization": "none",
+            "learning_rate": 0.04 if task.is_classification else 0.1,
+            "schedule": "coslog",
+            "weight_decay": 0.02,
+            "batch_size": "auto",
+            "max_epochs": 64,
+            "embedding": "periodic",
+            "embedding_sigma": 0.1,
+        }
+        if task.is_classification:
+            default["label_smoothing"] = 0.0
+        plain = {**default, "embedding": "none", "max_epochs": 128}
+        del plain["embedding_sigma"]
+        return [
+            default,
+            {**default, "n_layers": 3, "width": 256, "activation": "mish"},
+            plain,
+            {
+                **default,
+                "dropout": 0.35,
+                "weight_decay": 0.1,
+                "schedule": "one-cycle",
+                "embedding_sigma": 0.5,
+            },
+        ]
+
+    def cost(self, params, task):
+        """Return the seconds of one fit on one core, measured on tables of numbers."""
+        width, n_layers = params.get("width", 128), params.get("n_layers", 2)
+        is_periodic = params.get("embedding", "periodic") == "periodic"
+        n_numbers = max(task.n_features - task.n_categorical, 0)
+        n_inputs = n_numbers * (4 if is_periodic else 1) + 8 * task.n_categorical
+        n_weights = width * (n_inputs + (n_layers - 1) * width + task.n_outputs)
+        seconds_per_row = (
+            SECONDS_PER_STEP / _rows_per_step(params.get("batch_size"), task)
+            + SECONDS_PER_WEIGHT * n_weights
+            + SECONDS_PER_EMBEDDING * n_numbers * is_periodic
+        )
+        return params.get("max_epochs", 64) * task.n_samples * seconds_per_row
+
+    def fit(self, estimator, X, y, *, sample_weight=None, monitor):
+        """Train inside the time that is left, the schedule with it.
+
+        Without a validation part, a regressor trains `monitor.n_iterations` epochs; a
+        classifier chooses its epoch on an inner part again, since its temperature
+        comes from there.
+
+        Raises
+        ------
+        DeadlineReached
+            If time is up before the net has learned anything.
+        """
+        monitor.check_time()
+        if monitor.n_iterations and not estimator.early_stopping:
+            estimator.set_params(max_epochs=int(monitor.n_iterations))
+
+        def report(epoch, net):
+            if monitor.is_due(epoch):
+                monitor.report(epoch, monitor.score(net))
+            return monitor.expired
+
+        estimator._fit(
+            X,
+            y,
+            sample_weight,
+            on_epoch=report if monitor.has_validation else None,
+            seconds_left=_clock(monitor),
+        )
+        if not estimator.history_["train_loss"] and estimator.n_steps_ < FEWEST_STEPS:
+            raise DeadlineReached
+        monitor.steps_used = estimator.n_iter_
+        return estimator
+
+
+def _clock(monitor):
+    return None if monitor.deadline is None else lambda: monitor.seconds_left
+
+
+def _rows_per_step(batch_size, task) -> int:
+    if isinstance(batch_size, int):
+        return batch_size
+    limits = ((1024, 64), (8192, 128), (30_000, 256), (100_000, 512))
+    return next((size for limit, size in limits if task.n_samples <= limit), 1024)

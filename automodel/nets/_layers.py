@@ -1,0 +1,151 @@
+"""The layers that nets for tables are made of.
+
+No layer draws from torch's global generator: all take a generator of their own, so
+that training changes no state outside and repeats. A parameter may carry `lr_factor`,
+which multiplies its learning rate, and `decays`, whether weight decay applies to it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+ACTIVATIONS: dict[str, Callable[..., torch.Tensor]] = {
+    "relu": F.relu,
+    "selu": F.selu,
+    "silu": F.silu,
+    "gelu": F.gelu,
+    "mish": F.mish,
+}
+
+
+def learned(value: torch.Tensor, lr_factor: float = 1.0, decays: bool = False):
+    """Return a parameter with its learning rate factor."""
+    parameter: Any = nn.Parameter(value)
+    parameter.lr_factor = lr_factor
+    parameter.decays = decays
+    return parameter
+
+
+class Linear(nn.Module):
+    """A linear layer that learns as in the neural tangent parametrisation.
+
+    With Adam, dividing the output by sqrt(n_in) is the same as dividing the learning
+    rate, which costs nothing.
+    """
+
+    def __init__(self, n_in: int, n_out: int):
+        super().__init__()
+        factor = 1 / math.sqrt(max(n_in, 1))
+        self.weight = learned(torch.zeros(n_out, n_in), factor, decays=True)
+        self.bias = learned(torch.zeros(n_out), 0.1)
+
+    def forward(self, x):
+        """Return x W^T + b."""
+        return F.linear(x, self.weight, self.bias)
+
+    @torch.no_grad()
+    def initialize(self, x: torch.Tensor, generator: torch.Generator) -> None:
+        """Draw weights so that outputs on `x` have variance one and kinks inside.
+
+        The biases put each unit's zero at a random mixture of five rows ("he+5" in
+        RealMLP, Holzmüller et al., 2024, appendix A).
+        """
+        self.weight.normal_(generator=generator)
+        output = F.linear(x, self.weight)
+        deviation = output.std(0, correction=0)
+        deviation = torch.where(deviation > 1e-6, deviation, 1.0)
+        self.weight /= deviation[:, None]
+        output /= deviation
+        shape = (5, output.shape[1])
+        draw: dict[str, Any] = {"generator": generator, "device": x.device}
+        rows = torch.randint(len(output), shape, **draw)
+        share = -torch.log(torch.rand(shape, **draw).clamp_min(1e-12))
+        share /= share.sum(0)
+        self.bias.copy_(-(share * output.gather(0, rows)).sum(0))
+
+
+class Dropout(nn.Module):
+    """Dropout with a generator of its own and eight decisions per random number.
+
+    On a processor most of the cost of dropout is drawing; a byte per unit is enough,
+    so the rate is rounded to 1/256.
+    """
+
+    def __init__(self, rate: float):
+        super().__init__()
+        self.threshold = min(round(rate * 256), 255)
+        self.generator: torch.Generator | None = None
+
+    def forward(self, x):
+        """Set a share of the units to zero while training, and scale the rest."""
+        if not self.training or self.threshold == 0:
+            return x
+        words = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device)
+        words.random_(-(2**63), None, generator=self.generator)
+        drawn = words.view(torch.uint8)[: x.numel()].view(x.shape)
+        keep = (drawn >= self.threshold).to(x.dtype)
+        return x * keep.mul_(256 / (256 - self.threshold))
+
+
+class PeriodicEmbedding(nn.Module):
+    """Embed each number by itself: cosines, a small linear map, and the number.
+
+    "PBLD" of RealMLP, after Gorishniy et al. (2022), *On Embeddings for Numerical
+    Features in Tabular Deep Learning*.
+    """
+
+    def __init__(self, n_features: int, sigma: float, n_frequencies=16, n_out=3):
+        super().__init__()
+        self.sigma = sigma
+        shape = (n_features, n_frequencies)
+        self.frequency = learned(torch.zeros(shape), 0.1)
+        self.phase = learned(torch.zeros(shape), 0.1)
+        self.weight = learned(torch.zeros(n_features, n_frequencies, n_out), 0.1)
+        self.bias = learned(torch.zeros(n_features, n_out), 0.1)
+        self.n_out = n_features * (n_out + 1)
+
+    def forward(self, x):
+        """Return (n_rows, n_features * 4)."""
+        waves = torch.cos(
+            torch.addcmul(self.phase, x.unsqueeze(-1), self.frequency, value=math.tau)
+        )
+        hidden = torch.baddbmm(
+            self.bias.unsqueeze(1), waves.transpose(0, 1), self.weight
+        )
+        return torch.cat([x, hidden.transpose(0, 1).flatten(1)], dim=1)
+
+    @torch.no_grad()
+    def initialize(self, generator: torch.Generator) -> None:
+        """Draw frequencies, phases and weights."""
+        self.frequency.normal_(generator=generator).mul_(self.sigma)
+        self.phase.uniform_(-math.pi, math.pi, generator=generator)
+        bound = 1 / math.sqrt(self.weight.shape[1])
+        self.weight.uniform_(-bound, bound, generator=generator)
+        self.bias.uniform_(-bound, bound, generator=generator)
+
+
+class CategoryEmbedding(nn.Module):
+    """One table of vectors for all category columns; row 0 of each starts at zero."""
+
+    def __init__(self, cardinalities: list[int], size: int):
+        super().__init__()
+        self.table = learned(torch.zeros(sum(cardinalities), size))
+        start = torch.tensor([0, *cardinalities[:-1]]).cumsum(0)
+        self.register_buffer("start", start, persistent=False)
+        self.n_out = len(cardinalities) * size
+
+    def forward(self, codes):
+        """Return (n_rows, n_columns * size)."""
+        return F.embedding(codes + self.start, self.table).flatten(1)
+
+    @torch.no_grad()
+    def initialize(self, generator: torch.Generator) -> None:
+        """Draw vectors of variance one in sum."""
+        self.table.normal_(generator=generator).div_(math.sqrt(self.table.shape[1]))
+        self.table[self.start] = 0

@@ -1,0 +1,187 @@
+"""skorch without its costs for small nets: no loader, no per-batch bookkeeping."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import contextmanager
+from threading import Lock
+
+import torch
+from skorch import NeuralNet
+
+
+class StopTraining(Exception):
+    """End training; the weights stay as they are."""
+
+
+class Pacer:
+    """Say how far training is: by steps, or by time where that ends sooner.
+
+    The learning rate follows it, so a schedule completes inside a time limit that
+    allows fewer steps than planned. Without a limit no clock is read.
+
+    Parameters
+    ----------
+    n_steps : int
+        Steps planned.
+    seconds_left : callable, default=None
+        Returns the seconds until training has to end.
+    """
+
+    reserve = 0.05  # share of the time that storing and predicting may take
+
+    def __init__(self, n_steps: int, seconds_left: Callable[[], float] | None = None):
+        self.n_steps = n_steps
+        self.taken = 0
+        self._seconds_left = seconds_left
+        self._limit = math.inf if seconds_left is None else seconds_left()
+
+    def advance(self) -> float:
+        """Return the progress and count a step; training is over at 1."""
+        progress = (self.taken + 0.5) / self.n_steps
+        if self._seconds_left is not None and math.isfinite(self._limit):
+            left = self._seconds_left() - self.reserve * self._limit
+            allowed = (1 - self.reserve) * self._limit
+            progress = max(progress, 1 - left / allowed if allowed > 0 else 1.0)
+        self.taken += progress < 1
+        return progress
+
+
+def learning_rate_factor(schedule: str, progress: float) -> float:
+    """Return the factor of the learning rate at a progress between 0 and 1.
+
+    "coslog" is RealMLP's schedule: cycles of growing length, which ends at zero.
+    """
+    if schedule == "coslog":
+        return 0.5 * (1 - math.cos(math.tau * math.log2(1 + 15 * progress)))
+    if schedule == "one-cycle":
+        warm = 0.1
+        if progress < warm:
+            return 0.5 * (1 - math.cos(math.pi * progress / warm))
+        return 0.5 * (1 + math.cos(math.pi * (progress - warm) / (1 - warm)))
+    return 1.0
+
+
+class TensorBatches:
+    """Iterate over a dataset of tensors in batches of equal size, give or take one.
+
+    Parameters
+    ----------
+    dataset : TensorDataset
+        dense, codes, target and, if the rows are weighted, weight.
+    batch_size : int
+        Most rows of a batch. No batch is left with a single row, which batch
+        normalisation could not take.
+    generator : torch.Generator
+        Shuffles the rows.
+    """
+
+    def __init__(self, dataset, batch_size, generator):
+        self.tensors = dataset.tensors
+        self.generator = generator
+        n_rows = len(dataset)
+        n_batches = max(min(-(-n_rows // batch_size), n_rows // 2), 1)
+        edges = [n_rows * i // n_batches for i in range(n_batches + 1)]
+        self.parts = list(zip(edges[:-1], edges[1:], strict=True))
+
+    def __len__(self):
+        return len(self.parts)
+
+    def __iter__(self):
+        device = self.tensors[0].device
+        n_rows = self.parts[-1][1]
+        order = torch.randperm(n_rows, generator=self.generator, device=device)
+        shuffled = [tensor[order] for tensor in self.tensors]
+        for start, end in self.parts:
+            yield [tensor[start:end] for tensor in shuffled]
+
+
+class LeanNet(NeuralNet):
+    """A skorch net whose training step costs little more than torch's own.
+
+    The module is called with dense and codes; its parameters may carry `lr_factor`
+    and `decays`. The criterion returns one loss per row.
+    """
+
+    def __init__(self, *args, pacer=None, schedule="constant", **kwargs):
+        super().__init__(*args, **kwargs)
+        self.pacer = pacer
+        self.schedule = schedule
+
+    @property
+    def _default_callbacks(self):
+        return []
+
+    def get_params_for_optimizer(self, prefix, named_parameters):
+        """Group the parameters by learning rate and decay."""
+        _, options = super().get_params_for_optimizer(prefix, named_parameters)
+        decay = options.pop("weight_decay")
+        groups: dict = {}
+        for parameter in self.module_.parameters():
+            factor = getattr(parameter, "lr_factor", 1.0)
+            decays = getattr(parameter, "decays", False)
+            groups.setdefault((factor, decays), []).append(parameter)
+        return (
+            [
+                {
+                    "params": parameters,
+                    "lr": factor * options["lr"],
+                    "initial_lr": factor * options["lr"],
+                    "weight_decay": decay / factor if decays else 0.0,
+                }
+                for (factor, decays), parameters in groups.items()
+            ],
+        ), options
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        """Return the mean loss, weighted if there is a weight."""
+        target, *weight = y_true
+        loss = self.criterion_(y_pred, target)
+        return (loss * weight[0]).mean() if weight else loss.mean()
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """Train for one epoch; raise `StopTraining` when the pacer says so."""
+        if iterator is None:
+            return
+        module, optimizer = self.module_, self.optimizer_
+        module.train()
+        total, n_rows = 0.0, 0
+        for dense, codes, *y_true in iterator:
+            progress = self.pacer.advance()
+            if progress >= 1:
+                raise StopTraining
+            factor = learning_rate_factor(self.schedule, progress)
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * factor
+            loss = self.get_loss(module(dense, codes), y_true)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            total += loss.detach() * len(dense)
+            n_rows += len(dense)
+        self.history.record(f"{prefix}_loss", float(total) / n_rows)
+
+
+_threads_lock = Lock()
+_threads = {"users": 0, "before": 1}
+
+
+@contextmanager
+def one_thread():
+    """Let torch use one thread, and restore the count when the last user leaves.
+
+    Small nets lose by more threads, by a factor of 200 where cores are busy.
+    """
+    with _threads_lock:
+        if _threads["users"] == 0:
+            _threads["before"] = torch.get_num_threads()
+            torch.set_num_threads(1)
+        _threads["users"] += 1
+    try:
+        yield
+    finally:
+        with _threads_lock:
+            _threads["users"] -= 1
+            if _threads["users"] == 0:
+                torch.set_num_threads(_threads["before"])

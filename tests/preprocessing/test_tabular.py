@@ -1,0 +1,462 @@
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.linear_model import Ridge
+from sklearn.metrics import r2_score
+from sklearn.tree import DecisionTreeClassifier
+
+from automodel.preprocessing.reader import TableReader
+from automodel.preprocessing.table import Table
+from automodel.preprocessing.tabular import TabularEncoder
+
+N = 300
+FLOAT32_MAX = np.finfo(np.float32).max
+LINEAR = {"missing": "impute", "categories": "onehot", "scale": "standard"}
+
+
+def make_frame(n_rows=N, seed=0):
+    rng = np.random.default_rng(seed)
+    few = rng.choice(["a", "b", "c"], n_rows)
+    many = rng.integers(0, 60, n_rows)
+    words = rng.choice(["good", "bad", "warm", "cold", "dog", "cat"], (n_rows, 12))
+    return pd.DataFrame(
+        {
+            "x": rng.normal(size=n_rows),
+            "holes": np.where(
+                rng.random(n_rows) < 0.3, np.nan, rng.normal(size=n_rows)
+            ),
+            "few": few,
+            "pair": rng.choice(["yes", "no"], n_rows),
+            "many": [f"m{i:02d}" for i in many],
+            "review": [" ".join(row) + f" {i}x" for i, row in enumerate(words)],
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def table():
+    return TableReader().fit_transform(make_frame())
+
+
+@pytest.fixture(scope="module")
+def y():
+    return np.random.default_rng(1).integers(0, 2, N)
+
+
+def numbers_table(*columns):
+    numeric = np.column_stack(columns).astype(np.float64)
+    return Table(numeric=numeric, codes=np.empty((len(numeric), 0), dtype=np.int32))
+
+
+def codes_table(codes, cardinality):
+    codes = np.asarray(codes, dtype=np.int32).reshape(-1, 1)
+    return Table(np.empty((len(codes), 0)), codes, (cardinality,))
+
+
+SETTINGS = [
+    {},
+    {"target_encode_above": None},
+    {"categories": "target"},
+    {"categories": "target", "missing": "impute", "scale": "robust"},
+    LINEAR,
+    {**LINEAR, "sparse_output": True, "text": "tfidf"},
+    {**LINEAR, "dtype": "float64"},
+]
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=repr)
+def test_transform_has_the_columns_of_fit_transform(setting, table, y):
+    encoder = TabularEncoder(**setting)
+    trained = encoder.fit_transform(table, y)
+    new = encoder.transform(TableReader().fit(make_frame()).transform(make_frame(7, 5)))
+    assert type(new) is type(trained)
+    assert new.shape == (7, trained.shape[1])
+    assert encoder.n_features_out_ == trained.shape[1]
+    if isinstance(trained, np.ndarray):
+        assert trained.flags.c_contiguous
+        assert trained.dtype == setting.get("dtype", "float32")
+    if isinstance(trained, pd.DataFrame):
+        assert list(new.columns) == list(trained.columns)
+        assert (new.dtypes == trained.dtypes).all()
+    if setting.get("missing") == "impute":
+        values = trained.data if sparse.issparse(trained) else trained
+        assert np.isfinite(values).all()
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=repr)
+def test_a_row_is_encoded_alike_alone_and_among_others(setting, table, y):
+    encoder = TabularEncoder(**setting).fit(table, y)
+    alone = encoder.transform(table.take([5]))
+    among = encoder.transform(table)
+    if sparse.issparse(alone):
+        alone, among = alone.toarray(), among.toarray()
+    np.testing.assert_allclose(
+        np.asarray(alone, dtype=float)[0],
+        np.asarray(among, dtype=float)[5],
+        rtol=1e-5,
+        atol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=repr)
+def test_encoding_repeats_and_survives_pickle_and_clone(setting, table, y):
+    encoder = TabularEncoder(**setting).fit(table, y)
+    again = clone(encoder).fit(table, y)
+    copy = pickle.loads(pickle.dumps(encoder))
+    for other in (again, copy):
+        difference = encoder.transform(table) != other.transform(table)
+        if sparse.issparse(difference):
+            assert difference.nnz == 0
+        else:
+            # NaN differs from itself and stays where it is.
+            assert np.asarray(difference).sum() == np.isnan(table.numeric).sum() * (
+                setting.get("missing") != "impute"
+            )
+
+
+def test_fitted_state_holds_no_objects_of_pandas(table, y):
+    assert b"pandas" not in pickle.dumps(TabularEncoder().fit(table, y))
+
+
+def test_encoding_leaves_the_table_as_it_is(table, y):
+    numeric, codes = table.numeric.copy(), table.codes.copy()
+    counts = table.text[0].copy()
+    for setting in SETTINGS:
+        TabularEncoder(**setting).fit(table, y).transform(table)
+    np.testing.assert_array_equal(table.numeric, numeric)
+    np.testing.assert_array_equal(table.codes, codes)
+    assert (table.text[0] != counts).nnz == 0
+
+
+def test_native_gives_a_frame_with_numbers_first_and_plain_names(table, y):
+    frame = TabularEncoder(target_encode_above=None).fit_transform(table, y)
+    assert isinstance(frame, pd.DataFrame)
+    assert list(frame.columns) == [f"x{i}" for i in range(32)] + ["c0", "c1", "c2"]
+    assert (frame.dtypes[:32] == np.float32).all()
+    assert all(isinstance(d, pd.CategoricalDtype) for d in frame.dtypes[32:])
+    assert frame["c0"].cat.categories.tolist() == [0, 1, 2, 3]
+    assert frame["c0"].tolist() == (table.codes[:, 0] + 1).tolist()
+
+
+def test_native_without_categories_gives_an_array():
+    encoded = TabularEncoder().fit_transform(numbers_table([1.0, np.nan, 3.0]))
+    np.testing.assert_array_equal(encoded, np.float32([[1], [np.nan], [3]]))
+
+
+def test_native_pools_missing_unseen_and_rare_categories_in_zero():
+    train = codes_table([0, 0, 0, 1, 2, 2, -1], 5)
+    encoder = TabularEncoder(max_categories=2).fit(train)
+    new = encoder.transform(codes_table([0, 1, 2, 3, -1], 5))
+    assert new["c0"].tolist() == [1, 0, 2, 0, 0]
+
+
+def test_native_keeps_at_most_254_categories_and_target_encodes_the_column():
+    codes = np.repeat(np.arange(1000), 2)
+    y = np.arange(2000.0)
+    frame = TabularEncoder().fit_transform(codes_table(codes, 1000), y)
+    assert list(frame.columns) == ["x0", "x1", "c0"]
+    assert frame["c0"].cat.categories.max() == 254
+
+
+def test_onehot_gives_a_column_per_category_and_none_for_unknown():
+    encoder = TabularEncoder(categories="onehot").fit(codes_table([0, 1, 2, 2], 4))
+    new = encoder.transform(codes_table([2, 0, 3, -1], 4))
+    expected = [[0, 0, 1], [1, 0, 0], [0, 0, 0], [0, 0, 0]]
+    np.testing.assert_array_equal(new, expected)
+
+
+def test_onehot_pools_rare_categories_in_one_column():
+    encoder = TabularEncoder(categories="onehot", max_categories=2)
+    encoded = encoder.fit_transform(codes_table([0, 0, 1, 2, 3, 3], 4))
+    first, last, rare = [1, 0, 0], [0, 1, 0], [0, 0, 1]
+    np.testing.assert_array_equal(encoded, [first, first, rare, rare, last, last])
+
+
+def test_two_categories_give_one_column_unless_some_are_missing():
+    encoder = TabularEncoder(categories="onehot")
+    assert encoder.fit_transform(codes_table([0, 1, 0], 2)).tolist() == [[0], [1], [0]]
+    assert encoder.fit_transform(codes_table([0, 1, -1], 2)).shape == (3, 2)
+
+
+def test_dense_onehot_is_bounded():
+    codes = np.random.default_rng(0).integers(0, 500, (2000, 20), dtype=np.int32)
+    many = Table(np.empty((2000, 0)), codes, (500,) * 20)
+    assert TabularEncoder(categories="onehot").fit_transform(many).shape[1] < 1100
+
+
+def test_sparse_output_is_sparse_where_it_saves_something(table, y):
+    encoder = TabularEncoder(**LINEAR, sparse_output=True)
+    encoded = encoder.fit_transform(table, y)
+    assert sparse.issparse(encoded)
+    dense = TabularEncoder(**LINEAR).fit_transform(table, y)
+    np.testing.assert_allclose(encoded.toarray(), dense)
+    numbers = numbers_table([1.0, 2.0], [0.0, 3.0])
+    assert isinstance(encoder.fit_transform(numbers), np.ndarray)
+
+
+def test_impute_puts_the_median_and_marks_what_was_missing():
+    train = numbers_table([1.0, 2.0, 9.0, np.nan], [1.0, 2.0, 3.0, 4.0])
+    encoder = TabularEncoder(missing="impute").fit(train)
+    new = encoder.transform(numbers_table([np.nan, 5.0], [np.nan, 6.0]))
+    np.testing.assert_array_equal(new, [[2, 2.5, 1], [5, 6, 0]])
+
+
+def test_standard_gives_zero_mean_and_unit_spread():
+    rng = np.random.default_rng(0)
+    columns = [rng.normal(5, 3, 50), 1e9 + rng.normal(size=50), np.full(50, 0.1)]
+    encoder = TabularEncoder(scale="standard", dtype="float64")
+    encoded = encoder.fit_transform(numbers_table(*columns))
+    np.testing.assert_allclose(encoded.mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(encoded.std(axis=0)[:2], 1)
+    np.testing.assert_allclose(encoded[:, 2], 0, atol=1e-12)
+
+
+def test_robust_scales_by_quartiles_and_clips_smoothly():
+    values = np.array([0.0, 1.0, 2.0, 3.0, 1e30])
+    zeros = np.array([0.0, 0.0, 0.0, 0.0, 8.0])
+    constant = np.full(5, 3.0)
+    encoder = TabularEncoder(scale="robust", dtype="float64")
+    encoded = encoder.fit_transform(numbers_table(values, zeros, constant))
+    scaled = (values[:4] - 2) / 2
+    np.testing.assert_allclose(encoded[:4, 0], scaled / np.sqrt(1 + (scaled / 3) ** 2))
+    np.testing.assert_allclose(encoded[4, 0], 3)
+    np.testing.assert_allclose(encoded[4, 1], 2 / np.sqrt(1 + (2 / 3) ** 2))
+    np.testing.assert_array_equal(encoded[:, 2], 0)
+
+
+@pytest.mark.parametrize("scale", [None, "standard", "robust"])
+@pytest.mark.parametrize("missing", ["keep", "impute"])
+def test_float32_output_never_holds_infinity(missing, scale):
+    rng = np.random.default_rng(0)
+    extreme = np.array([-FLOAT32_MAX, FLOAT32_MAX, np.nan, 0.0, 1.0], dtype=float)
+    train = numbers_table(extreme, rng.normal(size=5) * 1e-40)
+    encoder = TabularEncoder(missing=missing, scale=scale).fit(train)
+    for rows in (train, numbers_table(extreme, extreme)):
+        assert not np.isinf(encoder.transform(rows)).any()
+
+
+def test_target_means_of_huge_values_stay_finite():
+    codes = np.arange(60) % 20
+    y = np.where(codes > 5, 1e300, 0.0)
+    encoded = TabularEncoder(categories="target").fit_transform(
+        codes_table(codes, 20), y
+    )
+    assert np.isfinite(encoded).all()
+
+
+def weighted_and_repeated(table, seed=3):
+    rng = np.random.default_rng(seed)
+    weight = rng.integers(0, 4, len(table)).astype(float)
+    rows = np.repeat(np.arange(len(table)), weight.astype(int))
+    return weight, rows
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.013])
+@pytest.mark.parametrize("scale", [None, "standard", "robust"])
+def test_weights_have_the_effect_of_repeated_rows(scale, factor, table):
+    table = Table(table.numeric, table.codes, table.cardinalities)
+    setting = {**LINEAR, "scale": scale, "dtype": "float64", "max_categories": 20}
+    weight, rows = weighted_and_repeated(table)
+    weighted = TabularEncoder(**setting).fit(table, None, factor * weight)
+    repeated = TabularEncoder(**setting).fit(table.take(rows))
+    np.testing.assert_allclose(
+        weighted.transform(table), repeated.transform(table), atol=1e-12
+    )
+
+
+def test_target_means_of_new_rows_are_those_of_repeated_rows(table, y):
+    setting = {"categories": "target", "dtype": "float64"}
+    table = Table(table.numeric, table.codes, table.cardinalities)
+    weight, rows = weighted_and_repeated(table)
+    weighted = TabularEncoder(**setting).fit(table, y, weight)
+    repeated = TabularEncoder(**setting).fit(table.take(rows), y[rows])
+    np.testing.assert_allclose(weighted.transform(table), repeated.transform(table))
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=repr)
+def test_rows_of_weight_zero_have_no_influence(setting, table, y):
+    weight = np.ones(N)
+    weight[200:] = 0.0
+    changed = Table(
+        np.where(weight[:, None] > 0, table.numeric, 1e6),
+        np.where(weight[:, None] > 0, table.codes, 0).astype(np.int32),
+        table.cardinalities,
+        (sparse.diags_array(weight).astype(np.float32) @ table.text[0],),
+    )
+    changed.text[0].eliminate_zeros()
+    changed.text[0].sort_indices()
+    one = TabularEncoder(**setting).fit(table, y, weight).transform(table)
+    other = TabularEncoder(**setting).fit(changed, y, weight).transform(table)
+    if sparse.issparse(one):
+        one, other = one.toarray(), other.toarray()
+    np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
+
+
+@pytest.mark.parametrize("categories", ["target", "native"])
+def test_a_column_of_random_names_does_not_give_the_target_away(categories):
+    rng = np.random.default_rng(0)
+    codes, y = rng.integers(0, 1500, 2000), rng.integers(0, 2, 2000)
+    encoder = TabularEncoder(categories=categories)
+    encoded = encoder.fit_transform(codes_table(codes, 1500), y)
+    means = np.asarray(encoded)[:, :1].astype(float)
+    tree = DecisionTreeClassifier(max_leaf_nodes=8).fit(means[:1000], y[:1000])
+    assert tree.score(means[:1000], y[:1000]) < 0.6
+    # What new rows get would separate the training rows.
+    plain = np.asarray(encoder.transform(codes_table(codes, 1500)))[:, :1].astype(float)
+    assert DecisionTreeClassifier(max_leaf_nodes=8).fit(plain, y).score(plain, y) > 0.75
+
+
+def test_target_means_of_categories_that_never_repeat_are_alike():
+    y = np.random.default_rng(0).normal(size=100)
+    y -= y.mean()
+    encoded = TabularEncoder(categories="target", dtype="float64").fit_transform(
+        codes_table(np.arange(100), 100), y
+    )
+    assert len(np.unique(encoded[:, 0])) <= 5  # one for each fold
+
+
+def test_target_means_tell_informative_categories_apart():
+    rng = np.random.default_rng(0)
+    effect = rng.normal(size=100)
+    codes = rng.integers(0, 100, 3000)
+    y = effect[codes] + 0.1 * rng.normal(size=3000)
+    encoder = TabularEncoder(categories="target")
+    train = encoder.fit_transform(codes_table(codes, 100), y)
+    assert train.shape == (3000, 2)
+    new = encoder.transform(codes_table(np.arange(100), 100))
+    assert r2_score(effect, Ridge().fit(train, y).predict(new)) > 0.95
+
+
+@pytest.mark.parametrize(("n_classes", "n_columns"), [(2, 2), (4, 5), (30, 11)])
+def test_target_means_have_a_bounded_number_of_classes(n_classes, n_columns):
+    codes = np.arange(3000) % 50
+    y = np.random.default_rng(0).integers(0, n_classes, 3000)
+    encoder = TabularEncoder(categories="target")
+    assert encoder.fit_transform(codes_table(codes, 50), y).shape[1] == n_columns
+
+
+def test_target_without_y_gives_frequencies():
+    codes = np.concatenate([np.zeros(10), np.arange(10)])
+    encoder = TabularEncoder(categories="target")
+    encoded = encoder.fit_transform(codes_table(codes, 11))
+    np.testing.assert_allclose(encoded[[0, 19], 0], [11 / 20, 1 / 20])
+    assert encoder.transform(codes_table([10, -1], 11)).tolist() == [[0.0], [0.0]]
+
+
+def test_few_rows_can_be_target_encoded():
+    encoder = TabularEncoder(target_encode_above=1)
+    assert len(encoder.fit_transform(codes_table([0, 1], 2), np.array([0, 1]))) == 2
+
+
+def test_tfidf_keeps_words_of_two_rows_and_more(table):
+    encoder = TabularEncoder(**LINEAR, text="tfidf", sparse_output=True).fit(table)
+    kept = encoder.text_[0].buckets_
+    frequency = np.bincount(table.text[0].indices, minlength=2**18)
+    np.testing.assert_array_equal(kept, np.flatnonzero(frequency >= 2))
+    counts = encoder.text_[0].transform(table.text[0])
+    np.testing.assert_allclose(sparse.linalg.norm(counts, axis=1), 1, rtol=1e-5)
+
+
+def test_components_of_text_tell_topics_apart():
+    rng = np.random.default_rng(0)
+    topics = np.array([["sun", "sand", "sea", "surf"], ["snow", "ski", "ice", "cold"]])
+    y = rng.integers(0, 2, 200)
+    texts = [" ".join(rng.choice(topics[i], 10)) for i in y]
+    table = TableReader().fit_transform(pd.DataFrame({"text": texts}))
+    encoder = TabularEncoder()
+    encoded = encoder.fit_transform(table.take(slice(150)), y[:150])
+    tree = DecisionTreeClassifier(max_depth=3).fit(encoded, y[:150])
+    assert tree.score(encoder.transform(table.take(slice(150, 200))), y[150:]) == 1.0
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=repr)
+def test_text_without_any_word_in_training_is_no_error(setting):
+    counts = sparse.csr_matrix((5, 2**18), dtype=np.float32)
+    table = Table(
+        np.arange(5.0).reshape(-1, 1), np.empty((5, 0), dtype=np.int32), (), (counts,)
+    )
+    encoder = TabularEncoder(**setting).fit(table)
+    word = sparse.csr_matrix(([1.0], ([0], [7])), shape=(1, 2**18))
+    new = encoder.transform(Table(table.numeric[:1], table.codes[:1], (), (word,)))
+    assert new.shape == (1, encoder.n_features_out_)
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=repr)
+def test_a_table_without_columns_gives_one_constant_column(setting):
+    table = TableReader().fit_transform(np.ones((6, 2)))
+    encoder = TabularEncoder(**setting)
+    assert encoder.fit_transform(table, np.arange(6) % 2).shape == (6, 1)
+    np.testing.assert_array_equal(encoder.transform(table.take([0])), [[0.0]])
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=repr)
+def test_a_column_that_only_other_rows_fill_is_no_error(setting):
+    train = numbers_table([np.nan, np.nan, np.nan], [1.0, 2.0, 3.0])
+    encoder = TabularEncoder(**setting)
+    shape = encoder.fit_transform(train).shape
+    assert encoder.transform(numbers_table([5.0], [1.0])).shape == (1, shape[1])
+
+
+def sparse_table(n_rows=40, n_columns=30, seed=0):
+    rng = np.random.default_rng(seed)
+    matrix = sparse.random(n_rows, n_columns, 0.2, random_state=rng, format="csr")
+    return TableReader().fit_transform(matrix * 8)
+
+
+def test_sparse_tables_stay_sparse_where_that_is_asked():
+    table = sparse_table()
+    encoded = TabularEncoder(sparse_output=True).fit_transform(table)
+    assert encoded.format == "csr"
+    assert encoded.dtype == np.float32
+    np.testing.assert_allclose(encoded.toarray(), table.sparse.toarray(), rtol=1e-6)
+    dense = TabularEncoder().fit_transform(table)
+    np.testing.assert_allclose(dense, table.sparse.toarray(), rtol=1e-6)
+
+
+def test_sparse_tables_are_scaled_without_centring():
+    encoded = TabularEncoder(**LINEAR, sparse_output=True).fit_transform(sparse_table())
+    assert encoded.nnz == sparse_table().sparse.nnz
+    np.testing.assert_allclose(abs(encoded).max(axis=0).toarray(), 1)
+
+
+def test_wide_sparse_tables_become_few_dense_columns():
+    table = sparse_table(150, 5000)
+    encoder = TabularEncoder(missing="impute")
+    assert encoder.fit_transform(table).shape == (150, 100)
+    assert encoder.transform(table.take([3])).shape == (1, 100)
+
+
+def test_missing_values_of_sparse_tables_are_zero_when_imputed():
+    matrix = sparse.csr_matrix(np.array([[np.nan, 1.0], [2.0, 0.0]]))
+    table = TableReader().fit_transform(matrix)
+    assert np.isnan(TabularEncoder().fit_transform(table)[0, 0])
+    encoded = TabularEncoder(missing="impute").fit_transform(table)
+    np.testing.assert_array_equal(encoded, [[0, 1], [2, 0]])
+
+
+@pytest.mark.parametrize("sparse_output", [True, False])
+def test_weights_of_sparse_tables_have_the_effect_of_repeated_rows(sparse_output):
+    table = sparse_table()
+    setting = {**LINEAR, "sparse_output": sparse_output}
+    weight, rows = weighted_and_repeated(table)
+    one = TabularEncoder(**setting).fit(table, None, weight).transform(table)
+    other = TabularEncoder(**setting).fit(table.take(rows)).transform(table)
+    assert abs(one - other).max() == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("missing", "drop"), ("categories", "hash"), ("scale", "max"), ("text", "bert")],
+)
+def test_unknown_values_of_parameters_are_an_error(name, value):
+    with pytest.raises(ValueError, match=f"'{name}' parameter of TabularEncoder must"):
+        TabularEncoder(**{name: value}).fit(numbers_table([1.0, 2.0]))
+
+
+def test_repr_tells_settings_apart():
+    texts = {repr(TabularEncoder(**setting)) for setting in SETTINGS}
+    assert len(texts) == len(SETTINGS)
