@@ -148,7 +148,8 @@ def _left_over(estimator: Any) -> list[str]:
         lines.append(f"{count} failed; the first: {first['family']}: {cause}")
     skipped = board[board["status"] == "skipped"]
     for family, error in zip(skipped["family"], skipped["error"], strict=True):
-        lines.append(f"{family} was not tried: {' '.join(str(error).split())}")
+        reason = " ".join(str(error).split()).removeprefix("left out: ")
+        lines.append(f"{family} was not tried: {reason}")
     return lines
 
 

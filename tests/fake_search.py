@@ -26,7 +26,7 @@ def board():
         ("mlp", np.nan, "pruned", 0.0, {}, ""),
         ("xgboost", np.nan, "failed", 0.0, {}, "ValueError: <b>bad</b>\ndepth"),
         ("xgboost", np.nan, "failed", 0.0, {}, "ValueError: other"),
-        ("tabm", np.nan, "skipped", 0.0, {}, "it takes no sample_weight"),
+        ("tabm", np.nan, "skipped", 0.0, {}, "left out: it takes no sample_weight"),
     ]
     columns = ["family", "score", "status", "weight", "params", "error"]
     return pd.DataFrame(rows, columns=columns).assign(seconds=1.25, fold_scores=None)
