@@ -20,11 +20,12 @@ from automodel.families import find_families
 from automodel.metric import Metric
 from automodel.preprocessing.reader import TableReader
 from automodel.preprocessing.table import Table
+from automodel.report import ReportMixin
 from automodel.resampling import make_splits
 from automodel.task import Task
 
 
-class AutoEstimator(BaseEstimator):
+class AutoEstimator(ReportMixin, BaseEstimator):
     """What the classifier and the regressor share."""
 
     _parameter_constraints: dict = {

@@ -43,18 +43,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     0
     """
     arguments = _parser().parse_args(argv)
-    # Only now: --help and --version answer without pandas, scikit-learn or torch.
-    from automodel import commands
-    from automodel.exceptions import AutoModelError
-
     try:
-        return getattr(commands, arguments.command)(arguments)
+        return _run(arguments)
     except BrokenPipeError:  # the reader, such as `head`, has what it wants
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
         _say("interrupted before there was a model; nothing was saved.")
         return EXIT_INTERRUPTED
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    # Only now: --help and --version answer without pandas, scikit-learn or torch.
+    from automodel import commands
+    from automodel.exceptions import AutoModelError
+
+    try:
+        return getattr(commands, arguments.command)(arguments)
+    except BrokenPipeError:
+        raise
     except (AutoModelError, ValueError, TypeError, OSError, MemoryError) as error:
         text = " ".join(str(error).split()) or type(error).__name__
         _say(f"error: {text}")

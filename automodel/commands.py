@@ -59,7 +59,8 @@ def fit(arguments: Namespace) -> int:
         say(note)
     model = _new_model(arguments, is_classification)
     with _interrupts() as interrupts, _warnings_as_notes(say):
-        model.fit(X, y, **extra)
+        model.set_params(callbacks=[_Reminder(interrupts)]).fit(X, y, **extra)
+    model.set_params(callbacks=())  # is of this process alone
     model.target_name_ = arguments.target
     with replaced_when_done(arguments.out) as part:
         joblib.dump(model, part, compress=1)
@@ -239,7 +240,7 @@ def _checked_target(y: pd.Series, name: str, is_classification: bool) -> np.ndar
     return values.to_numpy(dtype=float)
 
 
-def _new_model(arguments: Namespace, is_classification: bool):
+def _new_model(arguments: Namespace, is_classification: bool) -> Any:
     from automodel.estimator import AutoClassifier, AutoRegressor
 
     seconds = arguments.time_budget
@@ -276,6 +277,20 @@ def _interrupts() -> Iterator[list[str]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+class _Reminder:
+    """Interrupt again after a trial whose library has swallowed the interrupt.
+
+    The callbacks that boosting libraries call from native code cannot raise.
+    """
+
+    def __init__(self, interrupts: list[str]):
+        self.interrupts = interrupts
+
+    def __call__(self, study, trial) -> None:
+        if self.interrupts:
+            raise KeyboardInterrupt
 
 
 @contextmanager

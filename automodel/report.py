@@ -132,7 +132,7 @@ def _score_lines(estimator: Any) -> list[str]:
     found = _number(estimator.best_score_, 5)
     return [
         f"Expected score on new rows: {expected} ({metric}, greater is better)",
-        f"Out-of-fold score of the ensemble: {found} (flattered: it was chosen by it)",
+        f"Out-of-fold score of the ensemble: {found} (flattering: it was chosen by it)",
     ]
 
 

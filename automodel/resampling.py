@@ -167,7 +167,7 @@ def _indices(part, n_samples: int) -> np.ndarray:
     rows = np.asarray(part)
     if rows.dtype == bool:
         rows = np.flatnonzero(rows)
-    rows = np.arange(n_samples)[rows]
+    rows = np.arange(n_samples)[rows.astype(int) if rows.size == 0 else rows]
     if rows.ndim != 1:
         raise ValueError("row numbers must be one-dimensional")
     return rows

@@ -14,7 +14,7 @@ from automodel.exceptions import FitWarning
 from automodel.report import ReportMixin
 
 # Values of random_state that make the stand-in misbehave.
-WARN, REFUSE, SIGTERM, CTRL_C = 901, 902, 903, 904
+WARN, REFUSE, SIGTERM, CTRL_C, SWALLOW = 901, 902, 903, 904, 905
 PARAMS = {"learning_rate": 0.123456, "depth": 6, "grow_policy": "SymmetricTree" * 9}
 
 
@@ -65,6 +65,7 @@ class _FakeAuto(FakeSearch):
         cv=None,
         time_budget=300.0,
         n_trials=None,
+        callbacks=(),
         n_jobs=None,
         random_state=None,
         verbose=0,
@@ -74,6 +75,7 @@ class _FakeAuto(FakeSearch):
         self.cv = cv
         self.time_budget = time_budget
         self.n_trials = n_trials
+        self.callbacks = callbacks
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -86,6 +88,7 @@ class _FakeAuto(FakeSearch):
             REFUSE: _refuse,
             SIGTERM: _interrupted_but_fitted,
             CTRL_C: lambda: os.kill(os.getpid(), signal.SIGINT),
+            SWALLOW: lambda: _interrupted_but_fitted(self.callbacks),
         }
         behave.get(self.random_state, lambda: None)()
         super().fit(X, y)
@@ -118,9 +121,15 @@ def _refuse():
     raise ValueError("the data\nare odd")
 
 
-def _interrupted_but_fitted():
+def _interrupted_but_fitted(callbacks=None):
     try:
         os.kill(os.getpid(), signal.SIGTERM)
+    except KeyboardInterrupt:
+        if callbacks is None:
+            return
+    try:
+        for callback in callbacks:
+            callback(None, None)
     except KeyboardInterrupt:
         return
     raise AssertionError("no KeyboardInterrupt came")

@@ -1,7 +1,10 @@
 import gzip
+import io
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import joblib
@@ -16,6 +19,7 @@ from tests.fake_search import (
     CTRL_C,
     REFUSE,
     SIGTERM,
+    SWALLOW,
     WARN,
     FakeClassifier,
     FakeRegressor,
@@ -111,6 +115,7 @@ def test_options_reach_the_estimator(folder):
         "cv": 4,
         "time_budget": 7.0,
         "n_trials": 3,
+        "callbacks": (),
         "n_jobs": 2,
         "random_state": 5,
         "verbose": 1,
@@ -240,6 +245,12 @@ def test_sigterm_ends_the_fit_and_saves(folder, capsys):
     assert "ended early by SIGTERM" in capsys.readouterr().err
     assert (folder / "model.joblib").exists()
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_an_interrupt_that_a_library_swallowed_comes_again_after_the_trial(folder):
+    argv = ["fit", "train.csv", "--target", "kind", "--random-state", str(SWALLOW)]
+    assert main(argv) == 0
+    assert joblib.load("model.joblib").callbacks == ()
 
 
 def test_ctrl_c_before_there_is_a_model_ends_with_130(folder, capsys):
@@ -382,3 +393,57 @@ def test_the_version_is_that_of_the_package(capsys):
     with pytest.raises(SystemExit):
         main(["--version"])
     assert capsys.readouterr().out == f"automodel {__version__}\n"
+
+
+# The package under test, also where it is not installed.
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+
+
+def run(*argv):
+    command = [sys.executable, "-m", "automodel", *argv]
+    return subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
+
+
+def test_fit_and_predict_for_real(folder):
+    options = "--families linear --n-trials 2 --jobs 1 --random-state 0"
+    done = run("fit", "train.csv", "--target", "grade", *options.split())
+    assert done.returncode == 0, done.stderr
+    assert "2/2 trials" in done.stderr
+    assert "Expected score on new rows" in done.stdout
+    predicted = run("predict", "model.joblib", "train.csv", "--proba")
+    table = pd.read_csv(io.StringIO(predicted.stdout))
+    assert table.shape == (40, 5)
+    assert set(table["grade"]) <= {1, 2, 3, 4}
+    assert np.allclose(table.iloc[:, 1:].sum(axis=1), 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_signal_during_the_search_ends_it_with_a_model(folder, number, jobs):
+    options = ["--target", "kind", "--time-budget", "120", "--jobs", jobs]
+    script = (
+        "import signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from automodel.callbacks import progress\n"
+        "progress.LOG_SECONDS = 0.1\n"
+        "from automodel.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, "fit", "train.csv", *options],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+        env=ENVIRONMENT,
+    )
+    seen = b""
+    while b"best" not in seen:
+        byte = process.stderr.read(1)
+        assert byte, seen
+        seen += byte
+    process.send_signal(number)
+    rest = process.communicate(timeout=60)[1]
+    assert process.returncode == 0, rest
+    assert b"the best so far is saved" in rest
+    assert run("predict", "model.joblib", "train.csv").stdout.count("\n") == 41

@@ -84,20 +84,18 @@ def _find_family(family: str | ModelFamily, known) -> ModelFamily:
                 f"families holds the unknown name {family!r}.{hint} "
                 f"Known are: {', '.join(known)}."
             )
-        return _installed(known[family])
-    if isinstance(family, ModelFamily):
-        return _installed(family)
-    raise TypeError(
-        "families must hold names and ModelFamily objects. "
-        f"Got {family!r} of type {type(family).__name__} instead."
-    )
-
-
-def _installed(family: ModelFamily) -> ModelFamily:
-    missing = family.missing_libraries()
+        found = known[family]
+    elif isinstance(family, ModelFamily):
+        found = family
+    else:
+        raise TypeError(
+            "families must hold names and ModelFamily objects. "
+            f"Got {family!r} of type {type(family).__name__} instead."
+        )
+    missing = found.missing_libraries()
     if missing:
         raise MissingLibraryError(
-            f"The family {family.name!r} needs {', '.join(missing)}, which is not "
-            f"installed. Run: pip install 'automodel[{family.extra}]'"
+            f"The family {found.name!r} needs {', '.join(missing)}, which is not "
+            f"installed. Run: pip install 'automodel[{found.extra}]'"
         )
-    return family
+    return found

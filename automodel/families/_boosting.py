@@ -10,22 +10,16 @@ from sklearn.base import BaseEstimator
 if TYPE_CHECKING:
     from automodel.monitor import Monitor
 
-ROUNDS_TIMES_RATE = 40.0  # rounds * learning rate after which nothing is to be gained
+ROUNDS_TIMES_RATE = 60.0  # rounds * learning rate after which nothing is to be gained
 ROUNDS_LIMITS = (300, 4000)
 PATIENCE = 20
 PATIENCE_SHARE = 0.3
 
 
-def rounds_for(learning_rate: float) -> int:
+def rounds_for(learning_rate: float, times: float = 1.0) -> int:
     """Return the most rounds to train at a learning rate."""
     low, high = ROUNDS_LIMITS
-    return int(min(max(ROUNDS_TIMES_RATE / learning_rate, low), high))
-
-
-def expected_rounds(params: dict, key: str = "n_estimators") -> float:
-    """Return the rounds that early stopping usually leaves, to predict the cost."""
-    likely = 12.0 / params.get("learning_rate", 0.1)
-    return min(float(params.get(key, math.inf)), likely)
+    return int(min(max(times * ROUNDS_TIMES_RATE / learning_rate, low), high))
 
 
 def set_rounds(estimator: BaseEstimator, parameter: str, monitor: Monitor) -> int:

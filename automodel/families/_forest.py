@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
 
+from automodel.families._cost import encoded_columns
 from automodel.families.base import ModelFamily
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ LEAST_TREES = 25
 MODEL_BYTES = 64 * 2**20
 NODE_BYTES = 64
 LEAST_STEP = 3
+ROWS_PER_LEAF_ROW = 10_000
+COLUMNS_TRIED = 20  # at a node; more hardly help and cost in proportion
 SAFETY = 0.8  # share of the time left that the next step may be expected to take
 
 
@@ -36,11 +39,11 @@ class ForestFamily(ModelFamily):
     def cost(self, params: dict[str, Any], task: Task) -> float:
         share = params.get("max_features", 1.0)
         if not isinstance(share, float):
-            share = task.n_features**-0.5
+            share = encoded_columns(task) ** -0.5
         rows = task.n_samples
         depth = np.log2(2 + rows / params.get("min_samples_leaf", 1))
-        tried = max(1.0, share * task.n_features) + 1 + 0.1 * task.n_classes
-        return N_TREES * self.seconds_per_cell * rows * tried * depth
+        tried = max(1.0, share * encoded_columns(task)) + 1 + 0.1 * task.n_classes
+        return N_TREES * (1e-3 + self.seconds_per_cell * rows * tried * depth)
 
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):
         monitor.check_time()
@@ -94,14 +97,14 @@ def _affordable_trees(estimator) -> int:
 
 
 def least_leaf(task: Task) -> int:
-    """Return the rows of a leaf that keep trees on many rows small."""
-    rows_per_leaf = 20_000 if task.is_classification else 10_000
-    return int(np.clip(round(task.n_samples / rows_per_leaf), 1, 50))
+    """Return the rows of a leaf: more where there are many rows of each class."""
+    rows_of_class = task.n_samples / max(1.0, task.n_classes / 2)
+    return int(np.clip(round(rows_of_class / ROWS_PER_LEAF_ROW), 1, 50))
 
 
 def column_share(task: Task, share: float) -> float:
     """Return the share of columns to try at a node, less where there are many."""
-    return float(np.clip(50 / max(task.n_features, 1), 0.1, share))
+    return float(np.clip(COLUMNS_TRIED / encoded_columns(task), 0.1, share))
 
 
 def forest_space(trial, task: Task) -> dict[str, Any]:

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from automodel.families._boosting import (
-    RoundTracker,
+from automodel.families._boosting import RoundTracker, rounds_for, set_rounds
+from automodel.families._cost import (
+    encoded_columns,
     expected_rounds,
-    rounds_for,
-    set_rounds,
+    trees_per_round,
 )
 from automodel.families.base import ModelFamily
 
 if TYPE_CHECKING:
     from automodel.task import Task
 
+LIKELY_ROUNDS_TIMES_RATE = 40.0  # symmetric trees take more rounds than others
 MAX_CATEGORIES = 1_000_000  # CatBoost smooths rare categories itself
 
 
@@ -73,7 +74,7 @@ class CatBoost(ModelFamily):
                 ),
                 "max_ctr_complexity": trial.suggest_int("max_ctr_complexity", 1, 4),
             }
-        return params | {"iterations": rounds_for(params["learning_rate"])}
+        return params | {"iterations": rounds_for(params["learning_rate"], times=1.4)}
 
     def portfolio(self, task: Task) -> Sequence[dict[str, Any]]:
         if task.kind == "regression":
@@ -96,13 +97,10 @@ class CatBoost(ModelFamily):
         return TabularEncoder(max_categories=MAX_CATEGORIES, target_encode_above=None)
 
     def cost(self, params: dict[str, Any], task: Task) -> float:
-        outputs = max(task.n_outputs, 1) if task.n_classes > 2 else 1
-        rounds = expected_rounds(params, "iterations")
-        depth = params.get("depth", 6)
-        newton_steps = params.get("leaf_estimation_iterations", 1)
-        columns = task.n_features + 10 * task.n_categorical
-        work = columns + newton_steps + 4
-        scan = 1e-9 * task.n_samples * depth * outputs**0.8 * work
+        rounds = expected_rounds(params, self.iteration_param, LIKELY_ROUNDS_TIMES_RATE)
+        outputs, depth = trees_per_round(task), params.get("depth", 6)
+        columns = encoded_columns(task) + params.get("leaf_estimation_iterations", 1)
+        scan = 1e-9 * task.n_samples * depth * outputs * (columns + 4)
         return rounds * (1e-3 + 4e-6 * 2**depth * outputs + scan)
 
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):

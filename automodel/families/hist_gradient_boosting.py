@@ -12,11 +12,11 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.metrics import log_loss, root_mean_squared_error
 
-from automodel.families._boosting import (
-    RoundTracker,
+from automodel.families._boosting import RoundTracker, rounds_for, set_rounds
+from automodel.families._cost import (
+    encoded_columns,
     expected_rounds,
-    rounds_for,
-    set_rounds,
+    trees_per_round,
 )
 from automodel.families.base import ModelFamily
 
@@ -76,10 +76,15 @@ class HistGradientBoosting(ModelFamily):
         ]
 
     def cost(self, params: dict[str, Any], task: Task) -> float:
-        rounds = expected_rounds(params, "max_iter")
-        trees = rounds * (task.n_classes if task.n_classes > 2 else 1)
+        trees = expected_rounds(params, self.iteration_param) * trees_per_round(task)
         leaves = params.get("max_leaf_nodes", 31)
-        scan = 4e-9 * task.n_samples * (task.n_features + 4) * np.log2(1 + leaves) / 5
+        scan = (
+            4e-9
+            * task.n_samples
+            * (encoded_columns(task) + 4)
+            * np.log2(1 + leaves)
+            / 5
+        )
         return 3 * trees * (5e-5 * leaves + scan)  # chunks bin and predict anew
 
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):

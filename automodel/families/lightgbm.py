@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import has_fit_parameter
 
-from automodel.families._boosting import (
-    RoundTracker,
+from automodel.families._boosting import RoundTracker, rounds_for, set_rounds
+from automodel.families._cost import (
+    encoded_columns,
     expected_rounds,
-    rounds_for,
-    set_rounds,
+    trees_per_round,
 )
 from automodel.families.base import ModelFamily
 
@@ -97,9 +97,9 @@ class LightGBM(ModelFamily):
         return settings
 
     def cost(self, params: dict[str, Any], task: Task) -> float:
-        trees = expected_rounds(params) * (task.n_classes if task.n_classes > 2 else 1)
+        trees = expected_rounds(params, self.iteration_param) * trees_per_round(task)
         leaves = params.get("num_leaves", 31)
-        width = task.n_features * params.get("colsample_bytree", 1.0)
+        width = encoded_columns(task) * params.get("colsample_bytree", 1.0)
         scan = 5e-9 * task.n_samples * width * np.log2(1 + leaves) / 5
         return trees * (2e-5 * leaves + scan)
 

@@ -25,7 +25,7 @@ class MLPFamily(ModelFamily):
     categorical = True
     iteration_param = "max_epochs"
     rank = 50
-    start_seconds = 3.0
+    start_seconds = 4.5  # torch, skorch, and what the first optimiser imports
 
     def estimator(self, task, random_state):
         """Return the classifier or the regressor."""
@@ -65,7 +65,7 @@ class MLPFamily(ModelFamily):
             "schedule": trial.suggest_categorical("schedule", ["coslog", "one-cycle"]),
             "weight_decay": trial.suggest_float("weight_decay", 1e-3, 0.1, log=True),
             "batch_size": trial.suggest_categorical("batch_size", ["auto", 128, 256]),
-            "max_epochs": trial.suggest_int("max_epochs", 32, 128, step=32),
+            "max_epochs": trial.suggest_int("max_epochs", 32, 192, step=32),
             "embedding": trial.suggest_categorical("embedding", ["periodic", "none"]),
         }
         if params["embedding"] == "periodic":
@@ -88,17 +88,23 @@ class MLPFamily(ModelFamily):
             "schedule": "coslog",
             "weight_decay": 0.02,
             "batch_size": "auto",
-            "max_epochs": 64,
+            "max_epochs": 128,
             "embedding": "periodic",
             "embedding_sigma": 0.1,
         }
         if task.is_classification:
             default["label_smoothing"] = 0.0
-        plain = {**default, "embedding": "none", "max_epochs": 128}
+        plain = {**default, "embedding": "none", "activation": "relu"}
         del plain["embedding_sigma"]
         return [
             default,
-            {**default, "n_layers": 3, "width": 256, "activation": "mish"},
+            {
+                **default,
+                "n_layers": 3,
+                "width": 256,
+                "activation": "mish",
+                "max_epochs": 64,
+            },
             plain,
             {
                 **default,
@@ -121,7 +127,7 @@ class MLPFamily(ModelFamily):
             + SECONDS_PER_WEIGHT * n_weights
             + SECONDS_PER_EMBEDDING * n_numbers * is_periodic
         )
-        return params.get("max_epochs", 64) * task.n_samples * seconds_per_row
+        return params.get("max_epochs", 128) * task.n_samples * seconds_per_row
 
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):
         """Train inside the time that is left, the schedule with it.

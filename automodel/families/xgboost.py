@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from automodel.families._boosting import (
-    RoundTracker,
+from automodel.families._boosting import RoundTracker, rounds_for, set_rounds
+from automodel.families._cost import (
+    encoded_columns,
     expected_rounds,
-    rounds_for,
-    set_rounds,
+    trees_per_round,
 )
 from automodel.families.base import ModelFamily
 
@@ -88,9 +88,9 @@ class XGBoost(ModelFamily):
         ]
 
     def cost(self, params: dict[str, Any], task: Task) -> float:
-        trees = expected_rounds(params) * (task.n_classes if task.n_classes > 2 else 1)
+        trees = expected_rounds(params, self.iteration_param) * trees_per_round(task)
         depth = params.get("max_depth", 6)
-        scan = 1e-9 * task.n_samples * (task.n_features + 8) * depth
+        scan = 1e-9 * task.n_samples * (encoded_columns(task) + 8) * depth
         return trees * (1.2e-5 * min(2**depth, task.n_samples / 4) + scan)
 
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):

@@ -183,7 +183,7 @@ class MLPClassifier(_MLP, ClassifierNet):
         Decoupled decay of the weights, in units of the learning rate.
     batch_size : int or "auto", default="auto"
         Rows of a step; "auto" is 64 up to 1,024 rows, and at most 1,024.
-    max_epochs : int, default=64
+    max_epochs : int, default=128
         Epochs of the schedule.
     early_stopping : bool, default=True
         Hold out rows, keep the weights of the epoch that predicts them best, and
@@ -251,7 +251,7 @@ class MLPClassifier(_MLP, ClassifierNet):
         schedule="coslog",
         weight_decay=0.02,
         batch_size="auto",
-        max_epochs=64,
+        max_epochs=128,
         early_stopping=True,
         validation_fraction=0.15,
         patience=40,
@@ -312,7 +312,7 @@ class MLPRegressor(_MLP, RegressorNet):
         Decoupled decay of the weights, in units of the learning rate.
     batch_size : int or "auto", default="auto"
         Rows of a step.
-    max_epochs : int, default=64
+    max_epochs : int, default=128
         Epochs of the schedule.
     early_stopping : bool, default=False
         Hold out rows and keep the weights of the epoch that predicts them best.
@@ -369,7 +369,7 @@ class MLPRegressor(_MLP, RegressorNet):
         schedule="coslog",
         weight_decay=0.02,
         batch_size="auto",
-        max_epochs=64,
+        max_epochs=128,
         early_stopping=False,
         validation_fraction=0.15,
         patience=40,

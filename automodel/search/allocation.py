@@ -13,6 +13,7 @@ import numpy as np
 
 EXPLORATION = 0.35
 COST_EXPONENT = 0.3  # between ignoring the cost (0) and gain per second (1)
+FLOOR_SHARE = 0.06  # of the trials, that each family gets at least
 MAX_FAILURES = 2
 
 
@@ -57,9 +58,10 @@ def choose_family(
 ) -> str | None:
     """Choose the family of the next trial.
 
-    Every family gets one trial first, in the order of their ranks. Then the one
-    with the largest upper confidence bound of its quality, divided by a power of
-    its cost. A family whose trial would not end in time is left out.
+    Every family gets one trial first, in the order of their ranks, and a small share
+    of all later ones. The others go to the family with the largest upper confidence
+    bound of its quality, divided by a power of its cost. A family whose trial would
+    not end in time is left out.
 
     Returns
     -------
@@ -72,12 +74,15 @@ def choose_family(
         return min(new, key=lambda s: s.rank).name
     if not able:
         return None
+    n_total = sum(s.n_asked for s in able)
+    starved = [s for s in able if s.n_asked < FLOOR_SHARE * n_total]
+    if starved:
+        return min(starved, key=lambda s: (s.n_asked, s.rank)).name
     quality = _qualities([s.best_score for s in able])
     seconds = np.array([s.seconds for s in able])
     known = seconds[np.isfinite(seconds) & (seconds > 0)]
     typical = np.median(known) if len(known) else 1.0
     seconds = np.where(np.isfinite(seconds) & (seconds > 0), seconds, typical)
-    n_total = sum(s.n_asked for s in able)
     n_own = np.array([s.n_asked for s in able])
     bound = quality + EXPLORATION * np.sqrt(2 * math.log(n_total + 1) / n_own)
     value = bound / (0.2 + seconds / typical) ** COST_EXPONENT

@@ -25,6 +25,7 @@ from automodel.search.storage import save_models
 
 FIRST_SHARE = 0.1  # of the time, for the trial that runs here while workers start
 FIRST_SECONDS = 2.0  # at least
+CROWDED_SECONDS = 20.0  # left, below which the workers start after that trial
 GRACE_SECONDS = 0.2  # between the deadline and the end of a worker that missed it
 
 
@@ -117,9 +118,14 @@ class Workers:
         first = next(items, None)
         if first is None:
             return
-        stream = self._stream(items, in_flight)
+        is_short = (
+            first.ends_at is not None and first.ends_at - time.time() < CROWDED_SECONDS
+        )
+        stream = None if is_short else self._stream(items, in_flight)
         try:
             yield first, run_item(_short(first), self.folds)
+            if stream is None:
+                stream = self._stream(items, in_flight)
             for number, evaluation in stream:
                 yield in_flight.pop(number), evaluation
         except TerminatedWorkerError:
@@ -127,7 +133,8 @@ class Workers:
             yield from self._run_lost(lost)
             yield from self._run_parallel(items)
         finally:
-            stream.close()
+            if stream is not None:
+                stream.close()
 
     def _stream(self, items, in_flight):
         """Return a generator of (number, evaluation); the workers start at once."""

@@ -8,12 +8,15 @@ import time
 import numpy as np
 import optuna
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.datasets import make_classification, make_regression
 
-from automodel.evaluation import Monitor
+from automodel.evaluation import Candidate, Folds, Monitor, evaluate
 from automodel.exceptions import DeadlineReached, TrialPruned
 from automodel.families import all_families, find_families
+from automodel.metric import Metric
+from automodel.preprocessing.reader import TableReader
 from automodel.task import Task
 
 KINDS = ["binary", "multiclass", "regression"]
@@ -37,32 +40,29 @@ def make_rows(kind, n_samples=240, dtype=np.float64):
 
 def task_of(kind, X, y, **facts):
     n_classes = 0 if kind == "regression" else int(y.max()) + 1
-    return Task(
-        kind,
-        *X.shape,
-        n_classes=n_classes,
-        n_numeric=X.shape[1],
-        time_budget=60,
-        **facts,
-    )
+    facts = {"n_numeric": X.shape[1], "time_budget": 60} | facts
+    return Task(kind, *X.shape, n_classes=n_classes, **facts)
 
 
-def new_estimator(family, task, seed=0, **params):
-    """Return the estimator with the default setting, cut to a few steps."""
-    study = optuna.create_study()
+def default_params(family, task):
+    """Return the default setting, cut to a few steps."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     portfolio = family.portfolio(task)
     if portfolio:
         study.enqueue_trial(portfolio[0])
-    suggested = family.search_space(study.ask(), task)
-    estimator = family.estimator(task, seed).set_params(**suggested)
+    params = family.search_space(study.ask(), task)
     if family.iteration_param:
-        current = estimator.get_params()[family.iteration_param]
-        params = {family.iteration_param: min(current, 60)} | params
-    return estimator.set_params(**params)
+        steps = family.estimator(task, 0).get_params()[family.iteration_param]
+        params[family.iteration_param] = min(steps, 60)
+    return params
 
 
-def fit(family, kind, X, y, *, monitor=None, sample_weight=None, seed=0, **params):
-    estimator = new_estimator(family, task_of(kind, X, y), seed, **params)
+def new_estimator(family, task, seed=0):
+    return family.estimator(task, seed).set_params(**default_params(family, task))
+
+
+def fit(family, kind, X, y, *, monitor=None, sample_weight=None, seed=0):
+    estimator = new_estimator(family, task_of(kind, X, y), seed)
     return family.fit(
         estimator,
         X,
@@ -303,6 +303,51 @@ def test_category_columns_are_taken_where_promised(family, kind):
     train, valid = (X[::2], y[::2]), (X[1::2], y[1::2])
     model = fit(family, kind, *train, monitor=watched(valid))
     assert np.isfinite(predict(model, X)).all()
+
+
+def mixed_table(kind):
+    """Return rows with missing numbers, rare categories and text, and their target."""
+    pd = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    X, y = make_rows(kind, 120)
+    X[rng.random(X.shape) < 0.1] = np.nan
+    frame = pd.DataFrame(X, columns=[f"number {i}" for i in range(X.shape[1])])
+    frame["few"] = rng.choice(["red", "green", None], len(y))
+    frame["many"] = [f"id {i}" for i in rng.integers(0, 60, len(y))]
+    words = np.array(
+        ["good", "bad", "slow", "quick", "the", "a", "box", "came", "late"]
+    )
+    frame["text"] = [" ".join(rng.choice(words, 12)) + f" {i}" for i in range(len(y))]
+    return frame, y
+
+
+@pytest.mark.parametrize("container", ["mixed", "sparse"])
+def test_a_default_candidate_completes_on_any_table(family, kind, container):
+    frame, y = mixed_table(kind)
+    if container == "sparse":
+        frame = csr_matrix(np.nan_to_num(frame.to_numpy()[:, :8].astype(float)))
+    table = TableReader().fit_transform(frame)
+    task = task_of(
+        kind,
+        frame,
+        y,
+        n_numeric=table.numeric.shape[1],
+        n_categorical=table.codes.shape[1],
+        n_text=len(table.text),
+        max_cardinality=max(table.cardinalities, default=0),
+        is_sparse=table.sparse is not None,
+    )
+    if not family.supports(task):
+        pytest.skip("refuses the table")
+    splits = [(np.arange(len(y)) % 3 != i, np.arange(len(y)) % 3 == i) for i in (0, 1)]
+    splits = [(np.flatnonzero(a), np.flatnonzero(b)) for a, b in splits]
+    metric = Metric.from_scoring(
+        None, task, None if kind == "regression" else np.unique(y)
+    )
+    folds = Folds(table, y, None, splits, task, metric)
+    params = default_params(family, task)
+    result = evaluate(Candidate(family, params), folds)
+    assert (result.status, result.error) == ("complete", "")
 
 
 @pytest.mark.parametrize("n_categorical", [0, 3])

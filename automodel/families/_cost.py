@@ -1,0 +1,30 @@
+"""What the costs of all families are made of, in seconds of one core."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from automodel.task import Task
+
+COLUMNS_OF_CATEGORY = 3
+COLUMNS_OF_TEXT = 30  # components that the encoder makes of a text column
+
+
+def encoded_columns(task: Task) -> int:
+    """Return about how many dense columns the encoder makes of the table."""
+    columns = task.n_numeric + COLUMNS_OF_CATEGORY * task.n_categorical
+    return max(columns + COLUMNS_OF_TEXT * task.n_text, task.n_features, 1)
+
+
+def trees_per_round(task: Task) -> int:
+    """Return the trees that a boosting round grows: one per class from three on."""
+    return task.n_classes if task.n_classes > 2 else 1
+
+
+def expected_rounds(
+    params: dict[str, Any], parameter: str, rounds_times_rate: float = 12.0
+) -> float:
+    """Return the rounds after which early stopping usually ends, cut to the most."""
+    likely = rounds_times_rate / params.get("learning_rate", 0.1)
+    return min(float(params.get(parameter, likely)), likely)

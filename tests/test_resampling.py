@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+from sklearn.model_selection import KFold, ShuffleSplit, TimeSeriesSplit
+
+from automodel.exceptions import FitWarning
+from automodel.resampling import HOLDOUT_FROM, is_partition, make_splits
+from automodel.task import Task
+
+
+def make_task(y, n_features=5, time_budget=None, kind="binary"):
+    n_classes = len(np.unique(y)) if kind != "regression" else 0
+    return Task(kind, len(y), n_features, n_classes, time_budget=time_budget)
+
+
+def classes(n_rows):
+    return np.arange(n_rows) % 2
+
+
+@pytest.mark.parametrize(
+    "n_rows, n_splits", [(100, 10), (500, 10), (501, 5), (HOLDOUT_FROM + 1, 1)]
+)
+def test_the_size_of_the_data_decides(n_rows, n_splits):
+    y = classes(n_rows)
+    assert len(make_splits(None, make_task(y), y, None, 0)) == n_splits
+
+
+def test_a_short_budget_for_many_cells_means_a_holdout():
+    y = classes(20_000)
+    task = make_task(y, n_features=50, time_budget=10.0)
+    [(train, valid)] = make_splits(None, task, y, None, 0)
+    assert len(valid) == 4000
+    assert not np.intersect1d(train, valid).size
+    task = make_task(y, n_features=50, time_budget=600.0)
+    assert len(make_splits(None, task, y, None, 0)) == 5
+
+
+def test_sorted_classes_are_shuffled_and_stratified():
+    y = np.repeat([0, 1], 300)
+    for _, valid in make_splits(5, make_task(y), y, None, 0):
+        assert y[valid].mean() == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("kind", ["binary", "regression"])
+@pytest.mark.parametrize("cv", [None, 3])
+def test_no_group_is_in_two_folds(kind, cv):
+    y = classes(90)
+    groups = np.repeat(np.arange(15), 6)
+    for train, valid in make_splits(cv, make_task(y, kind=kind), y, groups, 0):
+        assert not np.intersect1d(groups[train], groups[valid]).size
+
+
+def test_splits_repeat_with_their_seed_and_change_with_it():
+    y = classes(60)
+    first, again, other = (make_splits(3, make_task(y), y, None, s) for s in (0, 0, 1))
+    assert all((a[1] == b[1]).all() for a, b in zip(first, again, strict=True))
+    assert any((a[1] != b[1]).any() for a, b in zip(first, other, strict=True))
+
+
+@pytest.mark.parametrize(
+    "cv, is_whole",
+    [
+        (KFold(3), True),
+        (TimeSeriesSplit(3), False),
+        (ShuffleSplit(3, test_size=0.2, random_state=0), False),
+    ],
+)
+def test_splitters_are_taken_and_partitions_recognised(cv, is_whole):
+    y = np.arange(30.0)
+    splits = make_splits(cv, make_task(y, kind="regression"), y, None, 0)
+    assert len(splits) == 3
+    assert is_partition(splits, 30) == is_whole
+
+
+def test_an_iterable_of_masks_or_row_numbers_is_taken():
+    y = classes(10)
+    mask = np.arange(10) < 7
+    splits = make_splits([(mask, ~mask), ([0, 1], [2])], make_task(y), y, None, 0)
+    assert splits[0][0].tolist() == list(range(7))
+    assert splits[1][1].tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    "cv, message",
+    [
+        ([], "gives no split"),
+        ([([0, 1], [])], "empty part"),
+        ([([0, 1], [10])], "row numbers"),
+        ([3], "pairs of row numbers"),
+    ],
+)
+def test_splits_that_no_search_can_use_are_refused(cv, message):
+    y = classes(10)
+    with pytest.raises(ValueError, match=message):
+        make_splits(cv, make_task(y), y, None, 0)
+
+
+def test_fewer_rows_than_folds_warn_and_use_fewer():
+    y = np.array([0, 1, 0, 1, 0, 1])
+    with pytest.warns(FitWarning, match="3 folds are used"):
+        assert len(make_splits(5, make_task(y), y, None, 0)) == 3
+
+
+def test_one_group_is_refused():
+    y = classes(10)
+    with pytest.raises(ValueError, match="groups allow only 1"):
+        make_splits(None, make_task(y), y, np.zeros(10), 0)
+
+
+def test_one_row_is_refused():
+    with pytest.raises(ValueError, match="n_samples=1"):
+        make_splits(None, make_task(np.ones(1), kind="regression"), np.ones(1), None, 0)
