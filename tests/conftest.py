@@ -98,7 +98,8 @@ class StubFamily(ModelFamily):
     modes : sequence of str
         "plain": fit. "raise": fail with a ValueError. "nan": predict NaN. "sleep":
         take `seconds`, and obey the monitor. "report": report the quality to the
-        monitor in 64 steps. "interrupt": raise KeyboardInterrupt.
+        monitor in 64 steps. "interrupt": raise KeyboardInterrupt; with
+        "interrupt-refit" only when fitted on all rows.
     is_weighted : bool
         Whether the estimator takes weights.
     """
@@ -142,7 +143,10 @@ class StubFamily(ModelFamily):
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):
         if estimator.mode == "raise":
             raise ValueError("the stub was told to fail")
-        if estimator.mode == "interrupt":
+        is_refit = not monitor.has_validation
+        if estimator.mode == "interrupt" or (
+            estimator.mode == "interrupt-refit" and is_refit
+        ):
             raise KeyboardInterrupt
         if estimator.mode == "sleep":
             self._sleep(monitor)

@@ -6,14 +6,14 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from automodel import AutoClassifier, AutoRegressor
 
 CHEAP_FAMILIES = ["linear", "knn", "extra_trees", "hist_gradient_boosting"]
-TREES_AND_WEIGHTS = {
-    name: "trees that draw rows or bins see other rows when weights stand for "
-    "repeats; scikit-learn expects this of its own forests and boosting as well"
-    for name in (
+TREES_AND_WEIGHTS = dict.fromkeys(
+    (
         "check_sample_weight_equivalence_on_dense_data",
         "check_sample_weight_equivalence_on_sparse_data",
-    )
-}
+    ),
+    "trees that draw rows or bins see other rows when weights stand for repeats; "
+    "scikit-learn expects this of its own forests and boosting as well",
+)
 
 
 def both(**params):
