@@ -132,6 +132,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         return self
 
     def _train(self, folds, families, budget) -> None:
+        from automodel.search.frozen import plain_trial
         from automodel.training import TrainingSettings, train
 
         used, self._left_out = _choose_families(families, folds.task)
@@ -147,7 +148,10 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         self.ensemble_ = trained.ensemble
         self.best_score_ = trained.best_score
         self.expected_score_ = trained.expected_score
-        self.studies_ = trained.studies
+        self._trials = {
+            name: [plain_trial(trial) for trial in trials]
+            for name, trials in trained.studies.items()
+        }
         self.best_estimator_ = self._best_pipeline(trained.best_model)
         self._records = trained.records
         self.fit_report_ = {**budget.used, "total": budget.elapsed}
@@ -239,6 +243,17 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         from automodel.leaderboard import leaderboard
 
         return leaderboard(self._records, self._left_out)
+
+    @property
+    def studies_(self):
+        """The trials of each family, as frozen trials of Optuna."""
+        check_is_fitted(self, "ensemble_")
+        from automodel.search.frozen import frozen_trial
+
+        return {
+            name: [frozen_trial(plain) for plain in trials]
+            for name, trials in self._trials.items()
+        }
 
     @property
     def failures_(self):
