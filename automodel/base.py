@@ -31,7 +31,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
     _parameter_constraints: dict = {
         "families": ["array-like", None],
         "scoring": [str, callable, None],
-        "cv": [Interval(Integral, 2, None, closed="left"), "cv_object", None],
+        "cv": ["cv_object"],
         "time_budget": [Interval(Real, 0, None, closed="neither"), None],
         "n_trials": [Interval(Integral, 1, None, closed="left"), None],
         "sampler": [HasMethods(["sample_relative"]), callable, None],
@@ -42,7 +42,11 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         "study_name": [None],
         "memory_limit": [None],
         "callbacks": ["array-like"],
-        "n_jobs": [Integral, None],
+        "n_jobs": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Integral, None, -1, closed="right"),
+            None,
+        ],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -119,6 +123,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
             )
         budget = Budget(self.time_budget, self.n_trials)
         with budget.stage("checks"):
+            _check_callbacks(self.callbacks)
             families = find_families(self.families)
             X, y, sample_weight, groups = self._check_data(X, y, sample_weight, groups)
         with budget.stage("reading"):
@@ -127,6 +132,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         return self
 
     def _train(self, folds, families, budget) -> None:
+        from automodel.search.frozen import plain_trial
         from automodel.training import TrainingSettings, train
 
         used, self._left_out = _choose_families(families, folds.task)
@@ -142,7 +148,10 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         self.ensemble_ = trained.ensemble
         self.best_score_ = trained.best_score
         self.expected_score_ = trained.expected_score
-        self.studies_ = trained.studies
+        self._trials = {
+            name: [plain_trial(trial) for trial in trials]
+            for name, trials in trained.studies.items()
+        }
         self.best_estimator_ = self._best_pipeline(trained.best_model)
         self._records = trained.records
         self.fit_report_ = {**budget.used, "total": budget.elapsed}
@@ -177,6 +186,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
             X, y, sample_weight, splits = _without_zero_weight(
                 X, y, sample_weight, splits
             )
+        metric.check(y, sample_weight)
         self._reader = TableReader()
         table = self._reader.fit_transform(X)
         self._warn_of_columns()
@@ -223,8 +233,11 @@ class AutoEstimator(ReportMixin, BaseEstimator):
 
     def _predict_outputs(self, X) -> np.ndarray:
         check_is_fitted(self, "ensemble_")
+        from automodel.search.containment import contained
+
         table = self._reader.transform(check_X(self, X, reset=False))
-        return self.ensemble_.predict(table)
+        with contained():  # many small trees cost more in threads than in one
+            return self.ensemble_.predict(table)
 
     @property
     def leaderboard_(self):
@@ -233,6 +246,17 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         from automodel.leaderboard import leaderboard
 
         return leaderboard(self._records, self._left_out)
+
+    @property
+    def studies_(self):
+        """The trials of each family, as frozen trials of Optuna."""
+        check_is_fitted(self, "ensemble_")
+        from automodel.search.frozen import frozen_trial
+
+        return {
+            name: [frozen_trial(plain) for plain in trials]
+            for name, trials in self._trials.items()
+        }
 
     @property
     def failures_(self):
@@ -265,16 +289,42 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         super().__setstate__(state)
 
 
+def _check_callbacks(callbacks) -> None:
+    for callback in callbacks:
+        if not callable(callback):
+            raise TypeError(
+                "The 'callbacks' parameter must hold callables, called as "
+                "callback(study, trial) after each trial. "
+                f"Got {callback!r} of type {type(callback).__name__} instead."
+            )
+
+
 def _choose_families(families, task: Task):
-    """Return the families that can learn the task, and why the others cannot."""
+    """Return the families that can learn the task, and why the others cannot.
+
+    Raises
+    ------
+    ValueError
+        If none can.
+    """
     used, left_out = [], {}
     for family in families:
-        if not family.supports(task):
+        if not family.supports(replace(task, is_weighted=False)):
             left_out[family.name] = "left out: does not support this task"
-        elif task.is_weighted and not family.takes_sample_weight(task):
+        elif task.is_weighted and not (
+            family.supports(task) and family.takes_sample_weight(task)
+        ):
             left_out[family.name] = "left out: cannot use sample weights"
         else:
             used.append(family)
+    if not used:
+        reasons = "; ".join(
+            f"{name}: {reason.removeprefix('left out: ')}"
+            for name, reason in left_out.items()
+        )
+        raise ValueError(
+            f"None of the families can learn from this data ({reasons}). Name others."
+        )
     return used, left_out
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -10,9 +13,10 @@ from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import (
     _check_sample_weight,
-    check_consistent_length,
     validate_data,
 )
+
+from automodel.exceptions import FitWarning
 
 
 def is_frame(X: Any) -> bool:
@@ -96,8 +100,16 @@ def encode_classes(y: np.ndarray, sample_weight: np.ndarray | None):
     if len(np.unique(weighted)) < 2:
         with_weight = "" if sample_weight is None else " with a positive sample weight"
         raise ValueError(
-            f"y holds only one class{with_weight}: {classes[weighted[0]]!r}. "
+            f"y holds only one class{with_weight}: {classes.tolist()[weighted[0]]!r}. "
             "A classifier needs at least two classes."
+        )
+    single = classes[np.bincount(codes) == 1].tolist()
+    if single:
+        warnings.warn(
+            f"Classes with a single row: {single[:10]}. No model can be judged on "
+            "them: add rows, merge or drop these classes.",
+            FitWarning,
+            stacklevel=2,
         )
     return classes, codes
 
@@ -108,23 +120,30 @@ def check_values(y: Any) -> np.ndarray:
     Raises
     ------
     ValueError
-        If it holds text, missing or infinite values.
+        If it holds text, dates, missing or infinite values.
     """
     y = _target_array(y)
-    try:
-        y = y.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        example = next(v for v in y.tolist() if not isinstance(v, int | float))
-        raise ValueError(
-            "y of AutoRegressor must hold numbers. Got "
-            f"{example!r} of type {type(example).__name__}. "
-            "Convert y to numbers, or use AutoClassifier for labels."
-        ) from error
-    bad = ~np.isfinite(y)
+    bad = _missing(y)
     if bad.any():
         raise ValueError(
             f"Input y contains NaN or infinity in {int(bad.sum())} of {len(y)} rows. "
             "Drop those rows or fill them."
+        )
+    if y.dtype.kind not in "biuf":
+        wrong = [value for value in y if not _is_number(value)]
+        if wrong:
+            example = next((v for v in wrong if not _is_numeral(v)), wrong[0])
+            raise ValueError(
+                f"y of AutoRegressor must hold numbers. Got {str(example)!r} of type "
+                f"{type(example).__name__.rstrip('_')}. "
+                "Convert y to numbers, or use AutoClassifier for labels."
+            )
+    y = y.astype(np.float64)
+    if len(y) > 1 and y.min() == y.max():
+        warnings.warn(
+            f"The target y is constant: {y[0]} in all rows. So is every prediction.",
+            FitWarning,
+            stacklevel=2,
         )
     return y
 
@@ -157,12 +176,22 @@ def check_groups(groups: Any, X: Any) -> np.ndarray | None:
     Raises
     ------
     ValueError
-        If their number is not that of the rows.
+        If their number is not that of the rows, or one is missing.
     """
     if groups is None:
         return None
     groups = column_or_1d(groups)
-    check_consistent_length(X, groups)
+    if len(groups) != X.shape[0]:
+        raise ValueError(
+            f"groups has {len(groups)} values and X has {X.shape[0]} rows. Give the "
+            "group of each row."
+        )
+    n_missing = int(_missing(groups).sum())
+    if n_missing:
+        raise ValueError(
+            f"groups holds {n_missing} missing values. Give these rows a group of "
+            "their own."
+        )
     return np.unique(_plain_objects(groups), return_inverse=True)[1]
 
 
@@ -202,6 +231,19 @@ def _is_missing(value: Any) -> bool:
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, float | np.floating) and not np.isfinite(value)
+
+
+def _is_number(value: Any) -> bool:
+    # a timedelta64 is an integer to numpy
+    return isinstance(value, Real | Decimal) and not isinstance(value, np.timedelta64)
+
+
+def _is_numeral(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _plain_objects(y: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -90,14 +91,13 @@ class Metric:
         else:
             scorer, name = scoring, _scorer_name(scoring)
         fast = _FAST.get(name)
-        if name == "roc_auc" and task.kind != "binary":
-            if task.kind == "multiclass":
-                raise ValueError(
-                    "scoring='roc_auc' is for two classes, and y has "
-                    f"{task.n_classes}. Use 'roc_auc_ovr', 'roc_auc_ovo' or "
-                    "'neg_log_loss'."
-                )
+        if task.is_classification != (name in _OF_CLASSES):
             fast = None
+        if name == "roc_auc" and task.kind == "multiclass":
+            raise ValueError(
+                f"scoring='roc_auc' is for two classes, and y has {task.n_classes}. "
+                "Use 'roc_auc_ovr', 'roc_auc_ovo' or 'neg_log_loss'."
+            )
         return cls(name, scorer, classes, fast, _accepts_weight(scorer))
 
     def score(
@@ -125,6 +125,40 @@ class Metric:
         if self._fast is not None:
             return float(self._fast(y_true, prediction, sample_weight))
         return float(self._call_scorer(y_true, prediction, sample_weight))
+
+    def check(
+        self, y_true: np.ndarray, sample_weight: np.ndarray | None = None
+    ) -> None:
+        """Raise if predictions for this target cannot be scored.
+
+        Parameters
+        ----------
+        y_true : ndarray of shape (n_samples,)
+            Column numbers for classes, values for regression.
+        sample_weight : ndarray of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Raises
+        ------
+        ValueError
+            If the scorer is for the other kind of task, or not for these labels.
+        """
+        if self.classes is None:
+            kind, example = "regression", "neg_root_mean_squared_error"
+            prediction = np.linspace(y_true.min(), y_true.max(), len(y_true))
+        else:
+            kind, example = "classification", "neg_log_loss"
+            n_classes = len(self.classes)
+            prediction = 0.5 * np.eye(n_classes)[y_true] + 0.5 / n_classes
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                float(self._call_scorer(y_true, prediction, sample_weight))
+            except (AttributeError, TypeError, ValueError) as error:
+                raise ValueError(
+                    f"scoring={self.name!r} cannot score this {kind} target: {error} "
+                    f"Use a scorer that fits the target, such as {example!r}."
+                ) from error
 
     def _call_scorer(self, y_true, prediction, sample_weight):
         rows = np.arange(len(y_true)).reshape(-1, 1)
@@ -237,3 +271,4 @@ _FAST: dict[str, Callable[..., float]] = {
     "neg_root_mean_squared_error": _neg_root_mean_squared_error,
     "neg_mean_absolute_error": _neg_mean_absolute_error,
 }
+_OF_CLASSES = ("neg_log_loss", "roc_auc", "accuracy")

@@ -64,7 +64,8 @@ def make_splits(
     if cv is None:
         return _default_splits(task, y, groups, seed)
     if isinstance(cv, numbers.Integral):
-        return _folds(int(cv), task, y, groups, seed)
+        n_folds = _possible_folds(int(cv), task, y, groups)
+        return _folds(n_folds, task, y, groups, seed)
     if isinstance(cv, BaseCrossValidator) or hasattr(cv, "split"):
         labels = y if task.is_classification else np.asarray(y, dtype=float)
         splits = cv.split(np.zeros((len(y), 1)), labels, groups)
@@ -90,9 +91,10 @@ def _default_splits(task: Task, y, groups, seed: int) -> Splits:
     is_slow = seconds is not None and cells > CELLS_PER_SECOND * seconds
     if n_rows > HOLDOUT_FROM or (is_slow and n_rows > 2_000):
         return _holdout(task, y, groups, seed)
-    splits = _folds(N_FOLDS, task, y, groups, seed)
+    n_folds = _possible_folds(N_FOLDS, task, y, groups)
+    splits = _folds(n_folds, task, y, groups, seed)
     if n_rows <= REPEATS_UP_TO:
-        splits += _folds(N_FOLDS, task, y, groups, seed + 1)
+        splits += _folds(n_folds, task, y, groups, seed + 1)
     return splits
 
 
@@ -109,24 +111,32 @@ def _holdout(task: Task, y, groups, seed: int) -> Splits:
     return _checked(splitter.split(np.zeros((len(y), 1)), y), len(y))
 
 
-def _folds(n_folds: int, task: Task, y, groups, seed: int) -> Splits:
-    limit = len(y) if groups is None else len(np.unique(groups))
-    if task.is_classification and groups is None:
-        limit = min(limit, int(np.bincount(y).max()))
+def _possible_folds(n_folds: int, task: Task, y, groups) -> int:
+    """Return the number of folds that the data allow, and warn if it is smaller."""
+    limit, what = len(y), "rows"
+    if groups is not None:
+        limit, what = len(np.unique(groups)), "groups"
+    elif task.is_classification:
+        largest = int(np.bincount(y).max())
+        if largest < limit:
+            limit, what = largest, "rows of the largest class"
     if limit < 2:
         raise ValueError(
-            f"The {'groups' if groups is not None else 'data'} allow only {limit} "
-            "fold, and at least 2 are needed. Give more "
+            f"The {what} allow only {limit} fold, and at least 2 are needed, since "
+            "models are compared on rows that they were not trained on. Give more "
             f"{'groups' if groups is not None else 'rows of each class'}."
         )
     if n_folds > limit:
         warnings.warn(
-            f"{n_folds} folds need more rows, classes or groups than there are; "
+            f"{n_folds} folds need as many {what}, and there are {limit}; "
             f"{limit} folds are used.",
             FitWarning,
             stacklevel=2,
         )
-        n_folds = limit
+    return min(n_folds, limit)
+
+
+def _folds(n_folds: int, task: Task, y, groups, seed: int) -> Splits:
     splitter = _splitter(n_folds, task.is_classification, groups is not None, seed)
     with warnings.catch_warnings():
         # a class with fewer rows than folds is left out of some folds' training
@@ -167,6 +177,8 @@ def _indices(part, n_samples: int) -> np.ndarray:
     rows = np.asarray(part)
     if rows.dtype == bool:
         rows = np.flatnonzero(rows)
+    if rows.size == 0:
+        rows = rows.astype(int)
     rows = np.arange(n_samples)[rows.astype(int) if rows.size == 0 else rows]
     if rows.ndim != 1:
         raise ValueError("row numbers must be one-dimensional")

@@ -279,6 +279,8 @@ def _warn(trained: Trained, interrupted: bool, budget: Budget) -> None:
     errors = [record.error for record in trained.records if record.error]
     if errors:
         cause = f"The first trial that failed says: {errors[0]}"
+    elif interrupted:
+        cause = "No trial had ended."
     else:
         cause = f"No trial ended in time (time_budget={budget.seconds})."
     _say(f"Nothing but the floor model could be fitted. {cause}")

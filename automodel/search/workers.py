@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -98,10 +98,14 @@ class Workers:
             return
         yield from self._run_parallel(items)
 
-    def run_batch(self, items: list[WorkItem]) -> list[tuple[WorkItem, Evaluation]]:
-        """Evaluate all items and return them in order."""
+    def run_batch(self, items: list[WorkItem]) -> Iterable[tuple[WorkItem, Evaluation]]:
+        """Evaluate all items and return them in order.
+
+        In this process each is handed over as it ends, so that Ctrl-C loses only the
+        one that runs.
+        """
         if self.n_jobs == 1 or len(items) == 1:
-            return [(item, run_item(item, self.folds)) for item in items]
+            return ((item, run_item(item, self.folds)) for item in items)
         parallel = joblib.Parallel(n_jobs=self.n_jobs)
         return list(zip(items, parallel(self._task(i) for i in items), strict=True))
 

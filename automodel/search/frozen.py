@@ -1,0 +1,55 @@
+"""Ended trials as plain values, so that a fitted estimator loads without Optuna."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+
+def plain_trial(trial: FrozenTrial) -> dict[str, Any]:
+    """Return a trial as a dict of plain values."""
+    return {
+        "number": trial.number,
+        "trial_id": trial._trial_id,
+        "state": trial.state.name,
+        "values": None if trial.values is None else list(trial.values),
+        "datetime_start": _text(trial.datetime_start),
+        "datetime_complete": _text(trial.datetime_complete),
+        "params": dict(trial.params),
+        "distributions": {
+            name: (type(distribution).__name__, distribution._asdict())
+            for name, distribution in trial.distributions.items()
+        },
+        "user_attrs": dict(trial.user_attrs),
+        "system_attrs": dict(trial.system_attrs),
+        "intermediate_values": dict(trial.intermediate_values),
+    }
+
+
+def frozen_trial(plain: dict[str, Any]) -> FrozenTrial:
+    """Return the trial that `plain_trial` took apart."""
+    distributions = {
+        name: getattr(optuna.distributions, kind)(**attributes)
+        for name, (kind, attributes) in plain["distributions"].items()
+    }
+    return FrozenTrial(
+        **{
+            **plain,
+            "state": TrialState[plain["state"]],
+            "value": None,
+            "distributions": distributions,
+            "datetime_start": _moment(plain["datetime_start"]),
+            "datetime_complete": _moment(plain["datetime_complete"]),
+        }
+    )
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

@@ -1,0 +1,219 @@
+"""What many tests share: a family whose behaviour is chosen, and small tables."""
+
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils.validation import validate_data
+
+from automodel.families import ModelFamily
+
+CHEAP = {
+    "families": ["linear"],
+    "n_trials": 2,
+    "time_budget": None,
+    "cv": 3,
+    "random_state": 0,
+}
+
+
+class _Stub(BaseEstimator):
+    """Part signal, part nothing: `quality` 1 is a useful model, 0 the mean."""
+
+    def __init__(self, quality=1.0, mode="plain"):
+        self.quality = quality
+        self.mode = mode
+
+    def _answers(self, values):
+        return np.full_like(values, np.nan) if self.mode == "nan" else values
+
+
+class StubClassifier(ClassifierMixin, _Stub):
+    """The nearest class centre, as sure as `quality`."""
+
+    def fit(self, X, y, sample_weight=None):
+        X, y = validate_data(self, X, y)
+        weight = np.ones(len(y)) if sample_weight is None else sample_weight
+        self.classes_ = np.unique(y)
+        self.centres_ = np.array(
+            [
+                np.average(X[y == c], axis=0, weights=weight[y == c])
+                for c in self.classes_
+            ]
+        )
+        return self
+
+    def predict_proba(self, X):
+        X = validate_data(self, X, reset=False)
+        distance = ((X[:, None] - self.centres_) ** 2).sum(axis=2)
+        nearest = np.eye(len(self.classes_))[distance.argmin(axis=1)]
+        share = 0.9 * self.quality
+        return self._answers(share * nearest + (1 - share) / len(self.classes_))
+
+    def predict(self, X):
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+class StubRegressor(RegressorMixin, _Stub):
+    """Least squares, shrunk to the mean by `1 - quality`."""
+
+    def fit(self, X, y, sample_weight=None):
+        X, y = validate_data(self, X, y)
+        self.mean_ = np.average(y, weights=sample_weight)
+        self.middle_ = X.mean(axis=0)
+        self.coef_ = np.linalg.lstsq(X - self.middle_, y - self.mean_, rcond=None)[0]
+        return self
+
+    def predict(self, X):
+        X = validate_data(self, X, reset=False)
+        return self._answers(
+            self.mean_ + self.quality * (X - self.middle_) @ self.coef_
+        )
+
+
+class UnweightedStubClassifier(StubClassifier):
+    """A `StubClassifier` that knows no weights."""
+
+    def fit(self, X, y):
+        return super().fit(X, y)
+
+
+class UnweightedStubRegressor(StubRegressor):
+    """A `StubRegressor` that knows no weights."""
+
+    def fit(self, X, y):
+        return super().fit(X, y)
+
+
+class StubFamily(ModelFamily):
+    """A family whose trials do as they are told, and are fast and deterministic.
+
+    Parameters
+    ----------
+    trials : sequence of (float, str)
+        Quality and mode of the first trials, see below. The sampler draws the
+        quality of all further ones, and their mode from `modes`.
+    modes : sequence of str
+        "plain": fit. "raise": fail with a ValueError. "nan": predict NaN. "sleep":
+        take `seconds`, and obey the monitor. "report": report the quality to the
+        monitor in 64 steps. "interrupt": raise KeyboardInterrupt; with
+        "interrupt-refit" only when fitted on all rows.
+    is_weighted : bool
+        Whether the estimator takes weights.
+    """
+
+    def __init__(
+        self,
+        name="stub",
+        *,
+        trials=(),
+        modes=("plain",),
+        seconds=0.1,
+        is_weighted=True,
+        rank=1,
+    ):
+        self.name = name
+        self.trials = tuple(trials)
+        self.modes = tuple(dict.fromkeys([*modes, *(mode for _, mode in trials)]))
+        self.seconds = seconds
+        self.is_weighted = is_weighted
+        self.rank = rank
+
+    def estimator(self, task, random_state):
+        if task.is_classification:
+            kind = StubClassifier if self.is_weighted else UnweightedStubClassifier
+        else:
+            kind = StubRegressor if self.is_weighted else UnweightedStubRegressor
+        return kind()
+
+    def search_space(self, trial, task):
+        return {
+            "quality": trial.suggest_float("quality", 0, 1),
+            "mode": trial.suggest_categorical("mode", self.modes),
+        }
+
+    def portfolio(self, task):
+        return [{"quality": quality, "mode": mode} for quality, mode in self.trials]
+
+    def cost(self, params, task):
+        return 1.0
+
+    def fit(self, estimator, X, y, *, sample_weight=None, monitor):
+        if estimator.mode == "raise":
+            raise ValueError("the stub was told to fail")
+        is_refit = not monitor.has_validation
+        if estimator.mode == "interrupt" or (
+            estimator.mode == "interrupt-refit" and is_refit
+        ):
+            raise KeyboardInterrupt
+        if estimator.mode == "sleep":
+            self._sleep(monitor)
+        if estimator.mode == "report":
+            for step in range(1, 65):
+                monitor.report(step, estimator.quality)
+            monitor.steps_used = 64
+        return super().fit(
+            estimator, X, y, sample_weight=sample_weight, monitor=monitor
+        )
+
+    def _sleep(self, monitor):
+        until = time.monotonic() + self.seconds
+        while time.monotonic() < until:
+            monitor.check_time()
+            time.sleep(0.005)
+
+
+@pytest.fixture
+def stub_family():
+    """Return the class `StubFamily`."""
+    return StubFamily
+
+
+def make_frame(n_rows=60, seed=0):
+    """Return a frame of numbers and strings, some of them missing."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "age": rng.normal(40, 10, n_rows),
+            "income": rng.lognormal(3, 1, n_rows),
+            "city": rng.choice(["Berlin", "Oslo", "Rome"], n_rows),
+            "size": rng.integers(0, 5, n_rows),
+        }
+    )
+    frame.loc[3::7, "age"] = np.nan
+    frame.loc[5::11, "city"] = None
+    return frame
+
+
+def make_signal(frame, seed=1):
+    """Return a number per row that can mostly be learned from the frame."""
+    noise = np.random.default_rng(seed).normal(size=len(frame))
+    is_rome = (frame["city"] == "Rome").to_numpy(dtype=float)
+    age = frame["age"].fillna(40).to_numpy()
+    return (age - 40) / 10 + 1.5 * is_rome + 0.5 * noise
+
+
+@pytest.fixture
+def frame():
+    """Return a frame of numbers and strings, some of them missing."""
+    return make_frame()
+
+
+@pytest.fixture
+def labels(frame):
+    """Return two string labels that can be learned from the frame."""
+    return np.where(make_signal(frame) > 0.3, "yes", "no")
+
+
+@pytest.fixture
+def values(frame):
+    """Return numbers that can be learned from the frame."""
+    return make_signal(frame)
+
+
+@pytest.fixture
+def cheap():
+    """Return parameters of an estimator that is fitted in a tenth of a second."""
+    return dict(CHEAP)
