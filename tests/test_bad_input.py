@@ -84,6 +84,14 @@ BAD_LABELS = {
     "NA": (pd.array(with_value(THREE, 3, pd.NA), "Int64"), "contains NaN: 1 label"),
     "one class": (np.full(60, "a"), "only one class: 'a'. A classifier needs at least"),
     "continuous": (VALUES, "continuous.*Use AutoRegressor, or bin y"),
+    "several kinds": (
+        np.array(with_value(LABELS, 3, 1), object),
+        r"all strings.*int, str.*y\.astype\(str\)",
+    ),
+    "dates": (
+        np.array([f"2024-01-{1 + i % 2:02}" for i in ROWS], "datetime64[D]"),
+        r"all strings.*datetime64.*y\.astype\(str\)",
+    ),
     "two columns": (np.c_[LABELS, LABELS], r"1d array, got an array of shape \(60, 2"),
 }
 
