@@ -233,8 +233,11 @@ class AutoEstimator(ReportMixin, BaseEstimator):
 
     def _predict_outputs(self, X) -> np.ndarray:
         check_is_fitted(self, "ensemble_")
+        from automodel.search.containment import contained
+
         table = self._reader.transform(check_X(self, X, reset=False))
-        return self.ensemble_.predict(table)
+        with contained():  # many small trees cost more in threads than in one
+            return self.ensemble_.predict(table)
 
     @property
     def leaderboard_(self):

@@ -217,7 +217,8 @@ def _check_scoring(
 ) -> None:
     n_classes = len(set(y)) if is_classification else 0
     kind = "multiclass" if n_classes > 2 else "binary"
-    task = Task(kind if n_classes else "regression", *X.shape, n_classes=n_classes)
+    kind = kind if n_classes else "regression"
+    task = Task(kind, len(X), X.shape[1], n_classes)
     Metric.from_scoring(scoring, task)
 
 

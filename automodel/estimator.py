@@ -70,7 +70,7 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         Seconds of each stage.
     n_features_in_ : int
         Columns of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, when X has string names.
 
     See Also

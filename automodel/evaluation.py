@@ -125,7 +125,8 @@ def evaluate(
     start = time.monotonic()
     result = Evaluation(candidate, "complete")
     try:
-        _run_folds(result, folds, start, deadline, time_limit, should_prune)
+        _new_estimator(candidate, folds.task)  # imports are not the model's time
+        _run_folds(result, folds, deadline, time_limit, should_prune)
     except TrialPruned:
         result.status = "pruned"
     except DeadlineReached:
@@ -139,13 +140,14 @@ def evaluate(
     return result
 
 
-def _run_folds(result, folds, start, deadline, time_limit, should_prune) -> None:
+def _run_folds(result, folds, deadline, time_limit, should_prune) -> None:
     n_rows, n_outputs = len(folds.y), folds.task.n_outputs
     total = np.zeros((n_rows, n_outputs) if folds.task.is_classification else n_rows)
     count = np.zeros(n_rows)
     result.models = []
     end = math.inf if deadline is None else deadline
-    soft_end = end if time_limit is None else min(end, start + time_limit)
+    limit = math.inf if time_limit is None else time_limit
+    soft_end = min(end, time.monotonic() + limit)
     for fold, (_, valid) in enumerate(folds.splits):
         now = time.monotonic()
         share = (max(soft_end - now, 0)) / (len(folds) - fold)
