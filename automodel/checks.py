@@ -67,7 +67,7 @@ def check_classes(y: Any) -> np.ndarray:
     Raises
     ------
     ValueError
-        If labels are missing, continuous, or of one class only.
+        If labels are missing, continuous, or of more than one kind.
     """
     y = _target_array(y)
     missing = _missing(y)
@@ -76,6 +76,7 @@ def check_classes(y: Any) -> np.ndarray:
             f"Input y contains NaN: {int(missing.sum())} labels are missing or "
             "infinite. Drop those rows, or give them a label of their own."
         )
+    y = _plain_labels(y)
     if type_of_target(y) == "continuous":
         raise ValueError(
             "Unknown label type: continuous. y holds real numbers, as a regression "
@@ -93,8 +94,6 @@ def encode_classes(y: np.ndarray, sample_weight: np.ndarray | None):
     ValueError
         If there is one class only, also after rows of weight zero are left out.
     """
-    if y.dtype == object:
-        y = _plain_objects(y)
     classes, codes = np.unique(y, return_inverse=True)
     weighted = codes if sample_weight is None else codes[sample_weight > 0]
     if len(np.unique(weighted)) < 2:
@@ -231,6 +230,24 @@ def _is_missing(value: Any) -> bool:
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, float | np.floating) and not np.isfinite(value)
+
+
+def _plain_labels(y: np.ndarray) -> np.ndarray:
+    """Return labels of one kind: strings, numbers or booleans."""
+    if y.dtype.kind not in "OmM":
+        return y
+    values = y.tolist() if y.dtype == object else list(y)
+    if all(isinstance(value, str) for value in values):
+        return y
+    if all(isinstance(value, bool | np.bool_) for value in values):
+        return y.astype(bool)
+    if all(_is_number(value) for value in values):
+        return np.array(values)
+    kinds = sorted({type(value).__name__ for value in values})
+    raise ValueError(
+        "The labels in y must be all strings, all numbers or all booleans. Got values "
+        f"of type {', '.join(kinds)}. Convert them to one type, as y.astype(str) does."
+    )
 
 
 def _is_number(value: Any) -> bool:

@@ -235,11 +235,14 @@ def _plan_strings(
     words = np.array([len(label.split()) for label in given])
     mean_words = float(words @ counts) / n_given
     plan = ColumnPlan(position, name, CATEGORICAL, categories=categories)
-    has_words = mean_words >= SEVERAL_WORDS and len(categories) > MANY_CATEGORIES
+    is_text = mean_words >= TEXT_WORDS and distinct >= TEXT_DISTINCT
+    has_ids = distinct >= NEARLY_DISTINCT and n_given >= MIN_ROWS_OF_IDS
+    has_words = mean_words >= SEVERAL_WORDS and (
+        len(categories) > MANY_CATEGORIES or is_text or has_ids
+    )
     if has_words and not is_category:
         is_short = mean_words < TEXT_WORDS and n_given <= MAX_CHAR_ROWS
         plan.tokens = "char" if is_short else "word"
-        is_text = mean_words >= TEXT_WORDS and distinct >= TEXT_DISTINCT
         plan.kind = TEXT if is_text or distinct >= NEARLY_DISTINCT else BOTH
         if plan.kind == TEXT:
             plan.categories = []

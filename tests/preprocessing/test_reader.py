@@ -170,6 +170,14 @@ def test_columns_that_tell_nothing_are_dropped(values, reason):
     assert table.codes.shape == (N, 0)
 
 
+@pytest.mark.parametrize("n_words", [2, 12])
+def test_different_texts_of_several_words_are_no_ids_in_few_rows_either(n_words):
+    texts = [f"{' '.join(['word'] * (n_words - 1))} end{i}" for i in range(30)]
+    reader, table = read_column(texts)
+    assert reader.kinds_ == {"a": "text"}
+    assert len(table.text) == 1
+
+
 @pytest.mark.parametrize("values", [[7.0, np.nan], ["x", None], ["x", ""]])
 def test_one_value_and_missing_ones_are_kept(values):
     _, table = read_column(values * 10)
@@ -206,6 +214,7 @@ def test_whole_numbers_of_any_size_are_read():
 
 
 def mixed_frame():
+    rng = np.random.default_rng(1)
     return pd.DataFrame(
         {
             "number": np.where(NUMBERS > 1, np.nan, NUMBERS),
@@ -217,7 +226,7 @@ def mixed_frame():
             "zoned": DAYS[::-1].tz_localize("Europe/Berlin"),
             "duration": pd.to_timedelta(np.arange(N) % 5, unit="min"),
             "text": [
-                " ".join(RNG.choice(COLOURS, size=12)) + f" end{i}" for i in range(N)
+                " ".join(rng.choice(COLOURS, size=12)) + f" end{i}" for i in range(N)
             ],
         }
     )

@@ -1,0 +1,183 @@
+"""The rules that keep the package small and its imports one-way."""
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "automodel"
+FILES = sorted(PACKAGE.rglob("*.py"))
+MOST_LINES = 400
+MOST_FUNCTION_LINES = 60
+
+# A module imports from its own layer and those before it.
+LAYERS = [
+    ["exceptions", "task"],
+    ["metric", "checks", "resampling", "nets", "preprocessing"],
+    ["monitor"],
+    ["families"],
+    ["folds"],
+    ["evaluation"],
+    ["ensemble", "leaderboard", "report"],
+    ["search"],
+    ["callbacks", "training"],
+    ["base"],
+    ["estimator"],
+    ["table_file", "commands"],
+    ["cli"],
+    ["__main__"],
+]
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+LIBRARY_OF_FAMILY = ("lightgbm", "xgboost", "catboost")
+
+
+def name_of(path):
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def layer_of(module):
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def is_for_types_only(node):
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+
+
+def imports(node, *, nested):
+    """Yield the modules that a tree imports, those for type hints aside."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            yield from (alias.name for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            assert child.level == 0, "imports are absolute"
+            if child.module == "automodel":
+                yield from (f"automodel.{alias.name}" for alias in child.names)
+            else:
+                yield child.module
+        elif is_for_types_only(child):
+            continue
+        elif nested or not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from imports(child, nested=nested)
+
+
+def tree_of(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def every_file(files):
+    return pytest.mark.parametrize("path", files, ids=[name_of(f) for f in files])
+
+
+@every_file(FILES)
+def test_imports_point_one_way(path):
+    own = layer_of(name_of(path))
+    if own == "__init__":
+        return
+    for module in imports(tree_of(path), nested=True):
+        if module.split(".")[0] == "automodel":
+            other = layer_of(module)
+            if other in ("", "__version__"):
+                continue
+            assert RANK[other] <= RANK[own], f"{own} imports {module}"
+
+
+@every_file(FILES)
+def test_libraries_are_imported_where_they_belong(path):
+    own, parts = name_of(path), path.relative_to(PACKAGE).parts
+    tree = tree_of(path)
+    at_import = {m.split(".")[0] for m in imports(tree, nested=False)}
+    anywhere = {m.split(".")[0] for m in imports(tree, nested=True)}
+    if parts[0] != "nets":
+        assert not {"torch", "skorch"} & at_import, own
+    if parts[0] != "search":
+        assert "optuna" not in at_import, own
+    for library in LIBRARY_OF_FAMILY:
+        if parts != ("families", f"{library}.py"):
+            assert library not in anywhere, own
+        assert library not in at_import, own
+
+
+def test_nets_know_nothing_of_the_search():
+    for path in (PACKAGE / "nets").rglob("*.py"):
+        for module in imports(tree_of(path), nested=True):
+            if module.startswith("automodel."):
+                assert layer_of(module) in ("nets", "exceptions"), module
+
+
+@every_file(FILES)
+def test_files_are_short(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+
+
+def functions(path):
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef
+    return [node for node in ast.walk(tree_of(path)) if isinstance(node, kinds)]
+
+
+@every_file(FILES)
+def test_functions_are_short(path):
+    for function in functions(path):
+        first = function.body[0]  # lines of the docstring are free
+        start = (
+            first.lineno if ast.get_docstring(function) is None else first.end_lineno
+        )
+        n_lines = function.end_lineno - start + 1
+        assert n_lines <= MOST_FUNCTION_LINES, function.name
+
+
+def test_there_is_no_drawer_for_all_and_sundry():
+    names = {path.stem for path in FILES}
+    assert not names & {"utils", "helpers", "misc", "common"}
+
+
+@every_file(FILES)
+def test_errors_are_not_swallowed(path):
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.ExceptHandler):
+            assert node.type is not None, f"bare except in line {node.lineno}"
+
+
+@every_file(FILES)
+def test_only_the_command_line_prints(path):
+    if path.stem in ("cli", "commands", "__main__"):
+        return
+    for node in ast.walk(tree_of(path)):
+        is_print = (
+            isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print"
+        )
+        assert not is_print, f"print in line {node.lineno}"
+
+
+@every_file(FILES)
+def test_every_public_name_has_a_docstring(path):
+    tree = tree_of(path)
+    assert ast.get_docstring(tree) or not tree.body
+    bodies = [tree.body]
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            bodies.append(node.body)
+    is_override = path.parent.name == "families"  # described in families/base.py
+    for body in bodies:
+        for node in body:
+            if not isinstance(node, ast.FunctionDef | ast.ClassDef):
+                continue
+            if node.name.startswith("_") or (is_override and body is not tree.body):
+                continue
+            assert ast.get_docstring(node), f"{node.name} has no docstring"
+
+
+def test_the_public_names_are_there():
+    import automodel
+
+    for name in automodel.__all__:
+        assert getattr(automodel, name) is not None
+    assert sorted(automodel.__all__) == dir(automodel)
+
+
+@every_file([f for f in FILES if f.name != "__main__.py"])
+def test_every_module_can_be_imported_alone(path):
+    module = importlib.import_module(name_of(path).removesuffix(".__init__"))
+    assert module.__doc__

@@ -1,0 +1,172 @@
+"""What a fit repeats, and what it leaves alone in its process."""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+from sklearn.datasets import load_diabetes
+
+import automodel
+from automodel import AutoClassifier, AutoRegressor
+from automodel.exceptions import VersionWarning
+from tests.conftest import CHEAP, StubFamily, make_frame, make_signal
+
+X = make_frame()
+VALUES = make_signal(X)
+LABELS = np.where(VALUES > 0.3, "yes", "no")
+TRIALS = [(0.9, "plain"), (0.4, "plain"), (1.0, "raise"), (0.7, "plain")]
+
+
+def classifier(**params):
+    return AutoClassifier(**(CHEAP | params))
+
+
+def regressor(**params):
+    return AutoRegressor(**(CHEAP | params))
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    """Return a classifier of four stub trials, one of them a failure."""
+    return classifier(families=[StubFamily(trials=TRIALS)], n_trials=4).fit(X, LABELS)
+
+
+def board(estimator):
+    """Return the leaderboard without what the clock decides."""
+    return estimator.leaderboard_.drop(columns="seconds")
+
+
+MIXED = ["linear", "knn", "extra_trees"]
+
+
+@pytest.mark.parametrize("kind", [AutoClassifier, AutoRegressor])
+def test_a_fit_repeats_exactly(kind):
+    y = LABELS if kind is AutoClassifier else VALUES
+    params = CHEAP | {"families": ["linear", "knn"], "n_trials": 7, "cv": 2}
+    first, second = (kind(**params).fit(X, y) for _ in range(2))
+    pd.testing.assert_frame_equal(board(first), board(second))
+    np.testing.assert_array_equal(first.predict(X), second.predict(X))
+
+
+@pytest.mark.slow
+def test_a_fit_in_two_processes_repeats_one_in_one():
+    params = {"families": MIXED, "n_trials": 6, "cv": 2}
+    one = classifier(**params).fit(X, LABELS)
+    two = classifier(**params, n_jobs=2).fit(X, LABELS)
+    pd.testing.assert_frame_equal(board(one), board(two))
+    np.testing.assert_array_equal(one.predict_proba(X), two.predict_proba(X))
+
+
+def test_another_seed_gives_another_search():
+    one, two = (
+        classifier(n_trials=4, random_state=seed).fit(X, LABELS) for seed in (0, 1)
+    )
+    assert not board(one).equals(board(two))
+
+
+def test_a_generator_as_random_state_is_drawn_from_once_a_fit():
+    one, two = (
+        classifier(random_state=np.random.RandomState(3)).fit(X, LABELS)  # noqa: NPY002
+        for _ in range(2)
+    )
+    pd.testing.assert_frame_equal(board(one), board(two))
+
+
+@pytest.mark.parametrize("seed", [None, 0])
+def test_the_global_random_state_is_left_alone(seed):
+    np.random.seed(3)  # noqa: NPY002  the global state is what is under test
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    classifier(random_state=seed, families=["linear", "knn"]).fit(X, LABELS)
+    np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
+
+
+def test_no_random_state_gives_different_splits():
+    one, two = (classifier(random_state=None).fit(X, LABELS) for _ in range(2))
+    assert not board(one).equals(board(two))
+
+
+def test_a_fit_again_forgets_the_first():
+    search = classifier()
+    search.fit(X, LABELS)
+    search.fit(X[["age", "income"]], np.arange(60) % 3)
+    assert search.n_features_in_ == 2
+    assert search.classes_.tolist() == [0, 1, 2]
+    assert len(search.leaderboard_) == 2
+
+
+def test_the_parameters_are_left_alone():
+    sampler = optuna.samplers.RandomSampler(seed=0)
+    params = {"families": ["linear"], "callbacks": [], "sampler": sampler}
+    search = classifier(**params)
+    before = search.get_params()
+    search.fit(X, LABELS)
+    assert search.get_params() == before
+    assert search.sampler is sampler
+
+
+# the process
+
+
+def test_a_pickle_of_another_version_warns(fitted, monkeypatch):
+    saved = pickle.dumps(classifier().fit(X, LABELS))
+    pickle.loads(saved)
+    monkeypatch.setattr("automodel.base.__version__", "99.0")
+    with pytest.warns(VersionWarning, match=r"saved by automodel .* loaded by 99\.0"):
+        pickle.loads(saved)
+    assert automodel.__version__ != "99.0"
+
+
+# pandas is not among them: scikit-learn itself imports it where it is installed
+HEAVY = ["torch", "skorch", "optuna", "lightgbm", "xgboost", "catboost", "polars"]
+
+
+def test_the_import_is_light():
+    code = f"""
+import json, sys
+from automodel import AutoClassifier, AutoRegressor
+AutoClassifier(families=["linear"]).get_params()
+repr(AutoRegressor())
+print(json.dumps([name for name in {HEAVY} if name in sys.modules]))
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert json.loads(run.stdout) == []
+
+
+def test_no_file_is_written(tmp_path, monkeypatch):
+    folder, temporary = tmp_path / "here", tmp_path / "temporary"
+    folder.mkdir()
+    temporary.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setitem(os.environ, "TMPDIR", str(temporary))
+    classifier(families=MIXED, n_trials=3).fit(X, LABELS).predict(X)
+    assert list(Path(tmp_path).rglob("*.*")) == []
+
+
+@pytest.mark.slow
+def test_no_file_is_left_by_workers(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    classifier(families=["linear", "knn"], n_trials=4, n_jobs=2).fit(X, LABELS)
+    assert not list(tmp_path.glob("automodel-*"))
+
+
+def test_nothing_is_printed(capfd):
+    classifier(families=MIXED, n_trials=3).fit(X, LABELS).predict(X)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_real_data_is_learned():
+    X, y = load_diabetes(return_X_y=True)
+    search = regressor(scoring="r2").fit(X, y)
+    assert search.best_score_ > 0.4
