@@ -9,7 +9,6 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
-from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -170,7 +169,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         y = self._encode_target(y, sample_weight)
         kind = self._kind()
         n_classes = len(self.classes_) if kind != "regression" else 0
-        plan = Task(
+        task = Task(
             kind,
             X.shape[0],
             X.shape[1],
@@ -178,19 +177,19 @@ class AutoEstimator(ReportMixin, BaseEstimator):
             is_weighted=sample_weight is not None,
             time_budget=self.time_budget,
         )
-        metric = Metric.from_scoring(
-            self.scoring, plan, getattr(self, "classes_", None)
-        )
-        splits = make_splits(self.cv, plan, y, groups, seed)
-        if sample_weight is not None and (sample_weight == 0).any():
-            X, y, sample_weight, splits = _without_zero_weight(
-                X, y, sample_weight, splits
-            )
+        classes = getattr(self, "classes_", None)
+        metric = Metric.from_scoring(self.scoring, task, classes)
         metric.check(y, sample_weight)
         self._reader = TableReader()
         table = self._reader.fit_transform(X)
         self._warn_of_columns()
-        self.task_ = _describe(plan, table)
+        task = _describe(task, table)
+        splits = make_splits(self.cv, task, y, groups, seed)
+        if sample_weight is not None and (sample_weight == 0).any():
+            table, y, sample_weight, splits = _without_zero_weight(
+                table, y, sample_weight, splits
+            )
+        self.task_ = replace(task, n_samples=len(table))
         self.metric_name_ = metric.name
         return Folds(table, y, sample_weight, splits, self.task_, metric)
 
@@ -332,7 +331,6 @@ def _describe(task: Task, table: Table) -> Task:
     """Return the task with the facts that reading the columns brought."""
     return replace(
         task,
-        n_samples=len(table),
         n_numeric=table.numeric.shape[1],
         n_categorical=table.codes.shape[1],
         n_text=len(table.text),
@@ -342,7 +340,7 @@ def _describe(task: Task, table: Table) -> Task:
     )
 
 
-def _without_zero_weight(X, y, sample_weight, splits):
+def _without_zero_weight(table, y, sample_weight, splits):
     """Drop the rows of weight zero: they are no rows at all."""
     kept = sample_weight > 0
     position = np.cumsum(kept) - 1
@@ -353,7 +351,7 @@ def _without_zero_weight(X, y, sample_weight, splits):
             "No split of cv has rows of positive sample_weight in both parts."
         )
     rows = np.flatnonzero(kept)
-    return _safe_indexing(X, rows), y[rows], sample_weight[rows], splits
+    return table.take(rows), y[rows], sample_weight[rows], splits
 
 
 def _seed(random_state) -> int:

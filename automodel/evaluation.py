@@ -20,6 +20,7 @@ from automodel.preprocessing.table import Table
 from automodel.task import Task
 
 PREDICT_ROWS = 5000
+MIN_FOLD_SECONDS = 0.3  # for training, so that a slow encoding leaves some
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ def evaluate(
     deadline: float | None = None,
     time_limit: float | None = None,
     should_prune: Callable[[dict[int, float]], bool] | None = None,
+    keep_model: Callable[[int, FittedModel], Any] | None = None,
 ) -> Evaluation:
     """Evaluate a candidate on all folds; errors end up in the evaluation.
 
@@ -116,6 +118,9 @@ def evaluate(
         at their share and stay usable.
     should_prune : callable, default=None
         See `Monitor`.
+    keep_model : callable, default=None
+        `keep_model(fold, model)` returns what the evaluation keeps of the model of a
+        fold, such as the path of a file; None keeps the model.
 
     Returns
     -------
@@ -123,10 +128,14 @@ def evaluate(
         With status "complete", "pruned", "stopped" (by the deadline) or "failed".
     """
     start = time.monotonic()
-    result = Evaluation(candidate, "complete")
+    result = Evaluation(candidate, "complete", models=[])
     try:
         _new_estimator(candidate, folds.task)  # imports are not the model's time
-        _run_folds(result, folds, deadline, time_limit, should_prune)
+        for fold, model in _run_folds(
+            result, folds, deadline, time_limit, should_prune
+        ):
+            result.models.append(keep_model(fold, model) if keep_model else model)
+        _pool(result, folds)
     except TrialPruned:
         result.status = "pruned"
     except DeadlineReached:
@@ -140,39 +149,74 @@ def evaluate(
     return result
 
 
-def _run_folds(result, folds, deadline, time_limit, should_prune) -> None:
-    n_rows, n_outputs = len(folds.y), folds.task.n_outputs
-    total = np.zeros((n_rows, n_outputs) if folds.task.is_classification else n_rows)
-    count = np.zeros(n_rows)
-    result.models = []
-    end = math.inf if deadline is None else deadline
-    limit = math.inf if time_limit is None else time_limit
-    soft_end = min(end, time.monotonic() + limit)
+def _run_folds(result, folds, deadline, time_limit, should_prune):
+    """Train and judge fold by fold; yield the number and the model of each."""
+    result.oof = _Pool(folds)
+    clock = _TrialClock(deadline, time_limit, len(folds))
     for fold, (_, valid) in enumerate(folds.splits):
-        now = time.monotonic()
-        share = (max(soft_end - now, 0)) / (len(folds) - fold)
-        fold_deadline = None if math.isinf(soft_end) else min(now + share, end)
         check_time(deadline)
-        monitor, model, prediction = _run_fold(
-            result, folds, fold, fold_deadline, deadline, should_prune
-        )
-        result.models.append(model)
+        monitor, model, prediction = _run_fold(result, folds, fold, clock, should_prune)
         result.n_iterations.append(monitor.steps_used or 0)
-        total[valid] += prediction
-        count[valid] += 1
+        result.oof.add(valid, prediction)
         result.fold_scores.append(_fold_score(folds, valid, prediction))
+        yield fold, model
         if fold + 1 < len(folds):
             monitor.report_fold(float(np.nanmean(result.fold_scores)))
-    mean = total / np.where(count, count, np.nan).reshape(
-        (-1,) + (1,) * (total.ndim - 1)
-    )
-    result.oof = mean.astype(np.float32)
+
+
+class _TrialClock:
+    """Shares the time for training among the folds of a trial.
+
+    Imports and encoding are left out: what is encoded serves many trials.
+    """
+
+    def __init__(self, deadline: float | None, time_limit: float | None, n_folds: int):
+        self.deadline = deadline
+        self._left = time_limit
+        self._n_folds = n_folds
+        self._start = 0.0
+
+    def start_fold(self) -> float | None:
+        """Return the moment at which the training of a fold has to end."""
+        self._start = time.monotonic()
+        if self._left is None:
+            return self.deadline
+        end = self._start + max(self._left / self._n_folds, MIN_FOLD_SECONDS)
+        return end if self.deadline is None else min(end, self.deadline)
+
+    def end_fold(self) -> None:
+        """Book the time that the fold took."""
+        if self._left is not None:
+            self._left -= time.monotonic() - self._start
+        self._n_folds -= 1
+
+
+class _Pool:
+    """The mean of the predictions of each row over the folds that validate it."""
+
+    def __init__(self, folds: Folds):
+        n_rows, task = len(folds.y), folds.task
+        shape = (n_rows, task.n_outputs) if task.is_classification else (n_rows,)
+        self._total = np.zeros(shape)
+        self._count = np.zeros(n_rows)
+
+    def add(self, rows: np.ndarray, prediction: np.ndarray) -> None:
+        self._total[rows] += prediction
+        self._count[rows] += 1
+
+    def mean(self) -> np.ndarray:
+        count = np.where(self._count, self._count, np.nan)
+        return (self._total.T / count).T.astype(np.float32)
+
+
+def _pool(result: Evaluation, folds: Folds) -> None:
+    result.oof = result.oof.mean()
     result.score = folds.score(result.oof)
     if not math.isfinite(result.score):
         raise ValueError(f"the score is {result.score}")
 
 
-def _run_fold(result, folds, fold, fold_deadline, deadline, should_prune):
+def _run_fold(result, folds, fold, clock, should_prune):
     train, valid = folds.splits[fold]
     candidate, task = result.candidate, folds.task
     classes, y_train = _local_labels(folds.y[train], task)
@@ -182,7 +226,7 @@ def _run_fold(result, folds, fold, fold_deadline, deadline, should_prune):
     )
     model = FittedModel(encoder, estimator, classes, task.n_outputs)
     monitor = Monitor(
-        fold_deadline,
+        clock.start_fold(),
         valid=_known_rows(folds, valid, X_valid, classes),
         score=_scorer_of(model, folds, valid, X_valid),
         should_prune=should_prune,
@@ -192,8 +236,9 @@ def _run_fold(result, folds, fold, fold_deadline, deadline, should_prune):
     weight = None if folds.sample_weight is None else folds.sample_weight[train]
     model.estimator = _train(candidate, estimator, X_train, y_train, weight, monitor)
     before = time.monotonic()
-    prediction = model.predict_encoded(X_valid, deadline)
+    prediction = model.predict_encoded(X_valid, clock.deadline)
     result.predict_seconds += time.monotonic() - before
+    clock.end_fold()
     return monitor, model, prediction
 
 

@@ -13,7 +13,7 @@ from automodel.metric import Metric
 from automodel.preprocessing.table import Table
 from automodel.task import Task
 
-CACHE_BYTES = 256 * 2**20
+CACHE_BYTES = 64 * 2**20  # a process; what is forgotten is encoded again
 
 
 @dataclass
@@ -64,6 +64,10 @@ class Folds:
             self._forget_over_limit(X_train, X_valid)
             self._cache[key] = (encoder, X_train, X_valid)
         return self._cache[key]
+
+    def forget_encoded(self) -> None:
+        """Give the memory of the encoded parts back."""
+        self._cache.clear()
 
     def _forget_over_limit(self, *parts) -> None:
         new = sum(_nbytes(part) for part in parts)

@@ -25,7 +25,7 @@ from automodel.task import Task
 N_FOLDS = 5
 REPEATS_UP_TO = 500  # rows; two repeats halve the noise of a score there
 HOLDOUT_FROM = 100_000  # rows
-CELLS_PER_SECOND = 20_000  # of the data, above which five folds cost too much time
+EFFORT_PER_SECOND = 5_000  # rows x columns x outputs; above it folds cost too much
 
 Splits = list[tuple[np.ndarray, np.ndarray]]
 
@@ -39,8 +39,8 @@ def make_splits(
     ----------
     cv : None, int, splitter or iterable of splits
         None chooses from the size of the data: 5 shuffled folds, twice up to 500
-        rows; one holdout from 100,000 rows on, or when the cells of the table are
-        more than 20,000 for each second of the time budget. Classes are stratified,
+        rows; one holdout from 100,000 rows on, or when rows x columns x outputs are
+        more than 5,000 for each second of the time budget. Classes are stratified,
         and no group is in two folds.
     task : Task
         The facts about the problem.
@@ -86,9 +86,8 @@ def is_partition(
 
 def _default_splits(task: Task, y, groups, seed: int) -> Splits:
     n_rows = len(y)
-    cells = n_rows * max(task.n_features, 1)
     seconds = task.time_budget
-    is_slow = seconds is not None and cells > CELLS_PER_SECOND * seconds
+    is_slow = seconds is not None and task.effort > EFFORT_PER_SECOND * seconds
     if n_rows > HOLDOUT_FROM or (is_slow and n_rows > 2_000):
         return _holdout(task, y, groups, seed)
     n_folds = _possible_folds(N_FOLDS, task, y, groups)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+TEXT_COLUMNS = 30  # that a text column becomes, for most models
+
 
 @dataclass(frozen=True)
 class Task:
@@ -49,6 +51,13 @@ class Task:
     def is_classification(self) -> bool:
         """Whether the target is a class."""
         return self.kind in ("binary", "multiclass")
+
+    @property
+    def effort(self) -> int:
+        """Relative work of one model on all rows: rows, columns and outputs."""
+        columns = self.n_numeric + self.n_categorical + TEXT_COLUMNS * self.n_text
+        outputs = self.n_classes if self.n_classes > 2 else 1
+        return self.n_samples * max(columns, 1) * outputs
 
     @property
     def n_outputs(self) -> int:

@@ -9,7 +9,14 @@ from automodel.task import Task
 
 def make_task(y, n_features=5, time_budget=None, kind="binary"):
     n_classes = len(np.unique(y)) if kind != "regression" else 0
-    return Task(kind, len(y), n_features, n_classes, time_budget=time_budget)
+    return Task(
+        kind,
+        len(y),
+        n_features,
+        n_classes,
+        n_numeric=n_features,
+        time_budget=time_budget,
+    )
 
 
 def classes(n_rows):

@@ -64,21 +64,37 @@ def shortlist(evaluations: Sequence[Evaluation], n_kept: int) -> list[int]:
     return sorted(chosen, key=order.index)
 
 
-def save_models(evaluation: Evaluation, path: Path) -> None:
-    """Move the fold models of an evaluation into a file."""
-    if evaluation.models:
-        joblib.dump(evaluation.models, path)
-        evaluation.models = path  # type: ignore[assignment]
+class ModelFolder:
+    """Keeps the fold models of one trial in files, so that no process holds them.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the files go.
+    number : int
+        Number of the trial.
+    """
+
+    def __init__(self, folder: Path, number: int):
+        self.folder = folder
+        self.number = number
+
+    def __call__(self, fold: int, model: FittedModel) -> Path:
+        """Write the model of a fold and return the path of its file."""
+        path = self.folder / f"{self.number}-{fold}.joblib"
+        joblib.dump(model, path)
+        return path
 
 
-def load_models(models: Any) -> list[FittedModel]:
-    """Return fold models, read from their file if they are in one."""
-    return joblib.load(models) if isinstance(models, Path) else models
+def load_models(models: Sequence[Any]) -> list[FittedModel]:
+    """Return fold models, read from their files if they are in files."""
+    return [joblib.load(m) if isinstance(m, Path) else m for m in models]
 
 
 def _drop_models(models: Any) -> None:
-    if isinstance(models, Path):
-        models.unlink(missing_ok=True)
+    for model in models or ():
+        if isinstance(model, Path):
+            model.unlink(missing_ok=True)
 
 
 def _sortable(evaluation: Evaluation) -> float:

@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from automodel.evaluation import Candidate, Evaluation, evaluate
 from automodel.folds import Folds
 from automodel.search.containment import contained
 from automodel.search.pruning import Snapshot
-from automodel.search.storage import save_models
+from automodel.search.storage import ModelFolder
 
 FIRST_SHARE = 0.1  # of the time, for the trial that runs here while workers start
 FIRST_SECONDS = 2.0  # at least
@@ -43,7 +44,9 @@ class WorkItem:
     should_prune: Snapshot | None = None
 
 
-def run_item(item: WorkItem, folds: Folds) -> Evaluation:
+def run_item(
+    item: WorkItem, folds: Folds, keep_model: ModelFolder | None = None
+) -> Evaluation:
     """Evaluate an item in this process."""
     deadline = None
     if item.ends_at is not None:
@@ -54,6 +57,7 @@ def run_item(item: WorkItem, folds: Folds) -> Evaluation:
         deadline=deadline,
         time_limit=item.time_limit,
         should_prune=item.should_prune,
+        keep_model=keep_model,
     )
 
 
@@ -128,6 +132,7 @@ class Workers:
         stream = None if is_short else self._stream(items, in_flight)
         try:
             yield first, run_item(_short(first), self.folds)
+            self.folds.forget_encoded()
             if stream is None:
                 stream = self._stream(items, in_flight)
             for number, evaluation in stream:
@@ -216,25 +221,21 @@ def _work_numbered(item: WorkItem, data, folder) -> tuple[int, Evaluation]:
 
 def _work(item: WorkItem, data: Folds | Path, folder: Path | None) -> Evaluation:
     """Evaluate an item in a worker; end the process if it misses the deadline."""
-    with contained():
-        folds = _load(data)
-        if folder is None or item.ends_at is None:
-            return _saved(run_item(item, folds), item, folder)
-        return _work_until(item, folds, folder)
+    keep_model = None if folder is None else ModelFolder(folder, item.number)
+    with contained(), _ending_at(None if folder is None else item.ends_at):
+        return run_item(item, _load(data), keep_model)
 
 
-def _work_until(item: WorkItem, folds: Folds, folder: Path) -> Evaluation:
-    assert item.ends_at is not None
-    seconds = max(item.ends_at - time.time(), 0.0) + GRACE_SECONDS
+@contextmanager
+def _ending_at(moment: float | None) -> Iterator[None]:
+    """End this process, also within native code, if the block outlasts a moment."""
+    if moment is None:
+        yield
+        return
+    seconds = max(moment - time.time(), 0.0) + GRACE_SECONDS
     with Path(os.devnull).open("w") as nowhere:
         faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
         try:
-            return _saved(run_item(item, folds), item, folder)
+            yield
         finally:
             faulthandler.cancel_dump_traceback_later()
-
-
-def _saved(evaluation: Evaluation, item: WorkItem, folder: Path | None) -> Evaluation:
-    if folder is not None:
-        save_models(evaluation, folder / f"{item.number}.joblib")
-    return evaluation
