@@ -207,7 +207,9 @@ def _refit(numbers, usable, folds, budget, workers) -> dict[int, FittedModel]:
             chosen.append(number)
         else:
             needed -= 1.3 * usable[number].seconds / len(folds)
-    ends_at = None if math.isinf(left) else time.time() + budget.seconds_left - 0.1
+    ends_at = None
+    if budget.seconds is not None:
+        ends_at = time.time() + budget.seconds_left - 0.2 - 0.01 * budget.seconds
     arguments = [
         (usable[n].candidate, _n_iterations(usable[n]), ends_at) for n in chosen
     ]
