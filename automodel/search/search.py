@@ -27,9 +27,9 @@ ROUND_SIZE = 4
 TRIAL_SHARE = 0.3  # of the time left, for one trial
 MIN_TRIAL_SECONDS = 0.5
 MAX_DUPLICATES = 3
-N_REFITS = 6  # members of a usual ensemble
-REFIT_FACTOR = 1.4  # a model of all rows against one of a fold, with some room
-MOST_FOR_REFIT = 0.25  # of the time budget
+N_REFITS = 5  # members of a usual ensemble
+REFIT_FACTOR = 1.3  # a model of all rows against one of a fold
+MOST_FOR_REFIT = 0.2  # of the time budget
 STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
 
 
