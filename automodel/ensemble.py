@@ -51,10 +51,8 @@ class FittedEnsemble:
         total: np.ndarray | float = 0.0
         for member in self.members:
             share = member.weight / len(member.models)
-            for position, model in enumerate(member.models):
-                # fold models share a position's rows; a refitted one has all rows
-                where = position if len(member.models) > 1 else -1
-                key = (where, repr(model.encoder))
+            for model in member.models:
+                key = (model.fold, repr(model.encoder))
                 if key not in encoded:
                     encoded[key] = model.encoder.transform(table)
                 total = total + share * model.predict_encoded(encoded[key])

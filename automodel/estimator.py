@@ -38,7 +38,7 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         Steps of the greedy ensemble selection; 1 for the best single model.
     refit : bool or "auto", default="auto"
         Whether members are fitted again on all rows, or the models of the folds are
-        averaged. "auto" averages when the folds cover the data evenly.
+        averaged. "auto" refits, the heaviest members first, as far as the time goes.
     storage, study_name, memory_limit : None
         Must be None in this version.
     callbacks : list of callable, default=()

@@ -58,13 +58,15 @@ class FittedModel:
     """An encoder and an estimator, fitted on the same rows.
 
     `classes` are the columns of a prediction that the estimator has seen; None
-    for regression.
+    for regression. `fold` is the number of the fold whose training rows those were,
+    -1 for all rows.
     """
 
     encoder: BaseEstimator
     estimator: BaseEstimator
     classes: np.ndarray | None
     n_outputs: int
+    fold: int = -1
 
     def predict(self, table: Table, deadline: float | None = None) -> np.ndarray:
         """Predict the rows of a table."""
@@ -224,7 +226,7 @@ def _run_fold(result, folds, fold, clock, should_prune):
     encoder, X_train, X_valid = folds.encoded(
         fold, candidate.family.preprocessor(estimator, task), y_train
     )
-    model = FittedModel(encoder, estimator, classes, task.n_outputs)
+    model = FittedModel(encoder, estimator, classes, task.n_outputs, fold)
     monitor = Monitor(
         clock.start_fold(),
         valid=_known_rows(folds, valid, X_valid, classes),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numbers
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -73,16 +72,6 @@ def make_splits(
     else:
         splits = iter(cv)
     return _checked(splits, len(y))
-
-
-def is_partition(
-    splits: Sequence[tuple[np.ndarray, np.ndarray]], n_samples: int
-) -> bool:
-    """Tell whether every row is validated equally often, by at least two models."""
-    count = np.zeros(n_samples, dtype=int)
-    for _, valid in splits:
-        count[valid] += 1
-    return len(splits) > 1 and count.min() > 0 and count.min() == count.max()
 
 
 def _default_splits(task: Task, y, groups, seed: int) -> Splits:

@@ -25,7 +25,6 @@ from automodel.exceptions import DeadlineReached, FitWarning
 from automodel.families.base import ModelFamily
 from automodel.folds import Folds
 from automodel.leaderboard import TrialRecord
-from automodel.resampling import is_partition
 from automodel.search.budget import Budget
 from automodel.search.containment import contained
 from automodel.search.search import Search, SearchSettings
@@ -89,9 +88,13 @@ def train(
     with contained(), Workers(settings.n_jobs, folds) as workers:
         try:
             with budget.stage("search"):
-                deadline = budget.before(_reserve(budget, folds))
                 search = Search(
-                    families, folds, budget, deadline, storage, settings.search
+                    families,
+                    folds,
+                    budget,
+                    storage,
+                    settings.search,
+                    workers.n_jobs,
                 )
                 search.run(workers)
         except KeyboardInterrupt:
@@ -169,7 +172,7 @@ def _fitted_members(usable, weights, folds, budget, settings, workers):
     order = sorted(weights, key=lambda number: -weights[number])
     order = [number for number in order if weights[number] > 0]
     best = max(usable, key=lambda number: usable[number].score)
-    wanted = order if _wants_refit(settings.refit, folds) else []
+    wanted = order if settings.refit else []
     refitted = _refit([*wanted, best], usable, folds, budget, workers)
     members = []
     for number in order:
@@ -207,7 +210,9 @@ def _refit(numbers, usable, folds, budget, workers) -> dict[int, FittedModel]:
             chosen.append(number)
         else:
             needed -= 1.3 * usable[number].seconds / len(folds)
-    ends_at = None if math.isinf(left) else time.time() + budget.seconds_left - 0.1
+    ends_at = None
+    if budget.seconds is not None:
+        ends_at = time.time() + budget.seconds_left - 0.2 - 0.01 * budget.seconds
     arguments = [
         (usable[n].candidate, _n_iterations(usable[n]), ends_at) for n in chosen
     ]
@@ -231,23 +236,6 @@ def _refit_one(folds: Folds, argument) -> FittedModel | None:
 def _n_iterations(evaluation: Evaluation) -> int | None:
     steps = [n for n in evaluation.n_iterations if n]
     return round(float(np.mean(steps))) if steps else None
-
-
-def _wants_refit(refit: bool | str, folds: Folds) -> bool:
-    """Refit where fold models have seen too few rows, or overlapping ones."""
-    if refit != "auto":
-        return bool(refit)
-    return not is_partition(folds.splits, len(folds.y))
-
-
-def _reserve(budget: Budget, folds: Folds) -> float:
-    """Return the seconds that the ensemble and the refits will need."""
-    if budget.seconds is None:
-        return 0.0
-    reserve = min(max(0.06 * budget.seconds, 0.3), 4.0)
-    if len(folds) == 1:
-        reserve += 0.15 * budget.seconds
-    return reserve
 
 
 def _records(storage: SearchStorage, weights: dict[int, float]) -> list[TrialRecord]:

@@ -3,7 +3,7 @@ import pytest
 from sklearn.model_selection import KFold, ShuffleSplit, TimeSeriesSplit
 
 from automodel.exceptions import FitWarning
-from automodel.resampling import HOLDOUT_FROM, is_partition, make_splits
+from automodel.resampling import HOLDOUT_FROM, make_splits
 from automodel.task import Task
 
 
@@ -64,18 +64,23 @@ def test_splits_repeat_with_their_seed_and_change_with_it():
 
 
 @pytest.mark.parametrize(
-    "cv, is_whole",
+    "cv",
     [
-        (KFold(3), True),
-        (TimeSeriesSplit(3), False),
-        (ShuffleSplit(3, test_size=0.2, random_state=0), False),
+        KFold(3),
+        TimeSeriesSplit(3),
+        ShuffleSplit(3, test_size=0.2, random_state=0),
     ],
 )
-def test_splitters_are_taken_and_partitions_recognised(cv, is_whole):
+def test_splitters_of_scikit_learn_are_taken(cv):
     y = np.arange(30.0)
     splits = make_splits(cv, make_task(y, kind="regression"), y, None, 0)
+    expected = list(cv.split(y.reshape(-1, 1), y))
     assert len(splits) == 3
-    assert is_partition(splits, 30) == is_whole
+    for (train, valid), (train_expected, valid_expected) in zip(
+        splits, expected, strict=True
+    ):
+        assert (train == train_expected).all()
+        assert (valid == valid_expected).all()
 
 
 def test_an_iterable_of_masks_or_row_numbers_is_taken():

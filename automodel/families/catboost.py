@@ -149,16 +149,16 @@ class _Callback:
 
     def __init__(self, tracker: RoundTracker):
         self.tracker = tracker
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     def after_iteration(self, info) -> bool:
-        value = None
-        if self.tracker.stops_early:
-            history = list(info.metrics["validation"].values())[0]
-            value = -history[-1]
         try:
+            value = None
+            if self.tracker.stops_early:
+                history = list(info.metrics["validation"].values())[0]
+                value = -history[-1]
             return not self.tracker.add_round(value)
-        except Exception as error:  # noqa: BLE001  raised again by fit
+        except BaseException as error:  # noqa: BLE001  Ctrl-C too: raised again by fit
             self.error = error
             return False
 

@@ -48,10 +48,6 @@ class Budget:
         """Seconds since the call of `fit`."""
         return self.clock() - self.start
 
-    def before(self, reserve: float) -> float | None:
-        """Return the moment that leaves `reserve` seconds to the deadline."""
-        return None if self.deadline is None else self.deadline - reserve
-
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Book the time of the block under `name`."""

@@ -27,6 +27,9 @@ ROUND_SIZE = 4
 TRIAL_SHARE = 0.3  # of the time left, for one trial
 MIN_TRIAL_SECONDS = 0.5
 MAX_DUPLICATES = 3
+N_REFITS = 6  # members of a usual ensemble
+REFIT_FACTOR = 1.4  # a model of all rows against one of a fold, with some room
+MOST_FOR_REFIT = 0.25  # of the time budget
 STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
 
 
@@ -77,12 +80,12 @@ class Search:
         Data and splits.
     budget : Budget
         Seconds and trials of the whole fit.
-    deadline : float or None
-        Moment at which the search has to end.
     storage : SearchStorage
         Takes the evaluations.
     settings : SearchSettings
         Sampler, pruner, callbacks, seed.
+    n_jobs : int, default=1
+        Workers that will share the refits.
     """
 
     def __init__(
@@ -90,15 +93,15 @@ class Search:
         families: Sequence[ModelFamily],
         folds: Folds,
         budget: Budget,
-        deadline: float | None,
         storage: SearchStorage,
         settings: SearchSettings,
+        n_jobs: int = 1,
     ):
         self.folds = folds
         self.budget = budget
-        self.deadline = deadline
         self.storage = storage
         self.settings = settings
+        self.n_jobs = n_jobs
         self.pruner = settings.pruner or ForgivingPruner()
         self._families = {f.name: self._open(f) for f in families}
         self._pending: dict[int, tuple[_FamilySearch, optuna.Trial]] = {}
@@ -256,9 +259,17 @@ class Search:
         return work * float(np.median(ratios)) if ratios else math.nan
 
     def _seconds_left(self) -> float:
-        if self.deadline is None:
-            return math.inf
-        return self.deadline - self.budget.clock()
+        return self.budget.seconds_left - self._reserve()
+
+    def _reserve(self) -> float:
+        """Return the seconds that the ensemble and its refits will need."""
+        if self.budget.seconds is None:
+            return 0.0
+        chosen = [self.storage.evaluations[n] for n in self.storage.usable()]
+        per_fold = [e.seconds / len(self.folds) for e in chosen[:N_REFITS]]
+        refit = REFIT_FACTOR * sum(per_fold) / self.n_jobs
+        fixed = min(max(0.06 * self.budget.seconds, 0.3), 4.0)
+        return fixed + min(refit, MOST_FOR_REFIT * self.budget.seconds)
 
     def _open(self, family: ModelFamily) -> _FamilySearch:
         study = optuna.create_study(

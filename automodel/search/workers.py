@@ -20,7 +20,7 @@ from joblib.parallel import get_active_backend
 
 from automodel.evaluation import Candidate, Evaluation, evaluate
 from automodel.folds import Folds
-from automodel.search.containment import contained
+from automodel.search.containment import contained, give_memory_back
 from automodel.search.pruning import Snapshot
 from automodel.search.storage import ModelFolder
 
@@ -133,6 +133,7 @@ class Workers:
         try:
             yield first, run_item(_short(first), self.folds)
             self.folds.forget_encoded()
+            give_memory_back()
             if stream is None:
                 stream = self._stream(items, in_flight)
             for number, evaluation in stream:
@@ -223,7 +224,9 @@ def _work(item: WorkItem, data: Folds | Path, folder: Path | None) -> Evaluation
     """Evaluate an item in a worker; end the process if it misses the deadline."""
     keep_model = None if folder is None else ModelFolder(folder, item.number)
     with contained(), _ending_at(None if folder is None else item.ends_at):
-        return run_item(item, _load(data), keep_model)
+        evaluation = run_item(item, _load(data), keep_model)
+    give_memory_back()
+    return evaluation
 
 
 @contextmanager

@@ -1,0 +1,148 @@
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.linear_model import LinearRegression
+
+from automodel.ensemble import (
+    FittedEnsemble,
+    Member,
+    expected_score,
+    max_candidates,
+    mixture,
+    select_weights,
+)
+from automodel.evaluation import Candidate, Evaluation, FittedModel
+from automodel.families import all_families
+from automodel.folds import Folds
+from automodel.metric import Metric
+from automodel.preprocessing.table import Table
+from automodel.task import Task
+
+
+class Shift(TransformerMixin, BaseEstimator):
+    """Numbers less the mean of the rows it was fitted on."""
+
+    def fit(self, X, y=None, sample_weight=None):
+        self.mean_ = X.numeric.mean(axis=0)
+        return self
+
+    def transform(self, X):
+        return X.numeric - self.mean_
+
+
+def make_table(values):
+    numeric = np.asarray(values, dtype=float).reshape(-1, 1)
+    return Table(numeric, np.empty((len(numeric), 0), dtype=np.int32))
+
+
+def make_folds(y):
+    task = Task("regression", len(y), 1)
+    rows = np.arange(len(y))
+    splits = [(rows[::2], rows[1::2]), (rows[1::2], rows[::2])]
+    metric = Metric.from_scoring(None, task)
+    return Folds(make_table(y), y, None, splits, task, metric)
+
+
+def make_evaluations(folds, errors, names=None):
+    names = names or ["linear"] * len(errors)
+    evaluations = []
+    for error, name in zip(errors, names, strict=True):
+        oof = (folds.y + error).astype(np.float32)
+        candidate = Candidate(all_families()[name], {})
+        score = folds.score(oof)
+        evaluations.append(Evaluation(candidate, "complete", score, oof=oof))
+    return evaluations
+
+
+@pytest.fixture
+def folds():
+    return make_folds(np.random.default_rng(0).normal(size=400))
+
+
+@pytest.mark.parametrize(
+    "rows, models", [(10, 4), (100, 4), (500, 8), (2500, 15), (10**6, 40)]
+)
+def test_more_rows_allow_for_more_candidates(rows, models):
+    assert max_candidates(rows) == models
+
+
+def test_models_whose_errors_cancel_are_combined(folds):
+    noise = np.random.default_rng(1).normal(size=400)
+    evaluations = make_evaluations(folds, [noise, -noise, 3 * noise])
+    weights = select_weights(evaluations, folds)
+    assert weights.sum() == pytest.approx(1)
+    assert weights[:2] == pytest.approx([0.5, 0.5], abs=0.05)
+    score = folds.score(mixture(evaluations, weights))
+    assert score > max(e.score for e in evaluations)
+
+
+def test_the_ensemble_is_never_worse_than_its_best_member(folds):
+    rng = np.random.default_rng(2)
+    errors = rng.normal(size=(8, 400)) * np.linspace(0.5, 2, 8)[:, None]
+    evaluations = make_evaluations(folds, errors)
+    weights = select_weights(evaluations, folds, n_bags=1)
+    best = max(e.score for e in evaluations)
+    assert folds.score(mixture(evaluations, weights)) >= best
+
+
+def test_size_one_chooses_the_best_single_model(folds):
+    noise = np.random.default_rng(1).normal(size=400)
+    evaluations = make_evaluations(folds, [2 * noise, noise, -noise * 3])
+    weights = select_weights(evaluations, folds, size=1)
+    assert weights.tolist() == [0, 1, 0]
+
+
+def test_selection_at_a_passed_deadline_still_gives_weights(folds):
+    noise = np.random.default_rng(1).normal(size=400)
+    evaluations = make_evaluations(folds, [noise, -noise])
+    weights = select_weights(evaluations, folds, deadline=0.0)
+    assert weights.sum() == pytest.approx(1)
+
+
+def test_selection_repeats(folds):
+    errors = np.random.default_rng(3).normal(size=(12, 400))
+    evaluations = make_evaluations(folds, errors)
+    first = select_weights(evaluations, folds, random_state=1)
+    assert (first == select_weights(evaluations, folds, random_state=1)).all()
+
+
+def test_the_expected_score_does_not_flatter_models_of_noise():
+    folds = make_folds(np.random.default_rng(4).normal(size=40))
+    rng = np.random.default_rng(5)
+    oofs = rng.normal(size=(60, 40))
+    evaluations = make_evaluations(folds, oofs - folds.y)
+    weights = select_weights(evaluations, folds)
+    naive = folds.score(mixture(evaluations, weights))
+    honest = expected_score(evaluations, folds)
+    assert honest < naive
+
+
+def test_rows_that_no_fold_validates_stay_out(folds):
+    noise = np.random.default_rng(1).normal(size=400)
+    evaluations = make_evaluations(folds, [noise, -noise])
+    for evaluation in evaluations:
+        evaluation.oof[:100] = np.nan
+    weights = select_weights(evaluations, folds)
+    assert np.isfinite(folds.score(mixture(evaluations, weights)))
+    assert np.isfinite(expected_score(evaluations, folds))
+
+
+def make_model(values, fold):
+    table = make_table(values)
+    encoder = Shift()
+    X = encoder.fit_transform(table)
+    estimator = LinearRegression().fit(X, np.asarray(values, dtype=float))
+    return FittedModel(encoder, estimator, None, 1, fold)
+
+
+def test_members_fitted_on_different_rows_do_not_share_encoded_rows():
+    kept = make_model([0.0, 1.0, 2.0], fold=0)
+    refitted = make_model([5.0, 6.0, 9.0], fold=-1)
+    members = [
+        Member(0, "a", {}, 0.5, 0.0, [kept]),
+        Member(1, "b", {}, 0.5, 0.0, [refitted]),
+    ]
+    table = make_table([3.0, 4.0])
+    expected = (kept.predict(table) + refitted.predict(table)) / 2
+    assert FittedEnsemble(members).predict(table) == pytest.approx(expected)
+    assert expected == pytest.approx([3.0, 4.0])
