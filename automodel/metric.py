@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +13,7 @@ from scipy.stats import rankdata
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.metrics import get_scorer, get_scorer_names
 
+from automodel.quiet import no_warnings
 from automodel.task import Task
 
 TINY = 1e-15
@@ -150,8 +150,7 @@ class Metric:
             kind, example = "classification", "neg_log_loss"
             n_classes = len(self.classes)
             prediction = 0.5 * np.eye(n_classes)[y_true] + 0.5 / n_classes
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with no_warnings():
             try:
                 float(self._call_scorer(y_true, prediction, sample_weight))
             except (AttributeError, TypeError, ValueError) as error:

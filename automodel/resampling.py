@@ -19,6 +19,7 @@ from sklearn.model_selection import (
 )
 
 from automodel.exceptions import FitWarning
+from automodel.quiet import no_warnings
 from automodel.task import Task
 
 N_FOLDS = 5
@@ -126,9 +127,7 @@ def _possible_folds(n_folds: int, task: Task, y, groups) -> int:
 
 def _folds(n_folds: int, task: Task, y, groups, seed: int) -> Splits:
     splitter = _splitter(n_folds, task.is_classification, groups is not None, seed)
-    with warnings.catch_warnings():
-        # a class with fewer rows than folds is left out of some folds' training
-        warnings.simplefilter("ignore", UserWarning)
+    with no_warnings():  # of a class with fewer rows than folds
         return _checked(splitter.split(np.zeros((len(y), 1)), y, groups), len(y))
 
 

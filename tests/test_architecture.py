@@ -14,7 +14,7 @@ MOST_FUNCTION_LINES = 60
 
 # A module imports from its own layer and those before it.
 LAYERS = [
-    ["exceptions", "task"],
+    ["exceptions", "quiet", "task"],
     ["metric", "checks", "resampling", "nets", "preprocessing"],
     ["monitor"],
     ["families"],

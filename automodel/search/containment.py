@@ -7,11 +7,12 @@ import gc
 import logging
 import sys
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from threadpoolctl import threadpool_limits
+
+from automodel.quiet import no_warnings
 
 _LOCK = threading.Lock()
 _STATE: dict = {"entered": 0, "stack": None}
@@ -40,8 +41,7 @@ def contained() -> Iterator[None]:
 
 def _enter() -> ExitStack:
     stack = ExitStack()
-    stack.enter_context(warnings.catch_warnings())
-    warnings.simplefilter("ignore")
+    stack.enter_context(no_warnings())
     stack.enter_context(threadpool_limits(1))
     stack.enter_context(_quiet("optuna"))
     return stack
