@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+import threadpoolctl
 from threadpoolctl import threadpool_limits
 
 from automodel.quiet import no_warnings
@@ -23,28 +24,42 @@ def contained() -> Iterator[None]:
     """Train with one thread, no warnings and silent libraries; restore all after.
 
     Fits of several threads may overlap: the first to enter saves the state of the
-    process, the last to leave restores it.
+    process, the last to leave restores it. The limit of OpenMP is each thread's own.
     """
     with _LOCK:
         if _STATE["entered"] == 0:
             _STATE["stack"] = _enter()
         _STATE["entered"] += 1
     try:
-        yield
+        with threadpool_limits(1, user_api="openmp"):
+            yield
     finally:
         with _LOCK:
             _STATE["entered"] -= 1
             if _STATE["entered"] == 0:
-                _STATE.pop("stack").close()
+                _take_control_of_blas()
+                _STATE["stack"].close()
                 _STATE["stack"] = None
 
 
 def _enter() -> ExitStack:
     stack = ExitStack()
     stack.enter_context(no_warnings())
-    stack.enter_context(threadpool_limits(1))
+    stack.enter_context(threadpool_limits(1, user_api="blas"))
     stack.enter_context(_quiet("optuna"))
     return stack
+
+
+def _take_control_of_blas() -> None:
+    """Let this thread restore what another has limited.
+
+    From version 3.8 on, threadpoolctl ignores all threads but the one that limited
+    OpenBLAS first.
+    """
+    controller = getattr(threadpoolctl, "OpenBLASController", None)
+    release = getattr(controller, "clear_controlling_thread", None)
+    if release is not None:
+        release(force=True)
 
 
 def give_memory_back() -> None:
