@@ -26,6 +26,8 @@ SPARSE_TOL = 1e-4  # a tenth of it takes text twice as long for the same score
 NEWTON_CHUNK = 8
 LBFGS_CHUNK = 64  # long, since a new start forgets the curvature
 PROBE = 4  # iterations that tell what the others will cost, where there is a deadline
+EXACT_CELLS = 1_000_000  # of a sparse matrix, that conjugate gradients solve exactly
+MOST_CG_STEPS = 200  # beyond: seconds without an end, and no better predictions
 WIDE_CATEGORIES = 50  # one-hot columns from which a sparse matrix is smaller
 SAFETY = 0.8  # share of the time left that the next chunk may be expected to take
 
@@ -79,11 +81,13 @@ class Linear(ModelFamily):
         if is_classifier(estimator):
             _fit_logistic(estimator, X, y, sample_weight, monitor)
         else:
-            is_sparse = issparse(X)
-            estimator.set_params(
-                solver="sparse_cg" if is_sparse else "auto",
-                tol=1e-9 if is_sparse else estimator.tol,
-            )
+            if issparse(X):
+                is_small = X.shape[0] * X.shape[1] <= EXACT_CELLS
+                estimator.set_params(
+                    solver="sparse_cg",
+                    tol=1e-9 if is_small else 1e-4,
+                    max_iter=None if is_small else MOST_CG_STEPS,
+                )
             estimator.fit(X, y, sample_weight)
         return estimator
 
