@@ -81,8 +81,9 @@ class Linear(ModelFamily):
         if is_classifier(estimator):
             _fit_logistic(estimator, X, y, sample_weight, monitor)
         else:
+            n_cells = X.shape[0] * X.shape[1]
             if issparse(X):
-                is_small = X.shape[0] * X.shape[1] <= EXACT_CELLS
+                is_small = n_cells <= EXACT_CELLS
                 estimator.set_params(
                     solver="sparse_cg",
                     tol=1e-9 if is_small else 1e-4,
