@@ -217,7 +217,8 @@ def _wants_labels(scorer: Any) -> bool:
     return "predict_proba" in (response if isinstance(response, tuple) else [response])
 
 
-def _neg_log_loss(y_true, proba, sample_weight):
+def neg_log_loss(y_true, proba, sample_weight=None):
+    """Return the mean log probability of each row's class, a column number."""
     total = proba.sum(axis=1, dtype=np.float64)
     own = proba[np.arange(len(y_true)), y_true].astype(np.float64) / total
     return np.average(np.log(np.clip(own, TINY, 1.0)), weights=sample_weight)
@@ -252,7 +253,8 @@ def _neg_mean_squared_error(y_true, prediction, sample_weight):
     return -np.average(error * error, weights=sample_weight)
 
 
-def _neg_root_mean_squared_error(y_true, prediction, sample_weight):
+def neg_root_mean_squared_error(y_true, prediction, sample_weight=None):
+    """Return the root of the mean squared error, negated."""
     return -np.sqrt(-_neg_mean_squared_error(y_true, prediction, sample_weight))
 
 
@@ -263,11 +265,11 @@ def _neg_mean_absolute_error(y_true, prediction, sample_weight):
 
 # The ensemble scores thousands of mixtures; these cost a tenth of the scorers.
 _FAST: dict[str, Callable[..., float]] = {
-    "neg_log_loss": _neg_log_loss,
+    "neg_log_loss": neg_log_loss,
     "roc_auc": _roc_auc,
     "accuracy": _accuracy,
     "neg_mean_squared_error": _neg_mean_squared_error,
-    "neg_root_mean_squared_error": _neg_root_mean_squared_error,
+    "neg_root_mean_squared_error": neg_root_mean_squared_error,
     "neg_mean_absolute_error": _neg_mean_absolute_error,
 }
 _OF_CLASSES = ("neg_log_loss", "roc_auc", "accuracy")

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import is_classifier
-from sklearn.metrics import log_loss, root_mean_squared_error
 
 from automodel.families._boosting import RoundTracker, rounds_for, set_rounds
 from automodel.families._cost import (
@@ -19,6 +18,7 @@ from automodel.families._cost import (
     trees_per_round,
 )
 from automodel.families.base import ModelFamily
+from automodel.metric import neg_log_loss, neg_root_mean_squared_error
 
 if TYPE_CHECKING:
     from automodel.monitor import Monitor
@@ -148,13 +148,8 @@ def _follow(estimator, tracker: RoundTracker) -> bool:
 
 
 def _score(prediction, monitor: Monitor, is_classification: bool) -> float:
-    weight = monitor.sample_weight_valid
-    if not is_classification:
-        return -root_mean_squared_error(
-            monitor.y_valid, prediction, sample_weight=weight
-        )
-    labels = np.arange(prediction.shape[1])
-    return -log_loss(monitor.y_valid, prediction, sample_weight=weight, labels=labels)
+    score = neg_log_loss if is_classification else neg_root_mean_squared_error
+    return float(score(monitor.y_valid, prediction, monitor.sample_weight_valid))
 
 
 def _cut(estimator, n_rounds: int) -> int:

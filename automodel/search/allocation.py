@@ -13,7 +13,7 @@ import numpy as np
 
 EXPLORATION = 0.35
 COST_EXPONENT = 0.3  # between ignoring the cost (0) and gain per second (1)
-FLOOR_SHARE = 0.06  # of the trials, that each family gets at least
+FLOOR_SHARE = 0.03  # of the trials, that each family gets at least
 MAX_FAILURES = 2
 
 

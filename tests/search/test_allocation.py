@@ -69,7 +69,7 @@ def test_no_family_starves():
         chosen = choose_family(states)
         assert chosen is not None
         asked[chosen] += 1
-    assert min(asked.values()) >= 3
+    assert min(asked.values()) >= 2
     assert max(asked, key=lambda name: asked[name]) == "good"
 
 
