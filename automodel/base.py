@@ -13,7 +13,13 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from automodel import __version__
-from automodel.checks import check_groups, check_same_length, check_weights, check_X
+from automodel.checks import (
+    as_bytes,
+    check_groups,
+    check_same_length,
+    check_weights,
+    check_X,
+)
 from automodel.exceptions import FitWarning, VersionWarning
 from automodel.families import find_families
 from automodel.metric import Metric
@@ -39,7 +45,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         "refit": [StrOptions({"auto"}), "boolean"],
         "storage": [None],
         "study_name": [None],
-        "memory_limit": [None],
+        "memory_limit": [Interval(Integral, 1, None, closed="left"), str, None],
         "callbacks": ["array-like"],
         "n_jobs": [
             Interval(Integral, 1, None, closed="left"),
@@ -123,6 +129,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         budget = Budget(self.time_budget, self.n_trials)
         with budget.stage("checks"):
             _check_callbacks(self.callbacks)
+            as_bytes(self.memory_limit)
             families = find_families(self.families)
             X, y, sample_weight, groups = self._check_data(X, y, sample_weight, groups)
         with budget.stage("reading"):
@@ -139,6 +146,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         settings = TrainingSettings(
             self._search_settings(callbacks),
             self.n_jobs,
+            as_bytes(self.memory_limit),
             self.ensemble_size,
             self.refit,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections import Counter
 from decimal import Decimal
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import check_array, column_or_1d
+from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -284,3 +286,27 @@ def _check_distinct(columns: list) -> None:
             f"X has duplicate column names: {', '.join(twice)}. "
             "Rename or drop them; columns are matched by name at predict."
         )
+
+
+def as_bytes(memory_limit: int | str | None) -> int | None:
+    """Return a size such as 4_000_000_000, "4GB", "512 MiB" or "4e9" in bytes.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the text is no size.
+    """
+    if not isinstance(memory_limit, str):
+        return memory_limit
+    found = re.fullmatch(r"\s*([0-9.]+(?:e[0-9]+)?)\s*([kMGT]?)(i?)B?\s*", memory_limit)
+    try:
+        number = float(found[1]) if found else 0.0
+    except ValueError:
+        number = 0.0
+    if found is None or number <= 0:
+        raise InvalidParameterError(
+            "The 'memory_limit' parameter must be a number of bytes or a text such as "
+            f"'4GB' or '512MiB'. Got {memory_limit!r} instead."
+        )
+    base = 1024 if found[3] else 1000
+    return int(number * base ** " kMGT".index(found[2] or " "))

@@ -142,7 +142,7 @@ def evaluate(
         result.status = "pruned"
     except DeadlineReached:
         result.status = "stopped"
-    except Exception as error:  # noqa: BLE001  a trial may fail, the search may not
+    except (Exception, SystemExit) as error:  # noqa: BLE001  the search goes on
         result.status = "failed"
         result.error = f"{type(error).__name__}: {error}"
     if result.status != "complete":

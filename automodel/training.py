@@ -21,7 +21,7 @@ from automodel.ensemble import (
     select_weights,
 )
 from automodel.evaluation import Evaluation, FittedModel, fit_candidate
-from automodel.exceptions import DeadlineReached, FitWarning
+from automodel.exceptions import FitWarning
 from automodel.families.base import ModelFamily
 from automodel.folds import Folds
 from automodel.leaderboard import TrialRecord
@@ -29,7 +29,7 @@ from automodel.search.budget import Budget
 from automodel.search.containment import contained
 from automodel.search.search import Search, SearchSettings
 from automodel.search.storage import SearchStorage, load_models
-from automodel.search.workers import Workers
+from automodel.search.workers import open_workers
 
 FLOOR = -1  # the number of the floor model, which is no trial
 
@@ -53,6 +53,7 @@ class TrainingSettings:
 
     search: SearchSettings
     n_jobs: int | None = None
+    memory_limit: int | None = None
     ensemble_size: int = 25
     refit: bool | str = "auto"
 
@@ -85,7 +86,10 @@ def train(
     storage = SearchStorage(n_kept=math.ceil(1.5 * max_candidates(len(folds.y))))
     search = None
     interrupted = False
-    with contained(), Workers(settings.n_jobs, folds) as workers:
+    with (
+        contained(),
+        open_workers(settings.n_jobs, folds, settings.memory_limit) as workers,
+    ):
         try:
             with budget.stage("search"):
                 search = Search(
@@ -174,6 +178,7 @@ def _fitted_members(usable, weights, folds, budget, settings, workers):
     best = max(usable, key=lambda number: usable[number].score)
     wanted = order if settings.refit else []
     refitted = _refit([*wanted, best], usable, folds, budget, workers)
+    workers.dismiss()
     members = []
     for number in order:
         evaluation = usable[number]
@@ -216,11 +221,13 @@ def _refit(numbers, usable, folds, budget, workers) -> dict[int, FittedModel]:
     arguments = [
         (usable[n].candidate, _n_iterations(usable[n]), ends_at) for n in chosen
     ]
-    models = workers.map(_refit_one, arguments) if chosen else []
+    ends_at = None if ends_at is None else ends_at + 0.1
+    models = workers.map(_refit_one, arguments, ends_at) if chosen else []
     return {n: m for n, m in zip(chosen, models, strict=True) if m is not None}
 
 
 def _refit_one(folds: Folds, argument) -> FittedModel | None:
+    """Return the model of all rows; None, and the models of the folds stay."""
     candidate, n_iterations, ends_at = argument
     deadline = None
     if ends_at is not None:
@@ -229,7 +236,7 @@ def _refit_one(folds: Folds, argument) -> FittedModel | None:
         return fit_candidate(
             candidate, folds, n_iterations=n_iterations, deadline=deadline
         )
-    except DeadlineReached:
+    except Exception:  # noqa: BLE001  the deadline, or what went well on fewer rows
         return None
 
 

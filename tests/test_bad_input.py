@@ -137,7 +137,7 @@ BAD_PARAMETERS = {
     "refit": ("yes", "refit.*must be a str among {'auto'} or.*Got 'yes'"),
     "storage": ("a.db", "storage.*must be None. Got 'a.db'"),
     "study_name": ("a", "study_name.*must be None. Got 'a'"),
-    "memory_limit": (4, "memory_limit.*must be None. Got 4"),
+    "memory_limit": ("four", "memory_limit.*such as '4GB' or '512MiB'. Got 'four'"),
     "callbacks": (3, "callbacks.*must be an array-like. Got 3"),
     "n_jobs": (0, "n_jobs.*must be an int in the range.*Got 0"),
     "random_state": ("a", "random_state.*must be an int.*Got 'a'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,9 @@ class ModelFamily:
     start_seconds : float
         What the import and the first call cost, so that a short budget can do
         without.
+    starts_search : bool
+        Whether its first trial may run in the process of the user while the workers
+        start: for what is cheap, obeys its deadline, and cannot crash.
     gpu : bool
         Whether the family gains from an accelerator.
     """
@@ -59,6 +63,7 @@ class ModelFamily:
     iteration_param: str | None = None
     rank: int = 100
     start_seconds: float = 0.0
+    starts_search: bool = False
     gpu: bool = False
 
     def estimator(self, task: Task, random_state: int) -> BaseEstimator:
@@ -85,8 +90,8 @@ class ModelFamily:
         return has_fit_parameter(self.estimator(task, 0), "sample_weight")
 
     def cost(self, params: dict[str, Any], task: Task) -> float:
-        """Return the relative work of one fit; a cost model learns the seconds."""
-        return float(task.n_samples * max(task.n_features, 1))
+        """Return about the seconds of one fit on one core; NaN if nothing is known."""
+        return math.nan
 
     def fit(
         self,

@@ -37,6 +37,7 @@ class Linear(ModelFamily):
 
     name = "linear"
     rank = 10
+    starts_search = True
     start_seconds = 0.1
 
     def estimator(self, task: Task, random_state: int):

@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +22,7 @@ from automodel.search.allocation import FamilyState, choose_family, has_converge
 from automodel.search.budget import Budget
 from automodel.search.pruning import ForgivingPruner, Snapshot
 from automodel.search.storage import SearchStorage
-from automodel.search.workers import Workers, WorkItem
+from automodel.search.workers import Evaluations, Workers, WorkItem
 
 ROUND_SIZE = 4
 TRIAL_SHARE = 0.3  # of the time left, for one trial
@@ -116,20 +117,21 @@ class Search:
         return {name: own.study for name, own in self._families.items()}
 
     def run(self, workers: Workers) -> None:
-        """Search until the budget is spent or nothing improves."""
-        if self.budget.seconds is None:
-            self._run_rounds(workers)
-        else:
-            self._run_stream(workers)
+        """Search until the budget is spent or nothing improves.
 
-    def _run_stream(self, workers: Workers) -> None:
-        for item, evaluation in workers.run(self._asked()):
-            self.tell(item.number, evaluation)
-
-    def _run_rounds(self, workers: Workers) -> None:
-        """Ask in rounds of a fixed size, so that the result depends on no clock."""
+        With a time budget trials are asked for one by one, as workers are free.
+        Without one they are asked for in rounds of a fixed size, so that the result
+        depends neither on the clock nor on the number of workers.
+        """
+        if self.budget.seconds is not None:
+            self._tell_all(workers.run(self._asked()))
+            return
         while items := list(self._asked(ROUND_SIZE)):
-            for item, evaluation in workers.run_batch(items):
+            self._tell_all(workers.run(items))
+
+    def _tell_all(self, evaluations: Evaluations) -> None:
+        with closing(evaluations):
+            for item, evaluation in evaluations:
                 self.tell(item.number, evaluation)
 
     def _asked(self, n_items: int | None = None) -> Iterator[WorkItem]:
@@ -256,7 +258,8 @@ class Search:
             for other in self._families.values()
             if other.seconds
         ]
-        return work * float(np.median(ratios)) if ratios else math.nan
+        known = [ratio for ratio in ratios if math.isfinite(ratio)]
+        return work * float(np.median(known)) if known else math.nan
 
     def _seconds_left(self) -> float:
         return self.budget.seconds_left - self._reserve()

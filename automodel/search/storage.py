@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import joblib
+import cloudpickle
 
 from automodel.evaluation import Evaluation, FittedModel
 
@@ -81,14 +81,20 @@ class ModelFolder:
 
     def __call__(self, fold: int, model: FittedModel) -> Path:
         """Write the model of a fold and return the path of its file."""
-        path = self.folder / f"{self.number}-{fold}.joblib"
-        joblib.dump(model, path)
+        path = self.folder / f"{self.number}-{fold}.pickle"
+        with path.open("wb") as file:
+            cloudpickle.dump(model, file)  # classes of a script or notebook too
         return path
 
 
 def load_models(models: Sequence[Any]) -> list[FittedModel]:
     """Return fold models, read from their files if they are in files."""
-    return [joblib.load(m) if isinstance(m, Path) else m for m in models]
+    return [_read(m) if isinstance(m, Path) else m for m in models]
+
+
+def _read(path: Path) -> FittedModel:
+    with path.open("rb") as file:
+        return cloudpickle.load(file)
 
 
 def _drop_models(models: Any) -> None:

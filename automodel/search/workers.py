@@ -1,26 +1,25 @@
-"""Run trials: in this process, or in workers of the active joblib backend."""
+"""Run trials: in this process, in processes of our own, or in a backend of joblib."""
 
 from __future__ import annotations
 
-import faulthandler
 import itertools
-import os
 import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import joblib
-from joblib.externals.loky.process_executor import TerminatedWorkerError
 from joblib.parallel import get_active_backend
 
 from automodel.evaluation import Candidate, Evaluation, evaluate
 from automodel.folds import Folds
 from automodel.search.containment import contained, give_memory_back
+from automodel.search.processes import Outcome, ProcessPool
 from automodel.search.pruning import Snapshot
 from automodel.search.storage import ModelFolder
 
@@ -28,6 +27,7 @@ FIRST_SHARE = 0.1  # of the time, for the trial that runs here while workers sta
 FIRST_SECONDS = 2.0  # at least
 CROWDED_SECONDS = 20.0  # left, below which the workers start after that trial
 GRACE_SECONDS = 0.2  # between the deadline and the end of a worker that missed it
+HANG_FACTOR, HANG_SECONDS = 1.5, 5.0  # a trial that ignores its time limit is ended
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,10 @@ def run_item(
     )
 
 
-class Workers:
-    """The place where trials run; use as a context manager.
+def open_workers(
+    n_jobs: int | None, folds: Folds, memory_limit: int | None = None
+) -> Workers:
+    """Return the place where trials run, a context manager.
 
     Parameters
     ----------
@@ -70,124 +72,269 @@ class Workers:
         As in joblib; one job runs in this process.
     folds : Folds
         The data, passed once.
+    memory_limit : int, default=None
+        Bytes of resident memory of a worker. One job then has a worker too, since
+        only a process can be ended.
     """
+    backend, _ = get_active_backend()
+    n_jobs = joblib.effective_n_jobs(n_jobs)
+    is_loky = type(backend).__name__ == "LokyBackend"
+    if is_loky and (n_jobs > 1 or memory_limit is not None):
+        return OwnProcesses(n_jobs, folds, memory_limit)
+    if n_jobs == 1:
+        return Workers(1, folds)
+    return BackendWorkers(n_jobs, folds, backend)
 
-    def __init__(self, n_jobs: int | None, folds: Folds):
-        backend, _ = get_active_backend()
-        self.n_jobs = joblib.effective_n_jobs(n_jobs)
+
+Evaluations = Generator[tuple[WorkItem, Evaluation]]
+
+
+class Workers:
+    """Run trials one after the other in this process."""
+
+    def __init__(self, n_jobs: int, folds: Folds):
+        self.n_jobs = n_jobs
         self.folds = folds
-        self.in_processes = self.n_jobs > 1 and type(backend).__name__ == "LokyBackend"
-        self._can_stream = getattr(backend, "supports_return_generator", False)
-        self._folder: Path | None = None
 
     def __enter__(self) -> Workers:
-        if self.in_processes:
-            self._folder = Path(tempfile.mkdtemp(prefix="automodel-"))
-            joblib.dump(self.folds, self._folder / "folds.joblib")
         return self
 
     def __exit__(self, *exc_info) -> None:
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        self.dismiss()
 
-    def run(self, items: Iterator[WorkItem]) -> Iterator[tuple[WorkItem, Evaluation]]:
+    def run(self, items: Iterable[WorkItem]) -> Evaluations:
         """Yield items with their evaluations as they end.
 
-        The next item is asked for when a worker is free. The first one runs in
-        this process while the workers start.
+        The next item is asked for when it can run at once.
         """
-        if self.n_jobs == 1:
-            for item in items:
-                yield item, run_item(item, self.folds)
-            return
-        yield from self._run_parallel(items)
+        for item in items:
+            yield item, run_item(item, self.folds)
 
-    def run_batch(self, items: list[WorkItem]) -> Iterable[tuple[WorkItem, Evaluation]]:
-        """Evaluate all items and return them in order.
+    def map(
+        self, function: Callable, arguments: list, ends_at: float | None = None
+    ) -> list:
+        """Return `function(folds, argument)` for each argument; None where it failed.
 
-        In this process each is handed over as it ends, so that Ctrl-C loses only the
-        one that runs.
+        Parameters
+        ----------
+        function : callable
+            Of a module; takes the folds and one argument.
+        arguments : list
+            One for each call.
+        ends_at : float, default=None
+            Moment (`time.time`) at which calls are ended, where they can be.
         """
-        if self.n_jobs == 1 or len(items) == 1:
-            return ((item, run_item(item, self.folds)) for item in items)
-        parallel = joblib.Parallel(n_jobs=self.n_jobs)
-        return list(zip(items, parallel(self._task(i) for i in items), strict=True))
+        return [function(self.folds, argument) for argument in arguments]
 
-    def map(self, function: Callable, arguments: list) -> list:
-        """Call `function(folds, argument)` for each argument, in the workers."""
-        if self.n_jobs == 1 or len(arguments) == 1:
-            return [function(self.folds, argument) for argument in arguments]
-        task = joblib.delayed(_call)
-        parallel = joblib.Parallel(n_jobs=self.n_jobs)
-        return parallel(task(function, self._data(), a) for a in arguments)
+    def dismiss(self) -> None:
+        """Free what the workers hold, when no more trials will run."""
 
-    def _run_parallel(self, items):
-        in_flight: dict[int, WorkItem] = {}
+
+class OwnProcesses(Workers):
+    """Run trials in processes that may die, hang or grow without harm to the search.
+
+    What was in a process that died runs once more, when nothing else does: it may
+    not have been at fault. A second death fails it.
+    """
+
+    def __init__(self, n_jobs: int, folds: Folds, memory_limit: int | None = None):
+        super().__init__(n_jobs, folds)
+        self._pool = ProcessPool(n_jobs, memory_limit)
+        self._may_start_here = memory_limit is None
+        self._in_flight: dict[Any, _Call] = {}
+        self._lost: list[_Call] = []
+        self._alone: Any = None
+
+    def __enter__(self) -> Workers:
+        self._folder = Path(tempfile.mkdtemp(prefix="automodel-"))
+        self._data = self._folder / "folds.joblib"
+        try:
+            joblib.dump(self.folds, self._data)
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+        return self
+
+    def __exit__(self, *exc_info) -> None:
+        self.dismiss()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def dismiss(self) -> None:
+        """End the processes; fold models stay until the end of the block."""
+        self._pool.close()
+
+    def run(self, items: Iterable[WorkItem]) -> Evaluations:
+        """Yield items with their evaluations as they end.
+
+        The first one runs in this process while the workers start, if it is known
+        to be cheap and safe.
+        """
+        items = iter(items)
+        calls = (self._call(item) for item in items)
+        try:
+            if self._may_start_here:
+                self._may_start_here = False
+                yield from self._start_here(items, calls)
+            for call, outcome in self._outcomes(calls):
+                yield call.argument, _evaluation(call.argument, outcome)
+        finally:
+            self._abandon()
+
+    def map(
+        self, function: Callable, arguments: list, ends_at: float | None = None
+    ) -> list:
+        """See `Workers.map`; a call whose process died twice has no result."""
+        calls = (
+            _Call(i, argument, partial(_call, function, self._data, argument), ends_at)
+            for i, argument in enumerate(arguments)
+        )
+        results = [None] * len(arguments)
+        try:
+            for call, outcome in self._outcomes(calls):
+                results[call.key] = outcome.value
+        finally:
+            self._abandon()
+        return results
+
+    def _start_here(self, items, calls):
         first = next(items, None)
         if first is None:
             return
-        is_short = (
-            first.ends_at is not None and first.ends_at - time.time() < CROWDED_SECONDS
-        )
-        stream = None if is_short else self._stream(items, in_flight)
-        try:
-            yield first, run_item(_short(first), self.folds)
-            self.folds.forget_encoded()
-            give_memory_back()
-            if stream is None:
-                stream = self._stream(items, in_flight)
-            for number, evaluation in stream:
-                yield in_flight.pop(number), evaluation
-        except TerminatedWorkerError:
-            lost = list(in_flight.values())
-            yield from self._run_lost(lost)
-            yield from self._run_parallel(items)
-        finally:
-            if stream is not None:
-                stream.close()
+        if not first.candidate.family.starts_search:
+            self._submit(self._call(first))
+            return
+        if first.ends_at is None or first.ends_at - time.time() >= CROWDED_SECONDS:
+            self._fill(calls)
+        yield first, run_item(_short(first), self.folds)
+        self.folds.forget_encoded()
+        give_memory_back()
 
-    def _stream(self, items, in_flight):
-        """Return a generator of (number, evaluation); the workers start at once."""
+    def _outcomes(self, calls: Iterator[_Call]) -> Iterator[tuple[_Call, Outcome]]:
+        self._fill(calls)
+        while outcomes := self._pool.wait():
+            for outcome in outcomes:
+                call = self._in_flight.pop(outcome.key)
+                if outcome.cause == "died" and not call.is_second:
+                    self._lost.append(replace(call, is_second=True))
+                else:
+                    yield call, outcome
+            self._fill(calls)
+
+    def _fill(self, calls: Iterator[_Call]) -> None:
+        """Give idle workers something to do."""
+        if self._lost:
+            if not self._in_flight:
+                self._submit(self._lost.pop(0))
+            return
+        if any(call.is_second for call in self._in_flight.values()):
+            return
+        while self._pool.n_idle:
+            call = next(calls, None)
+            if call is None:
+                return
+            self._submit(call)
+
+    def _submit(self, call: _Call) -> None:
+        self._in_flight[call.key] = call
+        self._pool.submit(call.key, call.function, call.ends_at)
+
+    def _abandon(self) -> None:
+        self._pool.abandon()
+        self._in_flight.clear()
+        self._lost.clear()
+
+    def _call(self, item: WorkItem) -> _Call:
+        keep_model = ModelFolder(self._folder, item.number)
+        work = partial(_work, item, self._data, keep_model)
+        return _Call(item.number, item, work, _last_moment(item))
+
+
+class BackendWorkers(Workers):
+    """Run trials in the joblib backend that the user has made active.
+
+    Its workers cannot be ended: the deadline is kept by the models alone.
+    """
+
+    def __init__(self, n_jobs: int, folds: Folds, backend: Any):
+        super().__init__(n_jobs, folds)
+        self._streams = getattr(backend, "supports_return_generator", False)
+
+    def run(self, items: Iterable[WorkItem]) -> Evaluations:
+        """Yield items with their evaluations as they end."""
+        in_flight: dict[int, WorkItem] = {}
 
         def tasks(source):
             for item in source:
                 in_flight[item.number] = item
-                yield self._task(item, with_number=True)
+                yield joblib.delayed(_work_numbered)(item, self.folds)
 
-        if self._can_stream:
-            parallel = joblib.Parallel(
-                n_jobs=self.n_jobs,
-                return_as="generator_unordered",
-                pre_dispatch=self.n_jobs,
-                batch_size=1,
-            )
-            return parallel(tasks(items))
-        return self._stream_in_batches(tasks, items)
+        if not self._streams:
+            yield from self._run_in_batches(iter(items))
+            return
+        parallel = joblib.Parallel(
+            n_jobs=self.n_jobs,
+            return_as="generator_unordered",
+            pre_dispatch=self.n_jobs,
+            batch_size=1,
+        )
+        stream = parallel(tasks(items))
+        try:
+            for number, evaluation in stream:
+                yield in_flight.pop(number), evaluation
+        finally:
+            stream.close()
 
-    def _stream_in_batches(self, tasks, items):
+    def map(
+        self, function: Callable, arguments: list, ends_at: float | None = None
+    ) -> list:
+        """See `Workers.map`."""
+        task = joblib.delayed(_call)
+        parallel = joblib.Parallel(n_jobs=self.n_jobs)
+        return parallel(task(function, self.folds, a) for a in arguments)
+
+    def _run_in_batches(self, items):
         while batch := list(itertools.islice(items, self.n_jobs)):
-            yield from joblib.Parallel(n_jobs=self.n_jobs)(tasks(batch))
+            parallel = joblib.Parallel(n_jobs=self.n_jobs)
+            evaluations = parallel(joblib.delayed(_work)(i, self.folds) for i in batch)
+            yield from zip(batch, evaluations, strict=True)
 
-    def _run_lost(self, lost):
-        """Run what a dead worker had, once more and alone."""
-        for item in lost:
-            if item.ends_at is not None and time.time() >= item.ends_at:
-                yield item, Evaluation(item.candidate, "stopped")
-                continue
-            try:
-                parallel = joblib.Parallel(n_jobs=2, pre_dispatch=1)
-                [evaluation] = parallel([self._task(item)])
-            except TerminatedWorkerError as error:
-                message = f"{type(error).__name__}: the worker died twice"
-                evaluation = Evaluation(item.candidate, "failed", error=message)
-            yield item, evaluation
 
-    def _task(self, item: WorkItem, with_number: bool = False):
-        function = _work_numbered if with_number else _work
-        return joblib.delayed(function)(item, self._data(), self._folder)
+@dataclass(frozen=True)
+class _Call:
+    """A function on its way to a process, with what it is about."""
 
-    def _data(self):
-        return self.folds if self._folder is None else self._folder / "folds.joblib"
+    key: int
+    argument: Any
+    function: Callable[[], Any]
+    ends_at: float | None
+    is_second: bool = False
+
+
+def _last_moment(item: WorkItem) -> float | None:
+    """Return when a process is ended that has not obeyed its deadline or its limit."""
+    if item.ends_at is None:
+        return None
+    moment = item.ends_at + GRACE_SECONDS
+    if item.time_limit is None:
+        return moment
+    return min(moment, time.time() + HANG_FACTOR * item.time_limit + HANG_SECONDS)
+
+
+def _evaluation(item: WorkItem, outcome: Outcome) -> Evaluation:
+    """Return what the worker sent, or the reason why it sent nothing."""
+    if not outcome.cause:
+        return outcome.value
+    if outcome.cause == "time":
+        if item.ends_at is not None and time.time() >= item.ends_at:
+            return Evaluation(item.candidate, "stopped", seconds=outcome.seconds)
+        error = (
+            f"TimeoutError: it took no notice of its limit of {item.time_limit:.3g} s"
+        )
+    elif outcome.cause == "died":
+        error = f"{outcome.error}, twice"
+    else:
+        error = outcome.error
+    return Evaluation(item.candidate, "failed", error=error, seconds=outcome.seconds)
 
 
 def _short(item: WorkItem) -> WorkItem:
@@ -216,29 +363,15 @@ def _call(function, data, argument):
         return function(_load(data), argument)
 
 
-def _work_numbered(item: WorkItem, data, folder) -> tuple[int, Evaluation]:
-    return item.number, _work(item, data, folder)
+def _work_numbered(item: WorkItem, data) -> tuple[int, Evaluation]:
+    return item.number, _work(item, data)
 
 
-def _work(item: WorkItem, data: Folds | Path, folder: Path | None) -> Evaluation:
-    """Evaluate an item in a worker; end the process if it misses the deadline."""
-    keep_model = None if folder is None else ModelFolder(folder, item.number)
-    with contained(), _ending_at(None if folder is None else item.ends_at):
+def _work(
+    item: WorkItem, data: Folds | Path, keep_model: ModelFolder | None = None
+) -> Evaluation:
+    """Evaluate an item in a worker."""
+    with contained():
         evaluation = run_item(item, _load(data), keep_model)
     give_memory_back()
     return evaluation
-
-
-@contextmanager
-def _ending_at(moment: float | None) -> Iterator[None]:
-    """End this process, also within native code, if the block outlasts a moment."""
-    if moment is None:
-        yield
-        return
-    seconds = max(moment - time.time(), 0.0) + GRACE_SECONDS
-    with Path(os.devnull).open("w") as nowhere:
-        faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
-        try:
-            yield
-        finally:
-            faulthandler.cancel_dump_traceback_later()

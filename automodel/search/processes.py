@@ -1,0 +1,321 @@
+"""Worker processes that run one call at a time, each ended when it must be.
+
+Each process is its own: ending one, or its death, harms no other. A process of
+loky's kind starts a fresh interpreter on every system, and does not run the user's
+main module again.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+from joblib.externals.loky.backend import get_context
+
+ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
+)
+MEMORY_POLL_SECONDS = 0.05
+JOIN_SECONDS = 2.0
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a call ended.
+
+    `value` is what it returned after `seconds`; `error` says why it returned nothing.
+    `cause` is then "raised", "died", "memory" or "time".
+    """
+
+    key: Hashable
+    value: Any = None
+    cause: str = ""
+    error: str = ""
+    seconds: float = 0.0
+
+
+class ProcessPool:
+    """Processes that run calls; use as a context manager.
+
+    Parameters
+    ----------
+    n_workers : int
+        Processes; each starts with its first call.
+    memory_limit : int, default=None
+        Bytes of resident memory above which a process is ended.
+    """
+
+    def __init__(self, n_workers: int, memory_limit: int | None = None):
+        self.memory_limit = memory_limit
+        self._workers = [_Worker() for _ in range(n_workers)]
+        self._unsent: list[Outcome] = []
+
+    def __enter__(self) -> ProcessPool:
+        return self
+
+    def __exit__(self, *exc_info) -> None:
+        self.close()
+
+    @property
+    def n_idle(self) -> int:
+        """Calls that could be submitted now."""
+        return sum(not worker.is_busy for worker in self._workers)
+
+    def submit(
+        self, key: Hashable, call: Callable[[], Any], ends_at: float | None = None
+    ) -> None:
+        """Run `call()` in an idle process.
+
+        Parameters
+        ----------
+        key : hashable
+            Names the call in its outcome.
+        call : callable
+            Pickled by value where its module is not importable. What cannot be
+            pickled has an outcome like a call that raised.
+        ends_at : float, default=None
+            Moment (`time.time`) at which the process is ended if it still runs.
+        """
+        try:
+            message = cloudpickle.dumps(call)
+        except Exception as error:  # noqa: BLE001  pickling calls foreign code
+            reason = f"cannot be sent to a worker: {type(error).__name__}: {error}"
+            self._unsent.append(Outcome(key, None, "raised", reason))
+            return
+        worker = next(worker for worker in self._workers if not worker.is_busy)
+        worker.run(key, message, ends_at)
+
+    def wait(self) -> list[Outcome]:
+        """Wait until a call has ended, and return the outcomes of all that have.
+
+        Returns
+        -------
+        list of Outcome
+            Empty if no call is under way.
+        """
+        outcomes, self._unsent = self._unsent, []
+        while not outcomes:
+            busy = [worker for worker in self._workers if worker.is_busy]
+            if not busy:
+                break
+            wait([worker.connection for worker in busy], self._patience(busy))
+            now = time.time()
+            polled = [worker.poll(now, self.memory_limit) for worker in busy]
+            outcomes = [outcome for outcome in polled if outcome is not None]
+        return outcomes
+
+    def abandon(self) -> None:
+        """End what runs, without an outcome."""
+        self._unsent = []
+        for worker in self._workers:
+            if worker.is_busy:
+                worker.kill()
+
+    def close(self) -> None:
+        """End all processes at once."""
+        for worker in self._workers:
+            worker.kill()
+        for worker in self._workers:
+            worker.join()
+
+    def _patience(self, busy: list[_Worker]) -> float | None:
+        moments = [worker.ends_at for worker in busy if worker.ends_at is not None]
+        seconds = max(min(moments) - time.time(), 0.0) if moments else None
+        if self.memory_limit is None:
+            return seconds
+        return min(seconds or MEMORY_POLL_SECONDS, MEMORY_POLL_SECONDS)
+
+
+class _Worker:
+    """One process and the call that it runs."""
+
+    def __init__(self) -> None:
+        self.process: Any = None
+        self.connection: Any = None
+        self.lifeline: Any = None  # closes when this process is gone
+        self.key: Hashable = None
+        self.ends_at: float | None = None
+        self.is_busy = False
+        self.start = 0.0
+
+    def run(self, key: Hashable, message: bytes, ends_at: float | None) -> None:
+        self._start()
+        try:
+            self.connection.send_bytes(message)
+        except OSError:  # it died while it had nothing to do
+            self.kill()
+            self._start()
+            self.connection.send_bytes(message)
+        self.key, self.ends_at, self.is_busy = key, ends_at, True
+        self.start = time.monotonic()
+
+    def poll(self, now: float, memory_limit: int | None) -> Outcome | None:
+        """Return the outcome of the call if it has ended, or has to."""
+        if self.connection.poll():
+            return self._received()
+        if self.ends_at is not None and now >= self.ends_at:
+            return self._ended("time", "it ran past the moment at which it had to end")
+        if memory_limit is not None:
+            used = resident_bytes(self.process.pid)
+            if used > memory_limit:
+                message = (
+                    f"MemoryError: it used {_gigabytes(used)} of memory, more than "
+                    f"memory_limit={_gigabytes(memory_limit)}"
+                )
+                return self._ended("memory", message)
+        return None
+
+    def kill(self) -> None:
+        if self.process is not None and self.process.is_alive():
+            _kill(self.process)
+        for end in (self.connection, self.lifeline):
+            if end is not None:
+                end.close()
+        self.connection, self.lifeline, self.is_busy = None, None, False
+
+    def join(self) -> None:
+        if self.process is not None:
+            self.process.join(JOIN_SECONDS)
+            self.process = None
+
+    def _start(self) -> None:
+        if self.connection is not None:
+            return
+        self.join()
+        context = get_context("loky")
+        self.connection, theirs = context.Pipe()
+        lifeline, self.lifeline = context.Pipe(duplex=False)
+        self.process = context.Process(
+            target=_serve,
+            args=(theirs, lifeline, os.getpid()),
+            daemon=True,  # joblib starts no workers in it
+            env=ONE_THREAD,
+        )
+        self.process.start()
+        theirs.close()
+        lifeline.close()
+
+    def _received(self) -> Outcome:
+        try:
+            message = self.connection.recv_bytes()
+        except (EOFError, OSError):
+            self.process.join(JOIN_SECONDS)
+            return self._ended("died", _say_death(self.process.exitcode))
+        self.is_busy = False
+        value, error = cloudpickle.loads(message)
+        return self._outcome(value, "raised" if error else "", error)
+
+    def _ended(self, cause: str, error: str) -> Outcome:
+        self.kill()
+        self.join()
+        return self._outcome(None, cause, error)
+
+    def _outcome(self, value: Any, cause: str, error: str) -> Outcome:
+        return Outcome(self.key, value, cause, error, time.monotonic() - self.start)
+
+
+def _serve(connection: Connection, lifeline: Connection, parent: int) -> None:
+    """Run calls that come, until the parent closes the connection or is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
+    threading.Thread(target=_leave_with, args=(lifeline,), daemon=True).start()
+    _die_with(parent)
+    for message in _messages(connection):
+        try:
+            answer = cloudpickle.dumps((_run(message), ""))
+        except BaseException as error:  # noqa: BLE001  also SystemExit: say it
+            answer = cloudpickle.dumps((None, f"{type(error).__name__}: {error}"))
+        with suppress(BrokenPipeError):
+            connection.send_bytes(answer)
+
+
+def _run(message: bytes) -> Any:
+    return cloudpickle.loads(message)()
+
+
+def _messages(connection: Connection) -> Iterator[bytes]:
+    while True:
+        try:
+            yield connection.recv_bytes()
+        except (EOFError, OSError):
+            return
+
+
+def _leave_with(lifeline: Connection) -> None:
+    """End this process when its parent has gone, also in the middle of a call."""
+    with suppress(EOFError, OSError):
+        lifeline.recv_bytes()
+    os._exit(1)
+
+
+def _die_with(parent: int) -> None:
+    """Have the system end this process with its parent, where it can (Linux).
+
+    That reaches native code that never lets a thread of this process run.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+def resident_bytes(pid: int) -> int:
+    """Return the resident memory of a process, 0 if it is gone.
+
+    Raises
+    ------
+    ImportError
+        Outside Linux, if psutil is not installed.
+    """
+    if sys.platform == "linux":
+        try:
+            pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
+            return int(pages) * os.sysconf("SC_PAGE_SIZE")
+        except (OSError, IndexError):
+            return 0
+    try:
+        import psutil
+    except ImportError as error:
+        raise ImportError(
+            "memory_limit needs psutil on this system. Install it by: "
+            "pip install psutil"
+        ) from error
+    try:
+        return psutil.Process(pid).memory_info().rss
+    except psutil.Error:
+        return 0
+
+
+def _kill(process: Any) -> None:
+    if sys.platform == "win32":
+        process.terminate()  # TerminateProcess, which asks no one
+        return
+    with suppress(ProcessLookupError):
+        os.kill(process.pid, signal.SIGKILL)
+
+
+def _say_death(exit_code: int | None) -> str:
+    if exit_code is None:
+        return "the worker closed its connection"
+    if exit_code >= 0:
+        return f"the worker ended itself with exit code {exit_code}"
+    try:
+        name = signal.Signals(-exit_code).name
+    except ValueError:
+        name = f"signal {-exit_code}"
+    return f"the worker was killed by {name}"
+
+
+def _gigabytes(n_bytes: int) -> str:
+    return f"{n_bytes / 1e9:.2f} GB"
