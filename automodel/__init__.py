@@ -10,6 +10,7 @@ __all__ = [
     "AutoRegressor",
     "EstimatorFamily",
     "ModelFamily",
+    "SharedStorage",
     "__version__",
 ]
 
@@ -18,6 +19,7 @@ _HOMES = {
     "AutoRegressor": "automodel.estimator",
     "EstimatorFamily": "automodel.families",
     "ModelFamily": "automodel.families.base",
+    "SharedStorage": "automodel.search.shared",
 }
 
 

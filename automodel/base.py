@@ -6,6 +6,7 @@ import warnings
 from contextlib import contextmanager
 from dataclasses import replace
 from numbers import Integral, Real
+from os import PathLike
 
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
@@ -15,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from automodel import __version__
 from automodel.checks import (
     as_bytes,
+    check_callbacks,
     check_groups,
     check_same_length,
     check_weights,
@@ -26,7 +28,8 @@ from automodel.metric import Metric
 from automodel.preprocessing.reader import TableReader
 from automodel.preprocessing.table import Table
 from automodel.report import ReportMixin
-from automodel.resampling import make_splits
+from automodel.resampling import drop_zero_weight, make_splits
+from automodel.search.shared import SharedStorage
 from automodel.task import Task
 
 
@@ -43,8 +46,8 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         "pruner": [HasMethods(["prune"]), None],
         "ensemble_size": [Interval(Integral, 1, None, closed="left")],
         "refit": [StrOptions({"auto"}), "boolean"],
-        "storage": [None],
-        "study_name": [None],
+        "storage": [str, PathLike, SharedStorage, None],
+        "study_name": [str, None],
         "memory_limit": [Interval(Integral, 1, None, closed="left"), str, None],
         "callbacks": ["array-like"],
         "n_jobs": [
@@ -120,6 +123,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
             comes before any model is trained.
         """
         from automodel.search.budget import Budget
+        from automodel.search.resume import check_storage, open_archive
 
         if self.time_budget is None and self.n_trials is None:
             raise ValueError(
@@ -128,16 +132,18 @@ class AutoEstimator(ReportMixin, BaseEstimator):
             )
         budget = Budget(self.time_budget, self.n_trials)
         with budget.stage("checks"):
-            _check_callbacks(self.callbacks)
+            check_callbacks(self.callbacks)
             as_bytes(self.memory_limit)
+            check_storage(self.storage, self.study_name)
             families = find_families(self.families)
             X, y, sample_weight, groups = self._check_data(X, y, sample_weight, groups)
         with budget.stage("reading"):
-            folds = self._make_folds(X, y, sample_weight, groups)
-        self._train(folds, families, budget)
+            archive = open_archive(self.storage, self.study_name)
+            folds = self._make_folds(X, y, sample_weight, groups, archive)
+        self._train(folds, families, budget, archive)
         return self
 
-    def _train(self, folds, families, budget) -> None:
+    def _train(self, folds, families, budget, archive) -> None:
         from automodel.search.frozen import plain_trial
         from automodel.training import TrainingSettings, train
 
@@ -149,6 +155,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
             as_bytes(self.memory_limit),
             self.ensemble_size,
             self.refit,
+            archive,
         )
         with _running(callbacks, self.time_budget, self.n_trials):
             trained = train(folds, used, budget, settings)
@@ -170,10 +177,11 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         weight = check_weights(sample_weight, X)
         return X, y, weight, check_groups(groups, X)
 
-    def _make_folds(self, X, y, sample_weight, groups):
-        from automodel.evaluation import Folds
+    def _make_folds(self, X, y, sample_weight, groups, archive):
+        from automodel.folds import Folds
+        from automodel.search.resume import check_same_search, fingerprint
 
-        seed = self._seed_ = _seed(self.random_state)
+        seed, seconds = self._seed_and_seconds(archive)
         y = self._encode_target(y, sample_weight)
         kind = self._kind()
         n_classes = len(self.classes_) if kind != "regression" else 0
@@ -183,7 +191,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
             X.shape[1],
             n_classes,
             is_weighted=sample_weight is not None,
-            time_budget=self.time_budget,
+            time_budget=seconds,
         )
         classes = getattr(self, "classes_", None)
         metric = Metric.from_scoring(self.scoring, task, classes)
@@ -194,12 +202,37 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         task = _describe(task, table)
         splits = make_splits(self.cv, task, y, groups, seed)
         if sample_weight is not None and (sample_weight == 0).any():
-            table, y, sample_weight, splits = _without_zero_weight(
+            table, y, sample_weight, splits = drop_zero_weight(
                 table, y, sample_weight, splits
             )
         self.task_ = replace(task, n_samples=len(table))
         self.metric_name_ = metric.name
-        return Folds(table, y, sample_weight, splits, self.task_, metric)
+        folds = Folds(table, y, sample_weight, splits, self.task_, metric)
+        if archive is not None:
+            ours = fingerprint(
+                folds,
+                self._reader,
+                groups=groups,
+                cv=self.cv,
+                scoring=self.scoring,
+                seed=seed,
+            )
+            check_same_search(archive, ours)
+        return folds
+
+    def _seed_and_seconds(self, archive) -> tuple[int, float | None]:
+        """Return the seed, and the time budget that the splits are chosen for.
+
+        A search that goes on keeps those it was begun with.
+        """
+        start = {"seed": _seed(self.random_state), "time_budget": self.time_budget}
+        if archive is not None:
+            begun = archive.agree("start", start)
+            start["time_budget"] = begun["time_budget"]
+            if self.random_state is None:
+                start["seed"] = begun["seed"]
+        self._seed_ = start["seed"]
+        return start["seed"], start["time_budget"]
 
     def _warn_of_columns(self) -> None:
         names = list(self._reader.all_missing_)
@@ -296,16 +329,6 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         super().__setstate__(state)
 
 
-def _check_callbacks(callbacks) -> None:
-    for callback in callbacks:
-        if not callable(callback):
-            raise TypeError(
-                "The 'callbacks' parameter must hold callables, called as "
-                "callback(study, trial) after each trial. "
-                f"Got {callback!r} of type {type(callback).__name__} instead."
-            )
-
-
 def _choose_families(families, task: Task):
     """Return the families that can learn the task, and why the others cannot.
 
@@ -346,20 +369,6 @@ def _describe(task: Task, table: Table) -> Task:
         has_missing=bool(np.isnan(table.numeric).any()),
         is_sparse=table.sparse is not None,
     )
-
-
-def _without_zero_weight(table, y, sample_weight, splits):
-    """Drop the rows of weight zero: they are no rows at all."""
-    kept = sample_weight > 0
-    position = np.cumsum(kept) - 1
-    splits = [tuple(position[part[kept[part]]] for part in pair) for pair in splits]
-    splits = [pair for pair in splits if len(pair[0]) and len(pair[1])]
-    if not splits:
-        raise ValueError(
-            "No split of cv has rows of positive sample_weight in both parts."
-        )
-    rows = np.flatnonzero(kept)
-    return table.take(rows), y[rows], sample_weight[rows], splits
 
 
 def _seed(random_state) -> int:

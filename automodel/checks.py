@@ -310,3 +310,20 @@ def as_bytes(memory_limit: int | str | None) -> int | None:
         )
     base = 1024 if found[3] else 1000
     return int(number * base ** " kMGT".index(found[2] or " "))
+
+
+def check_callbacks(callbacks: Any) -> None:
+    """Check that each callback can be called.
+
+    Raises
+    ------
+    TypeError
+        If one cannot.
+    """
+    for callback in callbacks:
+        if not callable(callback):
+            raise TypeError(
+                "The 'callbacks' parameter must hold callables, called as "
+                "callback(study, trial) after each trial. "
+                f"Got {callback!r} of type {type(callback).__name__} instead."
+            )

@@ -19,6 +19,7 @@ from sklearn.model_selection import (
 )
 
 from automodel.exceptions import FitWarning
+from automodel.preprocessing.table import Table
 from automodel.quiet import no_warnings
 from automodel.task import Task
 
@@ -72,6 +73,28 @@ def make_splits(
     else:
         splits = iter(cv)
     return _checked(splits, len(y))
+
+
+def drop_zero_weight(
+    table: Table, y: np.ndarray, sample_weight: np.ndarray, splits: Splits
+) -> tuple[Table, np.ndarray, np.ndarray, Splits]:
+    """Drop the rows of weight zero: they are no rows at all.
+
+    Raises
+    ------
+    ValueError
+        If no split keeps rows in both parts.
+    """
+    kept = sample_weight > 0
+    position = np.cumsum(kept) - 1
+    splits = [tuple(position[part[kept[part]]] for part in pair) for pair in splits]
+    splits = [pair for pair in splits if len(pair[0]) and len(pair[1])]
+    if not splits:
+        raise ValueError(
+            "No split of cv has rows of positive sample_weight in both parts."
+        )
+    rows = np.flatnonzero(kept)
+    return table.take(rows), y[rows], sample_weight[rows], splits
 
 
 def _default_splits(task: Task, y, groups, seed: int) -> Splits:

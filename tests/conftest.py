@@ -1,6 +1,13 @@
 """What many tests share: a family whose behaviour is chosen, and small tables."""
 
+import ctypes
+import os
+import signal
+import sys
+import tempfile
+import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -87,6 +94,23 @@ class UnweightedStubRegressor(StubRegressor):
         return super().fit(X, y)
 
 
+def eat():
+    """Allocate memory without end, at most 20 GB."""
+    held = []
+    while len(held) < 400:
+        held.append(np.ones(50_000_000 // 8))
+
+
+FAULTS = {
+    "exit": lambda: os._exit(3),
+    "sysexit": lambda: sys.exit(4),
+    "segfault": lambda: ctypes.string_at(0),
+    "eat": eat,
+    "hang": lambda: time.sleep(600),
+    "gil": lambda: ctypes.PyDLL(None).sleep(600),
+}
+
+
 class StubFamily(ModelFamily):
     """A family whose trials do as they are told, and are fast and deterministic.
 
@@ -99,7 +123,9 @@ class StubFamily(ModelFamily):
         "plain": fit. "raise": fail with a ValueError. "nan": predict NaN. "sleep":
         take `seconds`, and obey the monitor. "report": report the quality to the
         monitor in 64 steps. "interrupt": raise KeyboardInterrupt; with
-        "interrupt-refit" only when fitted on all rows.
+        "interrupt-refit" only when fitted on all rows. "exit", "sysexit", "segfault":
+        end the process. "eat": allocate memory without end. "hang": sleep without a
+        look at the clock; "gil": the same in native code that holds the GIL.
     is_weighted : bool
         Whether the estimator takes weights.
     """
@@ -150,6 +176,8 @@ class StubFamily(ModelFamily):
             raise KeyboardInterrupt
         if estimator.mode == "sleep":
             self._sleep(monitor)
+        if estimator.mode in FAULTS:
+            FAULTS[estimator.mode]()
         if estimator.mode == "report":
             for step in range(1, 65):
                 monitor.report(step, estimator.quality)
@@ -217,3 +245,44 @@ def values(frame):
 def cheap():
     """Return parameters of an estimator that is fitted in a tenth of a second."""
     return dict(CHEAP)
+
+
+def traces():
+    """Return what a fit must leave as it is: processes, files, globals."""
+    import psutil
+    import threadpoolctl
+
+    children = psutil.Process().children(recursive=True)
+    kind, state, *_ = np.random.get_state()  # noqa: NPY002
+    return {
+        "processes": sorted(c.pid for c in children if "automodel" in _name(c)),
+        "files": sorted(
+            p.name for p in Path(tempfile.gettempdir()).glob("automodel-*")
+        ),
+        "environment": dict(os.environ),
+        "signals": {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)},
+        "random state": (kind, state.tolist()),
+        "threads": [lib["num_threads"] for lib in threadpoolctl.threadpool_info()],
+        "timers": sum(type(t) is threading.Timer for t in threading.enumerate()),
+    }
+
+
+def _name(process):
+    """Return the command of a process that is ours, or one that joblib keeps idle."""
+    import psutil
+
+    try:
+        command = " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+    return "" if "resource_tracker" in command else f"automodel {command}"
+
+
+@pytest.fixture
+def nothing_left():
+    """Fail if the test leaves a process, a file or a changed global behind."""
+    before = traces()
+    yield
+    after = traces()
+    for what, value in before.items():
+        assert after[what] == value, what

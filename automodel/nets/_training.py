@@ -13,6 +13,7 @@ from skorch.callbacks import Callback
 from torch import nn
 from torch.utils.data import TensorDataset
 
+from automodel.nets._adamw import AdamW
 from automodel.nets._objective import CrossEntropy, SquaredError
 from automodel.nets._skorch import LeanNet, Pacer, StopTraining, TensorBatches
 
@@ -171,11 +172,10 @@ def train(
     net = LeanNet(
         module,
         criterion=lambda: objective,
-        optimizer=torch.optim.AdamW,
+        optimizer=AdamW,
         optimizer__lr=recipe.learning_rate,
         optimizer__weight_decay=recipe.weight_decay,
         optimizer__betas=(0.9, 0.95),
-        optimizer__fused=True,
         schedule=recipe.schedule,
         pacer=Pacer(n_batches * recipe.max_epochs, seconds_left),
         iterator_train=TensorBatches,

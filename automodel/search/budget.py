@@ -31,12 +31,13 @@ class Budget:
         self.n_trials = n_trials
         self.clock = clock
         self.start = clock()
+        self._end = None if seconds is None else self.start + seconds
         self.used: dict[str, float] = {}
 
     @property
     def deadline(self) -> float | None:
         """The moment at which `fit` has to return."""
-        return None if self.seconds is None else self.start + self.seconds
+        return self._end
 
     @property
     def seconds_left(self) -> float:
@@ -47,6 +48,10 @@ class Budget:
     def elapsed(self) -> float:
         """Seconds since the call of `fit`."""
         return self.clock() - self.start
+
+    def end_within(self, seconds: float) -> None:
+        """Bring the deadline forward, after an interrupt."""
+        self._end = self.clock() + min(seconds, self.seconds_left)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import optuna
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial
 
 from automodel.evaluation import Candidate, Evaluation
 from automodel.families.base import ModelFamily
 from automodel.folds import Folds
-from automodel.search.allocation import FamilyState, choose_family, has_converged
+from automodel.search.allocation import choose_family, has_converged
 from automodel.search.budget import Budget
 from automodel.search.pruning import ForgivingPruner, Snapshot
 from automodel.search.storage import SearchStorage
+from automodel.search.study import FamilyStudy, Setting, evaluation_of
 from automodel.search.workers import Evaluations, Workers, WorkItem
 
 ROUND_SIZE = 4
 TRIAL_SHARE = 0.3  # of the time left, for one trial
 MIN_TRIAL_SECONDS = 0.5
-MAX_DUPLICATES = 3
+SYNC_SECONDS = 2.0  # between two looks at what other processes have done
 N_REFITS = 5  # members of a usual ensemble
 REFIT_FACTOR = 1.3  # a model of all rows against one of a fold
 MOST_FOR_REFIT = 0.2  # of the time budget
-STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
+
+Running = tuple[FamilyStudy, Setting]
 
 
 @dataclass
@@ -42,32 +44,6 @@ class SearchSettings:
     pruner: optuna.pruners.BasePruner | None = None
     callbacks: Sequence[Callable] = ()
     seed: int = 0
-
-
-@dataclass
-class _FamilySearch:
-    """One family's study, and what its trials came to."""
-
-    family: ModelFamily
-    study: optuna.Study
-    seen: set[str] = field(default_factory=set)
-    n_asked: int = 0
-    n_failed: int = 0
-    n_duplicates: int = 0
-    scores: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-
-    def state(self, predicted_seconds: float) -> FamilyState:
-        return FamilyState(
-            self.family.name,
-            self.family.rank,
-            self.n_asked,
-            len(self.scores),
-            self.n_failed,
-            max(self.scores, default=-math.inf),
-            predicted_seconds,
-            self.family.start_seconds,
-        )
 
 
 class Search:
@@ -85,8 +61,6 @@ class Search:
         Takes the evaluations.
     settings : SearchSettings
         Sampler, pruner, callbacks, seed.
-    n_jobs : int, default=1
-        Workers that will share the refits.
     """
 
     def __init__(
@@ -96,79 +70,136 @@ class Search:
         budget: Budget,
         storage: SearchStorage,
         settings: SearchSettings,
-        n_jobs: int = 1,
     ):
         self.folds = folds
         self.budget = budget
         self.storage = storage
         self.settings = settings
-        self.n_jobs = n_jobs
         self.pruner = settings.pruner or ForgivingPruner()
-        self._families = {f.name: self._open(f) for f in families}
-        self._pending: dict[int, tuple[_FamilySearch, optuna.Trial]] = {}
+        self._families = {
+            f.name: FamilyStudy(f, folds.task, settings.sampler, self.pruner)
+            for f in families
+        }
+        self._pending: dict[int, Running] = {}
+        self._elsewhere: dict[int, Running] = {}  # of other processes, also dead ones
+        self._ended: dict[int, FrozenTrial] = {}  # of those, not taken in yet
+        self._again: deque[int] = deque()  # lost by another process, to run here
         self._lock = threading.Lock()
+        self._n_jobs = 1
         self._n_asked = 0
         self._scores: list[float] = []
         self._best: Evaluation | None = None
+        self._next_sync = 0.0
 
-    @property
-    def studies(self) -> dict[str, optuna.Study]:
-        """The study of each family."""
-        return {name: own.study for name, own in self._families.items()}
+    def trials(self) -> dict[str, list[FrozenTrial]]:
+        """Return the trials of each family, without those that were not run."""
+        return {
+            name: [t for t in own.study.get_trials() if "number" in t.user_attrs]
+            for name, own in self._families.items()
+        }
 
     def run(self, workers: Workers) -> None:
         """Search until the budget is spent or nothing improves.
 
         With a time budget trials are asked for one by one, as workers are free.
         Without one they are asked for in rounds of a fixed size, so that the result
-        depends neither on the clock nor on the number of workers.
+        depends neither on the clock nor on the number of workers, nor on where an
+        earlier process was killed.
         """
+        self._n_jobs = workers.n_jobs
         if self.budget.seconds is not None:
-            self._tell_all(workers.run(self._asked()))
+            self._tell_all(workers.run(self._stream()))
             return
-        while items := list(self._asked(ROUND_SIZE)):
+        while items := self._round():
             self._tell_all(workers.run(items))
+            self._take_ended()
+        self._take_ended()
 
     def _tell_all(self, evaluations: Evaluations) -> None:
         with closing(evaluations):
             for item, evaluation in evaluations:
                 self.tell(item.number, evaluation)
 
-    def _asked(self, n_items: int | None = None) -> Iterator[WorkItem]:
-        while n_items is None or n_items > 0:
-            item = self.ask()
-            if item is None:
-                return
-            n_items = None if n_items is None else n_items - 1
+    def _stream(self) -> Iterator[WorkItem]:
+        while (item := self.ask()) is not None:
             yield item
+
+    def _round(self) -> list[WorkItem]:
+        """Return the trials of the next round, or what is missing of the last."""
+        self._sync(whole_rounds=True)
+        items = [self._item(number) for number in self._again]
+        self._again.clear()
+        end = math.ceil(self._n_asked / ROUND_SIZE) * ROUND_SIZE
+        if end == self._n_asked and not items:
+            end += ROUND_SIZE
+        while self._n_asked < end and (item := self._ask()) is not None:
+            items.append(item)
+        return items
 
     def ask(self) -> WorkItem | None:
         """Return the next trial, or None when the search is over."""
         with self._lock:
-            while not self._is_over():
-                name = choose_family(self._states(), self._seconds_left())
-                if name is None:
-                    return None
-                item = self._ask_family(self._families[name])
-                if item is not None:
-                    return item
-        return None
+            if time.monotonic() >= self._next_sync:
+                self._sync()
+            if self._again:
+                return self._item(self._again.popleft())
+            return self._ask()
 
     def tell(self, number: int, evaluation: Evaluation) -> None:
         """Take the result of a trial."""
         with self._lock:
-            own, trial = self._pending.pop(number)
-            self._scores.append(evaluation.score)
-            own.seconds.append(evaluation.seconds)
-            own.n_failed += evaluation.status == "failed"
-            if evaluation.status == "complete":
-                own.scores.append(evaluation.score)
-                if self._best is None or evaluation.score > self._best.score:
-                    self._best = evaluation
-            self.storage.add(number, evaluation)
-            frozen = _tell_study(own, trial, number, evaluation)
+            own, setting = self._pending.pop(number)
+            frozen = own.tell(number, setting, evaluation)
+            self.storage.add(number, evaluation, frozen)
+            self._count(evaluation)
         for callback in self.settings.callbacks:
             callback(own.study, frozen)
+
+    def _count(self, evaluation: Evaluation) -> None:
+        self._scores.append(evaluation.score)
+        if evaluation.status != "complete":
+            return
+        if self._best is None or evaluation.score > self._best.score:
+            self._best = evaluation
+
+    def _sync(self, whole_rounds: bool = False) -> None:
+        """Learn what other processes have done, and take over what they lost."""
+        self._next_sync = time.monotonic() + SYNC_SECONDS
+        asked, ended = self.storage.news()
+        for number, family, trial in asked:
+            self._n_asked = number + 1
+            if family in self._families:
+                own = self._families[family]
+                self._elsewhere[number] = own, own.add(trial)
+        self._ended.update((t.user_attrs["number"], t) for _, t in ended)
+        running = self._elsewhere.keys() - self._ended.keys()
+        for number, is_harmful in self.storage.take_lost(running):
+            self._pending[number] = self._elsewhere.pop(number)
+            if is_harmful:
+                self._fail(number, "the process that ran it died, twice")
+            else:
+                self._again.append(number)
+        self._take_ended(whole_rounds)
+
+    def _take_ended(self, whole_rounds: bool = False) -> None:
+        """Book what ended elsewhere; of rounds that are complete only, if so asked."""
+        open_rounds = set()
+        if whole_rounds:
+            running = self._elsewhere.keys() | self._pending.keys()
+            open_rounds = {n // ROUND_SIZE for n in running - self._ended.keys()}
+            if self._n_asked % ROUND_SIZE:
+                open_rounds.add(self._n_asked // ROUND_SIZE)
+        for number in sorted(self._ended):
+            if number // ROUND_SIZE in open_rounds:
+                continue
+            trial = self._ended.pop(number)
+            if number not in self._elsewhere:
+                continue  # of this process, or of a family that it does not search
+            own, setting = self._elsewhere.pop(number)
+            evaluation = evaluation_of(trial, self._candidate(number, own, setting))
+            own.tell(number, setting, evaluation)
+            self.storage.restore(number, evaluation)
+            self._count(evaluation)
 
     def _is_over(self) -> bool:
         if self.budget.n_trials is not None:
@@ -177,7 +208,7 @@ class Search:
         elif self._best is not None and self._has_converged(self._best):
             return True
         return self._seconds_left() <= 0 or all(
-            own.n_duplicates >= MAX_DUPLICATES for own in self._families.values()
+            own.is_exhausted for own in self._families.values()
         )
 
     def _has_converged(self, best: Evaluation) -> bool:
@@ -187,61 +218,65 @@ class Search:
         n_rows = self.folds.task.n_samples
         return has_converged(self._scores, noise, n_rows, len(self._families))
 
-    def _ask_family(self, own: _FamilySearch) -> WorkItem | None:
-        seed = _seed_of(self.settings.seed, self._n_asked)
-        own.study.sampler = self._sampler(own, seed)
-        trial = own.study.ask()
-        params, error = _suggest(own.family, trial, self.folds.task)
-        key = repr(sorted(params.items()))
-        if error is None and key in own.seen:
-            own.study.tell(trial, state=TrialState.FAIL)
-            own.n_duplicates += 1
-            return None
+    def _ask(self) -> WorkItem | None:
+        while not self._is_over():
+            name = choose_family(self._states(), self._seconds_left())
+            if name is None:
+                return None
+            item = self._ask_family(self._families[name])
+            if item is not None:
+                return item
+        return None
+
+    def _ask_family(self, own: FamilyStudy) -> WorkItem | None:
         number = self._n_asked
-        own.seen.add(key)
-        own.n_duplicates = 0
-        own.n_asked += 1
-        self._n_asked += 1
-        self._pending[number] = (own, trial)
-        candidate = Candidate(own.family, params, seed)
-        if error is not None:
-            self._tell_failed(number, candidate, error)
+        setting = own.ask(_seed_of(self.settings.seed, number))
+        if setting is None:
             return None
-        return self._item(number, candidate, own)
+        if not self.storage.claim(number, own.family.name, own.frozen(setting)):
+            own.give_up(setting)
+            self._sync()
+            return None
+        own.keep(setting)
+        self._n_asked += 1
+        self._pending[number] = own, setting
+        if setting.error:
+            self._fail(number, setting.error)
+            return None
+        return self._item(number)
 
-    def _tell_failed(self, number: int, candidate: Candidate, error: str) -> None:
-        own, trial = self._pending.pop(number)
+    def _fail(self, number: int, error: str) -> None:
+        own, setting = self._pending.pop(number)
+        candidate = self._candidate(number, own, setting)
         evaluation = Evaluation(candidate, "failed", error=error)
-        own.n_failed += 1
-        self._scores.append(math.nan)
-        self.storage.add(number, evaluation)
-        _tell_study(own, trial, number, evaluation)
+        self.storage.add(number, evaluation, own.tell(number, setting, evaluation))
+        self._count(evaluation)
 
-    def _item(self, number: int, candidate: Candidate, own) -> WorkItem:
-        ended = own.study.get_trials(
-            states=(TrialState.COMPLETE, TrialState.PRUNED), deepcopy=True
+    def _candidate(self, number: int, own: FamilyStudy, setting: Setting) -> Candidate:
+        return Candidate(
+            own.family, setting.params, _seed_of(self.settings.seed, number)
         )
+
+    def _item(self, number: int) -> WorkItem:
+        own, setting = self._pending[number]
+        candidate = self._candidate(number, own, setting)
+        should_prune = Snapshot(self.pruner, own.compared())
         left = self._seconds_left()
         if math.isinf(left):
-            return WorkItem(
-                number, candidate, should_prune=Snapshot(self.pruner, ended)
-            )
-        limit = max(TRIAL_SHARE * left, MIN_TRIAL_SECONDS)
+            return WorkItem(number, candidate, should_prune=should_prune)
         return WorkItem(
             number,
             candidate,
             ends_at=time.time() + left,
-            time_limit=limit,
-            should_prune=Snapshot(self.pruner, ended),
+            time_limit=max(TRIAL_SHARE * left, MIN_TRIAL_SECONDS),
+            should_prune=should_prune,
         )
 
     def _states(self) -> list[FamilyState]:
-        active = [
-            own for own in self._families.values() if own.n_duplicates < MAX_DUPLICATES
-        ]
+        active = [own for own in self._families.values() if not own.is_exhausted]
         return [own.state(self._predict_seconds(own)) for own in active]
 
-    def _predict_seconds(self, own: _FamilySearch) -> float:
+    def _predict_seconds(self, own: FamilyStudy) -> float:
         """Predict the next trial of a family from its own trials or its cost.
 
         Without a time budget the cost alone is used: no decision reads the clock.
@@ -270,51 +305,9 @@ class Search:
             return 0.0
         chosen = [self.storage.evaluations[n] for n in self.storage.usable()]
         per_fold = [e.seconds / len(self.folds) for e in chosen[:N_REFITS]]
-        refit = REFIT_FACTOR * sum(per_fold) / self.n_jobs
+        refit = REFIT_FACTOR * sum(per_fold) / self._n_jobs
         fixed = min(max(0.06 * self.budget.seconds, 0.3), 4.0)
         return fixed + min(refit, MOST_FOR_REFIT * self.budget.seconds)
-
-    def _open(self, family: ModelFamily) -> _FamilySearch:
-        study = optuna.create_study(
-            study_name=family.name, direction="maximize", pruner=self.pruner
-        )
-        for params in family.portfolio(self.folds.task):
-            study.enqueue_trial(params)
-        return _FamilySearch(family, study)
-
-    def _sampler(self, own: _FamilySearch, seed: int) -> optuna.samplers.BaseSampler:
-        """Return a fresh sampler, so that a resumed search repeats no draw."""
-        given = self.settings.sampler
-        if given is None:
-            return optuna.samplers.TPESampler(
-                seed=seed, n_startup_trials=5, multivariate=True, constant_liar=True
-            )
-        if isinstance(given, optuna.samplers.BaseSampler):
-            return own.study.sampler if own.n_asked else copy.deepcopy(given)
-        return given(seed)
-
-
-def _tell_study(own, trial, number, evaluation) -> optuna.trial.FrozenTrial:
-    for step, value in evaluation.reports.items():
-        trial.report(value, step)
-    trial.set_user_attr("number", number)
-    trial.set_user_attr("family", own.family.name)
-    trial.set_user_attr("status", evaluation.status)
-    trial.set_user_attr("seconds", evaluation.seconds)
-    trial.set_user_attr("error", evaluation.error)
-    trial.set_user_attr("fold_scores", evaluation.fold_scores)
-    trial.set_user_attr("n_iterations", evaluation.n_iterations)
-    if evaluation.status == "complete":
-        return own.study.tell(trial, evaluation.score)
-    state = STATES.get(evaluation.status, TrialState.FAIL)
-    return own.study.tell(trial, state=state)
-
-
-def _suggest(family, trial, task) -> tuple[dict[str, Any], str | None]:
-    try:
-        return family.search_space(trial, task), None
-    except Exception as error:  # noqa: BLE001  part of the trial, kept on it
-        return {}, f"{type(error).__name__}: {error}"
 
 
 def _seed_of(seed: int, number: int) -> int:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
+import numpy as np
+from optuna.trial import FrozenTrial
 
 from automodel.evaluation import Evaluation, FittedModel
+from automodel.search.archive import Archive, Asked, Ended
 
 
 class SearchStorage:
@@ -19,20 +23,88 @@ class SearchStorage:
     ----------
     n_kept : int
         How many evaluations keep their out-of-fold predictions and fold models.
+    archive : Archive, default=None
+        Keeps the search beyond this process; None keeps it in memory.
     """
 
-    def __init__(self, n_kept: int):
+    def __init__(self, n_kept: int, archive: Archive | None = None):
         self.n_kept = n_kept
+        self.archive = archive
         self.evaluations: dict[int, Evaluation] = {}
+        self.problem = ""  # why the archive was given up
 
-    def add(self, number: int, evaluation: Evaluation) -> None:
+    @property
+    def models(self) -> Path | None:
+        """Folder of the fold models; None if they need not outlive the fit."""
+        return None if self.archive is None else self.archive.models
+
+    @contextmanager
+    def opened(self, families: Sequence[str]) -> Iterator[None]:
+        """Take part in the archived search of these families within the block."""
+        if self.archive is None:
+            yield
+            return
+        self.archive.enter(families)
+        try:
+            yield
+        finally:
+            if self.archive is not None:
+                self.archive.leave()
+
+    def claim(self, number: int, family: str, trial: FrozenTrial) -> bool:
+        """Make a trial this process's own; False if another has taken its number."""
+        return self._archived(lambda a: a.claim(number, family, trial), True)
+
+    def news(self) -> tuple[list[Asked], list[Ended]]:
+        """Return what other processes have asked for, and all that has ended."""
+        return self._archived(lambda a: a.news(), ([], []))
+
+    def take_lost(self, numbers: Iterable[int]) -> list[tuple[int, bool]]:
+        """See `Archive.take_lost`."""
+        return self._archived(lambda a: a.take_lost(numbers), [])
+
+    def restore(self, number: int, evaluation: Evaluation) -> None:
+        """Keep an evaluation that the archive has."""
+        self._archived(lambda a: a.find_arrays(number, evaluation), None)
+        self._keep(number, evaluation)
+
+    def add(self, number: int, evaluation: Evaluation, trial: FrozenTrial) -> None:
+        """Keep an evaluation, also in the archive."""
+        try:
+            self._archived(lambda a: a.record(number, evaluation, trial), None)
+        finally:
+            self._keep(number, evaluation)
+
+    def _keep(self, number: int, evaluation: Evaluation) -> None:
         """Keep an evaluation, and drop the arrays of those it puts out."""
         self.evaluations[number] = evaluation
         kept = set(self.usable())
         for other, old in self.evaluations.items():
             if other not in kept and old.oof is not None:
-                _drop_models(old.models)
+                for path in old.models or ():
+                    if isinstance(path, Path):
+                        path.unlink(missing_ok=True)
+                self._archived(lambda a, n=other: a.drop_arrays(n), None)
                 old.models = old.oof = None
+
+    def _archived(self, call: Callable[[Archive], Any], default: Any) -> Any:
+        """Return what the archive answers, or the default once it has failed.
+
+        A search outlives its archive: it goes on in memory.
+        """
+        if self.archive is None:
+            return default
+        try:
+            return call(self.archive)
+        except Exception as error:  # noqa: BLE001  of a disk, a network, a database
+            self.problem = (
+                "The storage has failed, and the search went on without it; trials "
+                f"from then on are in this estimator only. {type(error).__name__}: "
+                f"{error}"
+            )
+            self.archive.leave()
+            self.archive = None
+            return default
 
     def usable(self) -> list[int]:
         """Return the numbers of the evaluations that an ensemble may be made of."""
@@ -43,6 +115,21 @@ class SearchStorage:
         ]
         chosen = shortlist([self.evaluations[n] for n in numbers], self.n_kept)
         return [numbers[i] for i in chosen]
+
+    def loaded(self) -> dict[int, Evaluation]:
+        """Return the usable evaluations with their predictions in memory."""
+        for number in self.usable():
+            evaluation = self.evaluations[number]
+            if isinstance(evaluation.oof, Path):
+                evaluation.oof = _load_predictions(evaluation.oof)
+        return {number: self.evaluations[number] for number in self.usable()}
+
+
+def _load_predictions(path: Path) -> np.ndarray | None:
+    try:
+        return np.load(path)
+    except (OSError, ValueError, EOFError):  # another process has dropped it
+        return None
 
 
 def shortlist(evaluations: Sequence[Evaluation], n_kept: int) -> list[int]:
@@ -79,11 +166,18 @@ class ModelFolder:
         self.folder = folder
         self.number = number
 
-    def __call__(self, fold: int, model: FittedModel) -> Path:
-        """Write the model of a fold and return the path of its file."""
+    def __call__(self, fold: int, model: FittedModel) -> Path | FittedModel:
+        """Write the model of a fold and return the path of its file.
+
+        If it finds no space, the model itself is returned.
+        """
         path = self.folder / f"{self.number}-{fold}.pickle"
-        with path.open("wb") as file:
-            cloudpickle.dump(model, file)  # classes of a script or notebook too
+        try:
+            with path.open("wb") as file:
+                cloudpickle.dump(model, file)  # classes of a script or notebook too
+        except OSError:
+            path.unlink(missing_ok=True)
+            return model
         return path
 
 
@@ -95,12 +189,6 @@ def load_models(models: Sequence[Any]) -> list[FittedModel]:
 def _read(path: Path) -> FittedModel:
     with path.open("rb") as file:
         return cloudpickle.load(file)
-
-
-def _drop_models(models: Any) -> None:
-    for model in models or ():
-        if isinstance(model, Path):
-            model.unlink(missing_ok=True)
 
 
 def _sortable(evaluation: Evaluation) -> float:

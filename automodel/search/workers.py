@@ -62,7 +62,10 @@ def run_item(
 
 
 def open_workers(
-    n_jobs: int | None, folds: Folds, memory_limit: int | None = None
+    n_jobs: int | None,
+    folds: Folds,
+    memory_limit: int | None = None,
+    models: Path | None = None,
 ) -> Workers:
     """Return the place where trials run, a context manager.
 
@@ -75,15 +78,18 @@ def open_workers(
     memory_limit : int, default=None
         Bytes of resident memory of a worker. One job then has a worker too, since
         only a process can be ended.
+    models : Path, default=None
+        Folder that takes the models of the folds and stays; None for one that is
+        gone after the block, or none where there is one process only.
     """
     backend, _ = get_active_backend()
     n_jobs = joblib.effective_n_jobs(n_jobs)
     is_loky = type(backend).__name__ == "LokyBackend"
     if is_loky and (n_jobs > 1 or memory_limit is not None):
-        return OwnProcesses(n_jobs, folds, memory_limit)
+        return OwnProcesses(n_jobs, folds, memory_limit, models)
     if n_jobs == 1:
-        return Workers(1, folds)
-    return BackendWorkers(n_jobs, folds, backend)
+        return Workers(1, folds, models)
+    return BackendWorkers(n_jobs, folds, backend, models)
 
 
 Evaluations = Generator[tuple[WorkItem, Evaluation]]
@@ -92,9 +98,10 @@ Evaluations = Generator[tuple[WorkItem, Evaluation]]
 class Workers:
     """Run trials one after the other in this process."""
 
-    def __init__(self, n_jobs: int, folds: Folds):
+    def __init__(self, n_jobs: int, folds: Folds, models: Path | None = None):
         self.n_jobs = n_jobs
         self.folds = folds
+        self.models = models
 
     def __enter__(self) -> Workers:
         return self
@@ -108,7 +115,7 @@ class Workers:
         The next item is asked for when it can run at once.
         """
         for item in items:
-            yield item, run_item(item, self.folds)
+            yield item, run_item(item, self.folds, self._keep_model(item))
 
     def map(
         self, function: Callable, arguments: list, ends_at: float | None = None
@@ -129,6 +136,9 @@ class Workers:
     def dismiss(self) -> None:
         """Free what the workers hold, when no more trials will run."""
 
+    def _keep_model(self, item: WorkItem) -> ModelFolder | None:
+        return None if self.models is None else ModelFolder(self.models, item.number)
+
 
 class OwnProcesses(Workers):
     """Run trials in processes that may die, hang or grow without harm to the search.
@@ -137,8 +147,14 @@ class OwnProcesses(Workers):
     not have been at fault. A second death fails it.
     """
 
-    def __init__(self, n_jobs: int, folds: Folds, memory_limit: int | None = None):
-        super().__init__(n_jobs, folds)
+    def __init__(
+        self,
+        n_jobs: int,
+        folds: Folds,
+        memory_limit: int | None = None,
+        models: Path | None = None,
+    ):
+        super().__init__(n_jobs, folds, models)
         self._pool = ProcessPool(n_jobs, memory_limit)
         self._may_start_here = memory_limit is None
         self._in_flight: dict[Any, _Call] = {}
@@ -153,6 +169,7 @@ class OwnProcesses(Workers):
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
+        self.models = self.models or self._folder
         return self
 
     def __exit__(self, *exc_info) -> None:
@@ -205,7 +222,7 @@ class OwnProcesses(Workers):
             return
         if first.ends_at is None or first.ends_at - time.time() >= CROWDED_SECONDS:
             self._fill(calls)
-        yield first, run_item(_short(first), self.folds)
+        yield first, run_item(_short(first), self.folds, self._keep_model(first))
         self.folds.forget_encoded()
         give_memory_back()
 
@@ -244,8 +261,7 @@ class OwnProcesses(Workers):
         self._lost.clear()
 
     def _call(self, item: WorkItem) -> _Call:
-        keep_model = ModelFolder(self._folder, item.number)
-        work = partial(_work, item, self._data, keep_model)
+        work = partial(_work, item, self._data, self._keep_model(item))
         return _Call(item.number, item, work, _last_moment(item))
 
 
@@ -255,8 +271,10 @@ class BackendWorkers(Workers):
     Its workers cannot be ended: the deadline is kept by the models alone.
     """
 
-    def __init__(self, n_jobs: int, folds: Folds, backend: Any):
-        super().__init__(n_jobs, folds)
+    def __init__(
+        self, n_jobs: int, folds: Folds, backend: Any, models: Path | None = None
+    ):
+        super().__init__(n_jobs, folds, models)
         self._streams = getattr(backend, "supports_return_generator", False)
 
     def run(self, items: Iterable[WorkItem]) -> Evaluations:
@@ -266,7 +284,9 @@ class BackendWorkers(Workers):
         def tasks(source):
             for item in source:
                 in_flight[item.number] = item
-                yield joblib.delayed(_work_numbered)(item, self.folds)
+                yield joblib.delayed(_work_numbered)(
+                    item, self.folds, self._keep_model(item)
+                )
 
         if not self._streams:
             yield from self._run_in_batches(iter(items))
@@ -295,7 +315,10 @@ class BackendWorkers(Workers):
     def _run_in_batches(self, items):
         while batch := list(itertools.islice(items, self.n_jobs)):
             parallel = joblib.Parallel(n_jobs=self.n_jobs)
-            evaluations = parallel(joblib.delayed(_work)(i, self.folds) for i in batch)
+            work = joblib.delayed(_work)
+            evaluations = parallel(
+                work(item, self.folds, self._keep_model(item)) for item in batch
+            )
             yield from zip(batch, evaluations, strict=True)
 
 
@@ -363,8 +386,8 @@ def _call(function, data, argument):
         return function(_load(data), argument)
 
 
-def _work_numbered(item: WorkItem, data) -> tuple[int, Evaluation]:
-    return item.number, _work(item, data)
+def _work_numbered(item: WorkItem, *arguments) -> tuple[int, Evaluation]:
+    return item.number, _work(item, *arguments)
 
 
 def _work(

@@ -1,0 +1,219 @@
+"""Archive: a search in a folder, which other processes share and later fits go on with.
+
+search.json        an id, which the studies of Optuna bear too
+start.json         seed and time budget of the first fit
+fingerprint.json   of the data and of what decides the scores
+journal.log        ended trials, unless a database keeps them
+trials/17/         trial.json: what was asked for; claim-0: which owner runs it
+oof/17.npy         out-of-fold predictions of the promising trials
+models/17-0.pickle their models, one a fold
+owners/            processes that take part
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from optuna.storages import BaseStorage, JournalStorage
+from optuna.trial import FrozenTrial
+
+from automodel.evaluation import Evaluation
+from automodel.search.frozen import frozen_trial, plain_trial
+from automodel.search.journal import JournalFile
+from automodel.search.ledger import Ledger
+from automodel.search.owner import Owners
+
+MAX_DEATHS = 2  # of processes that ran a trial, before it is failed
+
+Asked = tuple[int, str, FrozenTrial]  # number, family, trial
+Ended = tuple[str, FrozenTrial]  # family, trial
+
+
+class Archive:
+    """Numbers the trials of all processes, and keeps what they leave behind.
+
+    A trial has its number from the name of its folder, which one process alone can
+    make. Who asks for the next number has read all before it: no setting is tried
+    twice.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the search; made if it is missing.
+    study_name : str
+        Name of the search in the storage of Optuna.
+    storage : BaseStorage, default=None
+        Storage of Optuna; None for a journal in the folder.
+    """
+
+    def __init__(
+        self, folder: Path, study_name: str, storage: BaseStorage | None = None
+    ):
+        self.folder = Path(folder)
+        for part in ("trials", "oof", "models"):
+            (self.folder / part).mkdir(parents=True, exist_ok=True)
+        self.models = self.folder / "models"
+        self.owners = Owners(self.folder / "owners")
+        if storage is None:
+            storage = JournalStorage(JournalFile(self.folder / "journal.log"))
+        self.ledger = Ledger(storage, study_name)
+        self._n_asked = 0
+        self._claims: dict[int, Path] = {}
+
+    def agree(self, name: str, values: dict[str, Any]) -> dict[str, Any]:
+        """Write values once; return those that the first process wrote."""
+        path = self.folder / f"{name}.json"
+        write_once(path, json.dumps(values))
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    def enter(self, families: Sequence[str]) -> None:
+        """Take part in the search, with the families that this process knows.
+
+        Raises
+        ------
+        ValueError
+            If the studies belong to a search in another folder.
+        """
+        search = self.agree("search", {"id": uuid.uuid4().hex})
+        self.ledger.open(families, search["id"])
+        self.owners.enter()
+        for draft in (self.folder / "trials").glob(".*"):
+            if self.owners.is_dead(draft.name[1:]):
+                shutil.rmtree(draft, ignore_errors=True)
+
+    def leave(self) -> None:
+        """End the part of this process: what it has not ended is free for others."""
+        for claim in self._claims.values():
+            with suppress(OSError):
+                claim.unlink(missing_ok=True)
+        self._claims.clear()
+        with suppress(OSError):
+            self.owners.leave()
+
+    def news(self) -> tuple[list[Asked], list[Ended]]:
+        """Return what others have asked for, and all that has ended, of late."""
+        ended = list(self.ledger.news())
+        return list(self._read_asked()), ended  # whatever has ended was asked for
+
+    def claim(self, number: int, family: str, trial: FrozenTrial) -> bool:
+        """Make a trial this process's own; False if the number is another's."""
+        draft = self.folder / "trials" / f".{self.owners.own}"
+        draft.mkdir(exist_ok=True)
+        said = {"family": family, "trial": plain_trial(trial)}
+        (draft / "trial.json").write_text(json.dumps(said), encoding="utf-8")
+        (draft / "claim-0").write_text(self.owners.own, encoding="utf-8")
+        try:
+            draft.rename(self._trial_folder(number))
+        except OSError:
+            if self._trial_folder(number).exists():
+                return False
+            raise
+        self._n_asked = number + 1
+        self._claims[number] = self._trial_folder(number) / "claim-0"
+        return True
+
+    def take_lost(self, numbers: Iterable[int]) -> list[tuple[int, bool]]:
+        """Claim those of the trials whose processes have died or left.
+
+        Returns
+        -------
+        list of (int, bool)
+            Number of each, and whether two processes have died while they ran it.
+        """
+        deaths = [(number, self._take(number)) for number in sorted(numbers)]
+        return [(number, n >= MAX_DEATHS) for number, n in deaths if n is not None]
+
+    def record(self, number: int, evaluation: Evaluation, trial: FrozenTrial) -> None:
+        """Keep what a trial came to: its arrays first, then the trial in one write.
+
+        One that the deadline stopped is not ended: a later fit runs it again.
+        """
+        if evaluation.status == "stopped":
+            return
+        if evaluation.status == "complete":
+            draft = self.folder / "oof" / f".{self.owners.own}.npy"
+            np.save(draft, evaluation.oof)
+            draft.replace(self._oof_file(number))
+        else:
+            self.drop_arrays(number)
+        self.ledger.add(evaluation.candidate.family.name, trial)
+        self._claims.pop(number, None)
+
+    def find_arrays(self, number: int, evaluation: Evaluation) -> None:
+        """Name the files of a restored evaluation in it, if they are still there."""
+        n_folds = len(evaluation.fold_scores)
+        models = [self.models / f"{number}-{fold}.pickle" for fold in range(n_folds)]
+        files = [self._oof_file(number), *models]
+        if evaluation.status == "complete" and all(f.exists() for f in files):
+            evaluation.oof, *evaluation.models = files
+
+    def drop_arrays(self, number: int) -> None:
+        """Remove the predictions and the models of a trial."""
+        for path in (self._oof_file(number), *self.models.glob(f"{number}-*.pickle")):
+            path.unlink(missing_ok=True)
+
+    def _take(self, number: int) -> int | None:
+        """Claim a trial and return how often it died; None if somebody runs it."""
+        folder = self._trial_folder(number)
+        claims = _claims(folder)
+        latest = max(claims, default=-1)
+        n_deaths = sum(self.owners.is_dead(owner) for owner in claims.values())
+        if claims:
+            owner = claims[latest]
+            if not self.owners.is_dead(owner) and not self.owners.has_left(owner):
+                return None
+        claim = folder / f"claim-{latest + 1}"
+        if not write_once(claim, self.owners.own):
+            return None
+        self._claims[number] = claim
+        return n_deaths
+
+    def _read_asked(self) -> Iterator[Asked]:
+        while True:
+            path = self._trial_folder(self._n_asked) / "trial.json"
+            try:
+                said = json.loads(path.read_text(encoding="utf-8"))
+            except FileNotFoundError:
+                return
+            number, self._n_asked = self._n_asked, self._n_asked + 1
+            yield number, said["family"], frozen_trial(said["trial"])
+
+    def _oof_file(self, number: int) -> Path:
+        return self.folder / "oof" / f"{number}.npy"
+
+    def _trial_folder(self, number: int) -> Path:
+        return self.folder / "trials" / str(number)
+
+
+def _claims(folder: Path) -> dict[int, str]:
+    """Return the owner of each claim that was not released."""
+    claims = {}
+    for path in folder.glob("claim-*"):
+        with suppress(FileNotFoundError):
+            claims[int(path.name.removeprefix("claim-"))] = path.read_text("utf-8")
+    return claims
+
+
+def write_once(path: Path, text: str) -> bool:
+    """Write a file, whole or not at all; False if it is there already."""
+    draft = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
+    draft.write_text(text, encoding="utf-8")
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without links
+        if path.exists():
+            return False
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    return True

@@ -1,0 +1,167 @@
+"""JournalFile: Optuna's journal in a file whose lock and last record survive a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from optuna.storages.journal import BaseJournalBackend
+
+LOCK_SECONDS = 10.0
+CHUNK = 4096
+
+
+class JournalFile(BaseJournalBackend):
+    """A journal for `optuna.storages.JournalStorage`, one line a record.
+
+    It differs from Optuna's own file in three ways. The lock is one of the operating
+    system, which goes with the process that held it. A record that a killed process
+    has written in part is cut off before the next one, which would merge with it. A
+    record that finds no space is taken back in full.
+
+    Parameters
+    ----------
+    path : Path
+        The file; made by the first record.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import optuna
+    >>> from automodel.search.journal import JournalFile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     journal = JournalFile(Path(folder) / "journal.log")
+    ...     storage = optuna.storages.JournalStorage(journal)
+    ...     study = optuna.create_study(storage=storage)
+    ...     study.add_trial(optuna.create_trial(value=1.0))
+    ...     len(optuna.load_study(study_name=study.study_name, storage=storage).trials)
+    1
+    """
+
+    def __init__(self, path: Path):
+        self.path = Path(path)
+        self._offsets = {0: 0}  # of each record that was read
+
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+        """Yield the records from a number on; one that is incomplete is left out.
+
+        Raises
+        ------
+        ValueError
+            If a line is no record: the file was changed by something else.
+        """
+        number = max(n for n in self._offsets if n <= log_number_from)
+        try:
+            file = self.path.open("rb")
+        except FileNotFoundError:
+            return
+        with file:
+            offset = self._offsets[number]
+            file.seek(offset)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return
+                offset += len(line)
+                number += 1
+                if number > log_number_from:
+                    yield self._parsed(line, number)
+                self._offsets = {0: 0, number: offset}
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Append records, in full or not at all.
+
+        Raises
+        ------
+        OSError
+            If there is no space, or no lock within 10 seconds.
+        """
+        lines = [json.dumps(log, separators=(",", ":")) + "\n" for log in logs]
+        with self.path.open("a+b", buffering=0) as file, locked(file):
+            end = _end_of_last_record(file)
+            file.truncate(end)
+            try:
+                _write_all(file, "".join(lines).encode())
+                os.fsync(file.fileno())
+            except BaseException:
+                file.truncate(end)
+                raise
+
+    def _parsed(self, line: bytes, number: int) -> dict[str, Any]:
+        try:
+            return json.loads(line)
+        except ValueError as error:
+            raise ValueError(
+                f"Line {number} of {self.path} is no record of a journal. Was the file "
+                "changed by hand?"
+            ) from error
+
+
+@contextmanager
+def locked(file: IO[bytes]) -> Iterator[None]:
+    """Hold the lock of a file; the system releases it when the process dies."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    while not _try_lock(file):
+        if time.monotonic() > deadline:
+            raise OSError(f"{file.name} has been locked for {LOCK_SECONDS:.0f} s")
+        time.sleep(0.002)
+    try:
+        yield
+    finally:
+        _unlock(file)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    FAR = 2**40  # a byte that no record reaches: a lock there hides none from readers
+
+    def _try_lock(file: IO[bytes]) -> bool:
+        file.seek(FAR)
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(file: IO[bytes]) -> None:
+        file.seek(FAR)
+        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _try_lock(file: IO[bytes]) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _unlock(file: IO[bytes]) -> None:
+        fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def _end_of_last_record(file: IO[bytes]) -> int:
+    """Return the position after the last line that is complete."""
+    end = file.seek(0, os.SEEK_END)
+    while end > 0:
+        start = max(end - CHUNK, 0)
+        file.seek(start)
+        newline = file.read(end - start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0
+
+
+def _write_all(file: IO[bytes], data: bytes) -> None:
+    rest: Iterable[int] | memoryview = memoryview(data)
+    while rest := rest[file.write(rest) :]:  # type: ignore[index,arg-type]
+        pass

@@ -1,0 +1,162 @@
+"""Owner: a process that takes part in a search, and whether it still lives."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+import uuid
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+HEARTBEAT_SECONDS = 10.0
+SILENT_SECONDS = 120.0  # without a heartbeat, a process of another machine is dead
+
+
+@dataclass(frozen=True)
+class ProcessMark:
+    """What tells a process from all others, also from a later one of the same id.
+
+    Parameters
+    ----------
+    host : str
+        Machine, with its boot and its process namespace where they can be known.
+    pid : int
+        Process id.
+    start : str
+        When it was started, in a form of the system's own; "" if unknown.
+    """
+
+    host: str
+    pid: int
+    start: str
+
+    @classmethod
+    def current(cls) -> ProcessMark:
+        """Return the mark of this process."""
+        return cls(_host(), os.getpid(), _start_of(os.getpid()) or "")
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the process was one of this machine."""
+        return self.host == _host()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the process has ended; only to be asked where it is one of here."""
+        start = _start_of(self.pid)
+        return start is None or (self.start != "" and start != self.start)
+
+
+class Owners:
+    """The processes that share a folder, one file each.
+
+    A file that is there belongs to a process that works or was killed: one that
+    ends takes its file along. Its time of change is the heartbeat.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the files are.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.own = uuid.uuid4().hex
+        self._ended = threading.Event()
+        self._dead: set[str] = set()
+
+    def enter(self) -> None:
+        """Take part, with a heartbeat every 10 seconds."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(asdict(ProcessMark.current()))
+        self._file(self.own).write_text(text, encoding="utf-8")
+        threading.Thread(target=self._beat, daemon=True).start()
+
+    def leave(self) -> None:
+        """End the part of this process."""
+        self._ended.set()
+        self._file(self.own).unlink(missing_ok=True)
+
+    def has_left(self, owner: str) -> bool:
+        """Tell whether an owner has ended in good order."""
+        return not self._file(owner).exists()
+
+    def is_dead(self, owner: str) -> bool:
+        """Tell whether the process of an owner has died."""
+        if owner not in self._dead and self._has_died(owner):
+            self._dead.add(owner)
+        return owner in self._dead
+
+    def _has_died(self, owner: str) -> bool:
+        if owner == self.own:
+            return False
+        try:
+            mark = ProcessMark(**json.loads(self._file(owner).read_text("utf-8")))
+        except FileNotFoundError:
+            return False
+        except (ValueError, TypeError):  # it died while it wrote, or writes now
+            return self._is_silent(owner)
+        return mark.is_gone if mark.is_here else self._is_silent(owner)
+
+    def _is_silent(self, owner: str) -> bool:
+        """Compare heartbeats by the clock of the file system, which both share."""
+        with suppress(FileNotFoundError):
+            os.utime(self._file(self.own))
+            now = self._file(self.own).stat().st_mtime
+            return now - self._file(owner).stat().st_mtime > SILENT_SECONDS
+        return False
+
+    def _beat(self) -> None:
+        while not self._ended.wait(HEARTBEAT_SECONDS):
+            with suppress(OSError):
+                os.utime(self._file(self.own))
+
+    def _file(self, owner: str) -> Path:
+        return self.folder / f"{owner}.json"
+
+
+@cache
+def _host() -> str:
+    parts = [socket.gethostname()]
+    if sys.platform == "linux":
+        with suppress(OSError):
+            boot = Path("/proc/sys/kernel/random/boot_id")
+            parts.append(boot.read_text(encoding="ascii").strip())
+            parts.append(os.readlink("/proc/self/ns/pid"))
+    return " ".join(parts)
+
+
+def _start_of(pid: int) -> str | None:
+    """Return when a process was started, "" if unknown, None if it is gone."""
+    if sys.platform == "linux":
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        state, *rest = stat.rpartition(")")[2].split()
+        return None if state in "ZX" else rest[18]
+    try:
+        import psutil
+    except ImportError:
+        return "" if _is_running(pid) else None
+    try:
+        return str(psutil.Process(pid).create_time())
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _is_running(pid: int) -> bool:
+    if sys.platform == "win32":  # os.kill would end it
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

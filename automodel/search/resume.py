@@ -1,0 +1,99 @@
+"""Open the archive of a search, and refuse one that was begun with other data."""
+
+from __future__ import annotations
+
+import re
+from numbers import Integral
+from pathlib import Path
+from typing import Any
+
+import joblib
+from sklearn.utils._param_validation import InvalidParameterError
+
+from automodel import __version__
+from automodel.folds import Folds
+from automodel.search.archive import Archive
+from automodel.search.shared import SharedStorage
+
+
+def check_storage(storage: Any, study_name: str | None) -> None:
+    """Check the parameters before anything is opened.
+
+    Raises
+    ------
+    InvalidParameterError
+        If a URL comes without a folder, or the name is none of a folder.
+    """
+    if isinstance(storage, str) and "://" in storage:
+        raise InvalidParameterError(
+            "The 'storage' parameter takes a folder, and this is a URL. A database "
+            "needs a folder for the arrays too: give "
+            "automodel.SharedStorage(url, folder)."
+        )
+    if study_name is not None and not re.fullmatch(r"[\w][\w .+=-]*", study_name):
+        raise InvalidParameterError(
+            "The 'study_name' parameter must be a word of letters, digits and ' .+=-_'"
+            f", since a folder is named after it. Got {study_name!r} instead."
+        )
+
+
+def open_archive(storage: Any, study_name: str | None) -> Archive | None:
+    """Return the archive of a search, None if it stays in memory.
+
+    Parameters
+    ----------
+    storage : None, str, Path or SharedStorage
+        As in `AutoClassifier`.
+    study_name : str or None
+        Name of the search within the storage; None for "automodel".
+    """
+    if storage is None:
+        return None
+    name = study_name or "automodel"
+    if isinstance(storage, SharedStorage):
+        return Archive(Path(storage.folder) / name, name, storage.open())
+    return Archive(Path(storage) / name, name)
+
+
+def fingerprint(
+    folds: Folds, reader: Any, *, groups: Any, cv: Any, scoring: Any, seed: int
+) -> dict[str, Any]:
+    """Return what must agree for a search to go on, by the names that users know."""
+    is_rule = cv is None or isinstance(cv, Integral)
+    if callable(scoring):
+        scoring = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(scoring))
+    return {
+        "package version": __version__,
+        "X": joblib.hash((folds.table, vars(reader))),
+        "y": joblib.hash((folds.y, folds.task.kind)),
+        "sample_weight": joblib.hash(folds.sample_weight),
+        "groups": joblib.hash(groups),
+        "cv": repr(cv) if is_rule else joblib.hash(list(folds.splits)),
+        "scoring": scoring or folds.metric.name,
+        "random_state": seed,
+    }
+
+
+def check_same_search(archive: Archive, ours: dict[str, Any]) -> None:
+    """Refuse an archive that was begun with other data or settings.
+
+    Raises
+    ------
+    ValueError
+        With the names of what differs.
+    """
+    theirs = archive.agree("fingerprint", ours)
+    differs = [name for name, value in ours.items() if theirs.get(name) != value]
+    if not differs:
+        return
+    text = ", ".join(differs)
+    hint = ""
+    if differs == ["cv"]:
+        hint = " A splitter without random_state draws other splits at each call."
+    if "package version" in differs:
+        hint = f" It was begun by automodel {theirs.get('package version')}."
+    raise ValueError(
+        f"The search in {str(archive.folder)!r} cannot go on, since it was begun with "
+        f"another {text}.{hint} Give the same data and settings, another study_name, "
+        "or another storage."
+    )

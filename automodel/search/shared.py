@@ -1,0 +1,92 @@
+"""SharedStorage: the database and the folder of a search on several machines."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+PASSWORD = re.compile(r"(://[^:/@]*:).*(?=@)|(\bpassword=)[^&]*")
+DATABASE_SECONDS = 5
+
+
+class SharedStorage:
+    """A database for the trials of a search, and a folder for its arrays.
+
+    To be given as ``storage=``. Processes on one or many machines that call `fit` with
+    the same data and the same storage share one search.
+
+    Parameters
+    ----------
+    url : str or optuna.storages.BaseStorage
+        A URL such as ``"postgresql://user:password@host/database"``, ``"mysql://..."``
+        or ``"sqlite:///file.db"``; or a storage of Optuna, such as a
+        `GrpcStorageProxy`.
+    folder : str or Path
+        A folder that all machines see, for predictions and models. Models are pickles:
+        share it with those only whom you trust.
+
+    Notes
+    -----
+    The password of a URL is not in the `repr`, nor in a pickle: a loaded copy cannot
+    connect. Copies within a process (`sklearn.base.clone`) can.
+
+    Examples
+    --------
+    >>> from automodel import SharedStorage
+    >>> SharedStorage("postgresql://me:secret@db.example/trials", "/mnt/trials")
+    SharedStorage('postgresql://me:***@db.example/trials', '/mnt/trials')
+    """
+
+    def __init__(self, url: Any, folder: str | Path):
+        self.url = url
+        self.folder = folder
+
+    def open(self) -> Any:
+        """Return the storage of Optuna.
+
+        Raises
+        ------
+        ValueError
+            If the password is gone, since this is a loaded copy.
+        ImportError
+            If the driver of the database is not installed.
+        """
+        if not isinstance(self.url, str):
+            return self.url
+        if "***" in self.url:
+            raise ValueError(
+                f"The password of {self!r} is not kept in pickles. Set storage= to a "
+                "new SharedStorage."
+            )
+        from optuna.storages import get_storage  # with its cache of ended trials
+        from optuna.storages import RDBStorage
+
+        return get_storage(RDBStorage(self.url, engine_kwargs=_limits(self.url)))
+
+    def __repr__(self) -> str:
+        return f"SharedStorage({self._shown()!r}, {str(self.folder)!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"url": self._shown(), "folder": self.folder}
+
+    def __deepcopy__(self, memo: dict) -> SharedStorage:
+        return self
+
+    def _shown(self) -> Any:
+        if isinstance(self.url, str):
+            return PASSWORD.sub(lambda m: f"{m[1] or m[2]}***", self.url)
+        return self.url
+
+
+def _limits(url: str) -> dict[str, Any]:
+    """Return settings under which a silent server is noticed within seconds."""
+    if not url.startswith("postgresql"):
+        return {}
+    return {
+        "pool_pre_ping": True,
+        "connect_args": {
+            "connect_timeout": DATABASE_SECONDS,
+            "tcp_user_timeout": 1000 * DATABASE_SECONDS,
+        },
+    }

@@ -1,0 +1,232 @@
+"""FamilyStudy: the trials of one family, in a study of Optuna held in memory."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from automodel.evaluation import Candidate, Evaluation
+from automodel.families.base import ModelFamily
+from automodel.search.allocation import FamilyState
+from automodel.task import Task
+
+MAX_DUPLICATES = 3
+MOST_COMPARED = 200  # trials that a pruner sees
+STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
+ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+Sampler = optuna.samplers.BaseSampler | Callable[[int], optuna.samplers.BaseSampler]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A trial that the study has given; `position` is its number there."""
+
+    position: int
+    params: dict[str, Any]
+    error: str = ""
+
+
+class FamilyStudy:
+    """Asks for settings of one family and keeps what came of them.
+
+    Parameters
+    ----------
+    family : ModelFamily
+        What is searched.
+    task : Task
+        The facts about the problem.
+    sampler : BaseSampler, callable or None
+        A sampler is copied; a callable `seed -> sampler` makes one for each trial;
+        None is Optuna's TPE.
+    pruner : BasePruner
+        Pruner of the study.
+    """
+
+    def __init__(
+        self,
+        family: ModelFamily,
+        task: Task,
+        sampler: Sampler | None,
+        pruner: optuna.pruners.BasePruner,
+    ):
+        self.family = family
+        self.task = task
+        self.study = optuna.create_study(
+            study_name=family.name, direction="maximize", pruner=pruner
+        )
+        self.sampler = copy.deepcopy(sampler)
+        self.n_asked = 0
+        self.n_failed = 0
+        self.n_duplicates = 0
+        self.scores: list[float] = []
+        self.seconds: list[float] = []
+        self._portfolio = deque(family.portfolio(task))
+        self._seen: set[str] = set()
+        self._ended: list[FrozenTrial] = []
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the sampler gives nothing but settings that were tried."""
+        return self.n_duplicates >= MAX_DUPLICATES
+
+    def state(self, predicted_seconds: float) -> FamilyState:
+        """Return what the choice among the families is made from."""
+        return FamilyState(
+            self.family.name,
+            self.family.rank,
+            self.n_asked,
+            len(self.scores),
+            self.n_failed,
+            max(self.scores, default=-math.inf),
+            predicted_seconds,
+            self.family.start_seconds,
+        )
+
+    def ask(self, seed: int) -> Setting | None:
+        """Ask for a setting: of the portfolio first, then of the sampler.
+
+        Parameters
+        ----------
+        seed : int
+            Seed of a fresh sampler, so that a search that goes on repeats no draw.
+
+        Returns
+        -------
+        Setting or None
+            None if the setting is one that was tried.
+        """
+        self.study.sampler = self._fresh_sampler(seed)
+        is_proven = bool(self._portfolio)
+        if is_proven:
+            self.study.enqueue_trial(self._portfolio.popleft())
+        trial = self.study.ask()
+        params, error = suggest(self.family, trial, self.task)
+        if not error and self._key(params) in self._seen:
+            self.study.tell(trial, state=TrialState.FAIL)
+            self.n_duplicates += not is_proven
+            return None
+        return Setting(trial.number, params, error)
+
+    def keep(self, setting: Setting) -> None:
+        """Count a trial that will be run."""
+        self._seen.add(self._key(setting.params))
+        self.n_duplicates = 0
+        self.n_asked += 1
+
+    def give_up(self, setting: Setting) -> None:
+        """Take a trial back: another process has asked for one in the meantime."""
+        proven = self.frozen(setting).system_attrs.get("fixed_params")
+        if proven is not None:
+            self._portfolio.appendleft(proven)
+        self.study.tell(setting.position, state=TrialState.FAIL)
+
+    def add(self, trial: FrozenTrial) -> Setting:
+        """Take in a trial that an earlier fit or another process has asked for."""
+        running = copy.copy(trial)
+        running.state = TrialState.RUNNING
+        self.study._storage.create_new_trial(self.study._study_id, running)
+        params, error = suggest(
+            self.family, optuna.trial.FixedTrial(trial.params), self.task
+        )
+        setting = Setting(len(self.study.get_trials(deepcopy=False)) - 1, params, error)
+        self.keep(setting)
+        proven = trial.system_attrs.get("fixed_params")
+        if proven in self._portfolio:
+            self._portfolio.remove(proven)
+        if isinstance(self.sampler, optuna.samplers.BaseSampler):
+            self.sampler.reseed_rng()  # the same seed would repeat its draws
+        return setting
+
+    def frozen(self, setting: Setting) -> FrozenTrial:
+        """Return the trial as it is in the study."""
+        return self.study.get_trials(deepcopy=False)[setting.position]
+
+    def tell(
+        self, number: int, setting: Setting, evaluation: Evaluation
+    ) -> FrozenTrial:
+        """Book the result of a trial; `number` is its own in the whole search."""
+        self.seconds.append(evaluation.seconds)
+        self.n_failed += evaluation.status == "failed"
+        if evaluation.status == "complete":
+            self.scores.append(evaluation.score)
+        storage, trial_id = self.study._storage, self.frozen(setting)._trial_id
+        for step, value in evaluation.reports.items():
+            storage.set_trial_intermediate_value(trial_id, step, value)
+        for name, value in attributes(number, evaluation).items():
+            storage.set_trial_user_attr(trial_id, name, value)
+        if evaluation.status == "complete":
+            trial = self.study.tell(setting.position, evaluation.score)
+        else:
+            state = STATES.get(evaluation.status, TrialState.FAIL)
+            trial = self.study.tell(setting.position, state=state)
+        if trial.state in ENDED:
+            self._ended.append(trial)
+        return trial
+
+    def compared(self) -> list[FrozenTrial]:
+        """Return the trials that a pruner compares with: the best and the latest."""
+        latest = self._ended[-MOST_COMPARED:]
+        if len(latest) == len(self._ended):
+            return latest
+        complete = (t for t in self._ended if t.state == TrialState.COMPLETE)
+        best = max(complete, key=lambda t: t.value, default=None)
+        return latest if best is None or best in latest else [best, *latest]
+
+    def _fresh_sampler(self, seed: int) -> optuna.samplers.BaseSampler:
+        if self.sampler is None:
+            return optuna.samplers.TPESampler(
+                seed=seed, n_startup_trials=5, multivariate=True, constant_liar=True
+            )
+        if isinstance(self.sampler, optuna.samplers.BaseSampler):
+            return self.sampler
+        return self.sampler(seed)
+
+    @staticmethod
+    def _key(params: dict[str, Any]) -> str:
+        return repr(sorted(params.items()))
+
+
+def suggest(family: ModelFamily, trial: Any, task: Task) -> tuple[dict[str, Any], str]:
+    """Return the parameters of a trial, or why the space of the family gave none."""
+    try:
+        return family.search_space(trial, task), ""
+    except Exception as error:  # noqa: BLE001  part of the trial, kept on it
+        return {}, f"{type(error).__name__}: {error}"
+
+
+def attributes(number: int, evaluation: Evaluation) -> dict[str, Any]:
+    """Return what a trial says of its evaluation, in values that JSON can hold."""
+    return {
+        "number": number,
+        "family": evaluation.candidate.family.name,
+        "status": evaluation.status,
+        "seconds": evaluation.seconds,
+        "error": evaluation.error,
+        "fold_scores": [float(score) for score in evaluation.fold_scores],
+        "n_iterations": [int(n) for n in evaluation.n_iterations],
+        "predict_seconds": evaluation.predict_seconds,
+    }
+
+
+def evaluation_of(trial: FrozenTrial, candidate: Candidate) -> Evaluation:
+    """Return the evaluation that `attributes` took apart, without its arrays."""
+    said = trial.user_attrs
+    return Evaluation(
+        candidate,
+        said["status"],
+        score=trial.value if trial.state == TrialState.COMPLETE else math.nan,
+        fold_scores=said["fold_scores"],
+        seconds=said["seconds"],
+        n_iterations=said["n_iterations"],
+        error=said["error"],
+        reports=dict(trial.intermediate_values),
+        predict_seconds=said["predict_seconds"],
+    )

@@ -1,0 +1,139 @@
+"""Processes that run one call at a time, and how each of them may end."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+
+import pytest
+
+from automodel.search.processes import ProcessPool, resident_bytes
+from tests.conftest import FAULTS
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_left")]
+
+
+def outcome_of(call, *, ends_in=None, memory_limit=None):
+    with ProcessPool(1, memory_limit) as pool:
+        pool.submit("key", call, None if ends_in is None else time.time() + ends_in)
+        (outcome,) = pool.wait()
+    assert outcome.key == "key"
+    return outcome
+
+
+def test_a_call_returns_its_value():
+    outcome = outcome_of(partial(pow, 2, 10))
+    assert (outcome.value, outcome.cause, outcome.error) == (1024, "", "")
+    assert outcome.seconds > 0
+
+
+def test_a_function_of_a_script_is_sent_by_value():
+    assert outcome_of(lambda: os.getpid()).value != os.getpid()
+
+
+def test_an_exception_is_told():
+    outcome = outcome_of(partial(int, "seven"))
+    assert outcome.cause == "raised"
+    assert outcome.error.startswith("ValueError: invalid literal")
+
+
+def test_what_cannot_be_pickled_is_told():
+    outcome = outcome_of(partial(next, (i for i in range(3))))
+    assert outcome.cause == "raised"
+    assert "cannot be sent to a worker: TypeError" in outcome.error
+
+
+@pytest.mark.parametrize(
+    ("mode", "error"),
+    [
+        ("exit", "the worker ended itself with exit code 3"),
+        ("segfault", "the worker was killed by SIGSEGV"),
+    ],
+)
+def test_a_death_is_told(mode, error):
+    outcome = outcome_of(FAULTS[mode])
+    assert (outcome.cause, outcome.error) == ("died", error)
+
+
+@pytest.mark.parametrize("mode", ["hang", "gil"])
+def test_a_hang_is_ended_at_its_moment(mode):
+    start = time.monotonic()
+    outcome = outcome_of(FAULTS[mode], ends_in=2.0)
+    assert outcome.cause == "time"
+    assert time.monotonic() - start < 4.0
+
+
+def test_memory_is_bounded():
+    outcome = outcome_of(FAULTS["eat"], memory_limit=400_000_000)
+    assert outcome.cause == "memory"
+    assert outcome.error.startswith("MemoryError: it used ")
+    assert "memory_limit=0.40 GB" in outcome.error
+
+
+def test_the_others_go_on_when_one_dies():
+    with ProcessPool(2) as pool:
+        pool.submit("first", partial(pow, 2, 2))
+        pool.submit("second", FAULTS["exit"])
+        outcomes = {}
+        while found := pool.wait():
+            outcomes |= {outcome.key: outcome for outcome in found}
+        assert outcomes["first"].value == 4
+        assert outcomes["second"].cause == "died"
+        pool.submit("third", partial(pow, 2, 3))
+        assert [outcome.value for outcome in pool.wait()] == [8]
+
+
+def test_a_process_that_was_killed_while_idle_is_replaced():
+    with ProcessPool(1) as pool:
+        pool.submit(0, os.getpid)
+        (outcome,) = pool.wait()
+        os.kill(outcome.value, signal.SIGKILL)
+        time.sleep(0.2)
+        pool.submit(1, os.getpid)
+        (again,) = pool.wait()
+    assert again.value not in (None, outcome.value)
+
+
+def test_nothing_to_wait_for_is_no_wait():
+    with ProcessPool(2) as pool:
+        assert pool.wait() == []
+        assert pool.n_idle == 2
+
+
+PARENT = """
+import sys, time
+from functools import partial
+from automodel.search.processes import ProcessPool
+from tests.conftest import FAULTS
+
+if __name__ == "__main__":
+    pool = ProcessPool(2)
+    pool.submit(0, FAULTS["hang"])
+    pool.submit(1, FAULTS["gil"])
+    print(*(worker.process.pid for worker in pool._workers), flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the system for the parent")
+def test_workers_go_with_a_parent_that_was_killed(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    parent = subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE, text=True, env=with_tests()
+    )
+    pids = [int(pid) for pid in parent.stdout.readline().split()]
+    time.sleep(2.0)  # both are in the middle of their calls
+    assert all(resident_bytes(pid) > 0 for pid in pids)
+    parent.kill()
+    parent.wait()
+    until = time.monotonic() + 5
+    while any(resident_bytes(pid) for pid in pids) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert [resident_bytes(pid) for pid in pids] == [0, 0]
+
+
+def with_tests():
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

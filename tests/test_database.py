@@ -1,0 +1,124 @@
+"""A search whose trials are in PostgreSQL.
+
+`AUTOMODEL_TEST_POSTGRESQL` holds the URL of a database that the tests may fill.
+"""
+
+import os
+import subprocess
+import sys
+import uuid
+
+import numpy as np
+import pytest
+
+from automodel import SharedStorage
+from automodel.exceptions import FitWarning
+from tests.conftest import StubFamily
+from tests.test_storage import LABELS, X, board, classifier, told
+
+pytestmark = pytest.mark.slow
+URL = os.environ.get("AUTOMODEL_TEST_POSTGRESQL", "")
+FAMILY = StubFamily(modes=["sleep"], seconds=0.05)
+
+
+@pytest.fixture
+def name():
+    """Return a study name of its own, or skip without a server."""
+    if not URL:
+        if os.environ.get("AUTOMODEL_TEST_SERVERS"):
+            pytest.fail("AUTOMODEL_TEST_POSTGRESQL holds no URL")
+        pytest.skip("AUTOMODEL_TEST_POSTGRESQL holds no URL")
+    return f"test-{uuid.uuid4().hex[:12]}"
+
+
+def search(tmp_path, name, **params):
+    params = {"families": [FAMILY], "study_name": name, "cv": 2} | params
+    return classifier(SharedStorage(URL, tmp_path), **params)
+
+
+def test_a_second_fit_goes_on(tmp_path, name):
+    import optuna
+
+    search(tmp_path, name).fit(X, LABELS)
+    second = search(tmp_path, name, n_trials=7, n_jobs=2).fit(X, LABELS)
+    assert board(second).index.tolist() == list(range(7))
+    study = optuna.load_study(study_name=f"{name}-stub", storage=URL)
+    assert sorted(t.user_attrs["number"] for t in study.trials) == list(range(7))
+    assert {t.state.name for t in study.trials} <= {"COMPLETE", "PRUNED"}
+
+
+SCRIPT = """
+import sys
+from automodel.search.shared import SharedStorage
+from tests.test_database import FAMILY, search
+from tests.test_storage import LABELS, X
+
+def told(study, trial):
+    print("told", trial.user_attrs["number"], trial.value, flush=True)
+
+if __name__ == "__main__":
+    folder, name = sys.argv[1:]
+    search(folder, name, n_trials=60, time_budget=60, callbacks=[told]).fit(X, LABELS)
+"""
+
+
+def start(tmp_path, name):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    return subprocess.Popen(
+        [sys.executable, script, tmp_path / "arrays", name],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+
+def test_processes_share_a_search_and_one_of_them_is_killed(tmp_path, name):
+    processes = [start(tmp_path, name) for _ in range(3)]
+    first = [processes[0].stdout.readline() for _ in range(3)]
+    processes[0].kill()
+    outputs = [first + processes[0].stdout.read().splitlines()]
+    outputs += [process.stdout.read().splitlines() for process in processes[1:]]
+    assert [process.wait() for process in processes] == [-9, 0, 0]
+    last = search(tmp_path / "arrays", name, n_trials=60).fit(X, LABELS)
+    assert board(last).index.tolist() == list(range(60))
+    for lines in outputs:
+        for number, value in told(lines).items():
+            assert board(last)["score"][number] == value
+
+
+def test_a_server_that_goes_away_does_not_end_the_search(tmp_path, name):
+    import sqlalchemy
+
+    calls = []
+
+    def cut(study, trial):
+        calls.append(trial.number)
+        if len(calls) == 3:
+            engine = sqlalchemy.create_engine(URL, isolation_level="AUTOCOMMIT")
+            with engine.connect() as connection:
+                sql = f'ALTER TABLE trials RENAME TO "trials-{name}"'
+                connection.execute(sqlalchemy.text(sql))
+
+    def mend():
+        engine = sqlalchemy.create_engine(URL, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            sql = f'ALTER TABLE "trials-{name}" RENAME TO trials'
+            connection.execute(sqlalchemy.text(sql))
+
+    try:
+        with pytest.warns(FitWarning, match="storage has failed"):
+            fitted = search(tmp_path, name, n_trials=8, callbacks=[cut]).fit(X, LABELS)
+    finally:
+        mend()
+    assert len(board(fitted)) == 8
+    again = search(tmp_path, name, n_trials=8).fit(X, LABELS)
+    np.testing.assert_array_equal(board(fitted)["score"], board(again)["score"])
+
+
+def test_an_unreachable_server_is_told_before_any_training(tmp_path):
+    pytest.importorskip("psycopg2")
+    url = "postgresql://me:s3cret@127.0.0.1:1/none"
+    with pytest.raises(Exception, match="Connection refused") as caught:
+        classifier(SharedStorage(url, tmp_path)).fit(X, LABELS)
+    assert "s3cret" not in str(caught.value)

@@ -1,0 +1,474 @@
+"""A search that goes on: in a folder, in a database, after a kill, beside another."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import KFold
+
+import automodel
+from automodel import AutoClassifier, SharedStorage
+from automodel.exceptions import FitWarning
+from tests.conftest import CHEAP, StubFamily, make_frame, make_signal
+
+X = make_frame()
+LABELS = np.where(make_signal(X) > 0.3, "yes", "no")
+KNN = ["linear", "knn"]
+
+
+def classifier(storage, **params):
+    defaults = CHEAP | {"families": [StubFamily()], "n_trials": 4, "refit": False}
+    return AutoClassifier(storage=storage, **(defaults | params))
+
+
+def board(estimator):
+    return estimator.leaderboard_.sort_index()
+
+
+def same(one, two):
+    """Compare two leaderboards in all but what the clock decides."""
+    one, two = (board(e).drop(columns=["seconds", "weight"]) for e in (one, two))
+    pd.testing.assert_frame_equal(one, two)
+
+
+def test_a_second_fit_goes_on_where_the_first_ended(tmp_path):
+    first = classifier(tmp_path).fit(X, LABELS)
+    second = classifier(tmp_path, n_trials=10).fit(X, LABELS)
+    assert board(second).index.tolist() == list(range(10))
+    pd.testing.assert_series_equal(
+        board(second)["seconds"][:4], board(first)["seconds"]
+    )
+    files = {p.name for p in (tmp_path / "automodel").iterdir()}
+    assert files >= {"journal.log", "fingerprint.json", "oof", "models", "trials"}
+
+
+@pytest.mark.parametrize("n_first", [1, 4, 6, 10])
+def test_a_search_in_two_parts_is_the_search_in_one(tmp_path, n_first):
+    params = {"families": [*KNN, StubFamily()], "n_trials": 10, "cv": 2}
+    whole = classifier(None, **params).fit(X, LABELS)
+    classifier(tmp_path, **(params | {"n_trials": n_first})).fit(X, LABELS)
+    parts = classifier(tmp_path, **params).fit(X, LABELS)
+    if n_first % 4 == 0:
+        same(whole, parts)
+        np.testing.assert_array_equal(whole.predict_proba(X), parts.predict_proba(X))
+    assert board(parts).index.tolist() == list(range(10))
+
+
+def test_a_fit_without_a_new_trial_gives_the_same_model(tmp_path):
+    first = classifier(tmp_path, families=KNN, n_trials=6).fit(X, LABELS)
+    second = classifier(tmp_path, families=KNN, n_trials=6).fit(X, LABELS)
+    pd.testing.assert_frame_equal(first.leaderboard_, second.leaderboard_)
+    np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
+    assert first.best_score_ == second.best_score_
+
+
+def test_a_seed_that_was_not_given_is_kept(tmp_path):
+    first = classifier(tmp_path, random_state=None, n_trials=4).fit(X, LABELS)
+    second = classifier(tmp_path, random_state=None, n_trials=8).fit(X, LABELS)
+    assert len(board(second)) == 8
+    assert board(second)["params"][:4].tolist() == board(first)["params"].tolist()
+
+
+def test_the_first_time_budget_decides_the_splits(tmp_path):
+    search = {"cv": None, "n_trials": 2}
+    classifier(tmp_path, **search, time_budget=None).fit(X, LABELS)
+    longer = classifier(tmp_path, **search, time_budget=60).fit(X, LABELS)
+    assert len(board(longer)) == 2
+
+
+def test_what_may_differ(tmp_path):
+    classifier(tmp_path).fit(X, LABELS)
+    other = classifier(
+        tmp_path,
+        families=["linear"],
+        n_trials=6,
+        time_budget=60,
+        n_jobs=2,
+        callbacks=[lambda study, trial: None],
+        ensemble_size=3,
+        refit=True,
+    ).fit(X, LABELS)
+    assert set(board(other)["family"]) == {"linear"}
+    back = classifier(tmp_path, n_trials=6).fit(X, LABELS)
+    assert board(back)["family"].tolist() == ["stub"] * 4
+
+
+def test_names_keep_searches_apart(tmp_path):
+    classifier(tmp_path, study_name="one").fit(X, LABELS)
+    other = classifier(tmp_path, study_name="two").fit(X[:50], LABELS[:50])
+    assert len(board(other)) == 4
+
+
+CHANGES = {
+    "X": {"X": X.assign(size=X["size"] + 1)},
+    "y": {"y": np.roll(LABELS, 1)},
+    "sample_weight": {"sample_weight": np.arange(1.0, 61)},
+    "groups": {"groups": np.arange(60) // 2},
+    "cv": {"cv": 4},
+    "scoring": {"scoring": "accuracy"},
+    "random_state": {"random_state": 5},
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_another_search_is_refused(tmp_path, what):
+    classifier(tmp_path).fit(X, LABELS)
+    change = dict(CHANGES[what])
+    data = {"X": X, "y": LABELS}
+    for name in ("X", "y", "sample_weight", "groups"):
+        if name in change:
+            data[name] = change.pop(name)
+    with pytest.raises(ValueError, match=f"another ([\\w ,]*, )?{what}\\b"):
+        classifier(tmp_path, **change).fit(**data)
+
+
+def test_a_renamed_column_is_another_table(tmp_path):
+    classifier(tmp_path).fit(X, LABELS)
+    with pytest.raises(ValueError, match=r"another X\."):
+        classifier(tmp_path).fit(X.rename(columns={"age": "years"}), LABELS)
+
+
+def test_another_version_is_refused(tmp_path, monkeypatch):
+    classifier(tmp_path).fit(X, LABELS)
+    monkeypatch.setattr("automodel.search.resume.__version__", "99")
+    with pytest.raises(ValueError, match="begun by automodel " + automodel.__version__):
+        classifier(tmp_path).fit(X, LABELS)
+
+
+def test_a_splitter_without_a_seed_is_named(tmp_path):
+    cv = KFold(3, shuffle=True)
+    classifier(tmp_path, cv=cv).fit(X, LABELS)
+    with pytest.raises(ValueError, match="A splitter without random_state"):
+        classifier(tmp_path, cv=cv).fit(X, LABELS)
+
+
+def test_a_url_needs_a_folder():
+    with pytest.raises(ValueError, match=r"SharedStorage\(url, folder\)"):
+        classifier("sqlite:///trials.db").fit(X, LABELS)
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden"])
+def test_a_name_that_is_no_folder_is_refused(tmp_path, name):
+    with pytest.raises(ValueError, match="'study_name' parameter must be a word"):
+        classifier(tmp_path, study_name=name).fit(X, LABELS)
+
+
+def shared(tmp_path, name="trials"):
+    return SharedStorage(f"sqlite:///{tmp_path}/{name}.db", tmp_path / "arrays")
+
+
+def test_a_database_takes_the_trials(tmp_path):
+    import optuna
+
+    classifier(shared(tmp_path)).fit(X, LABELS)
+    second = classifier(shared(tmp_path), n_trials=9).fit(X, LABELS)
+    assert board(second).index.tolist() == list(range(9))
+    study = optuna.load_study(
+        study_name="automodel-stub", storage=f"sqlite:///{tmp_path}/trials.db"
+    )
+    assert [t.user_attrs["number"] for t in study.trials] == list(range(9))
+    assert {t.state.name for t in study.trials} <= {"COMPLETE", "PRUNED"}
+    assert not (tmp_path / "arrays" / "automodel" / "journal.log").exists()
+
+
+def test_a_storage_of_optuna_is_taken(tmp_path):
+    import optuna
+
+    storage = optuna.storages.InMemoryStorage()
+    classifier(SharedStorage(storage, tmp_path)).fit(X, LABELS)
+    again = classifier(SharedStorage(storage, tmp_path), n_trials=6).fit(X, LABELS)
+    assert len(board(again)) == 6
+
+
+def test_a_folder_of_another_search_is_refused(tmp_path):
+    classifier(shared(tmp_path)).fit(X, LABELS)
+    url = f"sqlite:///{tmp_path}/trials.db"
+    with pytest.raises(ValueError, match="belongs to another search"):
+        classifier(SharedStorage(url, tmp_path / "other")).fit(X, LABELS)
+
+
+URL = "postgresql+psycopg2://me:s3cret:word@db.example:5432/trials"
+
+
+def test_a_password_is_not_shown():
+    import pickle
+
+    storage = SharedStorage(URL, "/mnt/trials")
+    search = AutoClassifier(storage=storage)
+    assert "me:***@db.example:5432" in repr(storage)
+    for text in (
+        repr(storage),
+        repr(search),
+        str(vars(pickle.loads(pickle.dumps(storage)))),
+    ):
+        assert "s3cret" not in text
+    assert b"s3cret" not in pickle.dumps(search)
+    assert clone(search).storage is storage
+    with pytest.raises(ValueError, match="password .* is not kept"):
+        pickle.loads(pickle.dumps(storage)).open()
+
+
+def test_a_storage_that_fails_does_not_end_the_search(tmp_path, monkeypatch):
+    from automodel.search.ledger import Ledger
+
+    real, calls = Ledger.add, []
+
+    def add(self, family, trial):
+        calls.append(family)
+        if len(calls) == 3:
+            raise OSError(28, "No space left on device")
+        real(self, family, trial)
+
+    monkeypatch.setattr(Ledger, "add", add)
+    with pytest.warns(FitWarning, match="storage has failed.*No space left"):
+        search = classifier(tmp_path, n_trials=6).fit(X, LABELS)
+    assert search.failures_.empty
+    assert len(calls) == 3
+    monkeypatch.undo()
+    again = classifier(tmp_path, n_trials=6).fit(X, LABELS)
+    same(search, again)
+
+
+def test_a_silent_storage_is_given_up(tmp_path, monkeypatch):
+    from automodel.search import ledger
+
+    monkeypatch.setattr(ledger, "MOST_SECONDS", 0.2)
+    monkeypatch.setattr(
+        ledger.Ledger, "add", lambda *_: ledger.within(lambda: time.sleep(5), 0.2)
+    )
+    with pytest.warns(FitWarning, match="TimeoutError: no answer"):
+        search = classifier(tmp_path).fit(X, LABELS)
+    assert len(board(search)) == 4
+
+
+def test_arrays_that_are_gone_are_done_without(tmp_path):
+    first = classifier(tmp_path, n_trials=6).fit(X, LABELS)
+    best = first.leaderboard_.index[0]
+    (tmp_path / "automodel" / "oof" / f"{best}.npy").unlink()
+    (
+        tmp_path / "automodel" / "models" / f"{first.leaderboard_.index[1]}-0.pickle"
+    ).unlink()
+    again = classifier(tmp_path, n_trials=6).fit(X, LABELS)
+    same(first, again)
+    assert board(again)["weight"][best] == 0
+    assert board(again)["weight"].sum() == pytest.approx(1)
+
+
+def test_what_the_deadline_stopped_runs_again(tmp_path):
+    slow = StubFamily(trials=[(0.9, "plain"), (0.8, "sleep")], seconds=2.5)
+    short = classifier(tmp_path, families=[slow], n_trials=2, time_budget=2.0)
+    assert board(short.fit(X, LABELS))["status"].tolist() == ["complete", "stopped"]
+    longer = classifier(tmp_path, families=[slow], n_trials=2, time_budget=60)
+    longer.fit(X, LABELS)
+    assert board(longer)["status"].tolist() == ["complete", "complete"]
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from automodel import AutoClassifier
+from tests.conftest import StubFamily
+from tests.test_storage import X, LABELS, classifier, shared
+
+def told(study, trial):
+    print("told", trial.user_attrs["number"], trial.value, flush=True)
+
+if __name__ == "__main__":
+    print("begin", flush=True)
+    search = classifier({storage}, callbacks=[told], **{params})
+    search.fit(X, LABELS)
+    print("end", len(search.leaderboard_), flush=True)
+"""
+
+
+def start(tmp_path, storage, params):
+    """Start a fit in a process; `storage` is a path or an expression."""
+    script = tmp_path / "script.py"
+    if isinstance(storage, Path):
+        storage = f"Path({str(storage)!r})"
+    script.write_text(SCRIPT.format(storage=storage, params=params))
+    return subprocess.Popen(
+        [sys.executable, script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+
+def told(lines):
+    """Return the trials that a process said it had finished, with their values."""
+    words = [line.split() for line in lines]
+    return {int(w[1]): float(w[2]) for w in words if w[:1] == ["told"]}
+
+
+@pytest.mark.slow
+def test_a_trial_that_kills_the_process_twice_is_failed(tmp_path):
+    params = (
+        "{'families': [StubFamily(trials=[(.9, 'plain'), (.8, 'exit')])], "
+        "'n_trials': 4}"
+    )
+    for _ in range(2):
+        process = start(tmp_path, tmp_path / "s", params)
+        assert process.wait() == 3
+    process = start(tmp_path, tmp_path / "s", params)
+    output = process.stdout.read().splitlines()
+    assert process.wait() == 0
+    assert output[-1] == "end 4"
+    family = StubFamily(trials=[(0.9, "plain"), (0.8, "exit")])
+    search = classifier(tmp_path / "s", families=[family]).fit(X, LABELS)
+    assert board(search)["status"].tolist() == [
+        "complete",
+        "failed",
+        "complete",
+        "complete",
+    ]
+    assert search.failures_["error"][0] == "the process that ran it died, twice"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_kills_at_random_moments_lose_no_finished_trial(tmp_path, n_jobs):
+    params = (
+        "{'families': [StubFamily(modes=['sleep'], seconds=.05)], 'n_trials': 150, "
+        f"'n_jobs': {n_jobs}, 'cv': 2}}"
+    )
+    rng = np.random.default_rng(n_jobs)
+    finished, n_kills = {}, 0
+    while n_kills < 20:
+        process = start(tmp_path, tmp_path / "s", params)
+        assert process.stdout.readline() == "begin\n"
+        time.sleep(rng.uniform(0.2, 2.0))
+        process.send_signal(signal.SIGKILL)
+        lines = process.stdout.read().splitlines()
+        if process.wait() == 0:
+            break
+        n_kills += 1
+        news = told(lines)
+        assert not finished.keys() & news.keys(), "a finished trial was run again"
+        finished |= news
+    process = start(tmp_path, tmp_path / "s", params)
+    process.communicate()
+    assert process.returncode == 0
+    family = StubFamily(modes=["sleep"], seconds=0.05)
+    search = classifier(tmp_path / "s", families=[family], n_trials=150, cv=2)
+    search.fit(X, LABELS)
+    assert board(search).index.tolist() == list(range(150))
+    scores = board(search)["score"]
+    assert n_kills == 20
+    assert len(finished) > 20
+    for number, value in finished.items():
+        assert scores[number] == value
+    leftovers = [p.name for p in (tmp_path / "s" / "automodel" / "trials").glob(".*")]
+    assert leftovers == []
+
+
+@pytest.mark.slow
+def test_a_killed_search_ends_as_one_that_was_not(tmp_path):
+    params = "{'families': ['linear', 'knn', 'extra_trees'], 'n_trials': 20, 'cv': 2}"
+    process = start(tmp_path, tmp_path / "s", params)
+    while not process.stdout.readline().startswith("told 5"):
+        pass
+    process.kill()
+    process.wait()
+    families = {"families": ["linear", "knn", "extra_trees"], "n_trials": 20, "cv": 2}
+    resumed = classifier(tmp_path / "s", **families).fit(X, LABELS)
+    whole = classifier(None, **families).fit(X, LABELS)
+    same(whole, resumed)
+    np.testing.assert_array_equal(whole.predict_proba(X), resumed.predict_proba(X))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["folder", "sqlite"])
+def test_processes_share_one_search(tmp_path, kind):
+    params = (
+        "{'families': [StubFamily(modes=['sleep'], seconds=.05)], 'n_trials': 60, "
+        "'time_budget': 60, 'cv': 2}"
+    )
+    storage = tmp_path / "s"
+    if kind == "sqlite":
+        storage = f"shared(Path({str(tmp_path)!r}))"
+    processes = [start(tmp_path, storage, params) for _ in range(3)]
+    outputs = [process.stdout.read().splitlines() for process in processes]
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    by_process = [told(lines) for lines in outputs]
+    assert sum(map(len, by_process)) == 60
+    assert min(map(len, by_process)) >= 5
+    family = StubFamily(modes=["sleep"], seconds=0.05)
+    storage = tmp_path / "s" if kind == "folder" else shared(tmp_path)
+    search = classifier(storage, families=[family], n_trials=60, cv=2).fit(X, LABELS)
+    assert board(search).index.tolist() == list(range(60))
+    settings = [repr(params) for params in board(search)["params"]]
+    assert len(set(settings)) == 60
+    for trials in by_process:
+        for number, value in trials.items():
+            assert board(search)["score"][number] == value
+
+
+def small_disk(tmp_path, size):
+    """Mount a small file system, or skip where this user cannot."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        if os.environ.get("AUTOMODEL_TEST_SERVERS"):
+            pytest.fail(f"cannot mount a small disk: {done.stderr}")
+        pytest.skip("needs the right to mount a small disk")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_full_disk_does_not_end_the_search(tmp_path, n_jobs):
+    folder = small_disk(tmp_path, "512k")
+    params = {"families": ["extra_trees"], "n_trials": 24, "n_jobs": n_jobs, "cv": 2}
+    try:
+        with pytest.warns(FitWarning, match="storage has failed.*No space left"):
+            search = classifier(folder, **params).fit(X, LABELS)
+        assert board(search).index.tolist() == list(range(24))
+        assert (board(search)["status"] == "complete").any()
+        assert search.predict(X).shape == (60,)
+        again = classifier(folder, **(params | {"n_trials": 1}))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            again.fit(X, LABELS)
+        stored = board(again)[board(again)["status"] == "complete"]
+        assert len(stored) > 1
+        for number, score in stored["score"].items():
+            assert board(search)["score"][number] == score
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_an_interrupt_leaves_the_storage_in_order(tmp_path, n_jobs):
+    params = (
+        "{'families': [StubFamily(modes=['sleep'], seconds=.2)], 'time_budget': 60, "
+        f"'n_jobs': {n_jobs}, 'n_trials': 100, 'cv': 2}}"
+    )
+    process = start(tmp_path, tmp_path / "s", params)
+    lines = []
+    while len(told(lines)) < 3:
+        lines.append(process.stdout.readline())
+    moment = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    lines += process.stdout.read().splitlines()
+    assert process.wait() == 0
+    assert time.monotonic() - moment < 5
+    assert lines[-1].startswith("end ")
+    family = StubFamily(modes=["sleep"], seconds=0.05)
+    search = classifier(tmp_path / "s", families=[family], n_trials=8, cv=2)
+    search.fit(X, LABELS)
+    for number, value in told(lines).items():
+        assert board(search)["score"][number] == value
+    assert not list((tmp_path / "s" / "automodel" / "owners").iterdir())
