@@ -1,4 +1,4 @@
-"""From the evaluations of a search to the fitted ensemble: select, refit, put together."""
+"""From the evaluations of a search to its ensemble: select, refit, put together."""
 
 from __future__ import annotations
 

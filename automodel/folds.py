@@ -50,6 +50,11 @@ class Folds:
     def __len__(self) -> int:
         return len(self.splits)
 
+    def __sizeof__(self) -> int:
+        """Return about the bytes: Dask sends what is large to each worker once."""
+        rows = sum(part.nbytes for split in self.splits for part in split)
+        return self.table.nbytes + self.y.nbytes + rows
+
     def encoded(self, fold: int, encoder: BaseEstimator, y: np.ndarray):
         """Return the encoder fitted on a fold's training rows, and both parts.
 

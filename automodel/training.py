@@ -82,6 +82,7 @@ def train(
         search = Search(families, folds, budget, storage, settings.search)
         try:
             workers = stack.enter_context(_workers(folds, settings, storage))
+            storage.know_workers(workers.are_isolated)
             with budget.stage("search"):
                 search.run(workers)
             trained = assembly.run(storage, workers)

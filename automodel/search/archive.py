@@ -16,8 +16,9 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,8 @@ from optuna.trial import FrozenTrial
 
 from automodel.evaluation import Evaluation
 from automodel.search.frozen import frozen_trial, plain_trial
-from automodel.search.journal import JournalFile
-from automodel.search.ledger import Ledger
+from automodel.search.journal import JournalFile, locked
+from automodel.search.ledger import Ledger, within
 from automodel.search.owner import Owners
 
 MAX_DEATHS = 2  # of processes that ran a trial, before it is failed
@@ -50,21 +51,30 @@ class Archive:
         Folder of the search; made if it is missing.
     study_name : str
         Name of the search in the storage of Optuna.
-    storage : BaseStorage, default=None
-        Storage of Optuna; None for a journal in the folder.
+    open_storage : callable, default=None
+        Returns the storage of Optuna; None for a journal in the folder.
+
+    Attributes
+    ----------
+    runs_here : bool
+        Whether trials run in this very process, so that one of them may be to blame
+        if it dies.
     """
 
     def __init__(
-        self, folder: Path, study_name: str, storage: BaseStorage | None = None
+        self,
+        folder: Path,
+        study_name: str,
+        open_storage: Callable[[], BaseStorage] | None = None,
     ):
         self.folder = Path(folder)
         for part in ("trials", "oof", "models"):
             (self.folder / part).mkdir(parents=True, exist_ok=True)
         self.models = self.folder / "models"
         self.owners = Owners(self.folder / "owners")
-        if storage is None:
-            storage = JournalStorage(JournalFile(self.folder / "journal.log"))
-        self.ledger = Ledger(storage, study_name)
+        self.study_name = study_name
+        self._open_storage = open_storage or self._journal
+        self.runs_here = True
         self._n_asked = 0
         self._claims: dict[int, Path] = {}
 
@@ -83,7 +93,10 @@ class Archive:
             If the studies belong to a search in another folder.
         """
         search = self.agree("search", {"id": uuid.uuid4().hex})
-        self.ledger.open(families, search["id"])
+        with (self.folder / "lock").open("ab") as file, locked(file):
+            # One after the other: two processes that set a database up fail.
+            self.ledger = Ledger(within(self._open_storage), self.study_name)
+            self.ledger.open(families, search["id"])
         self.owners.enter()
         for draft in (self.folder / "trials").glob(".*"):
             if self.owners.is_dead(draft.name[1:]):
@@ -109,7 +122,7 @@ class Archive:
         draft.mkdir(exist_ok=True)
         said = {"family": family, "trial": plain_trial(trial)}
         (draft / "trial.json").write_text(json.dumps(said), encoding="utf-8")
-        (draft / "claim-0").write_text(self.owners.own, encoding="utf-8")
+        (draft / "claim-0").write_text(self._signature(), encoding="utf-8")
         try:
             draft.rename(self._trial_folder(number))
         except OSError:
@@ -126,7 +139,8 @@ class Archive:
         Returns
         -------
         list of (int, bool)
-            Number of each, and whether two processes have died while they ran it.
+            Number of each, and whether two processes have died while they ran it
+            themselves: in a worker a trial harms nobody.
         """
         deaths = [(number, self._take(number)) for number in sorted(numbers)]
         return [(number, n >= MAX_DEATHS) for number, n in deaths if n is not None]
@@ -161,20 +175,26 @@ class Archive:
             path.unlink(missing_ok=True)
 
     def _take(self, number: int) -> int | None:
-        """Claim a trial and return how often it died; None if somebody runs it."""
+        """Claim a trial and return how often it may have killed its process.
+
+        None if somebody runs it.
+        """
         folder = self._trial_folder(number)
         claims = _claims(folder)
         latest = max(claims, default=-1)
-        n_deaths = sum(self.owners.is_dead(owner) for owner in claims.values())
         if claims:
-            owner = claims[latest]
+            owner = claims[latest].owner
             if not self.owners.is_dead(owner) and not self.owners.has_left(owner):
                 return None
         claim = folder / f"claim-{latest + 1}"
-        if not write_once(claim, self.owners.own):
+        if not write_once(claim, self._signature()):
             return None
         self._claims[number] = claim
-        return n_deaths
+        ran_there = [claim.owner for claim in claims.values() if claim.ran_there]
+        return sum(self.owners.is_dead(owner) for owner in ran_there)
+
+    def _signature(self) -> str:
+        return f"{self.owners.own} {'here' if self.runs_here else 'worker'}"
 
     def _read_asked(self) -> Iterator[Asked]:
         while True:
@@ -186,6 +206,9 @@ class Archive:
             number, self._n_asked = self._n_asked, self._n_asked + 1
             yield number, said["family"], frozen_trial(said["trial"])
 
+    def _journal(self) -> BaseStorage:
+        return JournalStorage(JournalFile(self.folder / "journal.log"))
+
     def _oof_file(self, number: int) -> Path:
         return self.folder / "oof" / f"{number}.npy"
 
@@ -193,12 +216,22 @@ class Archive:
         return self.folder / "trials" / str(number)
 
 
-def _claims(folder: Path) -> dict[int, str]:
-    """Return the owner of each claim that was not released."""
+@dataclass(frozen=True)
+class _Claim:
+    """Who runs a trial, and whether in the process of the search itself."""
+
+    owner: str
+    ran_there: bool
+
+
+def _claims(folder: Path) -> dict[int, _Claim]:
+    """Return the claims that were not released, by their numbers."""
     claims = {}
     for path in folder.glob("claim-*"):
         with suppress(FileNotFoundError):
-            claims[int(path.name.removeprefix("claim-"))] = path.read_text("utf-8")
+            owner, _, where = path.read_text(encoding="utf-8").partition(" ")
+            number = int(path.name.removeprefix("claim-"))
+            claims[number] = _Claim(owner, where == "here")
     return claims
 
 

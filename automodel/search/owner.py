@@ -127,7 +127,7 @@ def _host() -> str:
         with suppress(OSError):
             boot = Path("/proc/sys/kernel/random/boot_id")
             parts.append(boot.read_text(encoding="ascii").strip())
-            parts.append(os.readlink("/proc/self/ns/pid"))
+            parts.append(str(Path("/proc/self/ns/pid").readlink()))
     return " ".join(parts)
 
 

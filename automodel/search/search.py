@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial
 from automodel.evaluation import Candidate, Evaluation
 from automodel.families.base import ModelFamily
 from automodel.folds import Folds
-from automodel.search.allocation import choose_family, has_converged
+from automodel.search.allocation import FamilyState, choose_family, has_converged
 from automodel.search.budget import Budget
 from automodel.search.pruning import ForgivingPruner, Snapshot
 from automodel.search.storage import SearchStorage

@@ -59,10 +59,10 @@ class SharedStorage:
                 f"The password of {self!r} is not kept in pickles. Set storage= to a "
                 "new SharedStorage."
             )
-        from optuna.storages import get_storage  # with its cache of ended trials
-        from optuna.storages import RDBStorage
+        from optuna.storages import RDBStorage, get_storage
 
-        return get_storage(RDBStorage(self.url, engine_kwargs=_limits(self.url)))
+        storage = RDBStorage(self.url, engine_kwargs=_limits(self.url))
+        return get_storage(storage)  # with a cache of the trials
 
     def __repr__(self) -> str:
         return f"SharedStorage({self._shown()!r}, {str(self.folder)!r})"

@@ -51,6 +51,11 @@ class SearchStorage:
             if self.archive is not None:
                 self.archive.leave()
 
+    def know_workers(self, are_isolated: bool) -> None:
+        """Tell the archive whether a trial may end this process."""
+        if self.archive is not None:
+            self.archive.runs_here = not are_isolated
+
     def claim(self, number: int, family: str, trial: FrozenTrial) -> bool:
         """Make a trial this process's own; False if another has taken its number."""
         return self._archived(lambda a: a.claim(number, family, trial), True)

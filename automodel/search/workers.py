@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import shutil
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -16,49 +14,18 @@ from typing import Any
 import joblib
 from joblib.parallel import get_active_backend
 
-from automodel.evaluation import Candidate, Evaluation, evaluate
+from automodel.evaluation import Evaluation
 from automodel.folds import Folds
-from automodel.search.containment import contained, give_memory_back
+from automodel.search.containment import give_memory_back
 from automodel.search.processes import Outcome, ProcessPool
-from automodel.search.pruning import Snapshot
 from automodel.search.storage import ModelFolder
+from automodel.search.work import WorkItem, call_with, run_item, work
 
 FIRST_SHARE = 0.1  # of the time, for the trial that runs here while workers start
 FIRST_SECONDS = 2.0  # at least
 CROWDED_SECONDS = 20.0  # left, below which the workers start after that trial
 GRACE_SECONDS = 0.2  # between the deadline and the end of a worker that missed it
 HANG_FACTOR, HANG_SECONDS = 1.5, 5.0  # a trial that ignores its time limit is ended
-
-
-@dataclass(frozen=True)
-class WorkItem:
-    """One trial on its way to a worker.
-
-    `ends_at` is wall-clock time, which processes of one machine share.
-    """
-
-    number: int
-    candidate: Candidate
-    ends_at: float | None = None
-    time_limit: float | None = None
-    should_prune: Snapshot | None = None
-
-
-def run_item(
-    item: WorkItem, folds: Folds, keep_model: ModelFolder | None = None
-) -> Evaluation:
-    """Evaluate an item in this process."""
-    deadline = None
-    if item.ends_at is not None:
-        deadline = time.monotonic() + item.ends_at - time.time()
-    return evaluate(
-        item.candidate,
-        folds,
-        deadline=deadline,
-        time_limit=item.time_limit,
-        should_prune=item.should_prune,
-        keep_model=keep_model,
-    )
 
 
 def open_workers(
@@ -89,6 +56,8 @@ def open_workers(
         return OwnProcesses(n_jobs, folds, memory_limit, models)
     if n_jobs == 1:
         return Workers(1, folds, models)
+    from automodel.search.backends import BackendWorkers
+
     return BackendWorkers(n_jobs, folds, backend, models)
 
 
@@ -96,7 +65,15 @@ Evaluations = Generator[tuple[WorkItem, Evaluation]]
 
 
 class Workers:
-    """Run trials one after the other in this process."""
+    """Run trials one after the other in this process.
+
+    Attributes
+    ----------
+    are_isolated : bool
+        Whether a trial that crashes leaves this process alone.
+    """
+
+    are_isolated = False
 
     def __init__(self, n_jobs: int, folds: Folds, models: Path | None = None):
         self.n_jobs = n_jobs
@@ -146,6 +123,8 @@ class OwnProcesses(Workers):
     What was in a process that died runs once more, when nothing else does: it may
     not have been at fault. A second death fails it.
     """
+
+    are_isolated = True
 
     def __init__(
         self,
@@ -202,7 +181,9 @@ class OwnProcesses(Workers):
     ) -> list:
         """See `Workers.map`; a call whose process died twice has no result."""
         calls = (
-            _Call(i, argument, partial(_call, function, self._data, argument), ends_at)
+            _Call(
+                i, argument, partial(call_with, self._data, function, argument), ends_at
+            )
             for i, argument in enumerate(arguments)
         )
         results = [None] * len(arguments)
@@ -261,65 +242,8 @@ class OwnProcesses(Workers):
         self._lost.clear()
 
     def _call(self, item: WorkItem) -> _Call:
-        work = partial(_work, item, self._data, self._keep_model(item))
-        return _Call(item.number, item, work, _last_moment(item))
-
-
-class BackendWorkers(Workers):
-    """Run trials in the joblib backend that the user has made active.
-
-    Its workers cannot be ended: the deadline is kept by the models alone.
-    """
-
-    def __init__(
-        self, n_jobs: int, folds: Folds, backend: Any, models: Path | None = None
-    ):
-        super().__init__(n_jobs, folds, models)
-        self._streams = getattr(backend, "supports_return_generator", False)
-
-    def run(self, items: Iterable[WorkItem]) -> Evaluations:
-        """Yield items with their evaluations as they end."""
-        in_flight: dict[int, WorkItem] = {}
-
-        def tasks(source):
-            for item in source:
-                in_flight[item.number] = item
-                yield joblib.delayed(_work_numbered)(
-                    item, self.folds, self._keep_model(item)
-                )
-
-        if not self._streams:
-            yield from self._run_in_batches(iter(items))
-            return
-        parallel = joblib.Parallel(
-            n_jobs=self.n_jobs,
-            return_as="generator_unordered",
-            pre_dispatch=self.n_jobs,
-            batch_size=1,
-        )
-        stream = parallel(tasks(items))
-        try:
-            for number, evaluation in stream:
-                yield in_flight.pop(number), evaluation
-        finally:
-            stream.close()
-
-    def map(
-        self, function: Callable, arguments: list, ends_at: float | None = None
-    ) -> list:
-        """See `Workers.map`."""
-        task = joblib.delayed(_call)
-        parallel = joblib.Parallel(n_jobs=self.n_jobs)
-        return parallel(task(function, self.folds, a) for a in arguments)
-
-    def _run_in_batches(self, items):
-        while batch := list(itertools.islice(items, self.n_jobs)):
-            parallel = joblib.Parallel(n_jobs=self.n_jobs)
-            work = joblib.delayed(_work)
-            evaluations = parallel(
-                work(item, self.folds, self._keep_model(item)) for item in batch
-            )
-            yield from zip(batch, evaluations, strict=True)
+        function = partial(work, item, self._data, self._keep_model(item))
+        return _Call(item.number, item, function, _last_moment(item))
 
 
 @dataclass(frozen=True)
@@ -365,36 +289,3 @@ def _short(item: WorkItem) -> WorkItem:
         return item
     limit = max(FIRST_SHARE * (item.ends_at - time.time()), FIRST_SECONDS)
     return replace(item, time_limit=min(item.time_limit, limit))
-
-
-_LOADED: dict[Path, Folds] = {}  # of a worker: the data of the search it serves
-_LOADING = threading.Lock()
-
-
-def _load(data: Folds | Path) -> Folds:
-    if not isinstance(data, Path):
-        return data
-    with _LOADING:
-        if data not in _LOADED:
-            _LOADED.clear()
-            _LOADED[data] = joblib.load(data, mmap_mode="r")
-        return _LOADED[data]
-
-
-def _call(function, data, argument):
-    with contained():
-        return function(_load(data), argument)
-
-
-def _work_numbered(item: WorkItem, *arguments) -> tuple[int, Evaluation]:
-    return item.number, _work(item, *arguments)
-
-
-def _work(
-    item: WorkItem, data: Folds | Path, keep_model: ModelFolder | None = None
-) -> Evaluation:
-    """Evaluate an item in a worker."""
-    with contained():
-        evaluation = run_item(item, _load(data), keep_model)
-    give_memory_back()
-    return evaluation

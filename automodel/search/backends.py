@@ -1,0 +1,100 @@
+"""Run trials in the backend of joblib that is active: threads, Dask, Ray and others."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import joblib
+
+from automodel.evaluation import Evaluation
+from automodel.folds import Folds
+from automodel.search.work import WorkItem, call_with, work
+from automodel.search.workers import Evaluations, Workers
+
+
+class BackendWorkers(Workers):
+    """Run trials in the joblib backend that the user has made active.
+
+    Its workers cannot be ended: the deadline is kept by the models alone.
+
+    Parameters
+    ----------
+    n_jobs : int
+        Trials at a time.
+    folds : Folds
+        The data. Dask and Ray send it to each worker once.
+    backend : joblib.parallel.ParallelBackendBase
+        The active backend.
+    models : Path, default=None
+        Folder that takes the models of the folds, seen by all machines; None, and
+        they come back with the evaluations.
+    """
+
+    def __init__(
+        self, n_jobs: int, folds: Folds, backend: Any, models: Path | None = None
+    ):
+        super().__init__(n_jobs, folds, models)
+        self.are_isolated = type(backend).__name__ != "ThreadingBackend"
+        self._streams = getattr(backend, "supports_return_generator", False)
+        self._data = _in_store(folds) if _is_ray(backend) else folds
+
+    def run(self, items: Iterable[WorkItem]) -> Evaluations:
+        """Yield items with their evaluations as they end."""
+        return self._stream(items) if self._streams else self._batches(iter(items))
+
+    def map(
+        self, function: Callable, arguments: list, ends_at: float | None = None
+    ) -> list:
+        """See `Workers.map`."""
+        call = joblib.delayed(call_with)
+        parallel = joblib.Parallel(n_jobs=self.n_jobs)
+        return parallel(call(self._data, function, a) for a in arguments)
+
+    def _stream(self, items: Iterable[WorkItem]) -> Evaluations:
+        in_flight: dict[int, WorkItem] = {}
+
+        def calls() -> Iterator:
+            for item in items:
+                in_flight[item.number] = item
+                yield self._call(item)
+
+        parallel = joblib.Parallel(
+            n_jobs=self.n_jobs,
+            return_as="generator_unordered",
+            pre_dispatch=self.n_jobs,
+            batch_size=1,
+        )
+        stream = parallel(calls())
+        try:
+            for number, evaluation in stream:
+                yield in_flight.pop(number), evaluation
+        finally:
+            stream.close()
+
+    def _batches(self, items: Iterator[WorkItem]) -> Evaluations:
+        while batch := list(itertools.islice(items, self.n_jobs)):
+            parallel = joblib.Parallel(n_jobs=self.n_jobs)
+            results = parallel(self._call(item) for item in batch)
+            evaluations = dict(results)
+            yield from ((item, evaluations[item.number]) for item in batch)
+
+    def _call(self, item: WorkItem):
+        return joblib.delayed(_numbered)(item, self._data, self._keep_model(item))
+
+
+def _numbered(item: WorkItem, *arguments) -> tuple[int, Evaluation]:
+    return item.number, work(item, *arguments)
+
+
+def _is_ray(backend: Any) -> bool:
+    return type(backend).__module__.startswith("ray.")
+
+
+def _in_store(folds: Folds) -> Any:
+    """Put the data where all workers of Ray can read it without a copy."""
+    import ray
+
+    return ray.put(folds)

@@ -1,0 +1,88 @@
+"""One trial on its way to a worker, and what the worker does with it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+
+from automodel.evaluation import Candidate, Evaluation, evaluate
+from automodel.folds import Folds
+from automodel.search.containment import contained, give_memory_back
+from automodel.search.pruning import Snapshot
+from automodel.search.storage import ModelFolder
+
+
+@dataclass(frozen=True)
+class WorkItem:
+    """One trial on its way to a worker.
+
+    `ends_at` is wall-clock time, which processes of one machine share.
+    """
+
+    number: int
+    candidate: Candidate
+    ends_at: float | None = None
+    time_limit: float | None = None
+    should_prune: Snapshot | None = None
+
+
+def run_item(
+    item: WorkItem, folds: Folds, keep_model: ModelFolder | None = None
+) -> Evaluation:
+    """Evaluate an item in this process."""
+    deadline = None
+    if item.ends_at is not None:
+        deadline = time.monotonic() + item.ends_at - time.time()
+    return evaluate(
+        item.candidate,
+        folds,
+        deadline=deadline,
+        time_limit=item.time_limit,
+        should_prune=item.should_prune,
+        keep_model=keep_model,
+    )
+
+
+def work(
+    item: WorkItem, data: Folds | Path, keep_model: ModelFolder | None = None
+) -> Evaluation:
+    """Evaluate an item in a worker."""
+    with contained():
+        evaluation = run_item(item, load(data), keep_model)
+    give_memory_back()
+    return evaluation
+
+
+def call_with(data: Folds | Path, function: Callable, argument: Any) -> Any:
+    """Return `function(folds, argument)`, called in a worker."""
+    with contained():
+        return function(load(data), argument)
+
+
+_LOADED: dict[Any, Folds] = {}  # of a worker: the data of the search it serves
+_LOADING = threading.Lock()
+
+
+def load(data: Folds | Path | Any) -> Folds:
+    """Return the data of a search, once read from a file or from the store of Ray."""
+    if isinstance(data, Folds):
+        return data
+    with _LOADING:
+        if data not in _LOADED:
+            _LOADED.clear()
+            _LOADED[data] = _read(data)
+        return _LOADED[data]
+
+
+def _read(data: Path | Any) -> Folds:
+    if isinstance(data, Path):
+        return joblib.load(data, mmap_mode="r")
+    import ray
+
+    return ray.get(data)
