@@ -87,7 +87,10 @@ def drop_zero_weight(
     """
     kept = sample_weight > 0
     position = np.cumsum(kept) - 1
-    splits = [tuple(position[part[kept[part]]] for part in pair) for pair in splits]
+    splits = [
+        (position[train[kept[train]]], position[valid[kept[valid]]])
+        for train, valid in splits
+    ]
     splits = [pair for pair in splits if len(pair[0]) and len(pair[1])]
     if not splits:
         raise ValueError(

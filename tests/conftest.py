@@ -259,7 +259,7 @@ def traces():
         "files": sorted(
             p.name for p in Path(tempfile.gettempdir()).glob("automodel-*")
         ),
-        "environment": dict(os.environ),
+        "environment": {k: v for k, v in os.environ.items() if "PYTEST" not in k},
         "signals": {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)},
         "random state": (kind, state.tolist()),
         "threads": [lib["num_threads"] for lib in threadpoolctl.threadpool_info()],

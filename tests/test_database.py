@@ -18,6 +18,7 @@ from tests.test_storage import LABELS, X, agree, board, classifier, told
 
 pytestmark = pytest.mark.slow
 URL = os.environ.get("AUTOMODEL_TEST_POSTGRESQL", "")
+DRIVER_URL = URL.replace("postgresql:", "postgresql+psycopg:")
 FAMILY = StubFamily(modes=["sleep"], seconds=0.05)
 
 
@@ -42,7 +43,7 @@ def test_a_second_fit_goes_on(tmp_path, name):
     search(tmp_path, name).fit(X, LABELS)
     second = search(tmp_path, name, n_trials=7, n_jobs=2).fit(X, LABELS)
     assert board(second).index.tolist() == list(range(7))
-    study = optuna.load_study(study_name=f"{name}-stub", storage=URL)
+    study = optuna.load_study(study_name=f"{name}-stub", storage=DRIVER_URL)
     assert sorted(t.user_attrs["number"] for t in study.trials) == list(range(7))
     assert {t.state.name for t in study.trials} <= {"COMPLETE", "PRUNED"}
 
@@ -95,13 +96,13 @@ def test_a_server_that_goes_away_does_not_end_the_search(tmp_path, name):
     def cut(study, trial):
         calls.append(trial.number)
         if len(calls) == 3:
-            engine = sqlalchemy.create_engine(URL, isolation_level="AUTOCOMMIT")
+            engine = sqlalchemy.create_engine(DRIVER_URL, isolation_level="AUTOCOMMIT")
             with engine.connect() as connection:
                 sql = f'ALTER TABLE trials RENAME TO "trials-{name}"'
                 connection.execute(sqlalchemy.text(sql))
 
     def mend():
-        engine = sqlalchemy.create_engine(URL, isolation_level="AUTOCOMMIT")
+        engine = sqlalchemy.create_engine(DRIVER_URL, isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
             sql = f'ALTER TABLE "trials-{name}" RENAME TO trials'
             connection.execute(sqlalchemy.text(sql))
@@ -117,7 +118,7 @@ def test_a_server_that_goes_away_does_not_end_the_search(tmp_path, name):
 
 
 def test_an_unreachable_server_is_told_before_any_training(tmp_path):
-    pytest.importorskip("psycopg2")
+    pytest.importorskip("psycopg")
     url = "postgresql://me:s3cret@127.0.0.1:1/none"
     with pytest.raises(Exception, match="Connection refused") as caught:
         classifier(SharedStorage(url, tmp_path)).fit(X, LABELS)

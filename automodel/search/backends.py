@@ -40,6 +40,16 @@ class BackendWorkers(Workers):
         self.are_isolated = type(backend).__name__ != "ThreadingBackend"
         self._streams = getattr(backend, "supports_return_generator", False)
         self._data = _in_store(folds) if _is_ray(backend) else folds
+        self._parallel = joblib.Parallel(n_jobs=n_jobs)
+
+    def __enter__(self) -> Workers:
+        if not self._streams:
+            self._parallel.__enter__()  # its workers serve all batches
+        return self
+
+    def __exit__(self, *exc_info) -> None:
+        if not self._streams:
+            self._parallel.__exit__(*exc_info)
 
     def run(self, items: Iterable[WorkItem]) -> Evaluations:
         """Yield items with their evaluations as they end."""
@@ -50,8 +60,7 @@ class BackendWorkers(Workers):
     ) -> list:
         """See `Workers.map`."""
         call = joblib.delayed(call_with)
-        parallel = joblib.Parallel(n_jobs=self.n_jobs)
-        return parallel(call(self._data, function, a) for a in arguments)
+        return self._parallel(call(self._data, function, a) for a in arguments)
 
     def _stream(self, items: Iterable[WorkItem]) -> Evaluations:
         in_flight: dict[int, WorkItem] = {}
@@ -76,9 +85,7 @@ class BackendWorkers(Workers):
 
     def _batches(self, items: Iterator[WorkItem]) -> Evaluations:
         while batch := list(itertools.islice(items, self.n_jobs)):
-            parallel = joblib.Parallel(n_jobs=self.n_jobs)
-            results = parallel(self._call(item) for item in batch)
-            evaluations = dict(results)
+            evaluations = dict(self._parallel(self._call(item) for item in batch))
             yield from ((item, evaluations[item.number]) for item in batch)
 
     def _call(self, item: WorkItem):

@@ -46,7 +46,12 @@ class Ledger:
         ValueError
             If studies of these names belong to another search.
         """
-        within(lambda: [self._open_one(name, search) for name in families])
+
+        def open_all() -> None:
+            for name in families:
+                self._open_one(name, search)
+
+        within(open_all)
 
     def add(self, family: str, trial: FrozenTrial) -> None:
         """Write an ended trial."""

@@ -19,9 +19,9 @@ class SharedStorage:
     Parameters
     ----------
     url : str or optuna.storages.BaseStorage
-        A URL such as ``"postgresql://user:password@host/database"``, ``"mysql://..."``
-        or ``"sqlite:///file.db"``; or a storage of Optuna, such as a
-        `GrpcStorageProxy`.
+        A URL of SQLAlchemy such as ``"postgresql://user:password@host/database"``,
+        ``"mysql+pymysql://..."`` or ``"sqlite:///file.db"``; or a storage of Optuna,
+        such as a `GrpcStorageProxy`.
     folder : str or Path
         A folder that all machines see, for predictions and models. Models are pickles:
         share it with those only whom you trust.
@@ -61,7 +61,15 @@ class SharedStorage:
             )
         from optuna.storages import RDBStorage, get_storage
 
-        storage = RDBStorage(self.url, engine_kwargs=_limits(self.url))
+        url = re.sub(r"^postgresql://", "postgresql+psycopg://", self.url)
+        try:
+            storage = RDBStorage(url, engine_kwargs=_limits(url))
+        except ImportError as error:
+            raise ImportError(
+                f"The driver of {self!r} is not installed. Install it by: pip install "
+                "'automodel[postgresql]', or 'automodel[mysql]' for mysql+pymysql:// "
+                "URLs."
+            ) from error
         return get_storage(storage)  # with a cache of the trials
 
     def __repr__(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ class SearchStorage:
                 for path in old.models or ():
                     if isinstance(path, Path):
                         path.unlink(missing_ok=True)
-                self._archived(lambda a, n=other: a.drop_arrays(n), None)
+                self._archived(partial(Archive.drop_arrays, number=other), None)
                 old.models = old.oof = None
 
     def _archived(self, call: Callable[[Archive], Any], default: Any) -> Any:

@@ -139,7 +139,7 @@ class FamilyStudy:
         setting = Setting(len(self.study.get_trials(deepcopy=False)) - 1, params, error)
         self.keep(setting)
         proven = trial.system_attrs.get("fixed_params")
-        if proven in self._portfolio:
+        if proven is not None and proven in self._portfolio:
             self._portfolio.remove(proven)
         if isinstance(self.sampler, optuna.samplers.BaseSampler):
             self.sampler.reseed_rng()  # the same seed would repeat its draws
@@ -176,9 +176,9 @@ class FamilyStudy:
         latest = self._ended[-MOST_COMPARED:]
         if len(latest) == len(self._ended):
             return latest
-        complete = (t for t in self._ended if t.state == TrialState.COMPLETE)
-        best = max(complete, key=lambda t: t.value, default=None)
-        return latest if best is None or best in latest else [best, *latest]
+        older = self._ended[:-MOST_COMPARED]
+        complete = [trial for trial in older if math.isfinite(_score(trial))]
+        return sorted(complete, key=_score)[-1:] + latest
 
     def _fresh_sampler(self, seed: int) -> optuna.samplers.BaseSampler:
         if self.sampler is None:
@@ -222,7 +222,7 @@ def evaluation_of(trial: FrozenTrial, candidate: Candidate) -> Evaluation:
     return Evaluation(
         candidate,
         said["status"],
-        score=trial.value if trial.state == TrialState.COMPLETE else math.nan,
+        score=_score(trial),
         fold_scores=said["fold_scores"],
         seconds=said["seconds"],
         n_iterations=said["n_iterations"],
@@ -230,3 +230,9 @@ def evaluation_of(trial: FrozenTrial, candidate: Candidate) -> Evaluation:
         reports=dict(trial.intermediate_values),
         predict_seconds=said["predict_seconds"],
     )
+
+
+def _score(trial: FrozenTrial) -> float:
+    if trial.state != TrialState.COMPLETE or trial.value is None:
+        return math.nan
+    return trial.value

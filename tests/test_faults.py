@@ -1,0 +1,186 @@
+"""Trials that crash, hang or eat memory, and interrupts: the fit goes on, and tidily."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import psutil
+import pytest
+
+from automodel import AutoClassifier
+from automodel.exceptions import FitWarning
+from tests.conftest import CHEAP, StubFamily, make_frame, make_signal
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_left")]
+X = make_frame()
+LABELS = np.where(make_signal(X) > 0.3, "yes", "no")
+
+
+def fit(mode, **params):
+    family = StubFamily(trials=[(0.9, "plain"), (0.8, mode), (0.7, "plain")])
+    params = CHEAP | {"families": [family], "n_trials": 3, "n_jobs": 2} | params
+    return AutoClassifier(**params).fit(X, LABELS)
+
+
+def statuses(search):
+    return search.leaderboard_.sort_index()["status"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("mode", "error"),
+    [
+        ("exit", "the worker ended itself with exit code 3, twice"),
+        ("segfault", "the worker was killed by SIGSEGV, twice"),
+        ("sysexit", "SystemExit: 4"),
+        ("raise", "ValueError: the stub was told to fail"),
+        ("nan", "ValueError: the model predicts values that are not finite"),
+    ],
+)
+def test_a_trial_that_fails_is_all_that_is_lost(mode, error):
+    search = fit(mode)
+    assert statuses(search) == ["complete", "failed", "complete"]
+    assert search.failures_["error"].tolist() == [error]
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_trial_that_eats_memory_is_ended(n_jobs):
+    search = fit("eat", memory_limit="800MB", n_jobs=n_jobs)
+    assert statuses(search) == ["complete", "failed", "complete"]
+    (error,) = search.failures_["error"]
+    assert error.startswith("MemoryError: it used ")
+    assert error.endswith("more than memory_limit=0.80 GB")
+
+
+@pytest.mark.parametrize("mode", ["hang", "gil"])
+def test_a_trial_that_hangs_is_ended_at_the_deadline(mode):
+    search = fit(mode, time_budget=6.0)
+    assert statuses(search) == ["complete", "stopped", "complete"]
+    assert search.fit_report_["total"] < 7.0
+
+
+@pytest.mark.parametrize("mode", ["hang", "gil"])
+def test_a_trial_that_hangs_is_ended_long_before_a_late_deadline(mode):
+    search = fit(mode, time_budget=40.0)
+    assert statuses(search) == ["complete", "failed", "complete"]
+    (error,) = search.failures_["error"]
+    assert error.startswith("TimeoutError: it took no notice of its limit")
+    assert search.fit_report_["total"] < 30.0
+
+
+def test_a_worker_that_is_killed_from_outside_costs_nothing():
+    killed = []
+
+    def kill():
+        while not killed:
+            for child in psutil.Process().children():
+                if "loky" in " ".join(child.cmdline()) and child.cpu_times().user > 1:
+                    killed.append(child.pid)
+                    child.kill()
+                    return
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    family = StubFamily(modes=["sleep"], seconds=0.4)
+    search = AutoClassifier(**CHEAP | {"families": [family], "n_trials": 8}, n_jobs=2)
+    search.fit(X, LABELS)
+    thread.join()
+    assert killed
+    assert set(statuses(search)) <= {"complete", "pruned"}
+
+
+def test_a_setting_that_kills_is_not_asked_again():
+    family = StubFamily(trials=[(0.9, "plain"), (0.8, "exit")], modes=["plain"])
+    params = CHEAP | {"families": [family], "n_trials": 12, "random_state": 3}
+    search = AutoClassifier(**params, n_jobs=2).fit(X, LABELS)
+    settings = [repr(params) for params in search.failures_["params"]]
+    assert settings
+    assert len(set(settings)) == len(settings)
+
+
+SCRIPT = """
+import time
+from automodel import AutoClassifier
+from tests.conftest import StubFamily, traces
+from tests.test_faults import LABELS, X
+
+def told(study, trial):
+    print("told", trial.user_attrs["number"], flush=True)
+
+if __name__ == "__main__":
+    before = traces()
+    search = AutoClassifier(
+        families={families}, time_budget={time_budget}, n_jobs={n_jobs},
+        random_state=0, cv=2, callbacks=[told], refit={refit},
+    )
+    search.fit(X, LABELS)
+    after = traces()
+    print("end", time.time(), len(search.ensemble_.members), flush=True)
+    print([what for what in before if after[what] != before[what]], flush=True)
+"""
+SLEEPERS = "[StubFamily(modes=['sleep'], seconds=.3)]"
+
+
+def interrupted(tmp_path, families, n_jobs, refit="'auto'", time_budget="60"):
+    """Interrupt a fit after its third trial.
+
+    Returns
+    -------
+    seconds : float
+        From the signal to the end of `fit`.
+    changed : str
+        What the fit left behind.
+    """
+    script = tmp_path / "script.py"
+    values = {"families": families, "n_jobs": n_jobs, "refit": refit}
+    script.write_text(SCRIPT.format(**values, time_budget=time_budget))
+    process = subprocess.Popen(
+        [sys.executable, "-W", "always", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    for _ in range(3):
+        assert process.stdout.readline().startswith("told")
+    time.sleep(0.1)
+    moment = time.time()
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert "The search was interrupted" in errors
+    *_, end, changed = output.splitlines()
+    _, ended, n_members = end.split()
+    assert int(n_members) >= 1
+    return float(ended) - moment, changed
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("time_budget", ["60", "None, n_trials=500"])
+def test_an_interrupt_ends_the_search_at_once(tmp_path, n_jobs, time_budget):
+    seconds, changed = interrupted(tmp_path, SLEEPERS, n_jobs, time_budget=time_budget)
+    assert changed == "[]"
+    assert seconds < 5.0
+
+
+def test_an_interrupt_does_not_wait_for_native_code(tmp_path):
+    families = (
+        "[StubFamily('a', modes=['sleep'], seconds=.2), "
+        "StubFamily('b', trials=[(.9, 'gil')], rank=2)]"
+    )
+    seconds, changed = interrupted(tmp_path, families, 2)
+    assert changed == "[]"
+    assert seconds < 5.0
+
+
+def test_an_interrupt_during_the_refit_keeps_the_models_of_the_folds():
+    family = StubFamily(trials=[(0.9, "interrupt-refit"), (0.7, "plain")])
+    params = CHEAP | {"families": [family], "n_trials": 2}
+    with pytest.warns(FitWarning, match="The search was interrupted"):
+        search = AutoClassifier(**params).fit(X, LABELS)
+    members = search.ensemble_.members
+    assert {model.fold for member in members for model in member.models} == {0, 1, 2}
