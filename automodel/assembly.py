@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -16,11 +16,12 @@ from automodel.ensemble import (
     mixture,
     select_weights,
 )
-from automodel.evaluation import Evaluation, FittedModel, fit_candidate
+from automodel.evaluation import Evaluation, FittedModel
 from automodel.folds import Folds
 from automodel.leaderboard import TrialRecord
 from automodel.search.budget import Budget
 from automodel.search.storage import SearchStorage, load_models
+from automodel.search.work import Refit
 from automodel.search.workers import Workers
 
 REFIT_FACTOR = 1.3  # a model of all rows against one of a fold
@@ -117,7 +118,8 @@ class Assembly:
         refitted = {}
         if workers is not None:
             refitted = self._refitted([*wanted, best], usable, workers)
-            workers.dismiss()
+            workers.dismiss()  # before the models are loaded, to save memory
+            refitted = {n: load_models([model])[0] for n, model in refitted.items()}
         members = []
         for number in order:
             is_refitted = number in refitted and number in wanted
@@ -129,7 +131,7 @@ class Assembly:
         best_models = _stored(usable[best]) or [m for x in members for m in x.models]
         return members, best_models[0] if best_models else None
 
-    def _refitted(self, numbers, usable, workers) -> dict[int, FittedModel]:
+    def _refitted(self, numbers, usable, workers) -> dict[int, FittedModel | Path]:
         """Refit what the time left allows for, in the order given."""
         chosen, needed = [], 0.0
         left = 0.8 * self.budget.seconds_left
@@ -142,18 +144,17 @@ class Assembly:
         if self.budget.seconds is not None:
             margin = 0.2 + 0.01 * self.budget.seconds
             ends_at = time.time() + self.budget.seconds_left - margin
-        arguments = [
-            (usable[n].candidate, mean_iterations(usable[n].n_iterations), ends_at)
+        orders = [
+            Refit(n, usable[n].candidate, mean_iterations(usable[n]), ends_at)
             for n in chosen
         ]
-        ends_at = None if ends_at is None else ends_at + 0.1
-        models = workers.map(_refit_one, arguments, ends_at) if chosen else []
+        models = workers.refit(orders) if orders else []
         return {n: m for n, m in zip(chosen, models, strict=True) if m is not None}
 
 
-def mean_iterations(n_iterations: Sequence[int]) -> int | None:
+def mean_iterations(evaluation: Evaluation) -> int | None:
     """Return the steps of a refit: the mean of the folds; None where none count."""
-    steps = [n for n in n_iterations if n]
+    steps = [n for n in evaluation.n_iterations if n]
     return round(float(np.mean(steps))) if steps else None
 
 
@@ -175,20 +176,6 @@ def _member(number, evaluation: Evaluation, weight: float, models) -> Member:
         evaluation.score,
         models,
     )
-
-
-def _refit_one(folds: Folds, argument) -> FittedModel | None:
-    """Return the model of all rows; None, and the models of the folds stay."""
-    candidate, n_iterations, ends_at = argument
-    deadline = None
-    if ends_at is not None:
-        deadline = time.monotonic() + ends_at - time.time()
-    try:
-        return fit_candidate(
-            candidate, folds, n_iterations=n_iterations, deadline=deadline
-        )
-    except Exception:  # noqa: BLE001  the deadline, or what went well on fewer rows
-        return None
 
 
 def _records(storage: SearchStorage, weights: dict[int, float]) -> list[TrialRecord]:

@@ -1,4 +1,4 @@
-"""Trials that crash, hang or eat memory, and interrupts: the fit goes on, and tidily."""
+"""Trials that crash, hang or eat memory, and interrupts: a fit goes on, tidily."""
 
 import os
 import signal

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import joblib
 
-from automodel.evaluation import Evaluation
+from automodel.evaluation import Evaluation, FittedModel
 from automodel.folds import Folds
-from automodel.search.work import WorkItem, call_with, work
+from automodel.search.work import Refit, WorkItem, refit, work
 from automodel.search.workers import Evaluations, Workers
 
 
@@ -55,12 +55,10 @@ class BackendWorkers(Workers):
         """Yield items with their evaluations as they end."""
         return self._stream(items) if self._streams else self._batches(iter(items))
 
-    def map(
-        self, function: Callable, arguments: list, ends_at: float | None = None
-    ) -> list:
-        """See `Workers.map`."""
-        call = joblib.delayed(call_with)
-        return self._parallel(call(self._data, function, a) for a in arguments)
+    def refit(self, orders: list[Refit]) -> list[FittedModel | Path | None]:
+        """See `Workers.refit`."""
+        call = joblib.delayed(refit)
+        return self._parallel(call(order, self._data) for order in orders)
 
     def _stream(self, items: Iterable[WorkItem]) -> Evaluations:
         in_flight: dict[int, WorkItem] = {}

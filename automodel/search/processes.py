@@ -68,13 +68,25 @@ class ProcessPool:
     def __exit__(self, *exc_info) -> None:
         self.close()
 
+    def has_idle(self, tag: str) -> bool:
+        """Tell whether a call of this tag would find the process of its kind free.
+
+        True also if no process has had such a call.
+        """
+        own = [worker for worker in self._workers if tag in worker.tags]
+        return not own or any(not worker.is_busy for worker in own)
+
     @property
     def n_idle(self) -> int:
         """Calls that could be submitted now."""
         return sum(not worker.is_busy for worker in self._workers)
 
     def submit(
-        self, key: Hashable, call: Callable[[], Any], ends_at: float | None = None
+        self,
+        key: Hashable,
+        call: Callable[[], Any],
+        ends_at: float | None = None,
+        tag: str = "",
     ) -> None:
         """Run `call()` in an idle process.
 
@@ -87,6 +99,9 @@ class ProcessPool:
             pickled has an outcome like a call that raised.
         ends_at : float, default=None
             Moment (`time.time`) at which the process is ended if it still runs.
+        tag : str, default=""
+            Calls of one tag go to the same process if it is idle, since it has loaded
+            what they need; those without a tag to the others.
         """
         try:
             message = cloudpickle.dumps(call)
@@ -94,8 +109,11 @@ class ProcessPool:
             reason = f"cannot be sent to a worker: {type(error).__name__}: {error}"
             self._unsent.append(Outcome(key, None, "raised", reason))
             return
-        worker = next(worker for worker in self._workers if not worker.is_busy)
+        idle = [worker for worker in self._workers if not worker.is_busy]
+        worker = min(idle, key=lambda w: (tag not in w.tags, len(w.tags)))
         worker.run(key, message, ends_at)
+        if tag:
+            worker.tags.add(tag)
 
     def wait(self) -> list[Outcome]:
         """Wait until a call has ended, and return the outcomes of all that have.
@@ -149,6 +167,7 @@ class _Worker:
         self.ends_at: float | None = None
         self.is_busy = False
         self.start = 0.0
+        self.tags: set[str] = set()
 
     def run(self, key: Hashable, message: bytes, ends_at: float | None) -> None:
         self._start()
@@ -184,6 +203,7 @@ class _Worker:
             if end is not None:
                 end.close()
         self.connection, self.lifeline, self.is_busy = None, None, False
+        self.tags = set()
 
     def join(self) -> None:
         if self.process is not None:

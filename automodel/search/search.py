@@ -85,7 +85,7 @@ class Search:
         self._ended: dict[int, FrozenTrial] = {}  # of those, not taken in yet
         self._again: deque[int] = deque()  # lost by another process, to run here
         self._lock = threading.Lock()
-        self._n_jobs = 1
+        self._workers = Workers(1, folds)
         self._n_asked = 0
         self._scores: list[float] = []
         self._best: Evaluation | None = None
@@ -106,7 +106,7 @@ class Search:
         depends neither on the clock nor on the number of workers, nor on where an
         earlier process was killed.
         """
-        self._n_jobs = workers.n_jobs
+        self._workers = workers
         if self.budget.seconds is not None:
             self._tell_all(workers.run(self._stream()))
             return
@@ -220,13 +220,23 @@ class Search:
 
     def _ask(self) -> WorkItem | None:
         while not self._is_over():
-            name = choose_family(self._states(), self._seconds_left())
+            name = self._choose()
             if name is None:
                 return None
             item = self._ask_family(self._families[name])
             if item is not None:
                 return item
         return None
+
+    def _choose(self) -> str | None:
+        states, left = self._states(), self._seconds_left()
+        if self.budget.seconds is not None:
+            accepts = self._workers.accepts
+            able = [s for s in states if accepts(self._families[s.name].family)]
+            name = choose_family(able, left) if able else None
+            if name is not None:
+                return name
+        return choose_family(states, left)
 
     def _ask_family(self, own: FamilyStudy) -> WorkItem | None:
         number = self._n_asked
@@ -305,7 +315,7 @@ class Search:
             return 0.0
         chosen = [self.storage.evaluations[n] for n in self.storage.usable()]
         per_fold = [e.seconds / len(self.folds) for e in chosen[:N_REFITS]]
-        refit = REFIT_FACTOR * sum(per_fold) / self._n_jobs
+        refit = REFIT_FACTOR * sum(per_fold) / self._workers.n_jobs
         fixed = min(max(0.06 * self.budget.seconds, 0.3), 4.0)
         return fixed + min(refit, MOST_FOR_REFIT * self.budget.seconds)
 

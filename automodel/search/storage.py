@@ -164,20 +164,20 @@ class ModelFolder:
     ----------
     folder : Path
         Where the files go.
-    number : int
+    name : int or str
         Number of the trial.
     """
 
-    def __init__(self, folder: Path, number: int):
+    def __init__(self, folder: Path, name: int | str):
         self.folder = folder
-        self.number = number
+        self.name = name
 
     def __call__(self, fold: int, model: FittedModel) -> Path | FittedModel:
         """Write the model of a fold and return the path of its file.
 
         If it finds no space, the model itself is returned.
         """
-        path = self.folder / f"{self.number}-{fold}.pickle"
+        path = self.folder / f"{self.name}-{fold}.pickle"
         try:
             with path.open("wb") as file:
                 cloudpickle.dump(model, file)  # classes of a script or notebook too

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import joblib
 
-from automodel.evaluation import Candidate, Evaluation, evaluate
+from automodel.evaluation import (
+    Candidate,
+    Evaluation,
+    FittedModel,
+    evaluate,
+    fit_candidate,
+)
 from automodel.folds import Folds
 from automodel.search.containment import contained, give_memory_back
 from automodel.search.pruning import Snapshot
@@ -59,10 +64,40 @@ def work(
     return evaluation
 
 
-def call_with(data: Folds | Path, function: Callable, argument: Any) -> Any:
-    """Return `function(folds, argument)`, called in a worker."""
-    with contained():
-        return function(load(data), argument)
+@dataclass(frozen=True)
+class Refit:
+    """A candidate to be fitted on all rows, with the steps that its folds took.
+
+    `ends_at` is the moment (`time.time`) at which it has to end.
+    """
+
+    number: int
+    candidate: Candidate
+    n_iterations: int | None
+    ends_at: float | None = None
+
+
+def refit(
+    order: Refit, data: Folds | Path, keep_model: ModelFolder | None = None
+) -> FittedModel | Path | None:
+    """Return the model of all rows, or its file; None if it failed.
+
+    The models of the folds then stay.
+    """
+    deadline = None
+    if order.ends_at is not None:
+        deadline = time.monotonic() + order.ends_at - time.time()
+    try:
+        with contained():
+            model = fit_candidate(
+                order.candidate,
+                load(data),
+                n_iterations=order.n_iterations,
+                deadline=deadline,
+            )
+        return keep_model(order.number, model) if keep_model else model
+    except Exception:  # noqa: BLE001  the deadline, or what went well on fewer rows
+        return None
 
 
 _LOADED: dict[Any, Folds] = {}  # of a worker: the data of the search it serves

@@ -14,17 +14,19 @@ from typing import Any
 import joblib
 from joblib.parallel import get_active_backend
 
-from automodel.evaluation import Evaluation
+from automodel.evaluation import Evaluation, FittedModel
+from automodel.families.base import ModelFamily
 from automodel.folds import Folds
 from automodel.search.containment import give_memory_back
 from automodel.search.processes import Outcome, ProcessPool
 from automodel.search.storage import ModelFolder
-from automodel.search.work import WorkItem, call_with, run_item, work
+from automodel.search.work import Refit, WorkItem, refit, run_item, work
 
 FIRST_SHARE = 0.1  # of the time, for the trial that runs here while workers start
 FIRST_SECONDS = 2.0  # at least
 CROWDED_SECONDS = 20.0  # left, below which the workers start after that trial
 GRACE_SECONDS = 0.2  # between the deadline and the end of a worker that missed it
+SLOW_START = 1.0  # seconds, from which one worker alone loads a library
 HANG_FACTOR, HANG_SECONDS = 1.5, 5.0  # a trial that ignores its time limit is ended
 
 
@@ -94,21 +96,17 @@ class Workers:
         for item in items:
             yield item, run_item(item, self.folds, self._keep_model(item))
 
-    def map(
-        self, function: Callable, arguments: list, ends_at: float | None = None
-    ) -> list:
-        """Return `function(folds, argument)` for each argument; None where it failed.
+    def refit(self, orders: list[Refit]) -> list[FittedModel | Path | None]:
+        """Return the models, or the files they are in; None for what failed."""
+        return [refit(order, self.folds) for order in orders]
 
-        Parameters
-        ----------
-        function : callable
-            Of a module; takes the folds and one argument.
-        arguments : list
-            One for each call.
-        ends_at : float, default=None
-            Moment (`time.time`) at which calls are ended, where they can be.
+    def accepts(self, family: ModelFamily) -> bool:
+        """Tell whether a trial of the family should start now.
+
+        Not if its libraries are slow to load, and the one worker that has them is
+        busy: a second would take the time and the memory once more.
         """
-        return [function(self.folds, argument) for argument in arguments]
+        return True
 
     def dismiss(self) -> None:
         """Free what the workers hold, when no more trials will run."""
@@ -176,23 +174,29 @@ class OwnProcesses(Workers):
         finally:
             self._abandon()
 
-    def map(
-        self, function: Callable, arguments: list, ends_at: float | None = None
-    ) -> list:
-        """See `Workers.map`; a call whose process died twice has no result."""
+    def refit(self, orders: list[Refit]) -> list[FittedModel | Path | None]:
+        """See `Workers.refit`; a call whose process died twice has no result."""
         calls = (
             _Call(
-                i, argument, partial(call_with, self._data, function, argument), ends_at
+                i,
+                order,
+                partial(refit, order, self._data, ModelFolder(self._folder, "all")),
+                None if order.ends_at is None else order.ends_at + GRACE_SECONDS / 2,
+                tag_of(order.candidate.family),
             )
-            for i, argument in enumerate(arguments)
+            for i, order in enumerate(orders)
         )
-        results = [None] * len(arguments)
+        results: list[FittedModel | Path | None] = [None] * len(orders)
         try:
             for call, outcome in self._outcomes(calls):
                 results[call.key] = outcome.value
         finally:
             self._abandon()
         return results
+
+    def accepts(self, family: ModelFamily) -> bool:
+        """See `Workers.accepts`."""
+        return self._pool.has_idle(tag_of(family))
 
     def _start_here(self, items, calls):
         first = next(items, None)
@@ -234,7 +238,7 @@ class OwnProcesses(Workers):
 
     def _submit(self, call: _Call) -> None:
         self._in_flight[call.key] = call
-        self._pool.submit(call.key, call.function, call.ends_at)
+        self._pool.submit(call.key, call.function, call.ends_at, call.tag)
 
     def _abandon(self) -> None:
         self._pool.abandon()
@@ -243,7 +247,8 @@ class OwnProcesses(Workers):
 
     def _call(self, item: WorkItem) -> _Call:
         function = partial(work, item, self._data, self._keep_model(item))
-        return _Call(item.number, item, function, _last_moment(item))
+        tag = tag_of(item.candidate.family)
+        return _Call(item.number, item, function, _last_moment(item), tag)
 
 
 @dataclass(frozen=True)
@@ -254,7 +259,13 @@ class _Call:
     argument: Any
     function: Callable[[], Any]
     ends_at: float | None
+    tag: str
     is_second: bool = False
+
+
+def tag_of(family: ModelFamily) -> str:
+    """Return the library that one worker keeps for this family, if it is slow."""
+    return family.requires[0] if family.start_seconds >= SLOW_START else ""
 
 
 def _last_moment(item: WorkItem) -> float | None:
