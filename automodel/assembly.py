@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -120,15 +121,16 @@ class Assembly:
             refitted = self._refitted([*wanted, best], usable, workers)
             workers.dismiss()  # before the models are loaded, to save memory
             refitted = {n: load_models([model])[0] for n, model in refitted.items()}
+        stored = partial(_stored, defer=workers is None)
         members = []
         for number in order:
             is_refitted = number in refitted and number in wanted
-            models = [refitted[number]] if is_refitted else _stored(usable[number])
+            models = [refitted[number]] if is_refitted else stored(usable[number])
             if models:
                 members.append(_member(number, usable[number], weights[number], models))
         if best in refitted:
             return members, refitted[best]
-        best_models = _stored(usable[best]) or [m for x in members for m in x.models]
+        best_models = stored(usable[best]) or [m for x in members for m in x.models]
         return members, best_models[0] if best_models else None
 
     def _refitted(self, numbers, usable, workers) -> dict[int, FittedModel | Path]:
@@ -158,10 +160,10 @@ def mean_iterations(evaluation: Evaluation) -> int | None:
     return round(float(np.mean(steps))) if steps else None
 
 
-def _stored(evaluation: Evaluation) -> list[FittedModel]:
+def _stored(evaluation: Evaluation, *, defer: bool) -> list[FittedModel]:
     """Return the fold models; none if their files are gone."""
     try:
-        return load_models(evaluation.models)
+        return load_models(evaluation.models, defer=defer)
     except (OSError, EOFError):  # dropped by another process, or half written
         return []
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
-from contextlib import contextmanager
 from dataclasses import replace
 from numbers import Integral, Real
 from os import PathLike
@@ -23,7 +23,7 @@ from automodel.checks import (
     check_X,
 )
 from automodel.exceptions import FitWarning, VersionWarning
-from automodel.families import find_families
+from automodel.families import able_families, find_families
 from automodel.metric import Metric
 from automodel.preprocessing.reader import TableReader
 from automodel.preprocessing.table import Table
@@ -123,7 +123,11 @@ class AutoEstimator(ReportMixin, BaseEstimator):
             comes before any model is trained.
         """
         from automodel.search.budget import Budget
-        from automodel.search.resume import check_storage, open_archive
+        from automodel.search.resume import (
+            check_same_search,
+            check_storage,
+            open_archive,
+        )
 
         if self.time_budget is None and self.n_trials is None:
             raise ValueError(
@@ -139,15 +143,20 @@ class AutoEstimator(ReportMixin, BaseEstimator):
             X, y, sample_weight, groups = self._check_data(X, y, sample_weight, groups)
         with budget.stage("reading"):
             archive = open_archive(self.storage, self.study_name)
-            folds = self._make_folds(X, y, sample_weight, groups, archive)
+            seed, seconds = self._seed_and_seconds(archive)
+            folds = self._make_folds(X, y, sample_weight, groups, seed, seconds)
+            if archive is not None:
+                search = {"groups": groups, "cv": self.cv, "scoring": self.scoring}
+                check_same_search(archive, folds, self._reader, seed=seed, **search)
         self._train(folds, families, budget, archive)
         return self
 
     def _train(self, folds, families, budget, archive) -> None:
+        from automodel.callbacks import running
         from automodel.search.frozen import plain_trial
         from automodel.training import TrainingSettings, train
 
-        used, self._left_out = _choose_families(families, folds.task)
+        used, self._left_out = able_families(families, folds.task)
         callbacks = self._callbacks()
         settings = TrainingSettings(
             self._search_settings(callbacks),
@@ -157,7 +166,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
             self.refit,
             archive,
         )
-        with _running(callbacks, self.time_budget, self.n_trials):
+        with running(callbacks, self.time_budget, self.n_trials):
             trained = train(folds, used, budget, settings)
         self.ensemble_ = trained.ensemble
         self.best_score_ = trained.best_score
@@ -166,9 +175,48 @@ class AutoEstimator(ReportMixin, BaseEstimator):
             name: [plain_trial(trial) for trial in trials]
             for name, trials in trained.studies.items()
         }
-        self.best_estimator_ = self._best_pipeline(trained.best_model)
+        self._best_model = trained.best_model
         self._records = trained.records
         self.fit_report_ = {**budget.used, "total": budget.elapsed}
+
+    def replay(self, X, y, sample_weight=None, groups=None):
+        """Fit the members of the ensemble again, without a search or a clock.
+
+        The settings, seeds and weights are those of the ensemble, and each model
+        trains as many steps as it did: on the data of `fit` the result is the same
+        model, also after a search under a time budget. On other rows of the same
+        columns it is the same recipe, learned anew.
+
+        Parameters
+        ----------
+        X, y, sample_weight, groups
+            As in `fit`.
+
+        Returns
+        -------
+        AutoClassifier or AutoRegressor
+            A copy of this estimator with new models; its scores and its leaderboard
+            are still those of the search.
+
+        Raises
+        ------
+        RuntimeError
+            If a model cannot be fitted on this data.
+        """
+        check_is_fitted(self, "ensemble_")
+        from automodel.replay import replay
+
+        check_X(self, X, reset=False)
+        again = copy.copy(self)
+        X, y, sample_weight, groups = again._check_data(X, y, sample_weight, groups)
+        seed_and_seconds = self._seed_, self.task_.time_budget
+        folds = again._make_folds(X, y, sample_weight, groups, *seed_and_seconds)
+        seeds = {record.number: record.seed for record in self._records}
+        families = find_families(self.families)
+        again.ensemble_ = replay(self.ensemble_, seeds, families, folds, self.n_jobs)
+        heaviest = max(again.ensemble_.members, key=lambda member: member.weight)
+        again._best_model = heaviest.models[0]
+        return again
 
     def _check_data(self, X, y, sample_weight, groups):
         X = check_X(self, X, reset=True)
@@ -177,11 +225,10 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         weight = check_weights(sample_weight, X)
         return X, y, weight, check_groups(groups, X)
 
-    def _make_folds(self, X, y, sample_weight, groups, archive):
+    def _make_folds(self, X, y, sample_weight, groups, seed, seconds):
         from automodel.folds import Folds
-        from automodel.search.resume import check_same_search, fingerprint
 
-        seed, seconds = self._seed_and_seconds(archive)
+        self._seed_ = seed
         y = self._encode_target(y, sample_weight)
         kind = self._kind()
         n_classes = len(self.classes_) if kind != "regression" else 0
@@ -207,18 +254,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
             )
         self.task_ = replace(task, n_samples=len(table))
         self.metric_name_ = metric.name
-        folds = Folds(table, y, sample_weight, splits, self.task_, metric)
-        if archive is not None:
-            ours = fingerprint(
-                folds,
-                self._reader,
-                groups=groups,
-                cv=self.cv,
-                scoring=self.scoring,
-                seed=seed,
-            )
-            check_same_search(archive, ours)
-        return folds
+        return Folds(table, y, sample_weight, splits, self.task_, metric)
 
     def _seed_and_seconds(self, archive) -> tuple[int, float | None]:
         """Return the seed, and the time budget that the splits are chosen for.
@@ -231,7 +267,6 @@ class AutoEstimator(ReportMixin, BaseEstimator):
             start["time_budget"] = begun["time_budget"]
             if self.random_state is None:
                 start["seed"] = begun["seed"]
-        self._seed_ = start["seed"]
         return start["seed"], start["time_budget"]
 
     def _warn_of_columns(self) -> None:
@@ -256,11 +291,23 @@ class AutoEstimator(ReportMixin, BaseEstimator):
 
         return SearchSettings(self.sampler, self.pruner, callbacks, self._seed_)
 
-    def _best_pipeline(self, model):
+    def _predict_outputs(self, X) -> np.ndarray:
+        check_is_fitted(self, "ensemble_")
+        from automodel.search.containment import contained
+
+        table = self._reader.transform(check_X(self, X, reset=False))
+        with contained():  # many small trees cost more in threads than in one
+            return self.ensemble_.predict(table)
+
+    @property
+    def best_estimator_(self):
+        """The best single model, as a fitted Pipeline."""
+        check_is_fitted(self, "ensemble_")
         from sklearn.pipeline import Pipeline
 
         from automodel.preprocessing.target import DecodedClassifier
 
+        model = self._best_model
         estimator = model.estimator
         if model.classes is not None:
             estimator = DecodedClassifier(estimator, self.classes_[model.classes])
@@ -270,14 +317,6 @@ class AutoEstimator(ReportMixin, BaseEstimator):
             ("model", estimator),
         ]
         return Pipeline(steps)
-
-    def _predict_outputs(self, X) -> np.ndarray:
-        check_is_fitted(self, "ensemble_")
-        from automodel.search.containment import contained
-
-        table = self._reader.transform(check_X(self, X, reset=False))
-        with contained():  # many small trees cost more in threads than in one
-            return self.ensemble_.predict(table)
 
     @property
     def leaderboard_(self):
@@ -329,35 +368,6 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         super().__setstate__(state)
 
 
-def _choose_families(families, task: Task):
-    """Return the families that can learn the task, and why the others cannot.
-
-    Raises
-    ------
-    ValueError
-        If none can.
-    """
-    used, left_out = [], {}
-    for family in families:
-        if not family.supports(replace(task, is_weighted=False)):
-            left_out[family.name] = "left out: does not support this task"
-        elif task.is_weighted and not (
-            family.supports(task) and family.takes_sample_weight(task)
-        ):
-            left_out[family.name] = "left out: cannot use sample weights"
-        else:
-            used.append(family)
-    if not used:
-        reasons = "; ".join(
-            f"{name}: {reason.removeprefix('left out: ')}"
-            for name, reason in left_out.items()
-        )
-        raise ValueError(
-            f"None of the families can learn from this data ({reasons}). Name others."
-        )
-    return used, left_out
-
-
 def _describe(task: Task, table: Table) -> Task:
     """Return the task with the facts that reading the columns brought."""
     return replace(
@@ -378,19 +388,3 @@ def _seed(random_state) -> int:
     if isinstance(random_state, Integral):
         return int(random_state)
     return int(random_state.randint(2**31 - 1))
-
-
-@contextmanager
-def _running(callbacks, time_budget, n_trials):
-    """Set the callbacks up before the search, and close them in any case."""
-    opened = []
-    try:
-        for callback in callbacks:
-            if hasattr(callback, "setup"):
-                callback.setup(time_budget=time_budget, n_trials=n_trials)
-            opened.append(callback)
-        yield
-    finally:
-        for callback in reversed(opened):
-            if hasattr(callback, "teardown"):
-                callback.teardown()

@@ -121,6 +121,7 @@ def _add_fit(commands) -> None:
         help="where the model is saved (default: %(default)s)",
     )
     _add_search_options(fit)
+    _add_storage_options(fit)
     _add_column_options(fit)
     fit.add_argument(
         "--quiet",
@@ -168,6 +169,31 @@ def _add_search_options(fit: argparse.ArgumentParser) -> None:
     )
     search.add_argument(
         "--random-state", type=_whole_number, metavar="N", help="seed of the search"
+    )
+
+
+def _add_storage_options(fit: argparse.ArgumentParser) -> None:
+    storage = fit.add_argument_group("workers and storage")
+    storage.add_argument(
+        "--memory-limit",
+        metavar="SIZE",
+        help="resident memory of a worker, such as 4GB; a trial above it fails",
+    )
+    storage.add_argument(
+        "--storage",
+        type=Path,
+        metavar="DIR",
+        help="folder that keeps the search: the same command goes on where it ended, "
+        "also after a kill, and several at once share it",
+    )
+    storage.add_argument(
+        "--database",
+        metavar="URL",
+        help="database for the trials, such as postgresql://user@host/name; "
+        "needs --storage for the arrays",
+    )
+    storage.add_argument(
+        "--study-name", metavar="NAME", help="name of the search in the storage"
     )
 
 

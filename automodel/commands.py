@@ -21,6 +21,7 @@ from automodel.exceptions import AutoModelError
 from automodel.families import all_families, find_families
 from automodel.metric import Metric
 from automodel.report import text_summary
+from automodel.search.shared import SharedStorage
 from automodel.table_file import (
     check_readable,
     check_writable,
@@ -241,6 +242,14 @@ def _checked_target(y: pd.Series, name: str, is_classification: bool) -> np.ndar
     return values.to_numpy(dtype=float)
 
 
+def _storage(arguments: Namespace):
+    if arguments.database is None:
+        return arguments.storage
+    if arguments.storage is None:
+        raise ValueError("--database needs --storage, a folder for the arrays")
+    return SharedStorage(arguments.database, arguments.storage)
+
+
 def _new_model(arguments: Namespace, is_classification: bool) -> Any:
     from automodel.estimator import AutoClassifier, AutoRegressor
 
@@ -254,6 +263,9 @@ def _new_model(arguments: Namespace, is_classification: bool) -> Any:
         time_budget=seconds,
         n_trials=arguments.n_trials,
         n_jobs=arguments.jobs,
+        storage=_storage(arguments),
+        study_name=arguments.study_name,
+        memory_limit=arguments.memory_limit,
         random_state=arguments.random_state,
         verbose=0 if arguments.quiet else 1,
     )

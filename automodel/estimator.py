@@ -39,12 +39,20 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
     refit : bool or "auto", default="auto"
         Whether members are fitted again on all rows, or the models of the folds are
         averaged. "auto" refits, the heaviest members first, as far as the time goes.
-    storage, study_name, memory_limit : None
-        Must be None in this version.
+    storage : str, Path or SharedStorage, default=None
+        A folder that keeps the search, so that a later `fit` with the same data goes
+        on where this one ends, also after a kill, and several processes share it; or
+        a database with a folder. None keeps it in memory and writes nothing.
+    study_name : str, default=None
+        Name of the search within the storage; None is "automodel".
+    memory_limit : int or str, default=None
+        Resident memory of a worker process, in bytes or as in "4GB". A trial above it
+        fails. With it trials run in a process of their own also when ``n_jobs=1``.
     callbacks : list of callable, default=()
         Called as ``callback(study, trial)`` after each trial.
     n_jobs : int, default=None
-        Trials at a time, on the active joblib backend; each uses one thread.
+        Trials at a time, each with one thread: in processes, or in the joblib
+        backend that ``parallel_config`` makes active.
     random_state : int, RandomState or None, default=None
         Seed of splits, samplers and models.
     verbose : int, default=0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -59,7 +60,7 @@ class FittedModel:
 
     `classes` are the columns of a prediction that the estimator has seen; None
     for regression. `fold` is the number of the fold whose training rows those were,
-    -1 for all rows.
+    -1 for all rows. `n_iterations` and `pace` say how it was trained: see `Monitor`.
     """
 
     encoder: BaseEstimator
@@ -67,6 +68,8 @@ class FittedModel:
     classes: np.ndarray | None
     n_outputs: int
     fold: int = -1
+    n_iterations: int | None = None
+    pace: list = field(default_factory=list)
 
     def predict(self, table: Table, deadline: float | None = None) -> np.ndarray:
         """Predict the rows of a table."""
@@ -94,6 +97,31 @@ class FittedModel:
         proba = np.zeros((X.shape[0], self.n_outputs))
         proba[:, self.classes] = _probabilities(self.estimator, X, len(self.classes))
         return proba
+
+
+class DeferredModel:
+    """A `FittedModel` that stays pickled until it is used.
+
+    After an interrupt nothing waits for the libraries of the models to load.
+
+    Parameters
+    ----------
+    pickled : bytes
+        The model.
+    """
+
+    def __init__(self, pickled: bytes):
+        self._pickled = pickled
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # of pickle and copy, before there is a state
+            raise AttributeError(name)
+        if "_model" not in self.__dict__:
+            self.__dict__["_model"] = pickle.loads(self._pickled)
+        return getattr(self.__dict__["_model"], name)
+
+    def __getstate__(self) -> dict[str, bytes]:
+        return {"_pickled": self._pickled}
 
 
 def evaluate(
@@ -241,6 +269,7 @@ def _run_fold(result, folds, fold, clock, should_prune):
     prediction = model.predict_encoded(X_valid, clock.deadline)
     result.predict_seconds += time.monotonic() - before
     clock.end_fold()
+    model.n_iterations, model.pace = monitor.steps_used, monitor.pace_used
     return monitor, model, prediction
 
 
@@ -248,10 +277,27 @@ def fit_candidate(
     candidate: Candidate,
     folds: Folds,
     *,
+    fold: int = -1,
     n_iterations: int | None = None,
+    pace: list | None = None,
     deadline: float | None = None,
 ) -> FittedModel:
-    """Fit a candidate on all rows, with the number of steps that the folds took.
+    """Fit a candidate without a validation part, with a number of steps.
+
+    Parameters
+    ----------
+    candidate : Candidate
+        What to fit.
+    folds : Folds
+        Data and splits.
+    fold : int, default=-1
+        Fold whose training rows are used; -1 for all rows.
+    n_iterations : int, default=None
+        Steps to train, such as the mean of the folds.
+    pace : list, default=None
+        `FittedModel.pace` of a model that is to be repeated.
+    deadline : float, default=None
+        Moment (`time.monotonic`) at which it has to end.
 
     Raises
     ------
@@ -259,14 +305,24 @@ def fit_candidate(
         If the deadline comes before the model is usable.
     """
     task = folds.task
-    classes, y = _local_labels(folds.y, task)
+    rows = slice(None) if fold < 0 else folds.splits[fold][0]
+    weight = None if folds.sample_weight is None else folds.sample_weight[rows]
+    classes, y = _local_labels(folds.y[rows], task)
     estimator = _new_estimator(candidate, task)
     encoder = candidate.family.preprocessor(estimator, task)
-    X = encoder.fit_transform(folds.table, y, folds.sample_weight)
-    monitor = Monitor(deadline, n_iterations=n_iterations)
+    X = encoder.fit_transform(folds.table.take(rows), y, weight)
+    monitor = Monitor(deadline, n_iterations=n_iterations, pace=pace)
     monitor.check_time()
-    estimator = _train(candidate, estimator, X, y, folds.sample_weight, monitor)
-    return FittedModel(encoder, estimator, classes, task.n_outputs)
+    estimator = _train(candidate, estimator, X, y, weight, monitor)
+    return FittedModel(
+        encoder,
+        estimator,
+        classes,
+        task.n_outputs,
+        fold,
+        monitor.steps_used,
+        monitor.pace_used,
+    )
 
 
 def _new_estimator(candidate: Candidate, task: Task) -> BaseEstimator:

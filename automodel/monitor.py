@@ -31,6 +31,8 @@ class Monitor:
         values.
     fold : int, default=0
         Number of the fold in training.
+    pace : list, default=None
+        The `pace_used` of an earlier training, to repeat it without a clock.
 
     Attributes
     ----------
@@ -38,6 +40,9 @@ class Monitor:
         The validation part, or None.
     steps_used : int or None
         To be set by the family: steps that the returned model is made of.
+    pace_used : list
+        To be set by a family whose model depends on how the steps were cut to the
+        time: what it needs to train the same again, in values that JSON can hold.
     """
 
     def __init__(
@@ -50,11 +55,14 @@ class Monitor:
         should_prune: Callable[[dict[int, float]], bool] | None = None,
         reports: dict[int, float] | None = None,
         fold: int = 0,
+        pace: list | None = None,
     ):
         self.deadline = deadline
         self.n_iterations = n_iterations
         self.X_valid, self.y_valid, self.sample_weight_valid = valid or (None,) * 3
         self.steps_used: int | None = None
+        self.pace = pace
+        self.pace_used: list = []
         self.reports = {} if reports is None else reports
         self._score = score
         self._should_prune = should_prune

@@ -24,6 +24,7 @@ LAYERS = [
     ["search"],
     ["callbacks", "assembly"],
     ["training"],
+    ["replay"],
     ["base"],
     ["estimator"],
     ["table_file", "commands"],

@@ -9,15 +9,23 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from importlib.metadata import entry_points
 
 from automodel.exceptions import MissingLibraryError
 from automodel.families._estimator import EstimatorFamily
 from automodel.families.base import ModelFamily
+from automodel.task import Task
 
-__all__ = ["EstimatorFamily", "ModelFamily", "all_families", "find_families"]
+__all__ = [
+    "EstimatorFamily",
+    "ModelFamily",
+    "able_families",
+    "all_families",
+    "find_families",
+]
 
 
 @lru_cache(maxsize=1)
@@ -99,3 +107,34 @@ def _find_family(family: str | ModelFamily, known) -> ModelFamily:
             f"installed. Run: pip install 'automodel[{found.extra}]'"
         )
     return found
+
+
+def able_families(
+    families: Sequence[ModelFamily], task: Task
+) -> tuple[list[ModelFamily], dict[str, str]]:
+    """Return the families that can learn the task, and why the others cannot.
+
+    Raises
+    ------
+    ValueError
+        If none can.
+    """
+    used, left_out = [], {}
+    for family in families:
+        if not family.supports(replace(task, is_weighted=False)):
+            left_out[family.name] = "left out: does not support this task"
+        elif task.is_weighted and not (
+            family.supports(task) and family.takes_sample_weight(task)
+        ):
+            left_out[family.name] = "left out: cannot use sample weights"
+        else:
+            used.append(family)
+    if not used:
+        reasons = "; ".join(
+            f"{name}: {reason.removeprefix('left out: ')}"
+            for name, reason in left_out.items()
+        )
+        raise ValueError(
+            f"None of the families can learn from this data ({reasons}). Name others."
+        )
+    return used, left_out

@@ -113,6 +113,15 @@ def _setting(learning_rate, max_leaf_nodes, min_samples_leaf, max_features):
 
 def _sizes(n_rounds: int, monitor: Monitor) -> Iterator[int]:
     """Yield the rounds to grow to; without a deadline they are always the same."""
+    for size in _paced(n_rounds, monitor):
+        monitor.pace_used.append(size)
+        yield size
+
+
+def _paced(n_rounds: int, monitor: Monitor) -> Iterator[int]:
+    if monitor.pace:
+        yield from (min(size, n_rounds) for size in monitor.pace)
+        return
     size, start = 0, time.monotonic()
     while size < n_rounds:
         step = max(size, FIRST_ROUNDS)

@@ -121,6 +121,15 @@ def _fit_logistic(estimator, X, y, sample_weight, monitor: Monitor) -> None:
 
 def _chunks(first: int, most: int, monitor: Monitor) -> Iterator[int]:
     """Yield chunks of iterations that double, shorter where time is short."""
+    for chunk in _paced(first, most, monitor):
+        monitor.pace_used.append(chunk)
+        yield chunk
+
+
+def _paced(first: int, most: int, monitor: Monitor) -> Iterator[int]:
+    if monitor.pace:
+        yield from monitor.pace
+        return
     done, start = 0, time.monotonic()
     while done < most:
         chunk = min(max(done, first), most - done)

@@ -91,14 +91,23 @@ class TabularNet(BaseEstimator):
         return self._fit(X, y, sample_weight)
 
     def _fit(
-        self, X, y, sample_weight=None, *, valid=None, on_epoch=None, seconds_left=None
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        valid=None,
+        on_epoch=None,
+        seconds_left=None,
+        plan=None,
     ):
         """Train with the hooks of a search.
 
         `valid` is (X, y, sample_weight) to choose the best epoch on instead of an
         inner part; `on_epoch(epoch, net)` is called after each epoch with the net
         as it is and stops training by returning True or raising; training ends
-        before `seconds_left()` is zero, and the schedule with it.
+        before `seconds_left()` is zero, and the schedule with it; `plan` is the
+        `plan_` of such a training, to repeat it without a clock.
         """
         self._validate_params()
         X, y = self._check(X, y)
@@ -121,10 +130,10 @@ class TabularNet(BaseEstimator):
         else:
             judged = None
         self._design_ = self._design(self.encoder_, self._n_outputs())
-        self._train(rows, judged, seed, on_epoch, seconds_left)
+        self._train(rows, judged, seed, on_epoch, seconds_left, plan)
         return self
 
-    def _train(self, rows, judged, seed, on_epoch, seconds_left) -> None:
+    def _train(self, rows, judged, seed, on_epoch, seconds_left, plan) -> None:
         recipe = Recipe(
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
@@ -152,11 +161,13 @@ class TabularNet(BaseEstimator):
                 self._objective(),
                 None if on_epoch is None else hook,
                 seconds_left,
+                plan,
             )
         self._cache.clear()
         self.state_, self.factor_ = result.state, result.factor
         self.n_iter_ = result.n_epochs
         self.n_steps_ = result.n_steps
+        self.plan_ = result.plan
         self.history_ = result.history
 
     def _check(self, X, y):

@@ -62,13 +62,14 @@ class Recipe:
 class Trained:
     """What training leaves: weights, epochs in them, and the losses.
 
-    `factor` multiplies the outputs.
+    `factor` multiplies the outputs; `plan` is that of the `Pacer`.
     """
 
     state: dict[str, np.ndarray]
     factor: float
     n_epochs: int
     n_steps: int
+    plan: list[tuple[int, int]]
     history: dict[str, list[float]]
 
 
@@ -114,6 +115,8 @@ class Epochs(Callback):
         stop = self.on_epoch is not None and self.on_epoch(
             self.epoch, lambda: self.weights(net.module_)
         )
+        if stop:
+            net.pacer.stop()
         if stop or self.epoch - self.best_epoch >= self.patience:
             raise StopTraining
 
@@ -142,6 +145,7 @@ def train(
     objective: CrossEntropy | SquaredError,
     on_epoch: Callable | None = None,
     seconds_left: Callable[[], float] | None = None,
+    plan: list | None = None,
 ) -> Trained:
     """Train `module` and return its weights.
 
@@ -159,6 +163,8 @@ def train(
         `on_epoch(epoch, get_weights)` after each epoch; True stops training.
     seconds_left : callable, default=None
         Seconds until training has to end.
+    plan : list, default=None
+        See `Pacer`.
     """
     device = recipe.device
     generator = torch.Generator(device).manual_seed(recipe.seed)
@@ -177,7 +183,7 @@ def train(
         optimizer__weight_decay=recipe.weight_decay,
         optimizer__betas=(0.9, 0.95),
         schedule=recipe.schedule,
-        pacer=Pacer(n_batches * recipe.max_epochs, seconds_left),
+        pacer=Pacer(n_batches * recipe.max_epochs, seconds_left, plan),
         iterator_train=TensorBatches,
         iterator_train__generator=generator,
         batch_size=recipe.batch_size,
@@ -194,7 +200,8 @@ def train(
     n_epochs = max(round(net.pacer.taken / n_batches), 1)
     if epochs.best is not None:
         n_epochs = max(epochs.best_epoch, 1)
-    return Trained(*epochs.weights(module), n_epochs, net.pacer.taken, history)
+    pacer = net.pacer
+    return Trained(*epochs.weights(module), n_epochs, pacer.taken, pacer.plan, history)
 
 
 def _run(net: LeanNet, dataset, max_epochs: int, epochs: Epochs) -> None:

@@ -74,14 +74,19 @@ def fingerprint(
     }
 
 
-def check_same_search(archive: Archive, ours: dict[str, Any]) -> None:
+def check_same_search(
+    archive: Archive, folds: Folds, reader: Any, **settings: Any
+) -> None:
     """Refuse an archive that was begun with other data or settings.
+
+    The parameters are those of `fingerprint`.
 
     Raises
     ------
     ValueError
         With the names of what differs.
     """
+    ours = fingerprint(folds, reader, **settings)
     theirs = archive.agree("fingerprint", ours)
     differs = [name for name, value in ours.items() if theirs.get(name) != value]
     if not differs:

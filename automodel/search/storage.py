@@ -13,7 +13,7 @@ import cloudpickle
 import numpy as np
 from optuna.trial import FrozenTrial
 
-from automodel.evaluation import Evaluation, FittedModel
+from automodel.evaluation import DeferredModel, Evaluation, FittedModel
 from automodel.search.archive import Archive, Asked, Ended
 
 
@@ -187,14 +187,22 @@ class ModelFolder:
         return path
 
 
-def load_models(models: Sequence[Any]) -> list[FittedModel]:
-    """Return fold models, read from their files if they are in files."""
-    return [_read(m) if isinstance(m, Path) else m for m in models]
+def load_models(models: Sequence[Any], *, defer: bool = False) -> list[Any]:
+    """Return models, read from their files if they are in files.
+
+    With `defer` they are read, but not unpickled before they are used.
+    """
+    read = _deferred if defer else _read
+    return [read(m) if isinstance(m, Path) else m for m in models]
 
 
 def _read(path: Path) -> FittedModel:
     with path.open("rb") as file:
         return cloudpickle.load(file)
+
+
+def _deferred(path: Path) -> DeferredModel:
+    return DeferredModel(path.read_bytes())
 
 
 def _sortable(evaluation: Evaluation) -> float:

@@ -66,7 +66,7 @@ def work(
 
 @dataclass(frozen=True)
 class Refit:
-    """A candidate to be fitted on all rows, with the steps that its folds took.
+    """A candidate to be fitted without a validation part, see `fit_candidate`.
 
     `ends_at` is the moment (`time.time`) at which it has to end.
     """
@@ -75,15 +75,14 @@ class Refit:
     candidate: Candidate
     n_iterations: int | None
     ends_at: float | None = None
+    fold: int = -1
+    pace: list | None = None
 
 
 def refit(
     order: Refit, data: Folds | Path, keep_model: ModelFolder | None = None
 ) -> FittedModel | Path | None:
-    """Return the model of all rows, or its file; None if it failed.
-
-    The models of the folds then stay.
-    """
+    """Return the model or its file; None if it failed, and the search goes on."""
     deadline = None
     if order.ends_at is not None:
         deadline = time.monotonic() + order.ends_at - time.time()
@@ -92,10 +91,12 @@ def refit(
             model = fit_candidate(
                 order.candidate,
                 load(data),
+                fold=order.fold,
+                pace=order.pace,
                 n_iterations=order.n_iterations,
                 deadline=deadline,
             )
-        return keep_model(order.number, model) if keep_model else model
+        return keep_model(order.fold, model) if keep_model else model
     except Exception:  # noqa: BLE001  the deadline, or what went well on fewer rows
         return None
 

@@ -180,7 +180,7 @@ class OwnProcesses(Workers):
             _Call(
                 i,
                 order,
-                partial(refit, order, self._data, ModelFolder(self._folder, "all")),
+                partial(refit, order, self._data, self._keep_refit(i)),
                 None if order.ends_at is None else order.ends_at + GRACE_SECONDS / 2,
                 tag_of(order.candidate.family),
             )
@@ -193,6 +193,9 @@ class OwnProcesses(Workers):
         finally:
             self._abandon()
         return results
+
+    def _keep_refit(self, i: int) -> ModelFolder:
+        return ModelFolder(self._folder, f"refit-{i}")
 
     def accepts(self, family: ModelFamily) -> bool:
         """See `Workers.accepts`."""

@@ -1,0 +1,77 @@
+"""Fit the members of an ensemble again, without a search and without a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from automodel.ensemble import FittedEnsemble, Member
+from automodel.evaluation import Candidate
+from automodel.families.base import ModelFamily
+from automodel.folds import Folds
+from automodel.search.containment import contained
+from automodel.search.storage import load_models
+from automodel.search.work import Refit
+from automodel.search.workers import open_workers
+from automodel.training import FLOOR, fit_floor
+
+
+def replay(
+    ensemble: FittedEnsemble,
+    seeds: dict[int, int],
+    families: Sequence[ModelFamily],
+    folds: Folds,
+    n_jobs: int | None = None,
+) -> FittedEnsemble:
+    """Return the ensemble, fitted anew: the same settings, seeds, steps and weights.
+
+    Parameters
+    ----------
+    ensemble : FittedEnsemble
+        The members; each model of theirs says how it was trained.
+    seeds : dict of int to int
+        Seed of each trial, by its number.
+    families : sequence of ModelFamily
+        Must hold those of the members.
+    folds : Folds
+        Data and splits, drawn as for the search.
+    n_jobs : int, default=None
+        Models at a time, on the active joblib backend.
+
+    Raises
+    ------
+    RuntimeError
+        If a model cannot be fitted on this data.
+    """
+    by_name = {family.name: family for family in families}
+    searched = [m for m in ensemble.members if m.number != FLOOR]
+    orders = [
+        Refit(
+            member.number,
+            Candidate(by_name[member.family], member.params, seeds[member.number]),
+            model.n_iterations,
+            fold=model.fold,
+            pace=model.pace,
+        )
+        for member in searched
+        for model in member.models
+    ]
+    with contained(), open_workers(n_jobs, folds) as workers:
+        found = workers.refit(orders) if orders else []
+        workers.dismiss()
+        for order, model in zip(orders, found, strict=True):
+            if model is None:
+                name = order.candidate.family.name
+                raise RuntimeError(
+                    f"Trial {order.number} ({name}) could not be fitted again."
+                )
+        models = iter(load_models(found))
+        members = [
+            replace(member, models=[next(models) for _ in member.models])
+            for member in searched
+        ]
+    return FittedEnsemble(members or [_floor(ensemble.members[0], folds)])
+
+
+def _floor(member: Member, folds: Folds) -> Member:
+    return replace(fit_floor(folds), weight=member.weight)

@@ -1,0 +1,60 @@
+"""What a search keeps of its trials in this process."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+
+from automodel.evaluation import Candidate, Evaluation, FittedModel
+from automodel.search.storage import ModelFolder, SearchStorage, load_models, shortlist
+from tests.conftest import StubFamily
+
+
+def evaluation(score, family="stub", models=()):
+    candidate = Candidate(StubFamily(family), {})
+    oof = np.zeros((3, 2), dtype=np.float32)
+    return Evaluation(candidate, "complete", score=score, oof=oof, models=[*models])
+
+
+def model(value=1):
+    return FittedModel(encoder=None, estimator=value, classes=None, n_outputs=1, fold=2)
+
+
+def test_half_of_the_places_go_to_the_best_of_each_family():
+    scores = [("a", 0.9), ("a", 0.8), ("a", 0.7), ("b", 0.1), ("c", 0.2)]
+    evaluations = [evaluation(score, family) for family, score in scores]
+    assert shortlist(evaluations, 4) == [0, 1, 2, 4]
+    assert shortlist(evaluations, 2) == [0, 1]
+
+
+def test_those_that_are_put_out_lose_their_arrays_and_files(tmp_path):
+    storage = SearchStorage(n_kept=2)
+    for number, score in enumerate([0.1, 0.2, 0.3]):
+        path = ModelFolder(tmp_path, number)(0, model())
+        storage.add(number, evaluation(score, models=[path]), None)
+    assert storage.usable() == [2, 1]
+    assert storage.evaluations[0].oof is None
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["1-0.pickle", "2-0.pickle"]
+    assert list(storage.loaded()) == [2, 1]
+
+
+def test_a_model_without_space_stays_in_memory(tmp_path, monkeypatch):
+    def full(*arguments, **keywords):
+        raise OSError(28, "No space left on device")
+
+    keep = ModelFolder(tmp_path, 7)
+    monkeypatch.setattr(Path, "open", full)
+    kept = model()
+    assert keep(0, kept) is kept
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_deferred_model_is_the_model_once_it_is_used(tmp_path):
+    path = ModelFolder(tmp_path, 7)(0, model(value="the estimator"))
+    (deferred,) = load_models([path], defer=True)
+    path.unlink()
+    for loaded in (deferred, pickle.loads(pickle.dumps(deferred))):
+        assert "_model" not in vars(loaded)
+        assert (loaded.estimator, loaded.fold) == ("the estimator", 2)
+        assert "_model" in vars(loaded)
+    assert pickle.loads(pickle.dumps(deferred)).fold == 2

@@ -1,0 +1,123 @@
+"""An ensemble that is fitted again gives the same predictions."""
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+
+from automodel import AutoClassifier, AutoRegressor
+from automodel.families import all_families
+from automodel.nets._skorch import Pacer
+from tests.conftest import CHEAP, make_frame, make_signal
+
+X = make_frame(200)
+VALUES = make_signal(X)
+LABELS = np.where(VALUES > 0.3, "yes", "no")
+
+
+def agree(search, again, X):
+    name = "predict_proba" if hasattr(search, "predict_proba") else "predict"
+    one, two = getattr(search, name)(X), getattr(again, name)(X)
+    np.testing.assert_allclose(two, one, rtol=1e-6, atol=1e-7)
+    assert [m.weight for m in again.ensemble_.members] == [
+        m.weight for m in search.ensemble_.members
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("refit", [True, False])
+@pytest.mark.parametrize("family", sorted(all_families()))
+@pytest.mark.parametrize("kind", [AutoClassifier, AutoRegressor])
+def test_each_family_is_repeated_without_the_clock(kind, family, refit):
+    y = LABELS if kind is AutoClassifier else VALUES
+    search = kind(
+        families=[family],
+        time_budget=5.0,
+        n_trials=2,
+        cv=2,
+        refit=refit,
+        random_state=0,
+    ).fit(X, y)
+    assert search.ensemble_.members[0].number >= 0
+    agree(search, search.replay(X, y), X)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("load", [load_breast_cancer, load_wine, load_diabetes])
+def test_a_search_under_a_budget_is_repeated(load, n_jobs):
+    X, y = load(return_X_y=True)
+    kind = AutoRegressor if load is load_diabetes else AutoClassifier
+    search = kind(time_budget=10.0, n_jobs=n_jobs).fit(X, y)
+    with joblib.parallel_config(backend="loky"):
+        agree(search, search.replay(X, y), X)
+
+
+def test_the_search_itself_is_left_alone():
+    search = AutoClassifier(**CHEAP).fit(X, LABELS)
+    ensemble = search.ensemble_
+    again = search.replay(X, LABELS)
+    assert search.ensemble_ is ensemble
+    assert again.ensemble_ is not ensemble
+    agree(search, again, X)
+    assert again.leaderboard_.equals(search.leaderboard_)
+    assert again.best_estimator_.predict(X[:3]).shape == (3,)
+
+
+def test_other_rows_are_learned_anew():
+    search = AutoClassifier(**CHEAP).fit(X, LABELS)
+    again = search.replay(X[:120], LABELS[:120])
+    assert not np.allclose(again.predict_proba(X), search.predict_proba(X))
+
+
+def test_other_columns_are_refused():
+    search = AutoClassifier(**CHEAP).fit(X, LABELS)
+    with pytest.raises(ValueError, match="feature"):
+        search.replay(X.drop(columns="age"), LABELS)
+
+
+def test_a_floor_is_repeated():
+    with pytest.warns(UserWarning, match="Nothing but the floor"):
+        search = AutoRegressor(**CHEAP | {"n_trials": None, "time_budget": 1e-9}).fit(
+            X, VALUES
+        )
+    agree(search, search.replay(X, VALUES), X)
+
+
+class Clock:
+    """Seconds left that go by step, faster from the hundredth on."""
+
+    def __init__(self, limit):
+        self.left = limit
+        self.asked = 0
+
+    def __call__(self):
+        self.asked += 1
+        self.left -= 0.01 if self.asked < 100 else 0.03
+        return self.left
+
+
+@pytest.mark.parametrize("limit", [0.5, 2.0, 8.0, 100.0])
+def test_a_pacer_repeats_its_plan(limit):
+    one = Pacer(500, Clock(limit))
+    first = list(iter(one.advance, 1.0))
+    two = Pacer(500, plan=one.plan)
+    assert list(iter(two.advance, 1.0)) == first
+    assert one.taken == two.taken == len(first)
+    assert first == sorted(first)
+    assert 0 < first[0] < first[-1] < 1
+
+
+@pytest.mark.parametrize(("limit", "least"), [(2.0, 0.9), (8.0, 0.9), (100.0, 0.99)])
+def test_a_schedule_ends_inside_the_time(limit, least):
+    clock = Clock(limit)
+    pacer = Pacer(500, clock)
+    progress = list(iter(pacer.advance, 1.0))
+    assert progress[-1] > least
+    assert clock.left > 0
+
+
+def test_a_pacer_without_a_limit_asks_no_clock():
+    pacer = Pacer(10)
+    assert list(iter(pacer.advance, 1.0)) == [(i + 0.5) / 10 for i in range(10)]
+    assert pacer.plan == []
