@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from automodel.families.base import ModelFamily
 from automodel.folds import Folds
 from automodel.search.containment import give_memory_back
 from automodel.search.processes import Outcome, ProcessPool
+from automodel.search.scratch import make_folder
 from automodel.search.storage import ModelFolder
 from automodel.search.work import Refit, WorkItem, refit, run_item, work
 
@@ -139,7 +139,7 @@ class OwnProcesses(Workers):
         self._alone: Any = None
 
     def __enter__(self) -> Workers:
-        self._folder = Path(tempfile.mkdtemp(prefix="automodel-"))
+        self._folder = make_folder()
         self._data = self._folder / "folds.joblib"
         try:
             joblib.dump(self.folds, self._data)

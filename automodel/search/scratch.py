@@ -1,0 +1,31 @@
+"""The temporary folder of a fit, and those that killed processes have left."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+import zlib
+from pathlib import Path
+
+from automodel.search.owner import ProcessMark
+
+NAME = re.compile(r"automodel-(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-(?P<start>[^-]*)-.*")
+
+
+def make_folder() -> Path:
+    """Make a temporary folder that says whose it is; remove those of the dead.
+
+    A process that is killed cannot remove its own: the next fit on the machine does.
+    """
+    own = ProcessMark.current()
+    for path in Path(tempfile.gettempdir()).glob(f"automodel-{_short(own.host)}-*"):
+        found = NAME.fullmatch(path.name)
+        if found and ProcessMark(own.host, int(found["pid"]), found["start"]).is_gone:
+            shutil.rmtree(path, ignore_errors=True)
+    prefix = f"automodel-{_short(own.host)}-{own.pid}-{own.start}-"
+    return Path(tempfile.mkdtemp(prefix=prefix))
+
+
+def _short(host: str) -> str:
+    return f"{zlib.crc32(host.encode()):08x}"
