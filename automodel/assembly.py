@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,11 +22,11 @@ from automodel.evaluation import Evaluation, FittedModel
 from automodel.folds import Folds
 from automodel.leaderboard import TrialRecord
 from automodel.search.budget import Budget
+from automodel.search.search import REFIT_FACTOR
 from automodel.search.storage import SearchStorage, load_models
 from automodel.search.work import Refit
 from automodel.search.workers import Workers
 
-REFIT_FACTOR = 1.3  # a model of all rows against one of a fold
 SELECT_SHARE = 0.35  # of the time left, for the weights, and again for the honest score
 
 
@@ -160,7 +161,7 @@ def mean_iterations(evaluation: Evaluation) -> int | None:
     return round(float(np.mean(steps))) if steps else None
 
 
-def _stored(evaluation: Evaluation, *, defer: bool) -> list[FittedModel]:
+def _stored(evaluation: Evaluation, *, defer: bool) -> list[Any]:
     """Return the fold models; none if their files are gone."""
     try:
         return load_models(evaluation.models, defer=defer)

@@ -184,8 +184,9 @@ class AutoEstimator(ReportMixin, BaseEstimator):
 
         The settings, seeds and weights are those of the ensemble, and each model
         trains as many steps as it did: on the data of `fit` the result is the same
-        model, also after a search under a time budget. On other rows of the same
-        columns it is the same recipe, learned anew.
+        model, also after a search under a time budget. (Not with a `cv` that draws
+        other splits at each call.) On other rows of the same columns it is the same
+        recipe, learned anew.
 
         Parameters
         ----------
@@ -196,12 +197,23 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         -------
         AutoClassifier or AutoRegressor
             A copy of this estimator with new models; its scores and its leaderboard
-            are still those of the search.
+            are still those of the search. Its `best_estimator_` is the member of the
+            largest weight.
 
         Raises
         ------
         RuntimeError
             If a model cannot be fitted on this data.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from automodel import AutoClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> search = AutoClassifier(families=["linear"], time_budget=2, n_trials=3)
+        >>> again = search.fit(X, y).replay(X, y)
+        >>> bool((again.predict(X) == search.predict(X)).all())
+        True
         """
         check_is_fitted(self, "ensemble_")
         from automodel.replay import replay

@@ -17,10 +17,12 @@ import joblib
 import numpy as np
 import pandas as pd
 
+from automodel.checks import as_bytes
 from automodel.exceptions import AutoModelError
 from automodel.families import all_families, find_families
 from automodel.metric import Metric
 from automodel.report import text_summary
+from automodel.search.resume import check_storage
 from automodel.search.shared import SharedStorage
 from automodel.table_file import (
     check_readable,
@@ -49,6 +51,7 @@ def fit(arguments: Namespace) -> int:
     check_writable(arguments.out)
     # Costs nothing and fails before a large table is read.
     find_families(arguments.families)
+    storage = _storage(arguments)
     table = read_table(arguments.table)
     notes: list[str] = []  # said once nothing can be wrong any more
     X, y, extra = _split(table, arguments, notes.append)
@@ -58,7 +61,7 @@ def fit(arguments: Namespace) -> int:
     _check_scoring(arguments.scoring, X, y, is_classification)
     for note in notes:
         say(note)
-    model = _new_model(arguments, is_classification)
+    model = _new_model(arguments, is_classification).set_params(**storage)
     with _interrupts() as interrupts, _warnings_as_notes(say):
         model.set_params(callbacks=[_Reminder(interrupts)]).fit(X, y, **extra)
     model.set_params(callbacks=())  # is of this process alone
@@ -242,12 +245,21 @@ def _checked_target(y: pd.Series, name: str, is_classification: bool) -> np.ndar
     return values.to_numpy(dtype=float)
 
 
-def _storage(arguments: Namespace):
-    if arguments.database is None:
-        return arguments.storage
-    if arguments.storage is None:
-        raise ValueError("--database needs --storage, a folder for the arrays")
-    return SharedStorage(arguments.database, arguments.storage)
+def _storage(arguments: Namespace) -> dict[str, Any]:
+    """Return the parameters about where a search is kept, those that are given."""
+    storage = arguments.storage
+    if arguments.database is not None:
+        if storage is None:
+            raise UsageError("--database needs --storage, a folder for the arrays.")
+        storage = SharedStorage(arguments.database, storage)
+    check_storage(storage, arguments.study_name)
+    as_bytes(arguments.memory_limit)
+    given = {
+        "storage": storage,
+        "study_name": arguments.study_name,
+        "memory_limit": arguments.memory_limit,
+    }
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _new_model(arguments: Namespace, is_classification: bool) -> Any:
@@ -263,9 +275,6 @@ def _new_model(arguments: Namespace, is_classification: bool) -> Any:
         time_budget=seconds,
         n_trials=arguments.n_trials,
         n_jobs=arguments.jobs,
-        storage=_storage(arguments),
-        study_name=arguments.study_name,
-        memory_limit=arguments.memory_limit,
         random_state=arguments.random_state,
         verbose=0 if arguments.quiet else 1,
     )

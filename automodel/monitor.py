@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from sklearn.base import BaseEstimator
 
@@ -83,6 +83,15 @@ class Monitor:
     def expired(self) -> bool:
         """Whether to stop now and return the model as it is."""
         return self.seconds_left <= 0
+
+    def paced(self, steps: Iterable[int]) -> Iterator[int]:
+        """Yield steps that depend on the time left, or those of an earlier training.
+
+        They are noted in `pace_used`.
+        """
+        for step in self.pace or steps:
+            self.pace_used.append(step)
+            yield step
 
     def check_time(self) -> None:
         """Raise `DeadlineReached` if expired, where no model is usable yet."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from automodel.ensemble import FittedEnsemble, Member
+from automodel.ensemble import FittedEnsemble
 from automodel.evaluation import Candidate
 from automodel.families.base import ModelFamily
 from automodel.folds import Folds
@@ -70,8 +70,4 @@ def replay(
             replace(member, models=[next(models) for _ in member.models])
             for member in searched
         ]
-    return FittedEnsemble(members or [_floor(ensemble.members[0], folds)])
-
-
-def _floor(member: Member, folds: Folds) -> Member:
-    return replace(fit_floor(folds), weight=member.weight)
+    return FittedEnsemble(members or [fit_floor(folds)])

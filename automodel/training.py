@@ -26,6 +26,10 @@ from automodel.search.storage import SearchStorage
 from automodel.search.workers import open_workers
 
 FLOOR = -1  # the number of the floor model, which is no trial
+INTERRUPTED = (
+    "The search was interrupted; the estimator is fitted with the best so far."
+)
+NO_LIMIT = "memory_limit is not kept: the workers of this joblib backend are its own."
 INTERRUPT_SECONDS = 0.6  # for the ensemble, after Ctrl-C
 
 
@@ -66,8 +70,9 @@ def train(
     """
     n_kept = math.ceil(1.5 * max_candidates(len(folds.y)))
     storage = SearchStorage(n_kept, settings.archive)
-    is_interrupted = False
+    notes: list[str] = []
     names = [family.name for family in families]
+    # The files of the workers have to outlive an interrupt: hence the stack.
     with contained(), storage.opened(names), ExitStack() as stack:
         with budget.stage("floor"):
             floor = fit_floor(folds)
@@ -81,22 +86,27 @@ def train(
         )
         search = Search(families, folds, budget, storage, settings.search)
         try:
-            workers = stack.enter_context(_workers(folds, settings, storage))
-            storage.know_workers(workers.are_isolated)
+            workers = stack.enter_context(
+                open_workers(
+                    settings.n_jobs, folds, settings.memory_limit, storage.models
+                )
+            )
+            storage.set_isolated(workers.are_isolated)
+            if settings.memory_limit != workers.memory_limit:
+                notes.append(NO_LIMIT)
             with budget.stage("search"):
                 search.run(workers)
             trained = assembly.run(storage, workers)
         except KeyboardInterrupt:
-            is_interrupted = True
+            notes.append(INTERRUPTED)
             budget.end_within(INTERRUPT_SECONDS)
             trained = assembly.run(storage, None)
     trained.studies = search.trials()
-    _warn(trained, storage.problem, is_interrupted, budget)
+    for note in filter(None, (*notes, storage.problem)):
+        _say(note)
+    if all(member.number == FLOOR for member in trained.ensemble.members):
+        _say(_why_floor(trained, INTERRUPTED in notes, budget))
     return trained
-
-
-def _workers(folds: Folds, settings: TrainingSettings, storage: SearchStorage):
-    return open_workers(settings.n_jobs, folds, settings.memory_limit, storage.models)
 
 
 def fit_floor(folds: Folds) -> Member:
@@ -117,15 +127,7 @@ def fit_floor(folds: Folds) -> Member:
     return Member(FLOOR, "floor", {}, 1.0, score, [model])
 
 
-def _warn(trained: Trained, problem: str, is_interrupted: bool, budget: Budget) -> None:
-    if problem:
-        _say(problem)
-    if is_interrupted:
-        _say(
-            "The search was interrupted; the estimator is fitted with the best so far."
-        )
-    if any(member.number != FLOOR for member in trained.ensemble.members):
-        return
+def _why_floor(trained: Trained, is_interrupted: bool, budget: Budget) -> str:
     errors = [record.error for record in trained.records if record.error]
     if errors:
         cause = f"The first trial that failed says: {errors[0]}"
@@ -133,8 +135,8 @@ def _warn(trained: Trained, problem: str, is_interrupted: bool, budget: Budget) 
         cause = "No trial had ended."
     else:
         cause = f"No trial ended in time (time_budget={budget.seconds})."
-    _say(f"Nothing but the floor model could be fitted. {cause}")
+    return f"Nothing but the floor model could be fitted. {cause}"
 
 
 def _say(message: str) -> None:
-    warnings.warn(message, FitWarning, stacklevel=4)
+    warnings.warn(message, FitWarning, stacklevel=5)

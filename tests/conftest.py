@@ -255,7 +255,7 @@ def traces():
     children = psutil.Process().children(recursive=True)
     kind, state, *_ = np.random.get_state()  # noqa: NPY002
     return {
-        "processes": sorted(c.pid for c in children if "automodel" in _name(c)),
+        "processes": sorted(c.pid for c in children if not _is_tracker(c)),
         "files": sorted(
             p.name for p in Path(tempfile.gettempdir()).glob("automodel-*")
         ),
@@ -267,15 +267,14 @@ def traces():
     }
 
 
-def _name(process):
-    """Return the command of a process that is ours, or one that joblib keeps idle."""
+def _is_tracker(process):
+    """Tell whether a process only looks after the resources of joblib."""
     import psutil
 
     try:
-        command = " ".join(process.cmdline())
+        return "resource_tracker" in " ".join(process.cmdline())
     except psutil.Error:
-        return ""
-    return "" if "resource_tracker" in command else f"automodel {command}"
+        return True
 
 
 @pytest.fixture

@@ -65,6 +65,9 @@ class _FakeAuto(FakeSearch):
         cv=None,
         time_budget=300.0,
         n_trials=None,
+        storage=None,
+        study_name=None,
+        memory_limit=None,
         callbacks=(),
         n_jobs=None,
         random_state=None,
@@ -75,6 +78,9 @@ class _FakeAuto(FakeSearch):
         self.cv = cv
         self.time_budget = time_budget
         self.n_trials = n_trials
+        self.storage = storage
+        self.study_name = study_name
+        self.memory_limit = memory_limit
         self.callbacks = callbacks
         self.n_jobs = n_jobs
         self.random_state = random_state

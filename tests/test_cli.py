@@ -115,11 +115,40 @@ def test_options_reach_the_estimator(folder):
         "cv": 4,
         "time_budget": 7.0,
         "n_trials": 3,
+        "storage": None,
+        "study_name": None,
+        "memory_limit": None,
         "callbacks": (),
         "n_jobs": 2,
         "random_state": 5,
         "verbose": 1,
     }
+
+
+def test_where_a_search_is_kept_reaches_the_estimator(folder):
+    options = "--storage runs --study-name churn --memory-limit 2GB"
+    main(["fit", "train.csv", "--target", "kind", *options.split()])
+    params = last_call()[0].get_params()
+    assert params["storage"] == Path("runs")
+    assert (params["study_name"], params["memory_limit"]) == ("churn", "2GB")
+    database = ["--database", "sqlite:///trials.db", *options.split()]
+    main(["fit", "train.csv", "--target", "kind", *database])
+    assert (
+        repr(last_call()[0].storage) == "SharedStorage('sqlite:///trials.db', 'runs')"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--database sqlite:///trials.db", "--database needs --storage"),
+        ("--storage runs --study-name ../up", "'study_name' parameter must be a word"),
+        ("--memory-limit four", "such as '4GB'"),
+    ],
+)
+def test_a_place_that_is_none_is_refused(folder, capsys, options, words):
+    argv = ["fit", "missing.csv", "--target", "kind", *options.split()]
+    assert words in error_of(capsys, argv)
 
 
 @pytest.mark.parametrize(

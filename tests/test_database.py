@@ -88,7 +88,7 @@ def test_processes_share_a_search_and_one_of_them_is_killed(tmp_path, name):
         agree(board(last)["score"], told(lines))
 
 
-def test_a_server_that_goes_away_does_not_end_the_search(tmp_path, name):
+def test_an_error_of_the_database_does_not_end_the_search(tmp_path, name):
     import sqlalchemy
 
     calls = []

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 
+import joblib
 import numpy as np
 import psutil
 import pytest
@@ -75,7 +76,8 @@ def test_a_worker_that_is_killed_from_outside_costs_nothing():
     killed = []
 
     def kill():
-        while not killed:
+        until = time.monotonic() + 60
+        while not killed and time.monotonic() < until:
             for child in psutil.Process().children():
                 if "loky" in " ".join(child.cmdline()) and child.cpu_times().user > 1:
                     killed.append(child.pid)
@@ -94,12 +96,79 @@ def test_a_worker_that_is_killed_from_outside_costs_nothing():
 
 
 def test_a_setting_that_kills_is_not_asked_again():
-    family = StubFamily(trials=[(0.9, "plain"), (0.8, "exit")], modes=["plain"])
-    params = CHEAP | {"families": [family], "n_trials": 12, "random_state": 3}
+    family = StubFamily(trials=[(0.9, "plain"), (0.8, "exit"), (0.8, "exit")])
+    params = CHEAP | {"families": [family], "n_trials": 2}
     search = AutoClassifier(**params, n_jobs=2).fit(X, LABELS)
-    settings = [repr(params) for params in search.failures_["params"]]
-    assert settings
-    assert len(set(settings)) == len(settings)
+    assert statuses(search) == ["complete", "failed"]
+    (asked,) = (t for t in search.studies_["stub"] if t.params["mode"] == "exit")
+    assert asked.state.name == "FAIL"
+
+
+class NosyFamily(StubFamily):
+    """Tells in a file where its trials ran, and what was loaded there."""
+
+    starts_search = True
+
+    def __init__(self, path):
+        super().__init__("nosy", modes=["sleep"], seconds=0.1)
+        self.path = path
+
+    def fit(self, estimator, X, y, **keywords):
+        with self.path.open("a") as file:
+            file.write(f"{os.getpid()} {'torch' in sys.modules}\n")
+        return super().fit(estimator, X, y, **keywords)
+
+
+def test_the_first_trial_runs_here_and_workers_do_without_torch(tmp_path):
+    family = NosyFamily(tmp_path / "seen")
+    params = CHEAP | {"families": [family], "n_trials": 8, "refit": False}
+    AutoClassifier(**params, n_jobs=2).fit(X, LABELS)
+    lines = [line.split() for line in (tmp_path / "seen").read_text().splitlines()]
+    here = [pid for pid, _ in lines if int(pid) == os.getpid()]
+    elsewhere = {pid: has_torch for pid, has_torch in lines if int(pid) != os.getpid()}
+    assert len(here) == 3  # the folds of one trial
+    assert len(elsewhere) == 2
+    assert set(elsewhere.values()) == {"False"}
+
+
+def test_what_was_in_flight_runs_again_alone(tmp_path):
+    """The log has the beginning and the end of each trial."""
+    log = tmp_path / "log"
+    family = LoggingFamily(log, trials=[(0.9, "sleep"), (0.8, "exit"), (0.7, "sleep")])
+    params = CHEAP | {"families": [family], "n_trials": 4, "cv": 2, "refit": False}
+    search = AutoClassifier(**params, n_jobs=2).fit(X, LABELS)
+    assert statuses(search).count("failed") == 1
+    lines = [line.split() for line in log.read_text().splitlines()]
+    deaths = [i for i, (what, mode) in enumerate(lines) if mode == "exit"]
+    assert len(deaths) == 2
+    begun = sum(what == "begin" for what, mode in lines[: deaths[1]] if mode != "exit")
+    ended = sum(what == "end" for what, _ in lines[: deaths[1]])
+    assert begun == ended  # nothing else ran when it died for the second time
+
+
+class LoggingFamily(StubFamily):
+    """Writes when its trainings begin and end."""
+
+    def __init__(self, log, **params):
+        super().__init__("logging", seconds=0.3, **params)
+        self.log = log
+
+    def fit(self, estimator, X, y, **keywords):
+        self._note("begin", estimator)
+        fitted = super().fit(estimator, X, y, **keywords)
+        self._note("end", estimator)
+        return fitted
+
+    def _note(self, what, estimator):
+        with self.log.open("a") as file:
+            file.write(f"{what} {estimator.mode}\n")
+
+
+def test_a_limit_that_a_backend_cannot_keep_is_told():
+    with joblib.parallel_config(backend="threading"):
+        search = AutoClassifier(**CHEAP, n_jobs=2, memory_limit="4GB")
+        with pytest.warns(FitWarning, match="memory_limit is not kept"):
+            search.fit(X, LABELS)
 
 
 SCRIPT = """

@@ -98,10 +98,10 @@ class Clock:
 
 
 @pytest.mark.parametrize("limit", [0.5, 2.0, 8.0, 100.0])
-def test_a_pacer_repeats_its_plan(limit):
+def test_a_pacer_repeats_its_pace(limit):
     one = Pacer(500, Clock(limit))
     first = list(iter(one.advance, 1.0))
-    two = Pacer(500, plan=one.plan)
+    two = Pacer(500, pace=one.pace)
     assert list(iter(two.advance, 1.0)) == first
     assert one.taken == two.taken == len(first)
     assert first == sorted(first)
@@ -120,4 +120,4 @@ def test_a_schedule_ends_inside_the_time(limit, least):
 def test_a_pacer_without_a_limit_asks_no_clock():
     pacer = Pacer(10)
     assert list(iter(pacer.advance, 1.0)) == [(i + 0.5) / 10 for i in range(10)]
-    assert pacer.plan == []
+    assert pacer.pace == []

@@ -22,7 +22,6 @@ from automodel.task import Task
 __all__ = [
     "EstimatorFamily",
     "ModelFamily",
-    "able_families",
     "all_families",
     "find_families",
 ]

@@ -26,8 +26,7 @@ class EstimatorFamily(ModelFamily):
         Classifier or regressor; a pipeline will do. It is cloned, and each
         `random_state` in it is set.
     search_space : callable
-        `search_space(trial)` returns the parameters of one trial. A function of a
-        module, not a lambda, where the search runs in more than one process.
+        `search_space(trial)` returns the parameters of one trial.
     portfolio : sequence of dict, default=()
         Settings to try first, in the names that the search space gives its trial.
     tasks : tuple of str, default=None

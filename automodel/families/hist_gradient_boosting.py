@@ -92,9 +92,9 @@ class HistGradientBoosting(ModelFamily):
         tracker = RoundTracker(monitor)
         n_rounds = set_rounds(estimator, self.iteration_param, monitor)
         estimator.set_params(warm_start=True)
-        for size in _sizes(n_rounds, monitor):
-            estimator.set_params(max_iter=size).fit(X, y, sample_weight)
-            if _follow(estimator, tracker) or monitor.expired:
+        for size in monitor.paced(_sizes(n_rounds, monitor)):
+            estimator.set_params(max_iter=min(size, n_rounds)).fit(X, y, sample_weight)
+            if _follow(estimator, tracker) or monitor.expired or size >= n_rounds:
                 break
         monitor.steps_used = _cut(estimator, tracker.rounds_used)
         estimator.set_params(warm_start=False)
@@ -113,15 +113,6 @@ def _setting(learning_rate, max_leaf_nodes, min_samples_leaf, max_features):
 
 def _sizes(n_rounds: int, monitor: Monitor) -> Iterator[int]:
     """Yield the rounds to grow to; without a deadline they are always the same."""
-    for size in _paced(n_rounds, monitor):
-        monitor.pace_used.append(size)
-        yield size
-
-
-def _paced(n_rounds: int, monitor: Monitor) -> Iterator[int]:
-    if monitor.pace:
-        yield from (min(size, n_rounds) for size in monitor.pace)
-        return
     size, start = 0, time.monotonic()
     while size < n_rounds:
         step = max(size, FIRST_ROUNDS)

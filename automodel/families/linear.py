@@ -110,9 +110,8 @@ def _fit_logistic(estimator, X, y, sample_weight, monitor: Monitor) -> None:
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        for chunk in _chunks(
-            NEWTON_CHUNK if use_newton else LBFGS_CHUNK, most, monitor
-        ):
+        first = NEWTON_CHUNK if use_newton else LBFGS_CHUNK
+        for chunk in monitor.paced(_chunks(first, most, monitor)):
             estimator.set_params(max_iter=chunk).fit(X, y, sample_weight)
             if estimator.n_iter_.max() < chunk or monitor.expired:
                 break
@@ -121,15 +120,6 @@ def _fit_logistic(estimator, X, y, sample_weight, monitor: Monitor) -> None:
 
 def _chunks(first: int, most: int, monitor: Monitor) -> Iterator[int]:
     """Yield chunks of iterations that double, shorter where time is short."""
-    for chunk in _paced(first, most, monitor):
-        monitor.pace_used.append(chunk)
-        yield chunk
-
-
-def _paced(first: int, most: int, monitor: Monitor) -> Iterator[int]:
-    if monitor.pace:
-        yield from monitor.pace
-        return
     done, start = 0, time.monotonic()
     while done < most:
         chunk = min(max(done, first), most - done)

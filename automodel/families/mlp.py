@@ -142,9 +142,9 @@ class MLPFamily(ModelFamily):
             If time is up before the net has learned anything.
         """
         monitor.check_time()
-        plan: list = []
+        pace: list = []
         if monitor.pace:
-            max_epochs, *plan = monitor.pace
+            max_epochs, *pace = monitor.pace
             estimator.set_params(max_epochs=max_epochs)
         elif monitor.n_iterations and not estimator.early_stopping:
             estimator.set_params(max_epochs=int(monitor.n_iterations))
@@ -160,12 +160,12 @@ class MLPFamily(ModelFamily):
             sample_weight,
             on_epoch=report if monitor.has_validation else None,
             seconds_left=_clock(monitor),
-            plan=plan,
+            pace=pace,
         )
         if not estimator.history_["train_loss"] and estimator.n_steps_ < FEWEST_STEPS:
             raise DeadlineReached
         monitor.steps_used = estimator.n_iter_
-        monitor.pace_used = [estimator.max_epochs, *map(list, estimator.plan_)]
+        monitor.pace_used = [estimator.max_epochs, *map(list, estimator.pace_)]
         return estimator
 
 

@@ -7,6 +7,8 @@ predictions, so that a fitted net pickles small and holds no torch object.
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -28,7 +30,7 @@ from torch import nn
 from automodel.nets._encoding import NetEncoder, has_categories
 from automodel.nets._objective import CrossEntropy, SquaredError
 from automodel.nets._skorch import one_thread
-from automodel.nets._training import Recipe, Rows, train
+from automodel.nets._training import Hooks, Recipe, Rows, train
 
 PREDICT_ROWS = 2048
 FEWEST_ROWS_TO_SPLIT = 50
@@ -90,24 +92,13 @@ class TabularNet(BaseEstimator):
         """
         return self._fit(X, y, sample_weight)
 
-    def _fit(
-        self,
-        X,
-        y,
-        sample_weight=None,
-        *,
-        valid=None,
-        on_epoch=None,
-        seconds_left=None,
-        plan=None,
-    ):
+    def _fit(self, X, y, sample_weight=None, *, valid=None, **hooks):
         """Train with the hooks of a search.
 
         `valid` is (X, y, sample_weight) to choose the best epoch on instead of an
-        inner part; `on_epoch(epoch, net)` is called after each epoch with the net
-        as it is and stops training by returning True or raising; training ends
-        before `seconds_left()` is zero, and the schedule with it; `plan` is the
-        `plan_` of such a training, to repeat it without a clock.
+        inner part; `hooks` are those of `Hooks`, but that `on_epoch(epoch, net)` is
+        called with the net as it is. A training under `seconds_left` leaves its
+        `pace_`, to repeat it without a clock.
         """
         self._validate_params()
         X, y = self._check(X, y)
@@ -130,10 +121,10 @@ class TabularNet(BaseEstimator):
         else:
             judged = None
         self._design_ = self._design(self.encoder_, self._n_outputs())
-        self._train(rows, judged, seed, on_epoch, seconds_left, plan)
+        self._train(rows, judged, seed, Hooks(**hooks))
         return self
 
-    def _train(self, rows, judged, seed, on_epoch, seconds_left, plan) -> None:
+    def _train(self, rows, judged, seed, hooks: Hooks) -> None:
         recipe = Recipe(
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
@@ -146,11 +137,13 @@ class TabularNet(BaseEstimator):
             verbose=int(self.verbose),
         )
 
-        def hook(epoch, get_weights):
+        def told(on_epoch, epoch, get_weights):
             (self.state_, self.factor_), self.n_iter_ = get_weights(), epoch
             self._cache.clear()
             return on_epoch(epoch, self)
 
+        if hooks.on_epoch is not None:
+            hooks = replace(hooks, on_epoch=partial(told, hooks.on_epoch))
         with one_thread():
             module = self._build(self._design_)
             result = train(
@@ -159,15 +152,13 @@ class TabularNet(BaseEstimator):
                 judged,
                 recipe,
                 self._objective(),
-                None if on_epoch is None else hook,
-                seconds_left,
-                plan,
+                hooks,
             )
         self._cache.clear()
         self.state_, self.factor_ = result.state, result.factor
         self.n_iter_ = result.n_epochs
         self.n_steps_ = result.n_steps
-        self.plan_ = result.plan
+        self.pace_ = result.pace
         self.history_ = result.history
 
     def _check(self, X, y):

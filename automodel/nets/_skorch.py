@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from threading import Lock
 
@@ -27,27 +28,32 @@ class Pacer:
         Steps planned.
     seconds_left : callable, default=None
         Returns the seconds until training has to end.
-    plan : list of (int, int), default=None
+    pace : list of (int, int), default=None
         Revisions of an earlier training, to repeat it without a clock.
 
     Attributes
     ----------
     taken : int
         Steps so far.
-    plan : list of (int, int)
+    pace : list of (int, int)
         Revisions: after how many steps, and how many there are to be in all.
     """
 
     reserve = 0.05  # share of the time that storing and predicting may take
     first_look = 8  # steps, from which their time tells how many there can be
-    patience = 1.15  # growth of the steps from one look at the clock to the next
+    look_growth = 1.15  # growth of the steps from one look at the clock to the next
     tolerance = 0.02  # change of the steps in all that is none
 
-    def __init__(self, n_steps, seconds_left=None, plan=None):
+    def __init__(
+        self,
+        n_steps: int,
+        seconds_left: Callable[[], float] | None = None,
+        pace: Sequence[Sequence[int]] | None = None,
+    ):
         self.n_steps = n_steps
         self.taken = 0
-        self.plan: list[tuple[int, int]] = []
-        self._given = deque(tuple(revision) for revision in plan or ())
+        self.pace: list[tuple[int, int]] = []
+        self._given = deque(pace or ())
         self._end = n_steps
         self._bend = 0, 0.0  # step and progress since which progress is straight
         limit = math.inf if seconds_left is None else seconds_left()
@@ -74,7 +80,7 @@ class Pacer:
         if left <= 0:
             self.stop()
         elif self.taken >= self._next_look:
-            self._next_look = math.ceil(self.patience * self.taken)
+            self._next_look = math.ceil(self.look_growth * self.taken)
             spent = (1 - self.reserve) * self._limit - left
             affordable = int(self.taken * (1 + left / max(spent, 1e-9)))
             end = min(self.n_steps, affordable)
@@ -82,7 +88,7 @@ class Pacer:
                 self._revise(end)
 
     def _revise(self, end: int) -> None:
-        self.plan.append((self.taken, end))
+        self.pace.append((self.taken, end))
         self._bend = self.taken, self._progress(self.taken)
         self._end = end
 

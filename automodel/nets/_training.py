@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,18 +58,37 @@ class Recipe:
     verbose: int = 0
 
 
+@dataclass(frozen=True)
+class Hooks:
+    """What a search has to do with a training.
+
+    Parameters
+    ----------
+    on_epoch : callable, default=None
+        `on_epoch(epoch, get_weights)` after each epoch; True stops training.
+    seconds_left : callable, default=None
+        Seconds until training has to end.
+    pace : sequence, default=None
+        See `Pacer`.
+    """
+
+    on_epoch: Callable | None = None
+    seconds_left: Callable[[], float] | None = None
+    pace: Sequence[Sequence[int]] | None = None
+
+
 @dataclass
 class Trained:
     """What training leaves: weights, epochs in them, and the losses.
 
-    `factor` multiplies the outputs; `plan` is that of the `Pacer`.
+    `factor` multiplies the outputs; `pace` is that of the `Pacer`.
     """
 
     state: dict[str, np.ndarray]
     factor: float
     n_epochs: int
     n_steps: int
-    plan: list[tuple[int, int]]
+    pace: list[tuple[int, int]]
     history: dict[str, list[float]]
 
 
@@ -143,9 +162,7 @@ def train(
     valid: Rows | None,
     recipe: Recipe,
     objective: CrossEntropy | SquaredError,
-    on_epoch: Callable | None = None,
-    seconds_left: Callable[[], float] | None = None,
-    plan: list | None = None,
+    hooks: Hooks,
 ) -> Trained:
     """Train `module` and return its weights.
 
@@ -159,12 +176,8 @@ def train(
         How to train.
     objective : CrossEntropy or SquaredError
         The loss per row, and the judgement of an epoch.
-    on_epoch : callable, default=None
-        `on_epoch(epoch, get_weights)` after each epoch; True stops training.
-    seconds_left : callable, default=None
-        Seconds until training has to end.
-    plan : list, default=None
-        See `Pacer`.
+    hooks : Hooks
+        What a search has to do with the training.
     """
     device = recipe.device
     generator = torch.Generator(device).manual_seed(recipe.seed)
@@ -173,7 +186,7 @@ def train(
     _initialize(module, dataset, generator)
     patience = recipe.patience if valid is not None else 2 * recipe.max_epochs
     valid_set = None if valid is None else valid.dataset(device)
-    epochs = Epochs(valid_set, objective, patience, on_epoch, recipe.verbose)
+    epochs = Epochs(valid_set, objective, patience, hooks.on_epoch, recipe.verbose)
     n_batches = len(TensorBatches(dataset, recipe.batch_size, generator))
     net = LeanNet(
         module,
@@ -183,7 +196,7 @@ def train(
         optimizer__weight_decay=recipe.weight_decay,
         optimizer__betas=(0.9, 0.95),
         schedule=recipe.schedule,
-        pacer=Pacer(n_batches * recipe.max_epochs, seconds_left, plan),
+        pacer=Pacer(n_batches * recipe.max_epochs, hooks.seconds_left, hooks.pace),
         iterator_train=TensorBatches,
         iterator_train__generator=generator,
         batch_size=recipe.batch_size,
@@ -201,7 +214,7 @@ def train(
     if epochs.best is not None:
         n_epochs = max(epochs.best_epoch, 1)
     pacer = net.pacer
-    return Trained(*epochs.weights(module), n_epochs, pacer.taken, pacer.plan, history)
+    return Trained(*epochs.weights(module), n_epochs, pacer.taken, pacer.pace, history)
 
 
 def _run(net: LeanNet, dataset, max_epochs: int, epochs: Epochs) -> None:

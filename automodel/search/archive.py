@@ -98,9 +98,7 @@ class Archive:
             self.ledger = Ledger(within(self._open_storage), self.study_name)
             self.ledger.open(families, search["id"])
         self.owners.enter()
-        for draft in (self.folder / "trials").glob(".*"):
-            if self.owners.is_dead(draft.name[1:]):
-                shutil.rmtree(draft, ignore_errors=True)
+        self._clean()
 
     def leave(self) -> None:
         """End the part of this process: what it has not ended is free for others."""
@@ -110,6 +108,7 @@ class Archive:
         self._claims.clear()
         with suppress(OSError):
             self.owners.leave()
+            self._clean()
 
     def news(self) -> tuple[list[Asked], list[Ended]]:
         """Return what others have asked for, and all that has ended, of late."""
@@ -173,6 +172,18 @@ class Archive:
         """Remove the predictions and the models of a trial."""
         for path in (self._oof_file(number), *self.models.glob(f"{number}-*.pickle")):
             path.unlink(missing_ok=True)
+
+    def _clean(self) -> None:
+        """Remove the drafts of processes that take no part any more."""
+        for part in ("trials", "oof"):
+            for draft in (self.folder / part).glob(".*"):
+                owner = draft.name.split(".")[1]
+                if not self.owners.has_left(owner) and not self.owners.is_dead(owner):
+                    continue
+                if draft.is_dir():
+                    shutil.rmtree(draft, ignore_errors=True)
+                else:
+                    draft.unlink(missing_ok=True)
 
     def _take(self, number: int) -> int | None:
         """Claim a trial and return how often it may have killed its process.

@@ -92,8 +92,8 @@ class Ledger:
         self._studies[family], self._n_read[family] = study, 0
 
 
-def within(call: Callable[[], Any], seconds: float = MOST_SECONDS) -> Any:
-    """Return `call()`, or raise TimeoutError if it takes longer.
+def within(call: Callable[[], Any]) -> Any:
+    """Return `call()`, or raise TimeoutError if it takes longer than 10 seconds.
 
     The call goes on in its thread, which ends with the process.
     """
@@ -107,9 +107,9 @@ def within(call: Callable[[], Any], seconds: float = MOST_SECONDS) -> Any:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    thread.join(seconds)
+    thread.join(MOST_SECONDS)
     if "error" in outcome:
         raise outcome["error"]
     if "value" not in outcome:
-        raise TimeoutError(f"no answer within {seconds:.0f} s")
+        raise TimeoutError(f"no answer within {MOST_SECONDS:.0f} s")
     return outcome["value"]

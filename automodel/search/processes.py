@@ -68,12 +68,9 @@ class ProcessPool:
     def __exit__(self, *exc_info) -> None:
         self.close()
 
-    def has_idle(self, tag: str) -> bool:
-        """Tell whether a call of this tag would find the process of its kind free.
-
-        True also if no process has had such a call.
-        """
-        own = [worker for worker in self._workers if tag in worker.tags]
+    def has_idle(self, library: str) -> bool:
+        """Tell whether a process that has loaded the library is idle, or none has."""
+        own = [worker for worker in self._workers if library in worker.libraries]
         return not own or any(not worker.is_busy for worker in own)
 
     @property
@@ -86,7 +83,7 @@ class ProcessPool:
         key: Hashable,
         call: Callable[[], Any],
         ends_at: float | None = None,
-        tag: str = "",
+        library: str = "",
     ) -> None:
         """Run `call()` in an idle process.
 
@@ -99,9 +96,9 @@ class ProcessPool:
             pickled has an outcome like a call that raised.
         ends_at : float, default=None
             Moment (`time.time`) at which the process is ended if it still runs.
-        tag : str, default=""
-            Calls of one tag go to the same process if it is idle, since it has loaded
-            what they need; those without a tag to the others.
+        library : str, default=""
+            Calls that need a library go to a process that has loaded it, if one is
+            idle; those that need none to the others.
         """
         try:
             message = cloudpickle.dumps(call)
@@ -110,10 +107,10 @@ class ProcessPool:
             self._unsent.append(Outcome(key, None, "raised", reason))
             return
         idle = [worker for worker in self._workers if not worker.is_busy]
-        worker = min(idle, key=lambda w: (tag not in w.tags, len(w.tags)))
+        worker = min(idle, key=lambda w: (library not in w.libraries, len(w.libraries)))
         worker.run(key, message, ends_at)
-        if tag:
-            worker.tags.add(tag)
+        if library:
+            worker.libraries.add(library)
 
     def wait(self) -> list[Outcome]:
         """Wait until a call has ended, and return the outcomes of all that have.
@@ -153,7 +150,11 @@ class ProcessPool:
         seconds = max(min(moments) - time.time(), 0.0) if moments else None
         if self.memory_limit is None:
             return seconds
-        return min(seconds or MEMORY_POLL_SECONDS, MEMORY_POLL_SECONDS)
+        return (
+            MEMORY_POLL_SECONDS
+            if seconds is None
+            else min(seconds, MEMORY_POLL_SECONDS)
+        )
 
 
 class _Worker:
@@ -167,7 +168,7 @@ class _Worker:
         self.ends_at: float | None = None
         self.is_busy = False
         self.start = 0.0
-        self.tags: set[str] = set()
+        self.libraries: set[str] = set()
 
     def run(self, key: Hashable, message: bytes, ends_at: float | None) -> None:
         self._start()
@@ -203,7 +204,7 @@ class _Worker:
             if end is not None:
                 end.close()
         self.connection, self.lifeline, self.is_busy = None, None, False
-        self.tags = set()
+        self.libraries = set()
 
     def join(self) -> None:
         if self.process is not None:

@@ -81,9 +81,11 @@ class Search:
             for f in families
         }
         self._pending: dict[int, Running] = {}
-        self._elsewhere: dict[int, Running] = {}  # of other processes, also dead ones
-        self._ended: dict[int, FrozenTrial] = {}  # of those, not taken in yet
-        self._again: deque[int] = deque()  # lost by another process, to run here
+        self._running_elsewhere: dict[
+            int, Running
+        ] = {}  # of other processes, also dead ones
+        self._unread: dict[int, FrozenTrial] = {}  # of those, not taken in yet
+        self._to_rerun: deque[int] = deque()  # lost by another process, to run here
         self._lock = threading.Lock()
         self._workers = Workers(1, folds)
         self._n_asked = 0
@@ -127,8 +129,8 @@ class Search:
     def _round(self) -> list[WorkItem]:
         """Return the trials of the next round, or what is missing of the last."""
         self._sync(whole_rounds=True)
-        items = [self._item(number) for number in self._again]
-        self._again.clear()
+        items = [self._item(number) for number in self._to_rerun]
+        self._to_rerun.clear()
         end = math.ceil(self._n_asked / ROUND_SIZE) * ROUND_SIZE
         if end == self._n_asked and not items:
             end += ROUND_SIZE
@@ -141,8 +143,8 @@ class Search:
         with self._lock:
             if time.monotonic() >= self._next_sync:
                 self._sync()
-            if self._again:
-                return self._item(self._again.popleft())
+            if self._to_rerun:
+                return self._item(self._to_rerun.popleft())
             return self._ask()
 
     def tell(self, number: int, evaluation: Evaluation) -> None:
@@ -170,32 +172,32 @@ class Search:
             self._n_asked = number + 1
             if family in self._families:
                 own = self._families[family]
-                self._elsewhere[number] = own, own.add(trial)
-        self._ended.update((t.user_attrs["number"], t) for _, t in ended)
-        running = self._elsewhere.keys() - self._ended.keys()
+                self._running_elsewhere[number] = own, own.add(trial)
+        self._unread.update((t.user_attrs["number"], t) for _, t in ended)
+        running = self._running_elsewhere.keys() - self._unread.keys()
         for number, is_harmful in self.storage.take_lost(running):
-            self._pending[number] = self._elsewhere.pop(number)
+            self._pending[number] = self._running_elsewhere.pop(number)
             if is_harmful:
                 self._fail(number, "the process that ran it died, twice")
             else:
-                self._again.append(number)
+                self._to_rerun.append(number)
         self._take_ended(whole_rounds)
 
     def _take_ended(self, whole_rounds: bool = False) -> None:
         """Book what ended elsewhere; of rounds that are complete only, if so asked."""
         open_rounds = set()
         if whole_rounds:
-            running = self._elsewhere.keys() | self._pending.keys()
-            open_rounds = {n // ROUND_SIZE for n in running - self._ended.keys()}
+            running = self._running_elsewhere.keys() | self._pending.keys()
+            open_rounds = {n // ROUND_SIZE for n in running - self._unread.keys()}
             if self._n_asked % ROUND_SIZE:
                 open_rounds.add(self._n_asked // ROUND_SIZE)
-        for number in sorted(self._ended):
+        for number in sorted(self._unread):
             if number // ROUND_SIZE in open_rounds:
                 continue
-            trial = self._ended.pop(number)
-            if number not in self._elsewhere:
+            trial = self._unread.pop(number)
+            if number not in self._running_elsewhere:
                 continue  # of this process, or of a family that it does not search
-            own, setting = self._elsewhere.pop(number)
+            own, setting = self._running_elsewhere.pop(number)
             evaluation = evaluation_of(trial, self._candidate(number, own, setting))
             own.tell(number, setting, evaluation)
             self.storage.restore(number, evaluation)

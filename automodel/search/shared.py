@@ -18,7 +18,7 @@ class SharedStorage:
 
     Parameters
     ----------
-    url : str or optuna.storages.BaseStorage
+    storage : str or optuna.storages.BaseStorage
         A URL of SQLAlchemy such as ``"postgresql://user:password@host/database"``,
         ``"mysql+pymysql://..."`` or ``"sqlite:///file.db"``; or a storage of Optuna,
         such as a `GrpcStorageProxy`.
@@ -28,8 +28,9 @@ class SharedStorage:
 
     Notes
     -----
-    The password of a URL is not in the `repr`, nor in a pickle: a loaded copy cannot
-    connect. Copies within a process (`sklearn.base.clone`) can.
+    The password of a URL is not in the `repr`. A pickle has neither password nor
+    storage object: a loaded copy cannot connect. Copies within a process
+    (`sklearn.base.clone`) can.
 
     Examples
     --------
@@ -38,8 +39,8 @@ class SharedStorage:
     SharedStorage('postgresql://me:***@db.example/trials', '/mnt/trials')
     """
 
-    def __init__(self, url: Any, folder: str | Path):
-        self.url = url
+    def __init__(self, storage: Any, folder: str | Path):
+        self.storage = storage
         self.folder = folder
 
     def open(self) -> Any:
@@ -48,20 +49,20 @@ class SharedStorage:
         Raises
         ------
         ValueError
-            If the password is gone, since this is a loaded copy.
+            If this is a loaded copy, without password or object.
         ImportError
             If the driver of the database is not installed.
         """
-        if not isinstance(self.url, str):
-            return self.url
-        if "***" in self.url:
+        if self.storage is None or "***" in str(self.storage):
             raise ValueError(
-                f"The password of {self!r} is not kept in pickles. Set storage= to a "
-                "new SharedStorage."
+                f"{self!r} was loaded from a pickle, which keeps neither passwords nor "
+                "connections. Set storage= to a new SharedStorage."
             )
+        if not isinstance(self.storage, str):
+            return self.storage
         from optuna.storages import RDBStorage, get_storage
 
-        url = re.sub(r"^postgresql://", "postgresql+psycopg://", self.url)
+        url = re.sub(r"^postgresql://", "postgresql+psycopg://", self.storage)
         try:
             storage = RDBStorage(url, engine_kwargs=_limits(url))
         except ImportError as error:
@@ -76,15 +77,16 @@ class SharedStorage:
         return f"SharedStorage({self._shown()!r}, {str(self.folder)!r})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"url": self._shown(), "folder": self.folder}
+        is_url = isinstance(self.storage, str)
+        return {"storage": self._shown() if is_url else None, "folder": self.folder}
 
     def __deepcopy__(self, memo: dict) -> SharedStorage:
         return self
 
-    def _shown(self) -> Any:
-        if isinstance(self.url, str):
-            return PASSWORD.sub(lambda m: f"{m[1] or m[2]}***", self.url)
-        return self.url
+    def _shown(self) -> str:
+        if isinstance(self.storage, str):
+            return PASSWORD.sub(lambda m: f"{m[1] or m[2]}***", self.storage)
+        return type(self.storage).__name__
 
 
 def _limits(url: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""SearchStorage: what a search keeps of its trials; only the parent writes it."""
+"""SearchStorage: what a search keeps of its trials, in memory and beyond."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class SearchStorage:
             if self.archive is not None:
                 self.archive.leave()
 
-    def know_workers(self, are_isolated: bool) -> None:
+    def set_isolated(self, are_isolated: bool) -> None:
         """Tell the archive whether a trial may end this process."""
         if self.archive is not None:
             self.archive.runs_here = not are_isolated

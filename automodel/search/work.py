@@ -22,6 +22,8 @@ from automodel.search.containment import contained, give_memory_back
 from automodel.search.pruning import Snapshot
 from automodel.search.storage import ModelFolder
 
+Data = Any  # Folds, the Path of a file that holds them, or a reference of Ray
+
 
 @dataclass(frozen=True)
 class WorkItem:
@@ -37,17 +39,19 @@ class WorkItem:
     should_prune: Snapshot | None = None
 
 
+def _deadline(ends_at: float | None) -> float | None:
+    """Return a wall-clock moment on the clock of this process."""
+    return None if ends_at is None else time.monotonic() + ends_at - time.time()
+
+
 def run_item(
     item: WorkItem, folds: Folds, keep_model: ModelFolder | None = None
 ) -> Evaluation:
     """Evaluate an item in this process."""
-    deadline = None
-    if item.ends_at is not None:
-        deadline = time.monotonic() + item.ends_at - time.time()
     return evaluate(
         item.candidate,
         folds,
-        deadline=deadline,
+        deadline=_deadline(item.ends_at),
         time_limit=item.time_limit,
         should_prune=item.should_prune,
         keep_model=keep_model,
@@ -55,7 +59,7 @@ def run_item(
 
 
 def work(
-    item: WorkItem, data: Folds | Path, keep_model: ModelFolder | None = None
+    item: WorkItem, data: Data, keep_model: ModelFolder | None = None
 ) -> Evaluation:
     """Evaluate an item in a worker."""
     with contained():
@@ -66,9 +70,10 @@ def work(
 
 @dataclass(frozen=True)
 class Refit:
-    """A candidate to be fitted without a validation part, see `fit_candidate`.
+    """A candidate to be fitted without a validation part.
 
-    `ends_at` is the moment (`time.time`) at which it has to end.
+    `ends_at` is the moment (`time.time`) at which it has to end; `number` is that of
+    its trial, and the rest are parameters of `fit_candidate`.
     """
 
     number: int
@@ -80,12 +85,9 @@ class Refit:
 
 
 def refit(
-    order: Refit, data: Folds | Path, keep_model: ModelFolder | None = None
+    order: Refit, data: Data, keep_model: ModelFolder | None = None
 ) -> FittedModel | Path | None:
     """Return the model or its file; None if it failed, and the search goes on."""
-    deadline = None
-    if order.ends_at is not None:
-        deadline = time.monotonic() + order.ends_at - time.time()
     try:
         with contained():
             model = fit_candidate(
@@ -94,7 +96,7 @@ def refit(
                 fold=order.fold,
                 pace=order.pace,
                 n_iterations=order.n_iterations,
-                deadline=deadline,
+                deadline=_deadline(order.ends_at),
             )
         return keep_model(order.fold, model) if keep_model else model
     except Exception:  # noqa: BLE001  the deadline, or what went well on fewer rows
@@ -105,7 +107,7 @@ _LOADED: dict[Any, Folds] = {}  # of a worker: the data of the search it serves
 _LOADING = threading.Lock()
 
 
-def load(data: Folds | Path | Any) -> Folds:
+def load(data: Data) -> Folds:
     """Return the data of a search, once read from a file or from the store of Ray."""
     if isinstance(data, Folds):
         return data
@@ -116,9 +118,10 @@ def load(data: Folds | Path | Any) -> Folds:
         return _LOADED[data]
 
 
-def _read(data: Path | Any) -> Folds:
+def _read(data: Data) -> Folds:
     if isinstance(data, Path):
         return joblib.load(data, mmap_mode="r")
     import ray
 
-    return ray.get(data)
+    folds: Any = ray.get(data)
+    return folds

@@ -73,9 +73,12 @@ class Workers:
     ----------
     are_isolated : bool
         Whether a trial that crashes leaves this process alone.
+    memory_limit : int or None
+        Bytes of resident memory above which a worker is ended.
     """
 
     are_isolated = False
+    memory_limit: int | None = None
 
     def __init__(self, n_jobs: int, folds: Folds, models: Path | None = None):
         self.n_jobs = n_jobs
@@ -132,6 +135,7 @@ class OwnProcesses(Workers):
         models: Path | None = None,
     ):
         super().__init__(n_jobs, folds, models)
+        self.memory_limit = memory_limit
         self._pool = ProcessPool(n_jobs, memory_limit)
         self._may_start_here = memory_limit is None
         self._in_flight: dict[Any, _Call] = {}
@@ -182,7 +186,7 @@ class OwnProcesses(Workers):
                 order,
                 partial(refit, order, self._data, self._keep_refit(i)),
                 None if order.ends_at is None else order.ends_at + GRACE_SECONDS / 2,
-                tag_of(order.candidate.family),
+                slow_library(order.candidate.family),
             )
             for i, order in enumerate(orders)
         )
@@ -199,7 +203,7 @@ class OwnProcesses(Workers):
 
     def accepts(self, family: ModelFamily) -> bool:
         """See `Workers.accepts`."""
-        return self._pool.has_idle(tag_of(family))
+        return self._pool.has_idle(slow_library(family))
 
     def _start_here(self, items, calls):
         first = next(items, None)
@@ -241,7 +245,7 @@ class OwnProcesses(Workers):
 
     def _submit(self, call: _Call) -> None:
         self._in_flight[call.key] = call
-        self._pool.submit(call.key, call.function, call.ends_at, call.tag)
+        self._pool.submit(call.key, call.function, call.ends_at, call.library)
 
     def _abandon(self) -> None:
         self._pool.abandon()
@@ -250,8 +254,8 @@ class OwnProcesses(Workers):
 
     def _call(self, item: WorkItem) -> _Call:
         function = partial(work, item, self._data, self._keep_model(item))
-        tag = tag_of(item.candidate.family)
-        return _Call(item.number, item, function, _last_moment(item), tag)
+        library = slow_library(item.candidate.family)
+        return _Call(item.number, item, function, _last_moment(item), library)
 
 
 @dataclass(frozen=True)
@@ -262,11 +266,11 @@ class _Call:
     argument: Any
     function: Callable[[], Any]
     ends_at: float | None
-    tag: str
+    library: str
     is_second: bool = False
 
 
-def tag_of(family: ModelFamily) -> str:
+def slow_library(family: ModelFamily) -> str:
     """Return the library that one worker keeps for this family, if it is slow."""
     return family.requires[0] if family.start_seconds >= SLOW_START else ""
 

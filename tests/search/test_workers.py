@@ -9,7 +9,7 @@ import pytest
 
 from automodel.search.backends import BackendWorkers
 from automodel.search.processes import ProcessPool
-from automodel.search.workers import OwnProcesses, Workers, open_workers, tag_of
+from automodel.search.workers import OwnProcesses, Workers, open_workers, slow_library
 from tests.conftest import StubFamily
 
 
@@ -37,26 +37,26 @@ def test_the_jobs_of_the_active_backend_count():
         assert isinstance(open_workers(None, None), OwnProcesses)
 
 
-def test_a_slow_library_is_a_tag():
+def test_a_slow_library_is_named():
     slow, fast = StubFamily("slow"), StubFamily("fast")
     slow.requires, slow.start_seconds = ("torch", "skorch"), 4.0
-    assert (tag_of(slow), tag_of(fast)) == ("torch", "")
+    assert (slow_library(slow), slow_library(fast)) == ("torch", "")
     assert Workers(1, None).accepts(slow)
 
 
 @pytest.mark.slow
-def test_calls_of_one_tag_go_to_one_process():
+def test_calls_of_one_library_go_to_one_process():
     with ProcessPool(2) as pool:
         assert pool.has_idle("torch")
         pids = set()
         for key in range(3):
-            pool.submit(key, os.getpid, tag="torch")
+            pool.submit(key, os.getpid, library="torch")
             pids |= {outcome.value for outcome in pool.wait()}
         assert len(pids) == 1
         pool.submit("plain", os.getpid)
         (other,) = pool.wait()
         assert other.value not in pids
-        pool.submit("long", partial(time.sleep, 1.0), tag="torch")
+        pool.submit("long", partial(time.sleep, 1.0), library="torch")
         assert not pool.has_idle("torch")
         assert pool.has_idle("another")
         pool.wait()
