@@ -22,8 +22,9 @@ from automodel.evaluation import Evaluation, FittedModel
 from automodel.folds import Folds
 from automodel.leaderboard import TrialRecord
 from automodel.search.budget import Budget
+from automodel.search.models import load_models
 from automodel.search.search import REFIT_FACTOR
-from automodel.search.storage import SearchStorage, load_models
+from automodel.search.storage import SearchStorage
 from automodel.search.work import Refit
 from automodel.search.workers import Workers
 
@@ -72,22 +73,21 @@ class Assembly:
     def run(self, storage: SearchStorage, workers: Workers | None) -> Trained:
         """Return the ensemble; without workers, of the models of the folds."""
         usable = storage.loaded()
-        weights: dict[int, float] = {}
-        trained = None
-        if usable:
+        while usable:
             with self.budget.stage("ensemble"):
                 weights, best_score, expected = self._select(usable)
             with self.budget.stage("refit"):
                 members, best_model = self._members(usable, weights, workers)
-            if members:
-                ensemble = FittedEnsemble(members)
-                trained = Trained(ensemble, best_model, best_score, expected, [])
-        if trained is None:
-            floor, weights = self.floor, {}
-            ensemble = FittedEnsemble([floor])
-            trained = Trained(ensemble, floor.models[0], floor.score, floor.score, [])
-        trained.records = _records(storage, weights)
-        return trained
+            gone = {n for n, w in weights.items() if w > 0} - {
+                m.number for m in members
+            }
+            if not gone:
+                ensemble, records = FittedEnsemble(members), _records(storage, weights)
+                return Trained(ensemble, best_model, best_score, expected, records)
+            usable = {n: e for n, e in usable.items() if n not in gone}
+        floor, ensemble = self.floor, FittedEnsemble([self.floor])
+        records = _records(storage, {})
+        return Trained(ensemble, floor.models[0], floor.score, floor.score, records)
 
     def _select(self, usable: dict[int, Evaluation]):
         """Return the weights, the ensemble's score and its honest score."""
@@ -165,7 +165,7 @@ def _stored(evaluation: Evaluation, *, defer: bool) -> list[Any]:
     """Return the fold models; none if their files are gone."""
     try:
         return load_models(evaluation.models, defer=defer)
-    except (OSError, EOFError):  # dropped by another process, or half written
+    except Exception:  # noqa: BLE001  dropped by another process, or half written
         return []
 
 

@@ -26,7 +26,7 @@ from automodel.exceptions import FitWarning, VersionWarning
 from automodel.families import able_families, find_families
 from automodel.metric import Metric
 from automodel.preprocessing.reader import TableReader
-from automodel.preprocessing.table import Table
+from automodel.preprocessing.table import describe
 from automodel.report import ReportMixin
 from automodel.resampling import drop_zero_weight, make_splits
 from automodel.search.shared import SharedStorage
@@ -258,7 +258,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         self._reader = TableReader()
         table = self._reader.fit_transform(X)
         self._warn_of_columns()
-        task = _describe(task, table)
+        task = describe(task, table)
         splits = make_splits(self.cv, task, y, groups, seed)
         if sample_weight is not None and (sample_weight == 0).any():
             table, y, sample_weight, splits = drop_zero_weight(
@@ -273,13 +273,14 @@ class AutoEstimator(ReportMixin, BaseEstimator):
 
         A search that goes on keeps those it was begun with.
         """
-        start = {"seed": _seed(self.random_state), "time_budget": self.time_budget}
+        seconds = None if self.time_budget is None else float(self.time_budget)
+        seed = _seed(self.random_state)
         if archive is not None:
-            begun = archive.agree("start", start)
-            start["time_budget"] = begun["time_budget"]
+            begun = archive.agree("start", {"seed": seed, "time_budget": seconds})
+            seconds = begun["time_budget"]
             if self.random_state is None:
-                start["seed"] = begun["seed"]
-        return start["seed"], start["time_budget"]
+                seed = begun["seed"]
+        return seed, seconds
 
     def _warn_of_columns(self) -> None:
         names = list(self._reader.all_missing_)
@@ -378,19 +379,6 @@ class AutoEstimator(ReportMixin, BaseEstimator):
                 stacklevel=2,
             )
         super().__setstate__(state)
-
-
-def _describe(task: Task, table: Table) -> Task:
-    """Return the task with the facts that reading the columns brought."""
-    return replace(
-        task,
-        n_numeric=table.numeric.shape[1],
-        n_categorical=table.codes.shape[1],
-        n_text=len(table.text),
-        max_cardinality=max(table.cardinalities, default=0),
-        has_missing=bool(np.isnan(table.numeric).any()),
-        is_sparse=table.sparse is not None,
-    )
 
 
 def _seed(random_state) -> int:

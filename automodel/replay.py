@@ -10,7 +10,7 @@ from automodel.evaluation import Candidate
 from automodel.families.base import ModelFamily
 from automodel.folds import Folds
 from automodel.search.containment import contained
-from automodel.search.storage import load_models
+from automodel.search.models import load_models
 from automodel.search.work import Refit
 from automodel.search.workers import open_workers
 from automodel.training import FLOOR, fit_floor

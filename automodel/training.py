@@ -73,7 +73,7 @@ def train(
     notes: list[str] = []
     names = [family.name for family in families]
     # The files of the workers have to outlive an interrupt: hence the stack.
-    with contained(), storage.opened(names), ExitStack() as stack:
+    with contained(), storage.opened(names, budget), ExitStack() as stack:
         with budget.stage("floor"):
             floor = fit_floor(folds)
         assembly = Assembly(
@@ -88,7 +88,7 @@ def train(
         try:
             workers = stack.enter_context(
                 open_workers(
-                    settings.n_jobs, folds, settings.memory_limit, storage.models
+                    settings.n_jobs, folds, settings.memory_limit, storage.model_folder
                 )
             )
             storage.set_isolated(workers.are_isolated)

@@ -108,7 +108,7 @@ def test_an_error_of_the_database_does_not_end_the_search(tmp_path, name):
             connection.execute(sqlalchemy.text(sql))
 
     try:
-        with pytest.warns(FitWarning, match="storage has failed"):
+        with pytest.warns(FitWarning, match="could not be stored"):
             fitted = search(tmp_path, name, n_trials=8, callbacks=[cut]).fit(X, LABELS)
     finally:
         mend()

@@ -145,10 +145,14 @@ def test_an_interrupt_before_the_first_result_gives_the_floor_and_says_why():
     assert "time" not in message
 
 
-def test_a_second_interrupt_ends_the_fit():
-    family = StubFamily(trials=[(1.0, "interrupt-refit"), (0.9, "interrupt")])
+def test_a_second_interrupt_ends_the_fit(monkeypatch):
+    def interrupt(*arguments, **keywords):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("automodel.assembly.select_weights", interrupt)
+    family = StubFamily(trials=[(1.0, "plain"), (0.9, "interrupt")])
     with pytest.raises(KeyboardInterrupt):
-        classifier(families=[family], refit=True).fit(X, LABELS)
+        classifier(families=[family]).fit(X, LABELS)
 
 
 def test_an_error_of_a_callback_is_the_users_to_see():

@@ -226,25 +226,52 @@ def test_a_storage_object_is_not_pickled(tmp_path):
         pickle.loads(pickle.dumps(storage)).open()
 
 
-def test_a_storage_that_fails_does_not_end_the_search(tmp_path, monkeypatch):
-    from automodel.search.ledger import Ledger
+@pytest.fixture
+def full_disk(monkeypatch):
+    """Return a function that lets journals take so many trials, and then no more."""
+    from automodel.search.journal import JournalFile
 
-    real, calls = Ledger.add, []
+    real = JournalFile.append_logs
 
-    def add(self, family, trial):
-        calls.append(family)
-        if len(calls) == 3:
-            raise OSError(28, "No space left on device")
-        real(self, family, trial)
+    def fill(n_trials, n_failures=10**6):
+        moments = []
 
-    monkeypatch.setattr(Ledger, "add", add)
-    with pytest.warns(FitWarning, match="storage has failed.*No space left"):
+        def append(self, logs):
+            moments.extend(log for log in logs if "user_attrs" in log)
+            is_trial = any("distributions" in log for log in logs)
+            if is_trial and n_trials < len(moments) <= n_trials + n_failures:
+                raise OSError(28, "No space left on device")
+            real(self, logs)
+
+        monkeypatch.setattr(JournalFile, "append_logs", append)
+
+    return fill
+
+
+def test_a_storage_that_fails_does_not_end_the_search(tmp_path, full_disk, monkeypatch):
+    full_disk(2)
+    stored = r"Trials \[2, 3, 4, 5\] could not be stored.*No space left"
+    with pytest.warns(FitWarning, match=stored):
         search = classifier(tmp_path, n_trials=6).fit(X, LABELS)
     assert search.failures_.empty
-    assert len(calls) == 3
     monkeypatch.undo()
     again = classifier(tmp_path, n_trials=6).fit(X, LABELS)
     same(search, again)
+
+
+def test_what_could_not_be_stored_is_stored_later(tmp_path, full_disk, monkeypatch):
+    monkeypatch.setattr("automodel.search.ledger.PAUSE_SECONDS", 0.0)
+    full_disk(2, n_failures=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        search = classifier(tmp_path, n_trials=6).fit(X, LABELS)
+    monkeypatch.undo()
+    told = []
+    again = classifier(
+        tmp_path, n_trials=6, callbacks=[lambda study, trial: told.append(trial)]
+    )
+    same(search, again.fit(X, LABELS))
+    assert told == []
 
 
 def test_a_silent_storage_is_given_up(tmp_path, monkeypatch):
@@ -256,7 +283,7 @@ def test_a_silent_storage_is_given_up(tmp_path, monkeypatch):
 
     monkeypatch.setattr("automodel.search.ledger.MOST_SECONDS", 0.2)
     start = time.monotonic()
-    with pytest.warns(FitWarning, match="TimeoutError: no answer"):
+    with pytest.warns(FitWarning, match="could not be stored.*TimeoutError: no answer"):
         search = classifier(SharedStorage(Silent(), tmp_path)).fit(X, LABELS)
     assert len(board(search)) == 4
     assert time.monotonic() - start < 4
@@ -275,10 +302,11 @@ def test_a_server_that_says_nothing_is_told(tmp_path, monkeypatch):
 def test_arrays_that_are_gone_are_done_without(tmp_path):
     first = classifier(tmp_path, n_trials=6).fit(X, LABELS)
     best = first.leaderboard_.index[0]
-    (tmp_path / "automodel" / "oof" / f"{best}.npy").unlink()
-    (
-        tmp_path / "automodel" / "models" / f"{first.leaderboard_.index[1]}-0.pickle"
-    ).unlink()
+    second = first.leaderboard_.index[1]
+    (predictions,) = (tmp_path / "automodel" / "oof").glob(f"{best}-*")
+    predictions.unlink()
+    model, *_ = (tmp_path / "automodel" / "models").glob(f"{second}-*")
+    model.write_bytes(b"half a mod")
     again = classifier(tmp_path, n_trials=6).fit(X, LABELS)
     same(first, again)
     assert board(again)["weight"][best] == 0
@@ -465,7 +493,7 @@ def test_a_full_disk_does_not_end_the_search(tmp_path, n_jobs):
     folder = small_disk(tmp_path, "512k")
     params = {"families": ["extra_trees"], "n_trials": 24, "n_jobs": n_jobs, "cv": 2}
     try:
-        with pytest.warns(FitWarning, match="storage has failed.*No space left"):
+        with pytest.warns(FitWarning, match="No space left"):
             search = classifier(folder, **params).fit(X, LABELS)
         assert board(search).index.tolist() == list(range(24))
         assert (board(search)["status"] == "complete").any()

@@ -1,10 +1,12 @@
 """Table: one compact form for every kind of tabular input."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import csr_matrix
+
+from automodel.task import Task
 
 
 @dataclass(frozen=True)
@@ -54,3 +56,16 @@ class Table:
             text=tuple(matrix[rows] for matrix in self.text),
             sparse=None if self.sparse is None else self.sparse[rows],
         )
+
+
+def describe(task: Task, table: Table) -> Task:
+    """Return the task with the facts that reading the columns brought."""
+    return replace(
+        task,
+        n_numeric=table.numeric.shape[1],
+        n_categorical=table.codes.shape[1],
+        n_text=len(table.text),
+        max_cardinality=max(table.cardinalities, default=0),
+        has_missing=bool(np.isnan(table.numeric).any()),
+        is_sparse=table.sparse is not None,
+    )

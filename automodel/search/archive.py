@@ -12,7 +12,9 @@ owners/            processes that take part
 
 from __future__ import annotations
 
+import copy
 import json
+import math
 import os
 import shutil
 import uuid
@@ -30,8 +32,10 @@ from automodel.evaluation import Evaluation
 from automodel.search.frozen import frozen_trial, plain_trial
 from automodel.search.journal import JournalFile, locked
 from automodel.search.ledger import Ledger, within
+from automodel.search.models import ModelFolder
 from automodel.search.owner import Owners
 
+OPEN_SECONDS = 120.0  # for others to open a database first
 MAX_DEATHS = 2  # of processes that ran a trial, before it is failed
 
 Asked = tuple[int, str, FrozenTrial]  # number, family, trial
@@ -53,12 +57,16 @@ class Archive:
         Name of the search in the storage of Optuna.
     open_storage : callable, default=None
         Returns the storage of Optuna; None for a journal in the folder.
+    lock : Path, default=None
+        File that is locked meanwhile; None for one in the folder.
 
     Attributes
     ----------
     runs_here : bool
         Whether trials run in this very process, so that one of them may be to blame
         if it dies.
+    seconds_left : callable
+        Returns the seconds that may be waited for a lock or a server.
     """
 
     def __init__(
@@ -66,15 +74,17 @@ class Archive:
         folder: Path,
         study_name: str,
         open_storage: Callable[[], BaseStorage] | None = None,
+        lock: Path | None = None,
     ):
         self.folder = Path(folder)
         for part in ("trials", "oof", "models"):
             (self.folder / part).mkdir(parents=True, exist_ok=True)
-        self.models = self.folder / "models"
         self.owners = Owners(self.folder / "owners")
         self.study_name = study_name
         self._open_storage = open_storage or self._journal
+        self.lock = lock or self.folder / "lock"
         self.runs_here = True
+        self.seconds_left: Callable[[], float] = lambda: math.inf
         self._n_asked = 0
         self._claims: dict[int, Path] = {}
 
@@ -93,22 +103,32 @@ class Archive:
             If the studies belong to a search in another folder.
         """
         search = self.agree("search", {"id": uuid.uuid4().hex})
-        with (self.folder / "lock").open("ab") as file, locked(file):
-            # One after the other: two processes that set a database up fail.
-            self.ledger = Ledger(within(self._open_storage), self.study_name)
-            self.ledger.open(families, search["id"])
+        limit = min(self.seconds_left(), OPEN_SECONDS)
+        # One after the other: two processes that set a database up fail.
+        with self.lock.open("ab") as file, locked(file, limit):
+            storage = within(self._open_storage, self.seconds_left())
+        self.ledger = Ledger(storage, self.study_name, self.seconds_left)
+        self.ledger.open(families, search["id"])
         self.owners.enter()
         self._clean()
 
-    def leave(self) -> None:
-        """End the part of this process: what it has not ended is free for others."""
+    def leave(self) -> str:
+        """End the part of this process: what it has not ended is free for others.
+
+        Returns
+        -------
+        str
+            Why trials could not be stored; empty if all were.
+        """
+        problem = self.ledger.close()
         for claim in self._claims.values():
             with suppress(OSError):
                 claim.unlink(missing_ok=True)
         self._claims.clear()
         with suppress(OSError):
             self.owners.leave()
-            self._clean()
+        self._clean()
+        return problem
 
     def news(self) -> tuple[list[Asked], list[Ended]]:
         """Return what others have asked for, and all that has ended, of late."""
@@ -120,7 +140,8 @@ class Archive:
         draft = self.folder / "trials" / f".{self.owners.own}"
         draft.mkdir(exist_ok=True)
         said = {"family": family, "trial": plain_trial(trial)}
-        (draft / "trial.json").write_text(json.dumps(said), encoding="utf-8")
+        text = json.dumps(said, default=_plain)
+        (draft / "trial.json").write_text(text, encoding="utf-8")
         (draft / "claim-0").write_text(self._signature(), encoding="utf-8")
         try:
             draft.rename(self._trial_folder(number))
@@ -144,46 +165,66 @@ class Archive:
         deaths = [(number, self._take(number)) for number in sorted(numbers)]
         return [(number, n >= MAX_DEATHS) for number, n in deaths if n is not None]
 
+    def give_back(self, number: int) -> None:
+        """Release a claim: the trial has ended elsewhere."""
+        self._claims.pop(number).unlink(missing_ok=True)
+
     def record(self, number: int, evaluation: Evaluation, trial: FrozenTrial) -> None:
         """Keep what a trial came to: its arrays first, then the trial in one write.
 
-        One that the deadline stopped is not ended: a later fit runs it again.
+        One that the deadline stopped is not ended: a later fit runs it again. Nor is
+        one kept that another process has taken over, since this one seemed dead.
         """
+        claims = _claims(self._trial_folder(number))
+        if not claims or claims[max(claims)].owner != self.owners.own:
+            self._claims.pop(number, None)
+            return
         if evaluation.status == "stopped":
             return
         if evaluation.status == "complete":
             draft = self.folder / "oof" / f".{self.owners.own}.npy"
             np.save(draft, evaluation.oof)
-            draft.replace(self._oof_file(number))
-        else:
-            self.drop_arrays(number)
-        self.ledger.add(evaluation.candidate.family.name, trial)
-        self._claims.pop(number, None)
+            draft.replace(self._oof_file(self._stem(number)))
+        self.drop_arrays(number, but=self._stem(number))
+        own = copy.copy(trial)
+        own.user_attrs = {**trial.user_attrs, "arrays": self._stem(number)}
+        if self.ledger.add(evaluation.candidate.family.name, own):
+            self._claims.pop(number, None)
 
-    def find_arrays(self, number: int, evaluation: Evaluation) -> None:
+    def model_folder(self, number: int) -> ModelFolder:
+        """Return what keeps the models of a trial; no other process writes them."""
+        return ModelFolder(self.folder / "models", self._stem(number))
+
+    def find_arrays(self, trial: FrozenTrial, evaluation: Evaluation) -> None:
         """Name the files of a restored evaluation in it, if they are still there."""
-        n_folds = len(evaluation.fold_scores)
-        models = [self.models / f"{number}-{fold}.pickle" for fold in range(n_folds)]
-        files = [self._oof_file(number), *models]
+        stem = trial.user_attrs.get("arrays", "")
+        models = [
+            self.folder / "models" / f"{stem}-{fold}.pickle"
+            for fold in range(len(evaluation.fold_scores))
+        ]
+        files = [self._oof_file(stem), *models]
         if evaluation.status == "complete" and all(f.exists() for f in files):
             evaluation.oof, *evaluation.models = files
 
-    def drop_arrays(self, number: int) -> None:
-        """Remove the predictions and the models of a trial."""
-        for path in (self._oof_file(number), *self.models.glob(f"{number}-*.pickle")):
-            path.unlink(missing_ok=True)
+    def drop_arrays(self, number: int, but: str = "") -> None:
+        """Remove the predictions and models of a trial, but for those of a stem."""
+        for part in ("oof", "models"):
+            for path in (self.folder / part).glob(f"{number}-*"):
+                if not but or not path.name.startswith(but):
+                    _remove(path)
+
+    def is_unsure(self, number: int) -> bool:
+        """Tell whether a trial's process is elsewhere and has shown no life so far."""
+        claims = _claims(self._trial_folder(number))
+        return bool(claims) and self.owners.is_unsure(claims[max(claims)].owner)
 
     def _clean(self) -> None:
         """Remove the drafts of processes that take no part any more."""
         for part in ("trials", "oof"):
             for draft in (self.folder / part).glob(".*"):
                 owner = draft.name.split(".")[1]
-                if not self.owners.has_left(owner) and not self.owners.is_dead(owner):
-                    continue
-                if draft.is_dir():
-                    shutil.rmtree(draft, ignore_errors=True)
-                else:
-                    draft.unlink(missing_ok=True)
+                if self.owners.has_left(owner) or self.owners.is_dead(owner):
+                    _remove(draft)
 
     def _take(self, number: int) -> int | None:
         """Claim a trial and return how often it may have killed its process.
@@ -220,8 +261,11 @@ class Archive:
     def _journal(self) -> BaseStorage:
         return JournalStorage(JournalFile(self.folder / "journal.log"))
 
-    def _oof_file(self, number: int) -> Path:
-        return self.folder / "oof" / f"{number}.npy"
+    def _stem(self, number: int) -> str:
+        return f"{number}-{self.owners.own[:8]}"
+
+    def _oof_file(self, stem: str) -> Path:
+        return self.folder / "oof" / f"{stem}.npy"
 
     def _trial_folder(self, number: int) -> Path:
         return self.folder / "trials" / str(number)
@@ -255,9 +299,30 @@ def write_once(path: Path, text: str) -> bool:
     except FileExistsError:
         return False
     except OSError:  # a file system without links
-        if path.exists():
-            return False
-        draft.replace(path)
+        return _write_new(path, text)
     finally:
         draft.unlink(missing_ok=True)
     return True
+
+
+def _write_new(path: Path, text: str) -> bool:
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or folder, if that is possible now."""
+    with suppress(OSError):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of NumPy, such as a user's portfolio may hold, as Python's."""
+    return value.item()

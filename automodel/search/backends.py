@@ -12,7 +12,7 @@ import joblib
 from automodel.evaluation import Evaluation, FittedModel
 from automodel.folds import Folds
 from automodel.search.work import Refit, WorkItem, refit, work
-from automodel.search.workers import Evaluations, Workers
+from automodel.search.workers import Evaluations, ModelFolders, Workers
 
 
 class BackendWorkers(Workers):
@@ -28,15 +28,19 @@ class BackendWorkers(Workers):
         The data. Dask and Ray send it to each worker once.
     backend : joblib.parallel.ParallelBackendBase
         The active backend.
-    models : Path, default=None
-        Folder that takes the models of the folds, seen by all machines; None, and
-        they come back with the evaluations.
+    model_folder : callable, default=None
+        Returns what keeps the models of a trial, in a folder that all machines see;
+        None, and they come back with the evaluations.
     """
 
     def __init__(
-        self, n_jobs: int, folds: Folds, backend: Any, models: Path | None = None
+        self,
+        n_jobs: int,
+        folds: Folds,
+        backend: Any,
+        model_folder: ModelFolders | None = None,
     ):
-        super().__init__(n_jobs, folds, models)
+        super().__init__(n_jobs, folds, model_folder)
         self.are_isolated = type(backend).__name__ != "ThreadingBackend"
         self._streams = getattr(backend, "supports_return_generator", False)
         self._data = _in_store(folds) if _is_ray(backend) else folds

@@ -32,12 +32,15 @@ def plain_trial(trial: FrozenTrial) -> dict[str, Any]:
 def frozen_trial(plain: dict[str, Any]) -> FrozenTrial:
     """Return the trial that `plain_trial` took apart."""
     distributions = {
-        name: getattr(optuna.distributions, kind)(**attributes)
+        name: getattr(optuna.distributions, kind)(
+            **{key: _hashable(value) for key, value in attributes.items()}
+        )
         for name, (kind, attributes) in plain["distributions"].items()
     }
     return FrozenTrial(
         **{
             **plain,
+            "params": {name: _hashable(v) for name, v in plain["params"].items()},
             "state": TrialState[plain["state"]],
             "value": None,
             "distributions": distributions,
@@ -45,6 +48,11 @@ def frozen_trial(plain: dict[str, Any]) -> FrozenTrial:
             "datetime_complete": _moment(plain["datetime_complete"]),
         }
     )
+
+
+def _hashable(value: Any) -> Any:
+    """Return the tuples that JSON has made lists of."""
+    return tuple(map(_hashable, value)) if isinstance(value, list) else value
 
 
 def _text(moment: datetime | None) -> str | None:

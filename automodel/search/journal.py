@@ -104,12 +104,18 @@ class JournalFile(BaseJournalBackend):
 
 
 @contextmanager
-def locked(file: IO[bytes]) -> Iterator[None]:
-    """Hold the lock of a file; the system releases it when the process dies."""
-    deadline = time.monotonic() + LOCK_SECONDS
+def locked(file: IO[bytes], seconds: float = LOCK_SECONDS) -> Iterator[None]:
+    """Hold the lock of a file; the system releases it when the process dies.
+
+    Raises
+    ------
+    OSError
+        If another process holds it for longer than that.
+    """
+    deadline = time.monotonic() + seconds
     while not _try_lock(file):
         if time.monotonic() > deadline:
-            raise OSError(f"{file.name} has been locked for {LOCK_SECONDS:.0f} s")
+            raise OSError(f"{file.name} has been locked for {seconds:.0f} s")
         time.sleep(0.002)
     try:
         yield

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial
 
 MOST_SECONDS = 10.0  # for one call, before the storage is taken to be gone
+LEAST_SECONDS = 0.2
+PAUSE_SECONDS = 30.0  # after a failure, before the storage is tried again
 
 
 class Ledger:
     """One study a family, and one write a trial: it is added when it has ended.
 
     So no trial is ever left running there, and a trial is in it in full or not at all.
+    What cannot be written is tried again later.
 
     Parameters
     ----------
@@ -23,18 +28,24 @@ class Ledger:
         Journal, database, or a proxy of one.
     study_name : str
         Studies are named "{study_name}-{family}".
-
-    Notes
-    -----
-    Calls run in a thread of their own: a server that does not answer takes 10 seconds
-    at most, where Optuna and the driver of a database would wait for minutes.
+    seconds_left : callable
+        Returns the seconds that a call may take; 10 at most are used.
     """
 
-    def __init__(self, storage: optuna.storages.BaseStorage, study_name: str):
+    def __init__(
+        self,
+        storage: optuna.storages.BaseStorage,
+        study_name: str,
+        seconds_left: Callable[[], float],
+    ):
         self.storage = storage
         self.study_name = study_name
+        self.seconds_left = seconds_left
         self._studies: dict[str, optuna.Study] = {}
         self._n_read: dict[str, int] = {}
+        self._unwritten: list[tuple[str, FrozenTrial]] = []
+        self._failure = ""
+        self._try_at = 0.0
 
     def open(self, families: Sequence[str], search: str) -> None:
         """Find or create the studies of the search with this id.
@@ -51,26 +62,61 @@ class Ledger:
             for name in families:
                 self._open_one(name, search)
 
-        within(open_all)
+        within(open_all, self.seconds_left())
 
-    def add(self, family: str, trial: FrozenTrial) -> None:
-        """Write an ended trial."""
-        study = self._studies[family]
-        within(lambda: self.storage.create_new_trial(study._study_id, trial))
+    def add(self, family: str, trial: FrozenTrial) -> bool:
+        """Write an ended trial; False if that has to wait."""
+        self._unwritten.append((family, trial))
+        if time.monotonic() >= self._try_at:
+            self._write()
+        return not self._unwritten
 
     def news(self) -> Iterator[tuple[str, FrozenTrial]]:
         """Yield the families and trials that were added since the last call."""
-        read = within(
+        if time.monotonic() < self._try_at:
+            return
+        self._write()
+        read = self._guarded(
             lambda: {
                 name: self.storage.get_all_trials(study._study_id, deepcopy=False)
                 for name, study in self._studies.items()
             }
         )
-        for name, trials in read.items():
+        for name, trials in (read or {}).items():
             for trial in trials[self._n_read[name] :]:
                 if "number" in trial.user_attrs:
                     yield name, trial
             self._n_read[name] = len(trials)
+
+    def close(self) -> str:
+        """Write what is left, and return why some could not be written."""
+        if self._unwritten:
+            self._write()
+        if not self._unwritten:
+            return ""
+        numbers = sorted(t.user_attrs["number"] for _, t in self._unwritten)
+        return (
+            f"Trials {numbers} could not be stored and are in this estimator only. "
+            f"{self._failure}"
+        )
+
+    def _write(self) -> None:
+        while self._unwritten:
+            family, trial = self._unwritten[0]
+            study_id = self._studies[family]._study_id
+            write = partial(self.storage.create_new_trial, study_id, trial)
+            if self._guarded(write) is None:
+                return
+            self._unwritten.pop(0)
+
+    def _guarded(self, call: Callable[[], Any]) -> Any:
+        """Return `call()`; None, and a pause, if it fails."""
+        try:
+            return within(call, self.seconds_left())
+        except Exception as error:  # noqa: BLE001  of a disk, a network, a database
+            self._failure = f"{type(error).__name__}: {error}"
+            self._try_at = time.monotonic() + PAUSE_SECONDS
+            return None
 
     def _open_one(self, family: str, search: str) -> None:
         name = f"{self.study_name}-{family}"
@@ -92,10 +138,12 @@ class Ledger:
         self._studies[family], self._n_read[family] = study, 0
 
 
-def within(call: Callable[[], Any]) -> Any:
-    """Return `call()`, or raise TimeoutError if it takes longer than 10 seconds.
+def within(call: Callable[[], Any], seconds: float) -> Any:
+    """Return `call()`, or raise TimeoutError if it takes longer.
 
-    The call goes on in its thread, which ends with the process.
+    A server that does not answer is waited for 10 seconds at most, where Optuna and
+    the driver of a database would wait for minutes. The call goes on in its thread,
+    which ends with the process.
     """
     outcome: dict[str, Any] = {}
 
@@ -107,9 +155,10 @@ def within(call: Callable[[], Any]) -> Any:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    thread.join(MOST_SECONDS)
+    seconds = min(max(seconds, LEAST_SECONDS), MOST_SECONDS)
+    thread.join(seconds)
     if "error" in outcome:
         raise outcome["error"]
     if "value" not in outcome:
-        raise TimeoutError(f"no answer within {MOST_SECONDS:.0f} s")
+        raise TimeoutError(f"no answer within {seconds:.1f} s")
     return outcome["value"]

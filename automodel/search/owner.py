@@ -69,10 +69,12 @@ class Owners:
         self.own = uuid.uuid4().hex
         self._ended = threading.Event()
         self._dead: set[str] = set()
+        self._first_beats: dict[str, float] = {}
 
     def enter(self) -> None:
         """Take part, with a heartbeat every 10 seconds."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._ended.clear()
         text = json.dumps(asdict(ProcessMark.current()))
         self._file(self.own).write_text(text, encoding="utf-8")
         threading.Thread(target=self._beat, daemon=True).start()
@@ -87,21 +89,41 @@ class Owners:
         return not self._file(owner).exists()
 
     def is_dead(self, owner: str) -> bool:
-        """Tell whether the process of an owner has died."""
-        if owner not in self._dead and self._has_died(owner):
-            self._dead.add(owner)
-        return owner in self._dead
+        """Tell whether the process of an owner has died.
 
-    def _has_died(self, owner: str) -> bool:
-        if owner == self.own:
+        One that is elsewhere may wake up again.
+        """
+        if owner == self.own or owner in self._dead:
+            return owner != self.own
+        mark = self._mark(owner)
+        if mark is None:
+            return not self.has_left(owner) and self._is_silent(owner)
+        if mark.is_here and (mark.start or mark.is_gone):
+            if mark.is_gone:
+                self._dead.add(owner)
+            return mark.is_gone
+        return self._is_silent(owner)
+
+    def is_unsure(self, owner: str) -> bool:
+        """Tell whether an owner is elsewhere and no heartbeat was seen since a while.
+
+        It is for the first calls, until it beats or is dead.
+        """
+        mark = self._mark(owner)
+        if owner == self.own or mark is None or mark.is_here:
             return False
+        with suppress(FileNotFoundError):
+            beat = self._file(owner).stat().st_mtime
+            first = self._first_beats.setdefault(owner, beat)
+            return beat == first and not self._is_silent(owner)
+        return False
+
+    def _mark(self, owner: str) -> ProcessMark | None:
+        """Return who an owner is; None if it has left, or died while it wrote."""
         try:
-            mark = ProcessMark(**json.loads(self._file(owner).read_text("utf-8")))
-        except FileNotFoundError:
-            return False
-        except (ValueError, TypeError):  # it died while it wrote, or writes now
-            return self._is_silent(owner)
-        return mark.is_gone if mark.is_here else self._is_silent(owner)
+            return ProcessMark(**json.loads(self._file(owner).read_text("utf-8")))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
 
     def _is_silent(self, owner: str) -> bool:
         """Compare heartbeats by the clock of the file system, which both share."""
@@ -138,6 +160,8 @@ def _start_of(pid: int) -> str | None:
             stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
         except (FileNotFoundError, ProcessLookupError):
             return None
+        except PermissionError:  # of another user
+            return ""
         state, *rest = stat.rpartition(")")[2].split()
         return None if state in "ZX" else rest[18]
     try:
@@ -148,6 +172,8 @@ def _start_of(pid: int) -> str | None:
         return str(psutil.Process(pid).create_time())
     except psutil.NoSuchProcess:
         return None
+    except psutil.Error:
+        return ""
 
 
 def _is_running(pid: int) -> bool:

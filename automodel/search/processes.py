@@ -74,6 +74,11 @@ class ProcessPool:
         return not own or any(not worker.is_busy for worker in own)
 
     @property
+    def has_unsent(self) -> bool:
+        """Whether an outcome waits of a call that could not be sent."""
+        return bool(self._unsent)
+
+    @property
     def n_idle(self) -> int:
         """Calls that could be submitted now."""
         return sum(not worker.is_busy for worker in self._workers)
@@ -108,7 +113,13 @@ class ProcessPool:
             return
         idle = [worker for worker in self._workers if not worker.is_busy]
         worker = min(idle, key=lambda w: (library not in w.libraries, len(w.libraries)))
-        worker.run(key, message, ends_at)
+        try:
+            worker.run(key, message, ends_at)
+        except OSError as error:  # no memory, or no process more
+            worker.forget()
+            reason = f"no worker could be started: {error}"
+            self._unsent.append(Outcome(key, None, "died", reason))
+            return
         if library:
             worker.libraries.add(library)
 
@@ -183,7 +194,7 @@ class _Worker:
 
     def poll(self, now: float, memory_limit: int | None) -> Outcome | None:
         """Return the outcome of the call if it has ended, or has to."""
-        if self.connection.poll():
+        if self._has_answer():
             return self._received()
         if self.ends_at is not None and now >= self.ends_at:
             return self._ended("time", "it ran past the moment at which it had to end")
@@ -196,6 +207,18 @@ class _Worker:
                 )
                 return self._ended("memory", message)
         return None
+
+    def _has_answer(self) -> bool:
+        try:
+            return self.connection.poll()
+        except OSError:  # Windows says so that it has died
+            return True
+
+    def forget(self) -> None:
+        """Leave no trace of a process that did not start."""
+        if self.process is not None and self.process.pid is None:
+            self.process = None
+        self.kill()
 
     def kill(self) -> None:
         if self.process is not None and self.process.is_alive():

@@ -51,7 +51,8 @@ def open_archive(storage: Any, study_name: str | None) -> Archive | None:
         return None
     name = study_name or "automodel"
     if isinstance(storage, SharedStorage):
-        return Archive(Path(storage.folder) / name, name, storage.open)
+        folder = Path(storage.folder)
+        return Archive(folder / name, name, storage.open, folder / "lock")
     return Archive(Path(storage) / name, name)
 
 

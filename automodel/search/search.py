@@ -29,6 +29,7 @@ ROUND_SIZE = 4
 TRIAL_SHARE = 0.3  # of the time left, for one trial
 MIN_TRIAL_SECONDS = 0.5
 SYNC_SECONDS = 2.0  # between two looks at what other processes have done
+DIED_TWICE = "the process that ran it died, twice"
 N_REFITS = 5  # members of a usual ensemble
 REFIT_FACTOR = 1.3  # a model of all rows against one of a fold
 MOST_FOR_REFIT = 0.2  # of the time budget
@@ -111,10 +112,11 @@ class Search:
         self._workers = workers
         if self.budget.seconds is not None:
             self._tell_all(workers.run(self._stream()))
+            self._sync()
             return
         while items := self._round():
             self._tell_all(workers.run(items))
-            self._take_ended()
+            self._take_ended(items[0].number // ROUND_SIZE)
         self._take_ended()
 
     def _tell_all(self, evaluations: Evaluations) -> None:
@@ -128,13 +130,19 @@ class Search:
 
     def _round(self) -> list[WorkItem]:
         """Return the trials of the next round, or what is missing of the last."""
-        self._sync(whole_rounds=True)
-        items = [self._item(number) for number in self._to_rerun]
-        self._to_rerun.clear()
-        end = math.ceil(self._n_asked / ROUND_SIZE) * ROUND_SIZE
-        if end == self._n_asked and not items:
-            end += ROUND_SIZE
-        while self._n_asked < end and (item := self._ask()) is not None:
+        self._sync()
+        while self._may_lose_some() and not self._to_rerun:
+            time.sleep(SYNC_SECONDS / 4)
+            self._sync()
+        last = self._n_asked // ROUND_SIZE
+        current = min(self._to_rerun, default=self._n_asked) // ROUND_SIZE
+        numbers = [n for n in self._to_rerun if n // ROUND_SIZE == current]
+        self._to_rerun = deque(n for n in self._to_rerun if n not in numbers)
+        items = [self._item(number, is_rerun=True) for number in numbers]
+        while current == last and self._n_asked // ROUND_SIZE == last:
+            item = self._ask()
+            if item is None:
+                break
             items.append(item)
         return items
 
@@ -143,8 +151,8 @@ class Search:
         with self._lock:
             if time.monotonic() >= self._next_sync:
                 self._sync()
-            if self._to_rerun:
-                return self._item(self._to_rerun.popleft())
+            if self._to_rerun and self._seconds_left() > 0:
+                return self._item(self._to_rerun.popleft(), is_rerun=True)
             return self._ask()
 
     def tell(self, number: int, evaluation: Evaluation) -> None:
@@ -164,43 +172,64 @@ class Search:
         if self._best is None or evaluation.score > self._best.score:
             self._best = evaluation
 
-    def _sync(self, whole_rounds: bool = False) -> None:
+    def _sync(self) -> None:
         """Learn what other processes have done, and take over what they lost."""
         self._next_sync = time.monotonic() + SYNC_SECONDS
+        self._read_news()
+        lost = self.storage.take_lost(self._running_elsewhere.keys() - self._unread)
+        if lost:
+            self._read_news()  # of what ended just before its process did
+        for number, is_harmful in lost:
+            if number in self._unread:
+                self.storage.give_back(number)
+                continue
+            self._pending[number] = self._running_elsewhere.pop(number)
+            setting = self._pending[number][1]
+            if is_harmful or setting.error:
+                self._fail(number, setting.error or DIED_TWICE)
+            else:
+                self._to_rerun.append(number)
+        self._take_ended(self._last_whole_round())
+
+    def _read_news(self) -> None:
         asked, ended = self.storage.news()
         for number, family, trial in asked:
             self._n_asked = number + 1
             if family in self._families:
                 own = self._families[family]
                 self._running_elsewhere[number] = own, own.add(trial)
-        self._unread.update((t.user_attrs["number"], t) for _, t in ended)
-        running = self._running_elsewhere.keys() - self._unread.keys()
-        for number, is_harmful in self.storage.take_lost(running):
-            self._pending[number] = self._running_elsewhere.pop(number)
-            if is_harmful:
-                self._fail(number, "the process that ran it died, twice")
-            else:
-                self._to_rerun.append(number)
-        self._take_ended(whole_rounds)
+        for _, trial in ended:
+            self._unread.setdefault(trial.user_attrs["number"], trial)
 
-    def _take_ended(self, whole_rounds: bool = False) -> None:
-        """Book what ended elsewhere; of rounds that are complete only, if so asked."""
-        open_rounds = set()
-        if whole_rounds:
-            running = self._running_elsewhere.keys() | self._pending.keys()
-            open_rounds = {n // ROUND_SIZE for n in running - self._unread.keys()}
-            if self._n_asked % ROUND_SIZE:
-                open_rounds.add(self._n_asked // ROUND_SIZE)
+    def _may_lose_some(self) -> bool:
+        """Tell whether all was asked for, and some of it is perhaps lost elsewhere."""
+        n_trials = self.budget.n_trials
+        if n_trials is None or self._n_asked < n_trials:
+            return False
+        return self.storage.is_unsure(self._running_elsewhere.keys() - self._unread)
+
+    def _last_whole_round(self) -> float:
+        """Return the last round before which all has ended; with a clock, all count."""
+        if self.budget.seconds is not None:
+            return math.inf
+        running = self._running_elsewhere.keys() - self._unread.keys()
+        first = min(running | self._pending.keys(), default=self._n_asked)
+        return first // ROUND_SIZE - 1
+
+    def _take_ended(self, last_round: float = math.inf) -> None:
+        """Book what ended elsewhere, up to a round."""
         for number in sorted(self._unread):
-            if number // ROUND_SIZE in open_rounds:
+            if number // ROUND_SIZE > last_round:
                 continue
             trial = self._unread.pop(number)
             if number not in self._running_elsewhere:
                 continue  # of this process, or of a family that it does not search
             own, setting = self._running_elsewhere.pop(number)
             evaluation = evaluation_of(trial, self._candidate(number, own, setting))
+            if setting.error:  # its space has changed: it cannot be made again
+                evaluation.status, evaluation.error = "failed", setting.error
             own.tell(number, setting, evaluation)
-            self.storage.restore(number, evaluation)
+            self.storage.restore(number, evaluation, trial)
             self._count(evaluation)
 
     def _is_over(self) -> bool:
@@ -269,19 +298,22 @@ class Search:
             own.family, setting.params, _seed_of(self.settings.seed, number)
         )
 
-    def _item(self, number: int) -> WorkItem:
+    def _item(self, number: int, is_rerun: bool = False) -> WorkItem:
         own, setting = self._pending[number]
         candidate = self._candidate(number, own, setting)
         should_prune = Snapshot(self.pruner, own.compared())
         left = self._seconds_left()
         if math.isinf(left):
-            return WorkItem(number, candidate, should_prune=should_prune)
+            return WorkItem(
+                number, candidate, should_prune=should_prune, is_rerun=is_rerun
+            )
         return WorkItem(
             number,
             candidate,
             ends_at=time.time() + left,
             time_limit=max(TRIAL_SHARE * left, MIN_TRIAL_SECONDS),
             should_prune=should_prune,
+            is_rerun=is_rerun,
         )
 
     def _states(self) -> list[FamilyState]:

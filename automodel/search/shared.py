@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-PASSWORD = re.compile(r"(://[^:/@]*:).*(?=@)|(\bpassword=)[^&]*")
+PASSWORD = re.compile(r"(://[^:/]*:).*(?=@)|([?&]\w*pass(?:word|wd)?=)[^&]*", re.I)
 DATABASE_SECONDS = 5
 
 
@@ -53,15 +53,15 @@ class SharedStorage:
         ImportError
             If the driver of the database is not installed.
         """
+        from optuna.storages import RDBStorage, get_storage
+
         if self.storage is None or "***" in str(self.storage):
             raise ValueError(
                 f"{self!r} was loaded from a pickle, which keeps neither passwords nor "
                 "connections. Set storage= to a new SharedStorage."
             )
         if not isinstance(self.storage, str):
-            return self.storage
-        from optuna.storages import RDBStorage, get_storage
-
+            return get_storage(self.storage)  # with a cache of the trials
         url = re.sub(r"^postgresql://", "postgresql+psycopg://", self.storage)
         try:
             storage = RDBStorage(url, engine_kwargs=_limits(url))
@@ -71,7 +71,7 @@ class SharedStorage:
                 "'automodel[postgresql]', or 'automodel[mysql]' for mysql+pymysql:// "
                 "URLs."
             ) from error
-        return get_storage(storage)  # with a cache of the trials
+        return get_storage(storage)
 
     def __repr__(self) -> str:
         return f"SharedStorage({self._shown()!r}, {str(self.folder)!r})"

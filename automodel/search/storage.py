@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import numpy as np
 from optuna.trial import FrozenTrial
 
-from automodel.evaluation import DeferredModel, Evaluation, FittedModel
+from automodel.evaluation import Evaluation
 from automodel.search.archive import Archive, Asked, Ended
+from automodel.search.budget import Budget
+from automodel.search.models import ModelFolder
 
 
 class SearchStorage:
@@ -35,22 +36,23 @@ class SearchStorage:
         self.problem = ""  # why the archive was given up
 
     @property
-    def models(self) -> Path | None:
-        """Folder of the fold models; None if they need not outlive the fit."""
-        return None if self.archive is None else self.archive.models
+    def model_folder(self) -> Callable[[int], ModelFolder] | None:
+        """What keeps the fold models of a trial; None if they may end with the fit."""
+        return None if self.archive is None else self.archive.model_folder
 
     @contextmanager
-    def opened(self, families: Sequence[str]) -> Iterator[None]:
+    def opened(self, families: Sequence[str], budget: Budget) -> Iterator[None]:
         """Take part in the archived search of these families within the block."""
-        if self.archive is None:
+        archive = self.archive
+        if archive is None:
             yield
             return
-        self.archive.enter(families)
+        archive.seconds_left = lambda: budget.seconds_left
+        archive.enter(families)
         try:
             yield
         finally:
-            if self.archive is not None:
-                self.archive.leave()
+            self.problem = self.problem or archive.leave()
 
     def set_isolated(self, are_isolated: bool) -> None:
         """Tell the archive whether a trial may end this process."""
@@ -69,9 +71,17 @@ class SearchStorage:
         """See `Archive.take_lost`."""
         return self._archived(lambda a: a.take_lost(numbers), [])
 
-    def restore(self, number: int, evaluation: Evaluation) -> None:
+    def is_unsure(self, numbers: Iterable[int]) -> bool:
+        """Tell whether one of the trials may be lost, which will be known soon."""
+        return self._archived(lambda a: any(map(a.is_unsure, numbers)), False)
+
+    def give_back(self, number: int) -> None:
+        """See `Archive.give_back`."""
+        self._archived(lambda a: a.give_back(number), None)
+
+    def restore(self, number: int, evaluation: Evaluation, trial: FrozenTrial) -> None:
         """Keep an evaluation that the archive has."""
-        self._archived(lambda a: a.find_arrays(number, evaluation), None)
+        self._archived(lambda a: a.find_arrays(trial, evaluation), None)
         self._keep(number, evaluation)
 
     def add(self, number: int, evaluation: Evaluation, trial: FrozenTrial) -> None:
@@ -87,9 +97,10 @@ class SearchStorage:
         kept = set(self.usable())
         for other, old in self.evaluations.items():
             if other not in kept and old.oof is not None:
-                for path in old.models or ():
+                for path in (*(old.models or ()), old.oof):
                     if isinstance(path, Path):
-                        path.unlink(missing_ok=True)
+                        with suppress(OSError):
+                            path.unlink(missing_ok=True)
                 self._archived(partial(Archive.drop_arrays, number=other), None)
                 old.models = old.oof = None
 
@@ -108,7 +119,6 @@ class SearchStorage:
                 f"from then on are in this estimator only. {type(error).__name__}: "
                 f"{error}"
             )
-            self.archive.leave()
             self.archive = None
             return default
 
@@ -155,54 +165,6 @@ def shortlist(evaluations: Sequence[Evaluation], n_kept: int) -> list[int]:
     rest = [i for i in order if i not in chosen]
     chosen += rest[: n_kept - len(chosen)]
     return sorted(chosen, key=order.index)
-
-
-class ModelFolder:
-    """Keeps the fold models of one trial in files, so that no process holds them.
-
-    Parameters
-    ----------
-    folder : Path
-        Where the files go.
-    name : int or str
-        Number of the trial.
-    """
-
-    def __init__(self, folder: Path, name: int | str):
-        self.folder = folder
-        self.name = name
-
-    def __call__(self, fold: int, model: FittedModel) -> Path | FittedModel:
-        """Write the model of a fold and return the path of its file.
-
-        If it finds no space, the model itself is returned.
-        """
-        path = self.folder / f"{self.name}-{fold}.pickle"
-        try:
-            with path.open("wb") as file:
-                cloudpickle.dump(model, file)  # classes of a script or notebook too
-        except OSError:
-            path.unlink(missing_ok=True)
-            return model
-        return path
-
-
-def load_models(models: Sequence[Any], *, defer: bool = False) -> list[Any]:
-    """Return models, read from their files if they are in files.
-
-    With `defer` they are read, but not unpickled before they are used.
-    """
-    read = _deferred if defer else _read
-    return [read(m) if isinstance(m, Path) else m for m in models]
-
-
-def _read(path: Path) -> FittedModel:
-    with path.open("rb") as file:
-        return cloudpickle.load(file)
-
-
-def _deferred(path: Path) -> DeferredModel:
-    return DeferredModel(path.read_bytes())
 
 
 def _sortable(evaluation: Evaluation) -> float:

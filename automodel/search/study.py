@@ -18,6 +18,7 @@ from automodel.search.allocation import FamilyState
 from automodel.task import Task
 
 MAX_DUPLICATES = 3
+MOST_ERROR = 10_000  # characters, which every database takes
 MOST_COMPARED = 200  # trials that a pruner sees
 STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -209,7 +210,7 @@ def attributes(number: int, evaluation: Evaluation) -> dict[str, Any]:
         "family": evaluation.candidate.family.name,
         "status": evaluation.status,
         "seconds": evaluation.seconds,
-        "error": evaluation.error,
+        "error": evaluation.error[:MOST_ERROR],
         "fold_scores": [float(score) for score in evaluation.fold_scores],
         "n_iterations": [int(n) for n in evaluation.n_iterations],
         "predict_seconds": evaluation.predict_seconds,

@@ -19,8 +19,8 @@ from automodel.evaluation import (
 )
 from automodel.folds import Folds
 from automodel.search.containment import contained, give_memory_back
+from automodel.search.models import ModelFolder
 from automodel.search.pruning import Snapshot
-from automodel.search.storage import ModelFolder
 
 Data = Any  # Folds, the Path of a file that holds them, or a reference of Ray
 
@@ -29,7 +29,8 @@ Data = Any  # Folds, the Path of a file that holds them, or a reference of Ray
 class WorkItem:
     """One trial on its way to a worker.
 
-    `ends_at` is wall-clock time, which processes of one machine share.
+    `ends_at` is wall-clock time, which processes of one machine share. A re-run is one
+    that another process has begun and not ended.
     """
 
     number: int
@@ -37,6 +38,7 @@ class WorkItem:
     ends_at: float | None = None
     time_limit: float | None = None
     should_prune: Snapshot | None = None
+    is_rerun: bool = False
 
 
 def _deadline(ends_at: float | None) -> float | None:

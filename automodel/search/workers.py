@@ -17,9 +17,9 @@ from automodel.evaluation import Evaluation, FittedModel
 from automodel.families.base import ModelFamily
 from automodel.folds import Folds
 from automodel.search.containment import give_memory_back
+from automodel.search.models import ModelFolder
 from automodel.search.processes import Outcome, ProcessPool
 from automodel.search.scratch import make_folder
-from automodel.search.storage import ModelFolder
 from automodel.search.work import Refit, WorkItem, refit, run_item, work
 
 FIRST_SHARE = 0.1  # of the time, for the trial that runs here while workers start
@@ -30,11 +30,15 @@ SLOW_START = 1.0  # seconds, from which one worker alone loads a library
 HANG_FACTOR, HANG_SECONDS = 1.5, 5.0  # a trial that ignores its time limit is ended
 
 
+Evaluations = Generator[tuple[WorkItem, Evaluation]]
+ModelFolders = Callable[[int], ModelFolder]
+
+
 def open_workers(
     n_jobs: int | None,
     folds: Folds,
     memory_limit: int | None = None,
-    models: Path | None = None,
+    model_folder: ModelFolders | None = None,
 ) -> Workers:
     """Return the place where trials run, a context manager.
 
@@ -47,23 +51,20 @@ def open_workers(
     memory_limit : int, default=None
         Bytes of resident memory of a worker. One job then has a worker too, since
         only a process can be ended.
-    models : Path, default=None
-        Folder that takes the models of the folds and stays; None for one that is
-        gone after the block, or none where there is one process only.
+    model_folder : callable, default=None
+        Returns what keeps the models of a trial, by its number. None keeps them until
+        the end of the block: in files, or in memory where there is one process only.
     """
     backend, _ = get_active_backend()
     n_jobs = joblib.effective_n_jobs(n_jobs)
     is_loky = type(backend).__name__ == "LokyBackend"
     if is_loky and (n_jobs > 1 or memory_limit is not None):
-        return OwnProcesses(n_jobs, folds, memory_limit, models)
+        return OwnProcesses(n_jobs, folds, memory_limit, model_folder)
     if n_jobs == 1:
-        return Workers(1, folds, models)
+        return Workers(1, folds, model_folder)
     from automodel.search.backends import BackendWorkers
 
-    return BackendWorkers(n_jobs, folds, backend, models)
-
-
-Evaluations = Generator[tuple[WorkItem, Evaluation]]
+    return BackendWorkers(n_jobs, folds, backend, model_folder)
 
 
 class Workers:
@@ -80,10 +81,12 @@ class Workers:
     are_isolated = False
     memory_limit: int | None = None
 
-    def __init__(self, n_jobs: int, folds: Folds, models: Path | None = None):
+    def __init__(
+        self, n_jobs: int, folds: Folds, model_folder: ModelFolders | None = None
+    ):
         self.n_jobs = n_jobs
         self.folds = folds
-        self.models = models
+        self.model_folder = model_folder
 
     def __enter__(self) -> Workers:
         return self
@@ -115,7 +118,7 @@ class Workers:
         """Free what the workers hold, when no more trials will run."""
 
     def _keep_model(self, item: WorkItem) -> ModelFolder | None:
-        return None if self.models is None else ModelFolder(self.models, item.number)
+        return None if self.model_folder is None else self.model_folder(item.number)
 
 
 class OwnProcesses(Workers):
@@ -132,9 +135,9 @@ class OwnProcesses(Workers):
         n_jobs: int,
         folds: Folds,
         memory_limit: int | None = None,
-        models: Path | None = None,
+        model_folder: ModelFolders | None = None,
     ):
-        super().__init__(n_jobs, folds, models)
+        super().__init__(n_jobs, folds, model_folder)
         self.memory_limit = memory_limit
         self._pool = ProcessPool(n_jobs, memory_limit)
         self._may_start_here = memory_limit is None
@@ -150,7 +153,7 @@ class OwnProcesses(Workers):
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
-        self.models = self.models or self._folder
+        self.model_folder = self.model_folder or partial(ModelFolder, self._folder)
         return self
 
     def __exit__(self, *exc_info) -> None:
@@ -209,7 +212,7 @@ class OwnProcesses(Workers):
         first = next(items, None)
         if first is None:
             return
-        if not first.candidate.family.starts_search:
+        if first.is_rerun or not first.candidate.family.starts_search:
             self._submit(self._call(first))
             return
         if first.ends_at is None or first.ends_at - time.time() >= CROWDED_SECONDS:
@@ -233,11 +236,14 @@ class OwnProcesses(Workers):
         """Give idle workers something to do."""
         if self._lost:
             if not self._in_flight:
-                self._submit(self._lost.pop(0))
+                lost = self._lost.pop(0)
+                if isinstance(lost.argument, WorkItem):
+                    lost = replace(lost, ends_at=_last_moment(lost.argument))
+                self._submit(lost)
             return
         if any(call.is_second for call in self._in_flight.values()):
             return
-        while self._pool.n_idle:
+        while self._pool.n_idle and not self._pool.has_unsent:
             call = next(calls, None)
             if call is None:
                 return

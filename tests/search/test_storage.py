@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from automodel.evaluation import Candidate, Evaluation, FittedModel
-from automodel.search.storage import ModelFolder, SearchStorage, load_models, shortlist
+from automodel.search.models import ModelFolder, load_models
+from automodel.search.storage import SearchStorage, shortlist
 from tests.conftest import StubFamily
 
 
