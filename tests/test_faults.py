@@ -63,9 +63,8 @@ def test_a_trial_that_hangs_is_ended_at_the_deadline(mode):
     assert search.fit_report_["total"] < 7.0
 
 
-@pytest.mark.parametrize("mode", ["hang", "gil"])
-def test_a_trial_that_hangs_is_ended_long_before_a_late_deadline(mode):
-    search = fit(mode, time_budget=40.0)
+def test_a_trial_that_hangs_is_ended_long_before_a_late_deadline():
+    search = fit("gil", time_budget=40.0)
     assert statuses(search) == ["complete", "failed", "complete"]
     (error,) = search.failures_["error"]
     assert error.startswith("TimeoutError: it took no notice of its limit")
@@ -135,7 +134,7 @@ def test_what_was_in_flight_runs_again_alone(tmp_path):
     """The log has the beginning and the end of each trial."""
     log = tmp_path / "log"
     family = LoggingFamily(log, trials=[(0.9, "sleep"), (0.8, "exit"), (0.7, "sleep")])
-    params = CHEAP | {"families": [family], "n_trials": 4, "cv": 2, "refit": False}
+    params = CHEAP | {"families": [family], "n_trials": 3, "cv": 2, "refit": False}
     search = AutoClassifier(**params, n_jobs=2).fit(X, LABELS)
     assert statuses(search).count("failed") == 1
     lines = [line.split() for line in log.read_text().splitlines()]

@@ -292,6 +292,8 @@ def _claims(folder: Path) -> dict[int, _Claim]:
 
 def write_once(path: Path, text: str) -> bool:
     """Write a file, whole or not at all; False if it is there already."""
+    if path.exists():
+        return False
     draft = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
     draft.write_text(text, encoding="utf-8")
     try:

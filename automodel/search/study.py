@@ -19,6 +19,7 @@ from automodel.task import Task
 
 MAX_DUPLICATES = 3
 MOST_ERROR = 10_000  # characters, which every database takes
+MOST_SAMPLED, BEST_SAMPLED = 500, 100  # trials that our sampler sees, and the best
 MOST_COMPARED = 200  # trials that a pruner sees
 STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -33,6 +34,27 @@ class Setting:
     position: int
     params: dict[str, Any]
     error: str = ""
+
+
+class WindowStorage(optuna.storages.InMemoryStorage):
+    """Trials in memory, some of which can be hidden from a sampler.
+
+    Attributes
+    ----------
+    hidden : set of int
+        Numbers of the trials that are not shown.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden: set[int] = set()
+
+    def get_all_trials(self, study_id, deepcopy=True, states=None):
+        """Return the trials of a study that are not hidden."""
+        trials = super().get_all_trials(study_id, deepcopy, states)
+        if not self.hidden:
+            return trials
+        return [trial for trial in trials if trial.number not in self.hidden]
 
 
 class FamilyStudy:
@@ -60,8 +82,12 @@ class FamilyStudy:
     ):
         self.family = family
         self.task = task
+        self._trials = WindowStorage()
         self.study = optuna.create_study(
-            study_name=family.name, direction="maximize", pruner=pruner
+            storage=self._trials,
+            study_name=family.name,
+            direction="maximize",
+            pruner=pruner,
         )
         self.sampler = copy.deepcopy(sampler)
         self.n_asked = 0
@@ -108,8 +134,10 @@ class FamilyStudy:
         is_proven = bool(self._portfolio)
         if is_proven:
             self.study.enqueue_trial(self._portfolio.popleft())
+        self._trials.hidden = self._hidden()
         trial = self.study.ask()
         params, error = suggest(self.family, trial, self.task)
+        self._trials.hidden = set()
         if not error and self._key(params) in self._seen:
             self.study.tell(trial, state=TrialState.FAIL)
             self.n_duplicates += not is_proven
@@ -181,6 +209,19 @@ class FamilyStudy:
         complete = [trial for trial in older if math.isfinite(_score(trial))]
         return sorted(complete, key=_score)[-1:] + latest
 
+    def _hidden(self) -> set[int]:
+        """Return the trials that our own sampler does without.
+
+        Its time grows with the trials. It needs the best to know where to go, and a
+        few hundred others to know where not to.
+        """
+        if self.sampler is not None or len(self._ended) <= MOST_SAMPLED:
+            return set()
+        order = sorted(self._ended, key=lambda trial: trial.number)
+        shown = order[-(MOST_SAMPLED - BEST_SAMPLED) :]
+        shown += sorted(order, key=_sortable)[-BEST_SAMPLED:]
+        return {trial.number for trial in order} - {trial.number for trial in shown}
+
     def _fresh_sampler(self, seed: int) -> optuna.samplers.BaseSampler:
         if self.sampler is None:
             return optuna.samplers.TPESampler(
@@ -237,3 +278,8 @@ def _score(trial: FrozenTrial) -> float:
     if trial.state != TrialState.COMPLETE or trial.value is None:
         return math.nan
     return trial.value
+
+
+def _sortable(trial: FrozenTrial) -> float:
+    score = _score(trial)
+    return score if math.isfinite(score) else -math.inf

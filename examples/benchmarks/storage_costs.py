@@ -65,7 +65,7 @@ def run(storage, folds, n_trials):
     rng = np.random.default_rng(0)
     budget = Budget(1e6, n_trials)
     spent = []
-    with contained(), storage.opened([FAMILY]):
+    with contained(), storage.opened([FAMILY], budget):
         families = find_families([FAMILY])
         search = Search(families, folds, budget, storage, SearchSettings())
         while True:
