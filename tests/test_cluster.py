@@ -109,3 +109,28 @@ def test_trials_run_on_the_workers_of_dask(dask_cluster):
     assert search.failures_.empty
     ran = client.run(lambda dask_worker: dask_worker.state.executed_count)
     assert all(count > 0 for count in ran.values())
+
+
+class NosyFamily(StubFamily):
+    """Tells in a file where its trials ran."""
+
+    def __init__(self, path):
+        super().__init__("nosy", modes=["sleep"], seconds=0.1)
+        self.path = path
+
+    def fit(self, estimator, X, y, **keywords):
+        with self.path.open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        return super().fit(estimator, X, y, **keywords)
+
+
+@pytest.mark.slow
+def test_trials_run_on_the_workers_of_ray(ray_cluster, tmp_path):
+    family = NosyFamily(tmp_path / "pids")
+    params = PARAMS | {"families": [family], "n_trials": 8, "refit": False}
+    with joblib.parallel_config(backend="ray"):
+        search = AutoClassifier(**params, n_jobs=2).fit(X, LABELS)
+    assert search.failures_.empty
+    pids = set((tmp_path / "pids").read_text().split())
+    assert len(pids) == 2
+    assert str(os.getpid()) not in pids

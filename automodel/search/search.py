@@ -82,12 +82,12 @@ class Search:
             for f in families
         }
         self._pending: dict[int, Running] = {}
-        self._running_elsewhere: dict[
-            int, Running
-        ] = {}  # of other processes, also dead ones
-        self._unread: dict[int, FrozenTrial] = {}  # of those, not taken in yet
-        self._to_rerun: deque[int] = deque()  # lost by another process, to run here
-        self._lock = threading.Lock()
+        # Of other processes, also dead ones; what ended there and is not booked yet;
+        # and what they have lost, to be run here.
+        self._running_elsewhere: dict[int, Running] = {}
+        self._unread: dict[int, FrozenTrial] = {}
+        self._to_rerun: deque[int] = deque()
+        self._lock = threading.Lock()  # joblib asks from a thread of its own
         self._workers = Workers(1, folds)
         self._n_asked = 0
         self._scores: list[float] = []

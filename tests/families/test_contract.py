@@ -242,6 +242,37 @@ def test_a_refit_trains_the_iterations_it_is_told(family, kind):
     assert np.isfinite(predict(model, X)).all()
 
 
+class HurriedMonitor(Monitor):
+    """Its time goes by look, not by clock: a training is cut in any case."""
+
+    def __init__(self, n_looks):
+        super().__init__(time.monotonic() + 3600)
+        self.n_left = n_looks
+
+    @property
+    def seconds_left(self):
+        self.n_left -= 1
+        return 1e-3 * max(self.n_left, -1)
+
+
+@pytest.mark.parametrize("n_looks", [6, 40])
+def test_a_training_that_time_has_cut_is_repeated_without_it(family, kind, n_looks):
+    X, y = make_rows(kind)
+    hurried = HurriedMonitor(n_looks)
+    try:
+        cut = fit(family, kind, X, y, monitor=hurried)
+    except DeadlineReached:
+        pytest.skip("nothing is usable in that time")
+    used, pace = hurried.steps_used, hurried.pace_used
+    again = fit(family, kind, X, y, monitor=Monitor(n_iterations=used, pace=pace))
+    np.testing.assert_allclose(predict(again, X), predict(cut, X), rtol=1e-6, atol=1e-9)
+    whole = fit(family, kind, X, y)
+    if family.name in ("linear", "hist_gradient_boosting", "mlp") and n_looks == 6:
+        assert pace, "it says how it was cut"
+        is_convex = family.name == "linear"  # and comes to the same end in chunks
+        assert is_convex or not np.allclose(predict(whole, X), predict(cut, X))
+
+
 def test_constant_columns_are_no_error(family, kind):
     X, y = make_rows(kind)
     X = np.ones_like(X)

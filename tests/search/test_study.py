@@ -1,0 +1,94 @@
+"""The trials of one family, and which of them a sampler is shown."""
+
+import optuna
+import pytest
+
+from automodel.evaluation import Candidate, Evaluation
+from automodel.search.pruning import ForgivingPruner
+from automodel.search.study import BEST_SAMPLED, MOST_SAMPLED, FamilyStudy
+from automodel.task import Task
+from tests.conftest import StubFamily
+
+TASK = Task("binary", 100, 4, 2)
+
+
+def study(sampler=None, **family):
+    return FamilyStudy(StubFamily(**family), TASK, sampler, ForgivingPruner())
+
+
+def run(own, number, score, status="complete"):
+    setting = own.ask(number)
+    if setting is None:
+        return None
+    own.keep(setting)
+    candidate = Candidate(own.family, setting.params)
+    return own.tell(number, setting, Evaluation(candidate, status, score=score))
+
+
+def test_the_portfolio_comes_first_and_is_tried_once():
+    own = study(trials=[(0.9, "plain"), (0.8, "plain"), (0.9, "plain")])
+    qualities = [own.ask(seed) for seed in range(2)]
+    for setting in qualities:
+        own.keep(setting)
+    assert [setting.params["quality"] for setting in qualities] == [0.9, 0.8]
+    assert own.ask(2) is None
+    assert not own.is_exhausted  # a setting given twice is not the sampler's fault
+
+
+def test_a_setting_that_was_given_up_is_asked_again():
+    own = study(trials=[(0.9, "plain"), (0.8, "plain")])
+    own.give_up(own.ask(0))
+    assert own.ask(1).params["quality"] == 0.9
+
+
+def test_a_trial_of_another_process_is_not_asked_again():
+    one, two = (study(trials=[(0.9, "plain"), (0.8, "plain")]) for _ in range(2))
+    setting = one.ask(0)
+    one.keep(setting)
+    added = two.add(one.frozen(setting))
+    assert added.params == setting.params
+    assert two.n_asked == 1
+    assert two.ask(1).params["quality"] == 0.8
+
+
+def test_a_sampler_of_the_user_is_copied_and_not_repeated():
+    sampler = optuna.samplers.RandomSampler(seed=0)
+    one, two = study(sampler), study(sampler)
+    first = one.ask(0)
+    assert two.ask(0).params == first.params
+    resumed = study(sampler)
+    resumed.add(one.frozen(first))
+    assert resumed.ask(1).params != first.params
+
+
+def test_an_error_of_the_space_is_kept():
+    class Broken(StubFamily):
+        def search_space(self, trial, task):
+            raise RuntimeError("no space")
+
+    own = FamilyStudy(Broken(), TASK, None, ForgivingPruner())
+    assert own.ask(0).error == "RuntimeError: no space"
+
+
+@pytest.mark.parametrize("sampler", [None, optuna.samplers.RandomSampler(seed=0)])
+def test_our_sampler_sees_the_best_and_the_latest(sampler):
+    own = study(sampler)
+    n_trials = MOST_SAMPLED + 200
+    for number in range(n_trials):
+        run(own, number, score=-float(number))  # the first are the best
+    hidden = own._hidden()
+    if sampler is not None:
+        assert hidden == set()
+        return
+    n_latest = MOST_SAMPLED - BEST_SAMPLED
+    assert hidden == set(range(BEST_SAMPLED, n_trials - n_latest))
+    assert len(own.study.trials) == n_trials  # nobody else is denied them
+
+
+def test_a_pruner_compares_with_the_best_and_the_latest():
+    own = study(optuna.samplers.RandomSampler(seed=0))
+    for number in range(250):
+        run(own, number, score=1.0 if number == 3 else 0.0)
+    compared = own.compared()
+    assert len(compared) == 201
+    assert compared[0].value == 1.0

@@ -1,0 +1,36 @@
+"""The data of a search, as it travels."""
+
+import pickle
+import sys
+
+import numpy as np
+
+from automodel.folds import Folds
+from automodel.metric import Metric
+from automodel.preprocessing.reader import TableReader
+from automodel.task import Task
+
+
+def make_folds(n_rows=5000):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(n_rows, 5)), rng.integers(0, 2, n_rows)
+    task = Task("binary", n_rows, 5, 2)
+    metric = Metric.from_scoring(None, task, np.array([0, 1]))
+    splits = [(np.arange(0, 4000), np.arange(4000, n_rows))]
+    return Folds(TableReader().fit_transform(X), y, None, splits, task, metric)
+
+
+def test_their_size_is_told_so_that_dask_sends_them_once():
+    folds = make_folds()
+    assert sys.getsizeof(folds) > folds.table.nbytes
+
+
+def test_what_is_encoded_does_not_travel():
+    from automodel.preprocessing.tabular import TabularEncoder
+
+    folds = make_folds()
+    folds.encoded(0, TabularEncoder(), folds.y[folds.splits[0][0]])
+    assert folds._cache
+    assert pickle.loads(pickle.dumps(folds))._cache == {}
+    folds.forget_encoded()
+    assert not folds._cache
