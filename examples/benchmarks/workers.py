@@ -3,11 +3,11 @@
     python examples/benchmarks/workers.py trials adult.csv.gz --target class
     python examples/benchmarks/workers.py faults --fits 50
 
-"trials" fits a table with one worker and with two, a few times each in turn, and
-prints the ratio of the finished trials, once the search runs, and the seconds until
-the first. "interrupt" sends SIGINT in the middle of a fit and prints the seconds until
-`fit` returns. "faults" runs fits whose trials hang, crash and eat memory, and prints
-the largest overrun of the time budget.
+"trials" fits a table with one worker and with two, a few times each in turn, with
+trials of one cost, and prints the ratio of those that finish while the search runs, and
+the seconds until the first. "interrupt" sends SIGINT in the middle of a fit and prints
+the seconds until `fit` returns. "faults" runs fits whose trials hang, crash and eat
+memory, and prints the largest overrun of the time budget.
 """
 
 import argparse
@@ -17,11 +17,14 @@ import statistics
 import threading
 import time
 import warnings
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
+import optuna
 import pandas as pd
 
-from automodel import AutoClassifier, AutoRegressor
+from automodel import AutoClassifier, AutoRegressor, EstimatorFamily
 
 WARM_SECONDS = 10.0  # after which both searches run
 
@@ -45,35 +48,66 @@ class Moments:
         self.seconds.append(time.monotonic() - self.start)
 
 
-def one_fit(arguments, n_jobs, seed, families=None):
+def steady_family(is_classifier):
+    """Return a family whose trials all cost the same, whatever is drawn."""
+    from lightgbm import LGBMClassifier, LGBMRegressor
+
+    kind = LGBMClassifier if is_classifier else LGBMRegressor
+    model = kind(n_estimators=60, n_jobs=1, verbose=-1)
+
+    def space(trial):
+        return {"learning_rate": trial.suggest_float("learning_rate", 0.05, 0.06)}
+
+    return EstimatorFamily("steady", model, space)
+
+
+def one_fit(arguments, n_jobs, seed):
     kind, X, y = read(arguments)
     moments = Moments()
     kind(
         time_budget=arguments.seconds,
         n_jobs=n_jobs,
         random_state=seed,
-        families=families,
+        families=[steady_family(kind is AutoClassifier)],
         n_trials=100_000,  # so that no search ends early
+        pruner=optuna.pruners.NopPruner(),
         callbacks=[moments],
     ).fit(X, y)
     return moments.seconds
 
 
 def trials(arguments):
-    """Compare settings of one cost, so that only the workers differ."""
-    ratios, firsts = [], {1: [], 2: []}
+    """Compare one worker, two workers, and two fits of one worker at a time.
+
+    The last is what the machine can do: two cores are seldom twice one.
+    """
+    ratios, bounds, firsts = [], [], {1: [], 2: []}
     for seed in range(arguments.repeats):
         counts = {}
         for n_jobs in (1, 2):
-            seconds = one_fit(arguments, n_jobs, seed, arguments.families)
+            seconds = one_fit(arguments, n_jobs, seed)
             firsts[n_jobs].append(seconds[0])
-            end = arguments.seconds * 0.9
-            counts[n_jobs] = sum(WARM_SECONDS <= s <= end for s in seconds)
+            counts[n_jobs] = count_warm(seconds, arguments)
+        with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+            two = [pool.submit(one_fit, arguments, 1, seed) for _ in range(2)]
+            counts["two fits"] = sum(count_warm(f.result(), arguments) for f in two)
         ratios.append(counts[2] / counts[1])
-        print(f"seed {seed}: {counts}, ratio {ratios[-1]:.2f}", flush=True)
-    print(f"median ratio {statistics.median(ratios):.2f}")
+        bounds.append(counts["two fits"] / counts[1])
+        print(
+            f"seed {seed}: {counts}, ratio {ratios[-1]:.2f} of {bounds[-1]:.2f}",
+            flush=True,
+        )
+    print(
+        f"median ratio {statistics.median(ratios):.2f}, where two fits at a time come "
+        f"to {statistics.median(bounds):.2f}"
+    )
     for n_jobs, seconds in firsts.items():
         print(f"first trial with n_jobs={n_jobs}: {statistics.median(seconds):.2f} s")
+
+
+def count_warm(seconds, arguments):
+    """Count the trials that end while the search runs: not at its start or end."""
+    return sum(WARM_SECONDS <= s <= 0.9 * arguments.seconds for s in seconds)
 
 
 def interrupt(arguments):
@@ -130,7 +164,6 @@ def main():
     parser.add_argument("--seconds", type=float, default=40.0)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--fits", type=int, default=50)
-    parser.add_argument("--families", type=lambda text: text.split(","))
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     {"trials": trials, "interrupt": interrupt, "faults": faults}[arguments.what](
