@@ -395,11 +395,13 @@ def test_a_trial_that_kills_the_process_twice_is_failed(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("n_jobs", "n_kills"), [(1, 8), (2, 20)])
-def test_kills_at_random_moments_lose_no_finished_trial(tmp_path, n_jobs, n_kills):
+@pytest.mark.parametrize(("n_jobs", "n_kills", "n_trials"), [(1, 8, 100), (2, 20, 300)])
+def test_kills_at_random_moments_lose_no_finished_trial(
+    tmp_path, n_jobs, n_kills, n_trials
+):
     params = (
-        "{'families': [StubFamily(modes=['sleep'], seconds=.05)], 'n_trials': 150, "
-        f"'n_jobs': {n_jobs}, 'cv': 2}}"
+        "{'families': [StubFamily(modes=['sleep'], seconds=.05)], 'cv': 2, "
+        f"'n_jobs': {n_jobs}, 'n_trials': {n_trials}}}"
     )
     rng = np.random.default_rng(n_jobs)
     finished = {}
@@ -420,9 +422,9 @@ def test_kills_at_random_moments_lose_no_finished_trial(tmp_path, n_jobs, n_kill
     assert process.returncode == 0
     assert not finished.keys() & told(output.splitlines()).keys()
     family = StubFamily(modes=["sleep"], seconds=0.05)
-    search = classifier(tmp_path / "s", families=[family], n_trials=150, cv=2)
+    search = classifier(tmp_path / "s", families=[family], n_trials=n_trials, cv=2)
     search.fit(X, LABELS)
-    assert board(search).index.tolist() == list(range(150))
+    assert board(search).index.tolist() == list(range(n_trials))
     scores = board(search)["score"]
     assert len(finished) > n_kills
     agree(scores, finished)

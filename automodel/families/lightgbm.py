@@ -181,11 +181,18 @@ def _validation(estimator, tracker: RoundTracker) -> dict[str, Any]:
 def _callback(tracker: RoundTracker, n_rounds: int):
     from lightgbm.callback import EarlyStopException
 
+    best_size = 1  # trees a class, fewer than rounds: one that finds no split adds none
+
     def after_round(env):
+        nonlocal best_size
         results = env.evaluation_result_list
         # The last entry is rmse where l2, the objective, comes first.
         value = -results[-1][2] if tracker.stops_early else None
-        if tracker.add_round(value) or tracker.rounds == n_rounds:
-            raise EarlyStopException(tracker.rounds_used - 1, results)
+        is_over = tracker.add_round(value) or tracker.rounds == n_rounds
+        if tracker.rounds_used == tracker.rounds:
+            model = env.model
+            best_size = max(model.num_trees() // model.num_model_per_iteration(), 1)
+        if is_over:
+            raise EarlyStopException(best_size - 1, results)
 
     return after_round
