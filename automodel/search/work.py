@@ -91,10 +91,13 @@ def refit(
 ) -> FittedModel | Path | None:
     """Return the model or its file; None if it failed, and the search goes on."""
     try:
+        folds = load(data)
+        folds.forget_encoded()  # of the search, which is over
+        give_memory_back()
         with contained():
             model = fit_candidate(
                 order.candidate,
-                load(data),
+                folds,
                 fold=order.fold,
                 pace=order.pace,
                 n_iterations=order.n_iterations,
