@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from automodel import AutoClassifier
-from tests.conftest import CHEAP, StubFamily, make_frame, make_signal
+from tests.conftest import CHEAP, NosyFamily, StubFamily, make_frame, make_signal
 
 X = make_frame()
 LABELS = np.where(make_signal(X) > 0.3, "yes", "no")
@@ -111,19 +111,6 @@ def test_trials_run_on_the_workers_of_dask(dask_cluster):
     assert all(count > 0 for count in ran.values())
 
 
-class NosyFamily(StubFamily):
-    """Tells in a file where its trials ran."""
-
-    def __init__(self, path):
-        super().__init__("nosy", modes=["sleep"], seconds=0.1)
-        self.path = path
-
-    def fit(self, estimator, X, y, **keywords):
-        with self.path.open("a") as file:
-            file.write(f"{os.getpid()}\n")
-        return super().fit(estimator, X, y, **keywords)
-
-
 @pytest.mark.slow
 def test_trials_run_on_the_workers_of_ray(ray_cluster, tmp_path):
     family = NosyFamily(tmp_path / "pids")
@@ -131,6 +118,6 @@ def test_trials_run_on_the_workers_of_ray(ray_cluster, tmp_path):
     with joblib.parallel_config(backend="ray"):
         search = AutoClassifier(**params, n_jobs=2).fit(X, LABELS)
     assert search.failures_.empty
-    pids = set((tmp_path / "pids").read_text().split())
+    pids = {pid for pid, _ in family.seen()}
     assert len(pids) == 2
-    assert str(os.getpid()) not in pids
+    assert os.getpid() not in pids

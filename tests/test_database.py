@@ -13,7 +13,7 @@ import pytest
 
 from automodel import SharedStorage
 from automodel.exceptions import FitWarning
-from tests.conftest import StubFamily
+from tests.conftest import StubFamily, environment
 from tests.test_storage import LABELS, X, agree, board, classifier, told
 
 pytestmark = pytest.mark.slow
@@ -71,7 +71,7 @@ def start(tmp_path, name):
         [sys.executable, script, tmp_path / "arrays", name],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env=environment(),
     )
 
 

@@ -14,7 +14,14 @@ import pytest
 
 from automodel import AutoClassifier
 from automodel.exceptions import FitWarning
-from tests.conftest import CHEAP, StubFamily, make_frame, make_signal
+from tests.conftest import (
+    CHEAP,
+    NosyFamily,
+    StubFamily,
+    environment,
+    make_frame,
+    make_signal,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_left")]
 X = make_frame()
@@ -104,31 +111,15 @@ def test_a_setting_that_kills_is_not_asked_again():
     assert asked.state.name == "FAIL"
 
 
-class NosyFamily(StubFamily):
-    """Tells in a file where its trials ran, and what was loaded there."""
-
-    starts_search = True
-
-    def __init__(self, path):
-        super().__init__("nosy", modes=["sleep"], seconds=0.1)
-        self.path = path
-
-    def fit(self, estimator, X, y, **keywords):
-        with self.path.open("a") as file:
-            file.write(f"{os.getpid()} {'torch' in sys.modules}\n")
-        return super().fit(estimator, X, y, **keywords)
-
-
 def test_the_first_trial_runs_here_and_workers_do_without_torch(tmp_path):
-    family = NosyFamily(tmp_path / "seen")
+    family = NosyFamily(tmp_path / "seen", starts_search=True)
     params = CHEAP | {"families": [family], "n_trials": 8, "refit": False}
     AutoClassifier(**params, n_jobs=2).fit(X, LABELS)
-    lines = [line.split() for line in (tmp_path / "seen").read_text().splitlines()]
-    here = [pid for pid, _ in lines if int(pid) == os.getpid()]
-    elsewhere = {pid: has_torch for pid, has_torch in lines if int(pid) != os.getpid()}
+    here = [pid for pid, _ in family.seen() if pid == os.getpid()]
+    elsewhere = dict(entry for entry in family.seen() if entry[0] != os.getpid())
     assert len(here) == 3  # the folds of one trial
     assert len(elsewhere) == 2
-    assert set(elsewhere.values()) == {"False"}
+    assert set(elsewhere.values()) == {False}
 
 
 def test_what_was_in_flight_runs_again_alone(tmp_path):
@@ -212,7 +203,7 @@ def interrupted(tmp_path, families, n_jobs, refit="'auto'", time_budget="60"):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env=environment(),
     )
     for _ in range(3):
         assert process.stdout.readline().startswith("told")

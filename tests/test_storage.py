@@ -19,7 +19,7 @@ from sklearn.model_selection import KFold
 import automodel
 from automodel import AutoClassifier, SharedStorage
 from automodel.exceptions import FitWarning
-from tests.conftest import CHEAP, StubFamily, make_frame, make_signal
+from tests.conftest import CHEAP, StubFamily, environment, make_frame, make_signal
 
 X = make_frame()
 LABELS = np.where(make_signal(X) > 0.3, "yes", "no")
@@ -354,7 +354,7 @@ def start(tmp_path, storage, params):
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env=environment(),
     )
 
 

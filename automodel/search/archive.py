@@ -1,13 +1,14 @@
 """Archive: a search in a folder, which other processes share and later fits go on with.
 
-search.json        an id, which the studies of Optuna bear too
-start.json         seed and time budget of the first fit
-fingerprint.json   of the data and of what decides the scores
-journal.log        ended trials, unless a database keeps them
-trials/17/         trial.json: what was asked for; claim-0: which owner runs it
-oof/17.npy         out-of-fold predictions of the promising trials
-models/17-0.pickle their models, one a fold
-owners/            processes that take part
+lock                   held while a process opens the storage
+search.json            an id, which the studies of Optuna bear too
+start.json             seed and time budget of the first fit
+fingerprint.json       of the data and of what decides the scores
+journal.log            ended trials, unless a database keeps them
+trials/17/             trial.json: what was asked for; claim-0: which owner runs it
+oof/17-ab.npy          out-of-fold predictions of the promising trials, by owner ab
+models/17-ab-0.pickle  their models, one a fold
+owners/                processes that take part
 """
 
 from __future__ import annotations

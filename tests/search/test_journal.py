@@ -10,6 +10,7 @@ import optuna
 import pytest
 
 from automodel.search.journal import JournalFile, locked
+from tests.conftest import environment
 
 
 @pytest.fixture
@@ -104,7 +105,7 @@ def test_threads_and_processes_do_not_mix_their_records(journal):
         "[j.append_logs([{'n': i, 'by': sys.argv[2] * 500}]) for i in range(50)]"
     )
     command = [sys.executable, "-c", script, str(journal.path)]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    env = environment()
     others = [subprocess.Popen([*command, by], env=env) for by in "ab"]
     assert [other.wait() for other in others] == [0, 0]
     lines = journal.path.read_text().splitlines()
@@ -120,7 +121,7 @@ def test_the_lock_goes_with_its_process(journal):
         "from automodel.search.journal import locked;"
         "lock = locked(open(sys.argv[1], 'ab')); lock.__enter__(); os._exit(1)"
     )
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    env = environment()
     command = [sys.executable, "-c", script, str(journal.path)]
     subprocess.run(command, env=env, check=False)
     journal.append_logs([{"n": 0}])

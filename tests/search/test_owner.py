@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from automodel.search.owner import SILENT_SECONDS, Owners, ProcessMark
+from tests.conftest import environment
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def test_a_process_that_has_ended_is_gone():
         "from automodel.search.owner import ProcessMark;"
         "print(json.dumps(asdict(ProcessMark.current())))"
     )
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    env = environment()
     command = [sys.executable, "-c", script]
     said = subprocess.run(command, env=env, capture_output=True, check=True).stdout
     mark = ProcessMark(**json.loads(said))

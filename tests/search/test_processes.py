@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from automodel.search.processes import ProcessPool, resident_bytes
-from tests.conftest import FAULTS
+from tests.conftest import FAULTS, environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_left")]
 
@@ -122,7 +122,7 @@ def test_workers_go_with_a_parent_that_was_killed(tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
     parent = subprocess.Popen(
-        [sys.executable, script], stdout=subprocess.PIPE, text=True, env=with_tests()
+        [sys.executable, script], stdout=subprocess.PIPE, text=True, env=environment()
     )
     pids = [int(pid) for pid in parent.stdout.readline().split()]
     time.sleep(2.0)  # both are in the middle of their calls
@@ -133,7 +133,3 @@ def test_workers_go_with_a_parent_that_was_killed(tmp_path):
     while any(resident_bytes(pid) for pid in pids) and time.monotonic() < until:
         time.sleep(0.05)
     assert [resident_bytes(pid) for pid in pids] == [0, 0]
-
-
-def with_tests():
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
