@@ -92,6 +92,11 @@ class Pacer:
         self._bend = self.taken, self._progress(self.taken)
         self._end = end
 
+    @property
+    def progress(self) -> float:
+        """How far training is, from 0 to 1."""
+        return self._progress(self.taken)
+
     def _progress(self, step: float) -> float:
         start, progress = self._bend
         left = max(self._end - start, 1)

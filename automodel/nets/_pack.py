@@ -1,0 +1,372 @@
+"""Many small perceptrons as one module: members times folds, one batched product.
+
+All tensors of a member lead with (members, folds): a step of eighty nets costs a few
+calls of `baddbmm` in place of some hundred.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from automodel.nets._layers import ACTIVATIONS, learned
+
+BIAS_RATE = 0.1  # learning rates in units of that of the weights, as in RealMLP
+SCALE_RATE = 6.0
+EMBEDDING_RATE = 0.1
+N_FREQUENCIES = 8
+FEWEST_OF_BFLOAT16 = 2**17  # numbers of a layer's output from which casts pay
+
+
+@dataclass(frozen=True)
+class Member:
+    """Architecture and hyperparameters of one perceptron.
+
+    Parameters
+    ----------
+    n_layers, width : int
+        Hidden layers, and units of each.
+    activation : str
+        Key of `ACTIVATIONS`.
+    sigma : float
+        Standard deviation of the frequencies of the numeric embedding; 0 for none.
+    dropout : float
+        Share of units left out.
+    learning_rate, weight_decay : float
+        In units of those of the pack.
+    """
+
+    n_layers: int
+    width: int
+    activation: str
+    sigma: float = 0.0
+    dropout: float = 0.0
+    learning_rate: float = 1.0
+    weight_decay: float = 1.0
+
+    @property
+    def kind(self) -> tuple[int, str, float]:
+        """What members need to have in common to be multiplied together."""
+        return self.width, self.activation, self.sigma
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The shape of the rows: numbers, all dense columns, categories of each column."""
+
+    n_continuous: int
+    n_dense: int
+    cardinalities: tuple[int, ...]
+
+
+def grouped(members: Sequence[Member]) -> list[list[Member]]:
+    """Return the members by kind, the deepest of each first."""
+    groups: dict[tuple, list[Member]] = {}
+    for member in sorted(members, key=lambda m: -m.n_layers):
+        groups.setdefault(member.kind, []).append(member)
+    return list(groups.values())
+
+
+class Pack(nn.Module):
+    """Members times folds, each net with weights of its own.
+
+    Parameters
+    ----------
+    groups : sequence of list of Member
+        Members of one kind that share embeddings, the deepest first.
+    n_folds : int
+        Nets of each member.
+    inputs : Inputs
+        The shape of the rows.
+    n_outputs : int
+        Outputs of each net.
+    low_precision : bool, default=False
+        Whether products are computed in bfloat16 where that is faster.
+    """
+
+    def __init__(
+        self,
+        groups: Sequence[list[Member]],
+        n_folds: int,
+        inputs: Inputs,
+        n_outputs: int,
+        low_precision: bool = False,
+    ):
+        super().__init__()
+        self.design = n_folds, inputs, n_outputs, low_precision
+        self.groups: Any = nn.ModuleList(Group(g, *self.design) for g in groups)
+
+    @property
+    def members(self) -> list[Member]:
+        """The members in the order of the outputs."""
+        return [member for group in self.groups for member in group.members]
+
+    def forward(self, dense, codes):
+        """Return the outputs.
+
+        Parameters
+        ----------
+        dense : Tensor of shape (n_folds, n_rows, n_dense)
+            Rows of each fold.
+        codes : Tensor of shape (n_folds, n_rows, n_category_columns)
+            Their categories.
+
+        Returns
+        -------
+        Tensor of shape (n_members, n_folds, n_rows, n_outputs)
+            One output of each net.
+        """
+        outputs = [group(dense, codes) for group in self.groups]
+        return torch.cat(outputs) if len(outputs) > 1 else outputs[0]
+
+    @torch.no_grad()
+    def initialize(self, dense, codes, generator) -> None:
+        """Draw the weights, scaled to these rows; the heads start at zero."""
+        for group in self.groups:
+            group.initialize(dense, codes, generator)
+
+    def kept(self, kept: Sequence[bool]) -> tuple[Pack, dict[Any, tuple[Any, Any]]]:
+        """Return a pack of some members with their weights, and where these were.
+
+        The dict maps each parameter to its old one and the positions that it keeps
+        along the first axis; None for all.
+        """
+        flags = iter(kept)
+        positions = [
+            [i for i, _ in enumerate(group.members) if next(flags)]
+            for group in self.groups
+        ]
+        left = [(g, p) for g, p in zip(self.groups, positions, strict=True) if p]
+        pack = Pack([[g.members[i] for i in p] for g, p in left], *self.design)
+        origin: dict[Any, tuple[Any, Any]] = {}
+        for new, (old, rows) in zip(pack.groups, left, strict=True):
+            new.generator = old.generator
+            origin.update(new.take_from(old, torch.as_tensor(rows)))
+        return pack, origin
+
+
+class Group(nn.Module):
+    """The members of one kind: same width, activation and numeric embedding.
+
+    They share the embeddings and the scales of a fold's inputs, which would cost more
+    than a small net itself.
+    """
+
+    def __init__(self, members, n_folds, inputs: Inputs, n_outputs, low_precision):
+        super().__init__()
+        self.members: list[Member] = members
+        self.n_folds, self.inputs, self.n_outputs = n_folds, inputs, n_outputs
+        self.low_precision = low_precision
+        self.generator: torch.Generator | None = None
+        width, activation, sigma = members[0].kind
+        self.activation = ACTIVATIONS[activation]
+        self.embedding: NumberEmbedding | None = None
+        self.categories: CategoryTables | None = None
+        n_inputs = inputs.n_dense
+        if sigma and inputs.n_continuous:
+            self.embedding = NumberEmbedding(n_folds, inputs.n_continuous, sigma)
+            n_inputs += inputs.n_continuous * NumberEmbedding.n_out
+        if inputs.cardinalities:
+            self.categories = CategoryTables(n_folds, inputs.cardinalities)
+            n_inputs += self.categories.n_out
+        # Members of layer i are the first ones, since the deepest come first.
+        self.depths = [m.n_layers for m in members]
+        counts = [sum(d > i for d in self.depths) for i in range(max(self.depths))]
+        self.scale: nn.Parameter = learned(
+            torch.ones(n_folds, 1, n_inputs), SCALE_RATE
+        )
+        sizes = [n_inputs, *[width] * (len(counts) - 1)]
+        self.weights = nn.ParameterList(
+            _weight(n, n_folds, n_in, width)
+            for n, n_in in zip(counts, sizes, strict=True)
+        )
+        self.biases = nn.ParameterList(
+            learned(torch.zeros(n, n_folds, 1, width), BIAS_RATE) for n in counts
+        )
+        self.head: nn.Parameter = _weight(len(members), n_folds, width, n_outputs)
+        self.head_bias: nn.Parameter = learned(
+            torch.zeros(len(members), n_folds, 1, n_outputs), BIAS_RATE
+        )
+        rates = torch.tensor([m.dropout for m in members])
+        self.register_buffer("thresholds", (rates * 256).round().clamp(max=255), False)
+
+    def forward(self, dense, codes):
+        """Return (n_members, n_folds, n_rows, n_outputs)."""
+        x = self._inputs(dense, codes)
+        n_rows = x.shape[1]
+        if self.low_precision:
+            x = x.bfloat16()
+        x = x.expand(len(self.members), *x.shape).flatten(0, 1)
+        outputs = []
+        layers = zip(self.weights, self.biases, strict=True)
+        for i, (weight, bias) in enumerate(layers):
+            x = self.activation(self._linear(x, weight, bias))
+            x = self._dropout(x, len(weight), n_rows)
+            n_going_on = len(self.biases[i + 1]) if i + 1 < len(self.biases) else 0
+            if n_going_on < len(weight):
+                done = slice(n_going_on, len(weight))
+                last = x[n_going_on * self.n_folds :]
+                outputs.append(
+                    self._linear(last, self.head[done], self.head_bias[done])
+                )
+                x = x[: n_going_on * self.n_folds]
+        output = torch.cat(outputs[::-1]) if len(outputs) > 1 else outputs[0]
+        shape = (len(self.members), self.n_folds, n_rows, self.n_outputs)
+        return output.to(dense.dtype).view(shape)
+
+    def _linear(self, x, weight, bias):
+        weight, bias = weight.flatten(0, 1), bias.flatten(0, 1)
+        size = len(x) * x.shape[1] * weight.shape[2]
+        if self.low_precision and size >= FEWEST_OF_BFLOAT16:
+            x, weight, bias = x.bfloat16(), weight.bfloat16(), bias.bfloat16()
+        return torch.baddbmm(bias, x.to(weight.dtype), weight)
+
+    def _dropout(self, x, n_members, n_rows):
+        thresholds = self.thresholds[:n_members]
+        if not self.training or not bool(thresholds.any()):
+            return x
+        # The folds of a member share their masks, which are dear to draw.
+        shape = (n_members, 1, n_rows, x.shape[2])
+        n_bytes = math.prod(shape)
+        words = torch.empty(-(-n_bytes // 8), dtype=torch.int64, device=x.device)
+        words.random_(-(2**63), None, generator=self.generator)
+        drawn = words.view(torch.uint8)[:n_bytes].view(shape)
+        thresholds = thresholds.view(-1, 1, 1, 1)
+        keep = (drawn >= thresholds.to(torch.uint8)).to(x.dtype)
+        keep *= (256 / (256 - thresholds)).to(x.dtype)
+        return (x.view(n_members, self.n_folds, n_rows, -1) * keep).view_as(x)
+
+    def _inputs(self, dense, codes):
+        parts = [dense]
+        if self.embedding is not None:
+            parts.append(self.embedding(dense[..., : self.inputs.n_continuous]))
+        if self.categories is not None:
+            parts.append(self.categories(codes))
+        x = torch.cat(parts, dim=-1) if len(parts) > 1 else dense
+        return x * self.scale
+
+    def initialize(self, dense, codes, generator) -> None:
+        """Draw the weights so that outputs have variance one and kinks inside."""
+        for part in (self.embedding, self.categories):
+            if part is not None:
+                part.initialize(generator)
+        x = self._inputs(dense, codes)
+        x = x.expand(len(self.members), *x.shape).flatten(0, 1)
+        for weight, bias in zip(self.weights, self.biases, strict=True):
+            x = x[: len(weight) * self.n_folds]
+            weight.normal_(generator=generator)
+            output = torch.bmm(x, weight.flatten(0, 1))
+            deviation = output.std(1, keepdim=True, correction=0)
+            deviation = torch.where(deviation > 1e-6, deviation, 1.0)
+            weight /= deviation.view(*weight.shape[:2], 1, -1)
+            output /= deviation
+            start = _zero_inside(output, generator)
+            bias.copy_(start.view_as(bias))
+            x = self.activation(output + start)
+
+    def take_from(self, old: Group, positions) -> dict[Any, tuple[Any, Any]]:
+        """Copy the weights of the members at these positions of another group."""
+        origin: dict[Any, tuple[Any, Any]] = {}
+        others = dict(old.named_parameters())
+        for name, new in self.named_parameters():
+            source = others[name]
+            # The members of a layer are the first ones, in both groups.
+            rows = None if is_shared(name) else positions[: len(new)]
+            new.data.copy_(source.data if rows is None else source.data[rows])
+            origin[new] = source, rows
+        return origin
+
+
+def is_shared(name: str) -> bool:
+    """Whether the members of a group share the parameter of this name."""
+    return name.startswith(("embedding.", "categories.", "scale"))
+
+
+def _weight(n_members, n_folds, n_in, n_out):
+    """Return weights that learn as in the neural tangent parametrisation."""
+    shape = (n_members, n_folds, n_in, n_out)
+    return learned(torch.zeros(shape), 1 / math.sqrt(max(n_in, 1)), decays=True)
+
+
+def _zero_inside(output, generator):
+    """Return biases that put the zero of each unit at a mixture of five rows."""
+    n_nets, n_rows, width = output.shape
+    shape = (n_nets, 5, width)
+    draw: dict[str, Any] = {"generator": generator, "device": output.device}
+    rows = torch.randint(n_rows, shape, **draw)
+    share = -torch.log(torch.rand(shape, **draw).clamp_min(1e-12))
+    share /= share.sum(1, keepdim=True)
+    return -(share * output.gather(1, rows)).sum(1, keepdim=True)
+
+
+class NumberEmbedding(nn.Module):
+    """Cosines of learned frequencies and a small linear map, for each fold.
+
+    A narrower form of `PeriodicEmbedding`; the number itself stays beside it.
+    """
+
+    n_out = 3
+
+    def __init__(self, n_folds: int, n_features: int, sigma: float):
+        super().__init__()
+        self.sigma = sigma
+        shape = (n_folds, 1, n_features, N_FREQUENCIES)
+        self.frequency = learned(torch.zeros(shape), EMBEDDING_RATE)
+        self.phase = learned(torch.zeros(shape), EMBEDDING_RATE)
+        shape = (n_folds, n_features, N_FREQUENCIES, self.n_out)
+        self.weight = learned(torch.zeros(shape), EMBEDDING_RATE)
+        shape = (n_folds, n_features, 1, self.n_out)
+        self.bias = learned(torch.zeros(shape), EMBEDDING_RATE)
+
+    def forward(self, x):
+        """Return (n_folds, n_rows, n_features * 3)."""
+        n_folds, n_rows, n_features = x.shape
+        waves = torch.cos(
+            torch.addcmul(self.phase, x.unsqueeze(-1), self.frequency, value=math.tau)
+        )
+        waves = waves.transpose(1, 2).reshape(-1, n_rows, N_FREQUENCIES)
+        weight, bias = self.weight.flatten(0, 1), self.bias.flatten(0, 1)
+        hidden = torch.baddbmm(bias, waves, weight)
+        hidden = hidden.view(n_folds, n_features, n_rows, self.n_out)
+        return hidden.transpose(1, 2).reshape(n_folds, n_rows, -1)
+
+    @torch.no_grad()
+    def initialize(self, generator) -> None:
+        """Draw frequencies, phases and weights."""
+        self.frequency.normal_(generator=generator).mul_(self.sigma)
+        self.phase.uniform_(-math.pi, math.pi, generator=generator)
+        bound = 1 / math.sqrt(N_FREQUENCIES)
+        self.weight.uniform_(-bound, bound, generator=generator)
+        self.bias.uniform_(-bound, bound, generator=generator)
+
+
+class CategoryTables(nn.Module):
+    """One table of vectors for the category columns of all folds."""
+
+    size = 8
+
+    def __init__(self, n_folds: int, cardinalities: Sequence[int]):
+        super().__init__()
+        start = torch.tensor([0, *cardinalities]).cumsum(0)
+        own = torch.arange(n_folds)[:, None, None] * start[-1] + start[:-1]
+        self.register_buffer("start", own, persistent=False)
+        self.table = learned(torch.zeros(n_folds, int(start[-1]), self.size))
+        self.n_out = len(cardinalities) * self.size
+
+    def forward(self, codes):
+        """Return (n_folds, n_rows, n_columns * 8)."""
+        table = self.table.flatten(0, 1)
+        vectors = nn.functional.embedding(codes + self.start, table)
+        return vectors.flatten(2)
+
+    @torch.no_grad()
+    def initialize(self, generator) -> None:
+        """Draw vectors of variance one in sum; missing values start at zero."""
+        self.table.normal_(generator=generator).div_(math.sqrt(self.size))
+        self.table.view(-1, self.size)[self.start.flatten()] = 0
