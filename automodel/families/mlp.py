@@ -1,4 +1,4 @@
-"""Multilayer perceptrons: `automodel.nets.MLPClassifier` and `MLPRegressor`."""
+"""Multilayer perceptrons: `automodel.nets.RealMLPClassifier` and `RealMLPRegressor`."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class MLPFamily(ModelFamily):
 
     def estimator(self, task, random_state):
         """Return the classifier or the regressor."""
-        from automodel.nets import MLPClassifier, MLPRegressor
+        from automodel.nets import RealMLPClassifier, RealMLPRegressor
 
-        net = MLPClassifier if task.is_classification else MLPRegressor
+        net = RealMLPClassifier if task.is_classification else RealMLPRegressor
         return net(random_state=random_state)
 
     def supports(self, task):
