@@ -45,56 +45,128 @@ PREDICT_ROWS = 2048
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class TabularNet(BaseEstimator):
-    """Fit and predict of a net for tables; subclasses bring module and target.
+class Net(BaseEstimator):
+    """What every net for tables takes and does; subclasses bring target and training.
 
     Parameters are the fields. A subclass is a dataclass as well, adds its own, and may
     declare one of these again for another default.
     """
 
     learning_rate: float = 0.04
-    optimizer: str = "adamw"
-    averaging: float = 0.0
     schedule: str = "coslog"
-    regularization_schedule: str = "constant"
     weight_decay: float = 0.02
     batch_size: int | str = "auto"
     max_epochs: int = 128
-    early_stopping: bool = True
-    validation_fraction: float = 0.15
     patience: int = 40
-    feature_noise: float = 0.0
-    mixup: float = 0.0
-    feature_swap: float = 0.0
     precision: str = "auto"
     device: str = "auto"
-    warm_start: bool = False
     random_state: Any = None
     verbose: int = 0
 
     _parameter_constraints: ClassVar[dict] = {
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "optimizer": [StrOptions(set(OPTIMIZERS))],
-        "averaging": [Interval(Real, 0, 1, closed="left")],
         "schedule": [StrOptions(set(LEARNING_RATES))],
-        "regularization_schedule": [StrOptions(set(REGULARIZATIONS))],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "batch_size": [
             StrOptions({"auto"}),
             Interval(Integral, 1, None, closed="left"),
         ],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "patience": [Interval(Integral, 1, None, closed="left")],
+        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
+        "device": [str],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    @abstractmethod
+    def _fit(self, X, y, sample_weight=None):
+        """Train on checked parameters."""
+
+    def fit(self, X, y, sample_weight=None):
+        """Train the net.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Numbers, NaN allowed. Columns of a pandas DataFrame of dtype "category"
+            are taken as categories.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The target: classes or an indicator matrix of labels for classifiers, one
+            or several numbers per row for regressors.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows; rows of weight zero are left out.
+
+        Returns
+        -------
+        self : object
+            The fitted net.
+
+        Raises
+        ------
+        FloatingPointError
+            If the loss is not finite any more.
+        """
+        return self._fit(X, y, sample_weight)
+
+    def _weigh(self, y, weight):
+        """Return the weights of the rows for training."""
+        return weight
+
+    def _checked_again(self, X):
+        """Check rows to predict."""
+        check_is_fitted(self)
+        if has_categories(X) or self._takes_categories():
+            return validate_data(self, X, reset=False, skip_check_array=True)
+        return validate_data(
+            self,
+            X,
+            reset=False,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            ensure_all_finite="allow-nan",
+        )
+
+    @abstractmethod
+    def _takes_categories(self) -> bool:
+        """Whether it was fitted on a table with categories."""
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        return {**state, "_cache": {}} if "_cache" in state else state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
+        return tags
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class TabularNet(Net):
+    """Fit and predict of a single net; subclasses bring module and target."""
+
+    optimizer: str = "adamw"
+    averaging: float = 0.0
+    regularization_schedule: str = "constant"
+    early_stopping: bool = True
+    validation_fraction: float = 0.15
+    feature_noise: float = 0.0
+    mixup: float = 0.0
+    feature_swap: float = 0.0
+    warm_start: bool = False
+
+    _parameter_constraints: ClassVar[dict] = {
+        **Net._parameter_constraints,
+        "optimizer": [StrOptions(set(OPTIMIZERS))],
+        "averaging": [Interval(Real, 0, 1, closed="left")],
+        "regularization_schedule": [StrOptions(set(REGULARIZATIONS))],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "patience": [Interval(Integral, 1, None, closed="left")],
         "feature_noise": [Interval(Real, 0, None, closed="left")],
         "mixup": [Interval(Real, 0, None, closed="left")],
         "feature_swap": [Interval(Real, 0, 1, closed="left")],
-        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
-        "device": [str],
         "warm_start": ["boolean"],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
 
     @abstractmethod
@@ -128,32 +200,6 @@ class TabularNet(BaseEstimator):
     @abstractmethod
     def _objective(self) -> Objective:
         """Return the loss and the judgement of an epoch."""
-
-    def fit(self, X, y, sample_weight=None):
-        """Train the net.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
-            Numbers, NaN allowed. Columns of a pandas DataFrame of dtype "category"
-            are taken as categories.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            The target: classes or an indicator matrix of labels for classifiers, one
-            or several numbers per row for regressors.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows; rows of weight zero are left out.
-
-        Returns
-        -------
-        self : object
-            The fitted net.
-
-        Raises
-        ------
-        FloatingPointError
-            If the loss is not finite any more.
-        """
-        return self._fit(X, y, sample_weight)
 
     def _fit(self, X, y, sample_weight=None, *, valid=None, **hooks):
         """Train with the hooks of a search.
@@ -298,10 +344,6 @@ class TabularNet(BaseEstimator):
         self.state_, self.factor_ = state, factor
         self._cache.pop("device", None)  # of a module with other weights
 
-    def _weigh(self, y, weight):
-        """Return the weights of the rows for training."""
-        return weight
-
     def _rows(self, X, target, weight) -> Rows:
         dense, codes = self.encoder_.transform(X)
         return Rows(dense, codes, target, weight)
@@ -311,18 +353,7 @@ class TabularNet(BaseEstimator):
 
         In float32 a row's output would depend on the rows that it comes with.
         """
-        check_is_fitted(self)
-        if has_categories(X) or self.encoder_.category_columns_:
-            X = validate_data(self, X, reset=False, skip_check_array=True)
-        else:
-            X = validate_data(
-                self,
-                X,
-                reset=False,
-                accept_sparse="csr",
-                dtype=[np.float64, np.float32],
-                ensure_all_finite="allow-nan",
-            )
+        X = self._checked_again(X)
         outputs = []
         device, objective = prediction_device(self.device), self._objective()
         with one_thread(), torch.inference_mode():
@@ -335,6 +366,9 @@ class TabularNet(BaseEstimator):
                 outputs.append(objective.combined(output).cpu().numpy())
         return np.concatenate(outputs) * self.factor_
 
+    def _takes_categories(self):
+        return bool(self.encoder_.category_columns_)
+
     def _module(self, device) -> nn.Module:
         if self._cache.get("device") != device:
             module = self._build(self._design_)
@@ -342,13 +376,3 @@ class TabularNet(BaseEstimator):
             module = module.double().to(device).eval()
             self._cache.update(module=module, device=device)
         return self._cache["module"]
-
-    def __getstate__(self):
-        state = super().__getstate__()
-        return {**state, "_cache": {}} if "_cache" in state else state
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.sparse = True
-        return tags

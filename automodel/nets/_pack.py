@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -178,9 +177,7 @@ class Group(nn.Module):
         # Members of layer i are the first ones, since the deepest come first.
         self.depths = [m.n_layers for m in members]
         counts = [sum(d > i for d in self.depths) for i in range(max(self.depths))]
-        self.scale: nn.Parameter = learned(
-            torch.ones(n_folds, 1, n_inputs), SCALE_RATE
-        )
+        self.scale: nn.Parameter = learned(torch.ones(n_folds, 1, n_inputs), SCALE_RATE)
         sizes = [n_inputs, *[width] * (len(counts) - 1)]
         self.weights = nn.ParameterList(
             _weight(n, n_folds, n_in, width)

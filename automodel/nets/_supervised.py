@@ -18,63 +18,22 @@ from automodel.nets._targets import ClassTarget, ValueTarget, learn_classes
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class ClassifierNet(ClassifierMixin, TabularNet):
-    """A net with one output per class or label, trained by a cross-entropy."""
+class ClassifierTask(ClassifierMixin):
+    """Target, loss and answers of a net with one output per class or label."""
 
     loss: str = "cross_entropy"
     label_smoothing: float = 0.0
     class_weight: Any = None
 
     _parameter_constraints: ClassVar[dict] = {
-        **TabularNet._parameter_constraints,
         "loss": [StrOptions({"cross_entropy", "focal"})],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "class_weight": [StrOptions({"balanced"}), dict, list, None],
     }
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
-        """Train one epoch on some rows, at a constant learning rate.
-
-        The first call sets the scales and categories of the columns. An optimizer
-        remembers earlier calls, but not after pickling.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
-            Rows, as for `fit`.
-        y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            Their classes or labels.
-        classes : array-like of shape (n_classes,), default=None
-            All classes that there will be; needed in the first call.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
-
-        Returns
-        -------
-        self : object
-            The net.
-        """
-        if self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight='balanced' needs all rows at once. Give partial_fit a "
-                "dict, such as from sklearn.utils.compute_class_weight."
-            )
-        _check_partial_fit_first_call(self, classes)
-        return self._partial_fit(X, y, sample_weight)
-
     def _learn_target(self, y, weight):
         self.target_ = learn_classes(y)
         self.classes_ = self.target_.classes
-        return self.target_.encode(y)
-
-    def _first_target(self, y, weight):
-        target = learn_classes(y)
-        if target.is_multilabel and target.n_outputs != len(self.classes_):
-            raise ValueError(
-                f"`classes` names {len(self.classes_)} labels, and y has "
-                f"{target.n_outputs} columns."
-            )
-        self.target_ = target if target.is_multilabel else ClassTarget(self.classes_)
         return self.target_.encode(y)
 
     def _encode_target(self, y):
@@ -134,30 +93,28 @@ class ClassifierNet(ClassifierMixin, TabularNet):
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class RegressorNet(RegressorMixin, TabularNet):
-    """A net with one output per number to predict."""
-
-    loss: str = "squared_error"
-    quantile: float = 0.5
+class ClassifierNet(ClassifierTask, TabularNet):
+    """A single net that classifies."""
 
     _parameter_constraints: ClassVar[dict] = {
         **TabularNet._parameter_constraints,
-        "loss": [StrOptions({"squared_error", "absolute_error", "huber", "quantile"})],
-        "quantile": [Interval(Real, 0, 1, closed="neither")],
+        **ClassifierTask._parameter_constraints,
     }
 
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train one epoch on some rows, at a constant learning rate.
 
-        The first call sets the scales of columns and target. An optimizer remembers
-        earlier calls, but not after pickling.
+        The first call sets the scales and categories of the columns. An optimizer
+        remembers earlier calls, but not after pickling.
 
         Parameters
         ----------
         X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
             Rows, as for `fit`.
-        y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Their values.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Their classes or labels.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that there will be; needed in the first call.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
 
@@ -166,16 +123,40 @@ class RegressorNet(RegressorMixin, TabularNet):
         self : object
             The net.
         """
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' needs all rows at once. Give partial_fit a "
+                "dict, such as from sklearn.utils.compute_class_weight."
+            )
+        _check_partial_fit_first_call(self, classes)
         return self._partial_fit(X, y, sample_weight)
+
+    def _first_target(self, y, weight):
+        target = learn_classes(y)
+        if target.is_multilabel and target.n_outputs != len(self.classes_):
+            raise ValueError(
+                f"`classes` names {len(self.classes_)} labels, and y has "
+                f"{target.n_outputs} columns."
+            )
+        self.target_ = target if target.is_multilabel else ClassTarget(self.classes_)
+        return self.target_.encode(y)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class RegressorTask(RegressorMixin):
+    """Target, loss and answers of a net with one output per number."""
+
+    loss: str = "squared_error"
+    quantile: float = 0.5
+
+    _parameter_constraints: ClassVar[dict] = {
+        "loss": [StrOptions({"squared_error", "absolute_error", "huber", "quantile"})],
+        "quantile": [Interval(Real, 0, 1, closed="neither")],
+    }
 
     def _learn_target(self, y, weight):
         self.target_ = ValueTarget.learn(y, weight)
         return self.target_.encode(y)
-
-    def _continue_target(self, y, weight):
-        target = self.target_.encode(y)
-        self.target_.widen(y if weight is None else y[weight > 0])
-        return target
 
     def _encode_target(self, y):
         return self.target_.encode(np.asarray(y))
@@ -203,3 +184,40 @@ class RegressorNet(RegressorMixin, TabularNet):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class RegressorNet(RegressorTask, TabularNet):
+    """A single net that predicts numbers."""
+
+    _parameter_constraints: ClassVar[dict] = {
+        **TabularNet._parameter_constraints,
+        **RegressorTask._parameter_constraints,
+    }
+
+    def partial_fit(self, X, y, sample_weight=None):
+        """Train one epoch on some rows, at a constant learning rate.
+
+        The first call sets the scales of columns and target. An optimizer remembers
+        earlier calls, but not after pickling.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Rows, as for `fit`.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Their values.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        self : object
+            The net.
+        """
+        return self._partial_fit(X, y, sample_weight)
+
+    def _continue_target(self, y, weight):
+        target = self.target_.encode(y)
+        self.target_.widen(y if weight is None else y[weight > 0])
+        return target
