@@ -3,9 +3,16 @@
 torch and skorch load when the first name is used.
 """
 
-__all__ = ["RealMLPClassifier", "RealMLPRegressor"]
+__all__ = [
+    "PackedMLPClassifier",
+    "PackedMLPRegressor",
+    "RealMLPClassifier",
+    "RealMLPRegressor",
+]
 
 _HOMES = {
+    "PackedMLPClassifier": "automodel.nets.packed",
+    "PackedMLPRegressor": "automodel.nets.packed",
     "RealMLPClassifier": "automodel.nets.realmlp",
     "RealMLPRegressor": "automodel.nets.realmlp",
 }

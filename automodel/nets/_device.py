@@ -38,7 +38,7 @@ def choose_precision(precision: str, device: str, width: int, batch_size: int) -
         return precision
     is_large = width >= LEAST_WIDTH and batch_size >= LEAST_BATCH
     pays = is_large and width * batch_size >= LEAST_PRODUCT
-    return "bfloat16" if device == "cpu" and pays and _cpu_has_bf16() else "float32"
+    return "bfloat16" if device == "cpu" and pays and has_bfloat16() else "float32"
 
 
 def precision_context(precision: str, device: str) -> AbstractContextManager:
@@ -48,6 +48,7 @@ def precision_context(precision: str, device: str) -> AbstractContextManager:
     return torch.autocast(device.split(":")[0], dtype=torch.bfloat16)
 
 
-def _cpu_has_bf16() -> bool:
+def has_bfloat16() -> bool:
+    """Whether the processor multiplies in bfloat16."""
     names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, name, lambda: False)() for name in names)

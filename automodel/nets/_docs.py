@@ -136,9 +136,11 @@ def documented(own: str) -> Callable[[type], type]:
             return cls
         is_classifier = hasattr(cls, "predict_proba")
         of_task = CLASSIFIER_PARAMETERS if is_classifier else REGRESSOR_PARAMETERS
+        taken = inspect.signature(cls).parameters
         parameters = "".join(
             f"{name} : {kind}, default={_default(cls, name)}\n{text}"
             for name, kind, text in _ENTRY.findall(own + of_task + PARAMETERS)
+            if name in taken
         )
         attributes = (CLASSIFIER_ATTRIBUTES if is_classifier else "") + ATTRIBUTES
         doc = inspect.cleandoc(cls.__doc__)  # as Python 3.13 does by itself

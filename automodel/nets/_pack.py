@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
+from automodel.nets._encoding import NetEncoder
 from automodel.nets._layers import ACTIVATIONS, learned
 
 BIAS_RATE = 0.1  # learning rates in units of that of the weights, as in RealMLP
@@ -62,6 +64,30 @@ class Inputs:
     n_continuous: int
     n_dense: int
     cardinalities: tuple[int, ...]
+
+
+def common_inputs(encoders: Sequence[NetEncoder]) -> Inputs:
+    """Return a shape that the rows of all folds fit into."""
+    n_continuous = max(e.n_continuous_ for e in encoders)
+    n_others = max(e.n_dense_ - e.n_continuous_ for e in encoders)
+    n_columns = max(len(e.cardinalities_) for e in encoders)
+    cardinalities = tuple(
+        max(e.cardinalities_[i] for e in encoders if i < len(e.cardinalities_))
+        for i in range(n_columns)
+    )
+    return Inputs(n_continuous, n_continuous + n_others, cardinalities)
+
+
+def spread(encoder: NetEncoder, X, inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
+    """Return dense and codes of some rows in the common shape."""
+    dense, codes = encoder.transform(X)
+    n = encoder.n_continuous_
+    wide = np.zeros((len(dense), inputs.n_dense), np.float32)
+    wide[:, :n] = dense[:, :n]
+    wide[:, inputs.n_continuous :][:, : dense.shape[1] - n] = dense[:, n:]
+    all_codes = np.zeros((len(dense), len(inputs.cardinalities)), np.int64)
+    all_codes[:, : codes.shape[1]] = codes
+    return wide, all_codes
 
 
 def grouped(members: Sequence[Member]) -> list[list[Member]]:
@@ -164,7 +190,7 @@ class Group(nn.Module):
         self.low_precision = low_precision
         self.generator: torch.Generator | None = None
         width, activation, sigma = members[0].kind
-        self.activation = ACTIVATIONS[activation]
+        self.activation: Any = ACTIVATIONS[activation]
         self.embedding: NumberEmbedding | None = None
         self.categories: CategoryTables | None = None
         n_inputs = inputs.n_dense

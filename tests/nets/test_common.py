@@ -2,7 +2,12 @@
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from automodel.nets import RealMLPClassifier, RealMLPRegressor
+from automodel.nets import (
+    PackedMLPClassifier,
+    PackedMLPRegressor,
+    RealMLPClassifier,
+    RealMLPRegressor,
+)
 
 WEIGHTS = (
     "the rows of a batch are drawn at random, so a weight of two is not the same "
@@ -11,7 +16,12 @@ WEIGHTS = (
 
 
 @parametrize_with_checks(
-    [RealMLPClassifier(max_epochs=10), RealMLPRegressor(max_epochs=10)],
+    [
+        RealMLPClassifier(max_epochs=10),
+        RealMLPRegressor(max_epochs=10),
+        PackedMLPClassifier(n_members=3, cv=2, max_epochs=10),
+        PackedMLPRegressor(n_members=3, cv=2, max_epochs=10),
+    ],
     expected_failed_checks=lambda estimator: {
         "check_sample_weight_equivalence_on_dense_data": WEIGHTS,
         "check_sample_weight_equivalence_on_sparse_data": WEIGHTS,

@@ -1,0 +1,307 @@
+"""What packed perceptrons share as estimators."""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.utils._param_validation import (
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
+from sklearn.utils.validation import _check_sample_weight
+
+from automodel.nets._device import choose_device, has_bfloat16, prediction_device
+from automodel.nets._encoding import NetEncoder
+from automodel.nets._estimator import Net
+from automodel.nets._fold_rows import FoldRows
+from automodel.nets._layers import ACTIVATIONS
+from automodel.nets._members import Space, draw_members
+from automodel.nets._pack import (
+    Inputs,
+    Member,
+    Pack,
+    common_inputs,
+    grouped,
+    is_shared,
+    spread,
+)
+from automodel.nets._packing import train_pack
+from automodel.nets._race import Race
+from automodel.nets._rows import (
+    check_rows,
+    check_some_weight,
+    draw_seed,
+    drop_weightless,
+    take,
+)
+from automodel.nets._skorch import one_thread
+from automodel.nets._training import Hooks, Recipe
+
+PREDICT_NUMBERS = 2**22  # of a layer's outputs that are held at a time
+BATCH_SIZES = ((4500, 64), (32_000, 128))  # rows of a fold, and of a step
+CHOICES = {
+    "n_layers": Interval(Integral, 1, 16, closed="both"),
+    "width": Interval(Integral, 1, None, closed="left"),
+    "activation": StrOptions(set(ACTIVATIONS)),
+    "embedding_sigma": Interval(Real, 0, None, closed="left"),
+    "dropout": Interval(Real, 0, 1, closed="left"),
+}
+
+
+class Part(NamedTuple):
+    """Training and validation part of a fold; targets are as the user has them."""
+
+    X: Any
+    y: np.ndarray
+    sample_weight: np.ndarray | None
+    X_valid: Any
+    y_valid: np.ndarray
+    sample_weight_valid: np.ndarray | None
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class PackedNet(Net):
+    """Fit and predict of a pack; subclasses bring the target and the mixture."""
+
+    n_members: int = 16
+    n_finalists: int = 4
+    cv: int = 5
+    n_layers: Any = (1, 2, 3)
+    width: Any = 64
+    activation: Any = ("silu", "relu", "selu")
+    embedding_sigma: Any = (0.0, 0.1)
+    dropout: Any = (0.0, 0.1, 0.3)
+
+    _parameter_constraints: ClassVar[dict] = {
+        **Net._parameter_constraints,
+        "n_members": [Interval(Integral, 1, None, closed="left")],
+        "n_finalists": [Interval(Integral, 1, None, closed="left")],
+        "cv": [Interval(Integral, 2, None, closed="left")],
+        **{name: [choice, list, tuple] for name, choice in CHOICES.items()},
+    }
+
+    def _fit(self, X, y, sample_weight=None):
+        self._validate_params()
+        y_numeric = not hasattr(self, "predict_proba")
+        X, y = check_rows(self, X, y, y_numeric=y_numeric, reset=True)
+        weight = None
+        if sample_weight is not None:
+            weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+            check_some_weight(weight)
+            X, y, weight = drop_weightless(X, y, weight)
+        self._learn_target(y, weight)
+        seed = draw_seed(self.random_state)
+        parts = [
+            Part(
+                take(X, train),
+                y[train],
+                take(weight, train),
+                take(X, valid),
+                y[valid],
+                take(weight, valid),
+            )
+            for train, valid in self._split(y, seed)
+        ]
+        self._fit_parts(parts, seed)
+        return self
+
+    def _split(self, y, seed):
+        n_folds = min(self.cv, len(y))
+        splitter, labels = KFold, None
+        if y.ndim == 1 and hasattr(self, "predict_proba"):
+            counts = np.unique(y, return_counts=True)[1]
+            if counts.min() >= 2:
+                n_folds = min(n_folds, max(counts.min(), 2))
+                splitter, labels = StratifiedKFold, y
+        return splitter(n_folds, shuffle=True, random_state=seed).split(
+            np.zeros((len(y), 1)), labels
+        )
+
+    def _fit_parts(self, parts: Sequence[Part], seed: int, **hooks) -> None:
+        """Train on given folds, with the hooks of a search; see `train_pack`."""
+        self.encoders_: list[NetEncoder] = [NetEncoder().fit(p.X) for p in parts]
+        inputs = common_inputs(self.encoders_)
+        self._targets = [self._target_of(p) for p in parts]
+        rows = self._rows(parts, inputs, valid=False)
+        valid = self._rows(parts, inputs, valid=True)
+        objective = self._objective()
+        judge = self._judge(*valid.tensors("cpu")[2:], objective)
+        members = self._draw_members(seed)
+        device = choose_device(self.device)
+        pack = Pack(
+            grouped(members),
+            len(parts),
+            inputs,
+            self._targets[0].n_outputs,
+            self._is_low_precision(device),
+        )
+        race = Race(judge, len(members), self.patience)
+        with one_thread():
+            trained = train_pack(
+                pack,
+                rows,
+                valid,
+                race,
+                objective,
+                self._recipe(device, max(rows.counts), seed),
+                Hooks(**hooks),
+                self.n_finalists,
+            )
+            weights = [race.weights(fold) for fold in range(len(parts))]
+            self.validation_loss_ = race.loss()
+        self._keep(pack.members, inputs, trained, torch.stack(weights, 1))
+        self.n_steps_, self.n_iter_ = trained.n_steps, trained.n_epochs
+        self.pace_ = trained.pace
+
+    def _recipe(self, device: str, n_rows: int, seed: int) -> Recipe:
+        return Recipe(
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            schedule=self.schedule,
+            batch_size=_batch_size(self.batch_size, n_rows),
+            max_epochs=self.max_epochs,
+            patience=self.patience,
+            device=device,
+            seed=seed,
+            verbose=int(self.verbose),
+        )
+
+    def _is_low_precision(self, device: str) -> bool:
+        if self.precision == "auto":
+            return device == "cpu" and has_bfloat16() and self._bears_low_precision
+        return self.precision == "bfloat16"
+
+    def _draw_members(self, seed: int) -> list[Member]:
+        choices = {}
+        for name, constraint in CHOICES.items():
+            value = getattr(self, name)
+            choices[name] = value if isinstance(value, list | tuple) else [value]
+            if not choices[name]:
+                raise ValueError(f"{name} leaves nothing to choose from: {value!r}.")
+            for choice in choices[name]:
+                validate_parameter_constraints(
+                    {name: [constraint]}, {name: choice}, type(self).__name__
+                )
+        return draw_members(self.n_members, Space(**choices), seed)
+
+    def _rows(self, parts: Sequence[Part], inputs: Inputs, *, valid: bool) -> FoldRows:
+        encoded = []
+        for part, encoder, target in zip(
+            parts, self.encoders_, self._targets, strict=True
+        ):
+            X, y, weight = part[3:] if valid else part[:3]
+            weights = self._weigh(y, weight)
+            if weights is None:
+                weights = np.ones(len(y), dtype=np.float32)
+            y = target.encode(y)
+            if not np.issubdtype(y.dtype, np.integer):
+                y = y.reshape(len(y), -1)
+            encoded.append((*spread(encoder, X, inputs), y, weights))
+        return FoldRows.padded(encoded)
+
+    def _keep(self, members, inputs: Inputs, trained, weights: torch.Tensor) -> None:
+        """Keep the members that have a weight in the ensemble of any fold."""
+        chosen = np.flatnonzero(weights.sum(1).numpy() > 0)
+        self.members_: list[Member] = [members[i] for i in chosen]
+        self.member_weights_: np.ndarray = weights[chosen].numpy().astype(np.float64)
+        self.factors_ = trained.race.factors[chosen].numpy().astype(np.float64)
+        self.best_epochs_ = trained.race.best_epochs[chosen].numpy()
+        self.state_: dict[str, np.ndarray] = {
+            f"groups.{i}.{name}": value.cpu().numpy()
+            for i, member in enumerate(chosen)
+            for name, value in trained.states[member].items()
+        }
+        self._inputs = inputs
+        self._cache: dict = {}
+        curves = trained.race.losses
+        longest = max(map(len, curves))
+        self.history_ = {
+            f"valid_loss_{i}": [*curve, *[np.nan] * (longest - len(curve))]
+            for i, curve in enumerate(curves)
+        }
+
+    def _single_fold(self, fold: int):
+        """Return an estimator of the nets of one fold."""
+        kept = np.flatnonzero(self.member_weights_[:, fold] > 0)
+        single = copy.copy(self)
+        single.encoders_ = [self.encoders_[fold]]
+        single._targets = [self._targets[fold]]
+        single.members_ = [self.members_[i] for i in kept]
+        for name in ("member_weights_", "factors_", "best_epochs_"):
+            setattr(single, name, getattr(self, name)[kept, fold : fold + 1])
+        single.state_ = {}
+        for new, old in enumerate(kept):
+            prefix = f"groups.{old}."
+            for name, value in self.state_.items():
+                if name.startswith(prefix):
+                    own = name.removeprefix(prefix)
+                    only = slice(fold, fold + 1)
+                    value = value[only] if is_shared(own) else value[:, only]
+                    single.state_[f"groups.{new}.{own}"] = value.copy()
+        single._cache = {}
+        return single
+
+    def _answers(self, X) -> np.ndarray:
+        """Return the weighted mean of the nets' answers, in bounded memory."""
+        X = self._checked_again(X)
+        device = prediction_device(self.device)
+        widest = max(m.width for m in self.members_) * self.member_weights_.size
+        step = max(PREDICT_NUMBERS // widest, 1)
+        with one_thread(), torch.inference_mode():
+            pack = self._pack(device)
+            answers = [
+                self._answer(pack, take(X, slice(start, start + step)), device)
+                for start in range(0, X.shape[0], step)
+            ]
+        return np.concatenate(answers)
+
+    def _answer(self, pack: Pack, X, device: str) -> np.ndarray:
+        encoded = [spread(encoder, X, self._inputs) for encoder in self.encoders_]
+        dense = torch.as_tensor(np.stack([e[0] for e in encoded]), device=device)
+        codes = torch.as_tensor(np.stack([e[1] for e in encoded]), device=device)
+        outputs = pack(dense.double(), codes).cpu().numpy()
+        outputs *= self.factors_[..., None, None]
+        return self._mixed(outputs)
+
+    @abstractmethod
+    def _mixed(self, outputs: np.ndarray) -> np.ndarray:
+        """Return answers for outputs (n_members, n_folds, n_rows, n_outputs)."""
+
+    def _pack(self, device: str) -> Pack:
+        if self._cache.get("device") != device:
+            n_folds = len(self.encoders_)
+            groups = [[member] for member in self.members_]
+            pack = Pack(groups, n_folds, self._inputs, self._targets[0].n_outputs)
+            pack.load_state_dict(
+                {k: torch.as_tensor(v) for k, v in self.state_.items()}
+            )
+            pack = pack.double().to(device).eval()
+            self._cache.update(device=device, pack=pack)
+        return self._cache["pack"]
+
+    def _takes_categories(self):
+        return any(encoder.category_columns_ for encoder in self.encoders_)
+
+    @abstractmethod
+    def _target_of(self, part: Part):
+        """Return the target as the training part of a fold has it."""
+
+    @abstractmethod
+    def _judge(self, target, weight, objective):
+        """Return the judge of the validation parts."""
+
+
+def _batch_size(batch_size, n_rows: int) -> int:
+    """Return the batch size; "auto" is smaller than for a net alone."""
+    if batch_size != "auto":
+        return batch_size
+    return next((size for limit, size in BATCH_SIZES if n_rows <= limit), 256)

@@ -1,0 +1,184 @@
+"""Packed perceptrons: architecture search and ensemble in one training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from automodel.nets._docs import documented
+from automodel.nets._packed import PackedNet, Part
+from automodel.nets._race import ClassJudge, LabelJudge, ValueJudge
+from automodel.nets._supervised import ClassifierTask, RegressorTask
+from automodel.nets._targets import ValueTarget
+
+PARAMETERS = """\
+n_members : int
+    Nets that start for each fold, each with an architecture and hyperparameters drawn
+    from the choices below.
+n_finalists : int
+    Members that may train for the whole schedule. The others leave at the ends of the
+    schedule's first three cycles, those without a share in the ensemble first.
+cv : int
+    Folds. Each member is one net per fold, and each fold's validation part says when
+    the nets of the other folds are at their best.
+n_layers : int or list of int
+    Hidden layers of a member.
+width : int or list of int
+    Units of each hidden layer.
+activation : str or list of str
+    Non-linearities: "relu", "selu", "silu", "gelu" or "mish".
+embedding_sigma : float or list of float
+    Standard deviation, at the start, of the frequencies in the periodic embedding of
+    numbers; 0 for no embedding.
+dropout : float or list of float
+    Share of units that a training step leaves out, in steps of 1/256.
+"""
+
+
+@documented(PARAMETERS)
+@dataclass(kw_only=True, eq=False, repr=False)
+class PackedMLPClassifier(ClassifierTask, PackedNet):
+    """Classify with an ensemble of perceptrons that are searched while they train.
+
+    Many members, of different architectures and hyperparameters, times all folds are
+    trained as one batched module, after TabPack [10]_. On small data that costs little
+    more than a single net, since a step of a small net is mostly overhead.
+
+    All choices are made by validation parts, and none by a net's own: the best epoch,
+    the temperature and the ensemble weights of a fold's nets come from the validation
+    parts of the other folds, which train in step. So no rows are held out, and the
+    validation loss is honest. Members are compared where the cycles of the learning
+    rate end, at zero, and the worse half leaves each time; those that left can still
+    be in the ensemble. Predictions are the mean over the folds of their ensembles.
+
+    Each net follows the recipe of RealMLP [11]_, with embeddings of numbers and learned
+    scales of inputs that similar members of a fold share.
+
+    Parameters
+    ----------
+    (parameters)
+
+    Attributes
+    ----------
+    (attributes)
+
+    See Also
+    --------
+    PackedMLPRegressor : The same for numbers.
+
+    References
+    ----------
+    .. [10] TabPack (2026), packing random multilayer perceptrons, arXiv:2607.05380.
+    .. [11] Holzmüller et al. (2024), Better by Default.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from automodel.nets import PackedMLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> net = PackedMLPClassifier(n_members=4, max_epochs=20, random_state=0).fit(X, y)
+    >>> net.score(X, y) > 0.9
+    True
+    """
+
+    _bears_low_precision: ClassVar[bool] = True
+    _parameter_constraints: ClassVar[dict] = {
+        **PackedNet._parameter_constraints,
+        **ClassifierTask._parameter_constraints,
+    }
+
+    def _target_of(self, part: Part):
+        return self.target_
+
+    def _judge(self, target, weight, objective):
+        kind = LabelJudge if self.target_.is_multilabel else ClassJudge
+        return kind(target, weight)
+
+    def _mixed(self, outputs):
+        n_outputs = outputs.shape[-1]
+        proba = self.target_.probabilities(outputs.reshape(-1, n_outputs))
+        weights = self.member_weights_ / self.member_weights_.sum()
+        return np.einsum("mf,mfrc->rc", weights, proba.reshape(outputs.shape))
+
+    def predict_proba(self, X):
+        """Return the probability of each class or label.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Columns as in `classes_`. Rows sum to one, but not those of several labels.
+        """
+        return self._answers(X)
+
+
+@documented(PARAMETERS)
+@dataclass(kw_only=True, eq=False, repr=False)
+class PackedMLPRegressor(RegressorTask, PackedNet):
+    """Predict numbers with an ensemble of perceptrons searched while they train.
+
+    The method is that of `PackedMLPClassifier`, for one or several numbers per row.
+
+    Parameters
+    ----------
+    (parameters)
+
+    Attributes
+    ----------
+    (attributes)
+
+    See Also
+    --------
+    PackedMLPClassifier : The same for classes, with a description.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from automodel.nets import PackedMLPRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> net = PackedMLPRegressor(n_members=4, max_epochs=20, random_state=0).fit(X, y)
+    >>> net.score(X, y) > 0.4
+    True
+    """
+
+    learning_rate: float = 0.1
+
+    _bears_low_precision: ClassVar[bool] = False
+    _parameter_constraints: ClassVar[dict] = {
+        **PackedNet._parameter_constraints,
+        **RegressorTask._parameter_constraints,
+    }
+
+    def _target_of(self, part: Part):
+        return ValueTarget.learn(part.y, part.sample_weight)
+
+    def _judge(self, target, weight, objective):
+        return ValueJudge(target, weight, objective)
+
+    def _mixed(self, outputs):
+        folds = []
+        for fold, target in enumerate(self._targets):
+            mean = np.tensordot(self.member_weights_[:, fold], outputs[:, fold], 1)
+            folds.append(target.decode(mean))
+        return np.mean(folds, axis=0)
+
+    def predict(self, X):
+        """Return the predicted value of each row, within the range seen in training.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_targets)
+            Values.
+        """
+        return self._answers(X)
