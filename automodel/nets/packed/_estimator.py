@@ -22,20 +22,7 @@ from sklearn.utils.validation import _check_sample_weight
 from automodel.nets._device import choose_device, has_bfloat16, prediction_device
 from automodel.nets._encoding import NetEncoder
 from automodel.nets._estimator import Net
-from automodel.nets._fold_rows import FoldRows
 from automodel.nets._layers import ACTIVATIONS
-from automodel.nets._members import Space, draw_members
-from automodel.nets._pack import (
-    Inputs,
-    Member,
-    Pack,
-    common_inputs,
-    grouped,
-    is_shared,
-    spread,
-)
-from automodel.nets._packing import train_pack
-from automodel.nets._race import Race
 from automodel.nets._rows import (
     check_rows,
     check_some_weight,
@@ -45,6 +32,19 @@ from automodel.nets._rows import (
 )
 from automodel.nets._skorch import one_thread
 from automodel.nets._training import Hooks, Recipe
+from automodel.nets.packed._members import Space, draw_members
+from automodel.nets.packed._module import (
+    Inputs,
+    Member,
+    Pack,
+    common_inputs,
+    grouped,
+    is_shared,
+    spread,
+)
+from automodel.nets.packed._race import Race
+from automodel.nets.packed._rows import FoldRows
+from automodel.nets.packed._training import train_pack
 
 PREDICT_NUMBERS = 2**22  # of a layer's outputs that are held at a time
 BATCH_SIZES = ((4500, 64), (32_000, 128))  # rows of a fold, and of a step
@@ -134,7 +134,8 @@ class PackedNet(Net):
         rows = self._rows(parts, inputs, valid=False)
         valid = self._rows(parts, inputs, valid=True)
         objective = self._objective()
-        judge = self._judge(*valid.tensors("cpu")[2:], objective)
+        target, weight = valid.tensors("cpu")[2:]
+        judge = self._judge(target, weight, objective)
         members = self._draw_members(seed)
         device = choose_device(self.device)
         pack = Pack(

@@ -11,12 +11,12 @@ import torch
 from skorch.callbacks import Callback
 from torch.utils.data import TensorDataset
 
-from automodel.nets._fold_rows import FoldBatches, FoldRows, initial_rows
-from automodel.nets._member_optimizer import MemberAdamW
-from automodel.nets._pack import Group, Member, Pack, is_shared
-from automodel.nets._race import Race
 from automodel.nets._skorch import LeanNet, Pacer, StopTraining
 from automodel.nets._training import Hooks, Recipe
+from automodel.nets.packed._module import Group, Member, Pack, is_shared
+from automodel.nets.packed._optimizer import MemberAdamW
+from automodel.nets.packed._race import Race
+from automodel.nets.packed._rows import FoldBatches, FoldRows, initial_rows
 
 logger = logging.getLogger("automodel")
 
@@ -193,6 +193,9 @@ class PackLoss:
 
 class PackNet(LeanNet):
     """A lean net whose module can lose members."""
+
+    module_: Pack
+    optimizer_: MemberAdamW
 
     def get_params_for_optimizer(self, prefix, named_parameters):
         """Hand over the groups of the pack: the optimizer slices by member."""

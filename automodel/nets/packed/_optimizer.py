@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from automodel.nets._pack import Member, is_shared
+from automodel.nets.packed._module import Member, is_shared
 
 
 class MemberAdamW(torch.optim.Optimizer):

@@ -8,7 +8,7 @@ from itertools import product
 
 import numpy as np
 
-from automodel.nets._pack import Member
+from automodel.nets.packed._module import Member
 
 MOST_KINDS = 4  # kinds are multiplied one by one
 RATES = (0.5, 1.0, 2.0)  # of the pack's learning rate

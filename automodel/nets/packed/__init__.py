@@ -8,10 +8,10 @@ from typing import ClassVar
 import numpy as np
 
 from automodel.nets._docs import documented
-from automodel.nets._packed import PackedNet, Part
-from automodel.nets._race import ClassJudge, LabelJudge, ValueJudge
 from automodel.nets._supervised import ClassifierTask, RegressorTask
 from automodel.nets._targets import ValueTarget
+from automodel.nets.packed._estimator import PackedNet, Part
+from automodel.nets.packed._race import ClassJudge, LabelJudge, ValueJudge
 
 PARAMETERS = """\
 n_members : int
