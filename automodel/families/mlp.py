@@ -2,48 +2,23 @@
 
 from __future__ import annotations
 
-from automodel.exceptions import DeadlineReached
-from automodel.families.base import ModelFamily
+from automodel.families._net import NetFamily, rows_per_step
 
-FEWEST_STEPS = 30  # a net of fewer has not left its start
-MOST_SPARSE_COLUMNS = 5000
 SECONDS_PER_STEP = 5e-4
 SECONDS_PER_WEIGHT = 6 / 6e10  # per row: six operations, 60 of them a nanosecond
 SECONDS_PER_EMBEDDING = 2.2e-7  # per number of a row
 
 
-class MLPFamily(ModelFamily):
+class MLPFamily(NetFamily):
     """Perceptrons after RealMLP (Holzmüller et al., 2024), cut to a processor's size.
 
-    A classifier takes its epoch and its temperature from an inner part of the
-    training rows, never from the fold's validation part, which would flatter it. A
-    regressor trains on all rows for a whole schedule.
+    A classifier stops early; a regressor trains on all rows for a whole schedule.
     """
 
     name = "mlp"
-    requires = ("torch", "skorch")
-    categorical = True
-    iteration_param = "max_epochs"
     rank = 50
-    start_seconds = 4.5  # torch, skorch, and what the first optimiser imports
-
-    def estimator(self, task, random_state):
-        """Return the classifier or the regressor."""
-        from automodel.nets import MLPClassifier, MLPRegressor
-
-        net = MLPClassifier if task.is_classification else MLPRegressor
-        return net(random_state=random_state)
-
-    def supports(self, task):
-        """Leave out sparse tables that are too wide to be made dense."""
-        is_too_wide = task.is_sparse and task.n_features > MOST_SPARSE_COLUMNS
-        return super().supports(task) and not is_too_wide
-
-    def preprocessor(self, estimator, task):
-        """Return an encoder that leaves scaling and missing numbers to the net."""
-        from automodel.preprocessing.tabular import TabularEncoder
-
-        return TabularEncoder(missing="keep", categories="native", dtype="float32")
+    classifier = "MLPClassifier"
+    regressor = "MLPRegressor"
 
     def search_space(self, trial, task):
         """Suggest size, regularisation and training of the net.
@@ -123,58 +98,8 @@ class MLPFamily(ModelFamily):
         n_inputs = n_numbers * (4 if is_periodic else 1) + 8 * task.n_categorical
         n_weights = width * (n_inputs + (n_layers - 1) * width + task.n_outputs)
         seconds_per_row = (
-            SECONDS_PER_STEP / _rows_per_step(params.get("batch_size"), task)
+            SECONDS_PER_STEP / rows_per_step(params.get("batch_size"), task)
             + SECONDS_PER_WEIGHT * n_weights
             + SECONDS_PER_EMBEDDING * n_numbers * is_periodic
         )
         return params.get("max_epochs", 128) * task.n_samples * seconds_per_row
-
-    def fit(self, estimator, X, y, *, sample_weight=None, monitor):
-        """Train inside the time that is left, the schedule with it.
-
-        Without a validation part, a regressor trains `monitor.n_iterations` epochs; a
-        classifier chooses its epoch on an inner part again, since its temperature
-        comes from there.
-
-        Raises
-        ------
-        DeadlineReached
-            If time is up before the net has learned anything.
-        """
-        monitor.check_time()
-        pace: list = []
-        if monitor.pace:
-            max_epochs, *pace = monitor.pace
-            estimator.set_params(max_epochs=max_epochs)
-        elif monitor.n_iterations and not estimator.early_stopping:
-            estimator.set_params(max_epochs=int(monitor.n_iterations))
-
-        def report(epoch, net):
-            if monitor.is_due(epoch):
-                monitor.report(epoch, monitor.score(net))
-            return monitor.expired
-
-        estimator._fit(
-            X,
-            y,
-            sample_weight,
-            on_epoch=report if monitor.has_validation else None,
-            seconds_left=_clock(monitor),
-            pace=pace,
-        )
-        if not estimator.history_["train_loss"] and estimator.n_steps_ < FEWEST_STEPS:
-            raise DeadlineReached
-        monitor.steps_used = estimator.n_iter_
-        monitor.pace_used = [estimator.max_epochs, *map(list, estimator.pace_)]
-        return estimator
-
-
-def _clock(monitor):
-    return None if monitor.deadline is None else lambda: monitor.seconds_left
-
-
-def _rows_per_step(batch_size, task) -> int:
-    if isinstance(batch_size, int):
-        return batch_size
-    limits = ((1024, 64), (8192, 128), (30_000, 256), (100_000, 512))
-    return next((size for limit, size in limits if task.n_samples <= limit), 1024)

@@ -1,0 +1,103 @@
+"""What the families of neural nets share: the estimator, the encoder, the training."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from automodel.exceptions import DeadlineReached
+from automodel.families.base import ModelFamily
+
+FEWEST_STEPS = 30  # a net of fewer has not left its start
+MOST_SPARSE_COLUMNS = 5000
+AUTO_BATCHES = ((1024, 64), (8192, 128), (30_000, 256), (100_000, 512))
+
+
+class NetFamily(ModelFamily):
+    """A net of `automodel.nets` that trains in epochs under a monitor.
+
+    A net that stops early takes its epoch, and a classifier its temperature, from an
+    inner part of the training rows, never from the fold's validation part, which
+    would flatter it. One that does not trains on all rows for a whole schedule.
+
+    Attributes
+    ----------
+    classifier, regressor : str
+        Names in `automodel.nets`.
+    """
+
+    requires = ("torch", "skorch")
+    categorical = True
+    iteration_param = "max_epochs"
+    start_seconds = 4.5  # torch, skorch, and what the first optimiser imports
+    classifier: str
+    regressor: str
+
+    def estimator(self, task, random_state):
+        """Return the classifier or the regressor."""
+        nets = importlib.import_module("automodel.nets")
+        name = self.classifier if task.is_classification else self.regressor
+        return getattr(nets, name)(random_state=random_state)
+
+    def supports(self, task):
+        """Leave out sparse tables that are too wide to be made dense."""
+        is_too_wide = task.is_sparse and task.n_features > MOST_SPARSE_COLUMNS
+        return super().supports(task) and not is_too_wide
+
+    def preprocessor(self, estimator, task):
+        """Return an encoder that leaves scaling and missing numbers to the net."""
+        from automodel.preprocessing.tabular import TabularEncoder
+
+        return TabularEncoder(missing="keep", categories="native", dtype="float32")
+
+    def fit(self, estimator, X, y, *, sample_weight=None, monitor):
+        """Train inside the time that is left, the schedule with it.
+
+        Without a validation part, a net that does not stop early trains
+        `monitor.n_iterations` epochs; one that does chooses its epoch on an inner
+        part again.
+
+        Raises
+        ------
+        DeadlineReached
+            If time is up before the net has learned anything.
+        """
+        monitor.check_time()
+        pace: list = []
+        if monitor.pace:
+            max_epochs, *pace = monitor.pace
+            estimator.set_params(max_epochs=max_epochs)
+        elif monitor.n_iterations and not estimator.early_stopping:
+            estimator.set_params(max_epochs=int(monitor.n_iterations))
+
+        def report(epoch, net):
+            if monitor.is_due(epoch):
+                monitor.report(epoch, monitor.score(net))
+            return monitor.expired
+
+        estimator._fit(
+            X,
+            y,
+            sample_weight,
+            on_epoch=report if monitor.has_validation else None,
+            seconds_left=_clock(monitor),
+            pace=pace,
+        )
+        if not estimator.history_["train_loss"] and estimator.n_steps_ < FEWEST_STEPS:
+            raise DeadlineReached
+        monitor.steps_used = estimator.n_iter_
+        monitor.pace_used = [estimator.max_epochs, *map(list, estimator.pace_)]
+        return estimator
+
+
+def rows_per_step(batch_size: int | str | None, task: Any) -> int:
+    """Return the rows of a training step; "auto" and None grow with the rows."""
+    if isinstance(batch_size, int):
+        return batch_size
+    fits = (size for limit, size in AUTO_BATCHES if task.n_samples <= limit)
+    return next(fits, 1024)
+
+
+def _clock(monitor) -> Callable[[], float] | None:
+    return None if monitor.deadline is None else lambda: monitor.seconds_left
