@@ -24,8 +24,8 @@ class TableInputs(nn.Module):
         Columns of `dense` that come from numbers, and all of them.
     cardinalities : list of int
         Categories of each column of `codes`.
-    onehot_sizes : sequence of int, default=()
-        How many of the last columns of `dense` belong to each one-hot feature.
+    features : sequence of int, default=()
+        The feature that each column of `dense` belongs to; by default each is one.
     embedding : {"none", "periodic"}, default="none"
         Embedding of the numbers.
     sigma : float, default=0.1
@@ -45,7 +45,7 @@ class TableInputs(nn.Module):
         n_dense: int,
         cardinalities: list[int],
         *,
-        onehot_sizes: Sequence[int] = (),
+        features: Sequence[int] = (),
         embedding: str = "none",
         sigma: float = 0.1,
     ):
@@ -53,19 +53,19 @@ class TableInputs(nn.Module):
         self.n_continuous = n_continuous
         self.periodic: PeriodicEmbedding | None = None
         self.categorical: CategoryEmbedding | None = None
-        numbers = torch.arange(n_continuous)
+        feature = torch.tensor(features or range(n_dense), dtype=torch.long)
+        numbers, rest = feature.tensor_split([n_continuous])
         if embedding == "periodic" and n_continuous:
             self.periodic = PeriodicEmbedding(n_continuous, sigma)
             n_waves = self.periodic.n_out // n_continuous - 1
             numbers = torch.cat([numbers, numbers.repeat_interleave(n_waves)])
         if cardinalities:
             self.categorical = CategoryEmbedding(cardinalities, CATEGORY_SIZE)
-        n_single = n_dense - n_continuous - sum(onehot_sizes)
-        sizes = [*[1] * n_single, *onehot_sizes, *[CATEGORY_SIZE] * len(cardinalities)]
-        rest = torch.arange(len(sizes)).repeat_interleave(
-            torch.tensor(sizes, dtype=torch.long)
+        n_features = int(feature.max()) + 1 if n_dense else 0
+        categories = n_features + torch.arange(len(cardinalities))
+        self.feature = torch.cat(
+            [numbers, rest, categories.repeat_interleave(CATEGORY_SIZE)]
         )
-        self.feature = torch.cat([numbers, n_continuous + rest])
         self.n_out = len(self.feature)
         for parameter in self.parameters():
             parameter.lr_factor = 1.0  # type: ignore[attr-defined]

@@ -111,8 +111,8 @@ class TabMModule(nn.Module):
         Outputs of each member.
     hidden_sizes : list of int
         Units of each hidden layer.
-    onehot_sizes : sequence of int, default=()
-        How many of the last columns of `dense` belong to each one-hot feature.
+    features : sequence of int, default=()
+        The feature that each column of `dense` belongs to; by default each is one.
     kind : {"tabm", "tabm-mini"}, default="tabm"
         See above.
     k : int, default=32
@@ -140,7 +140,7 @@ class TabMModule(nn.Module):
         n_outputs: int,
         hidden_sizes: list[int],
         *,
-        onehot_sizes: Sequence[int] = (),
+        features: Sequence[int] = (),
         kind: str = "tabm",
         k: int = 32,
         activation: str = "relu",
@@ -153,7 +153,7 @@ class TabMModule(nn.Module):
             n_continuous,
             n_dense,
             cardinalities,
-            onehot_sizes=onehot_sizes,
+            features=features,
             embedding=embedding,
             sigma=sigma,
         )

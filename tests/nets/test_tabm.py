@@ -42,13 +42,21 @@ def test_members_differ_from_the_start(kind):
 
 @KINDS
 def test_without_embeddings_the_first_scaling_is_a_sign_per_feature(kind):
-    module = TabMModule(2, 6, [40], 1, [8], onehot_sizes=[3], kind=kind, k=50)
+    features = [
+        0,
+        1,
+        1,
+        2,
+        2,
+        2,
+    ]  # the third column marks what is missing in the second
+    module = TabMModule(2, 6, [40], 1, [8], features=features, kind=kind, k=50)
     modules.initialized(module, *modules.rows(10, 6, (40,)))
     first = module.hidden[0].r if kind == "tabm" else module.scale
     assert first.shape == (50, 2 + 1 + 3 + 8)
     assert set(first.unique().tolist()) == {-1.0, 1.0}
-    assert module.inputs.feature.tolist() == [0, 1, 2, *[3] * 3, *[4] * 8]
-    for feature in range(5):
+    assert module.inputs.feature.tolist() == [*features, *[3] * 8]
+    for feature in range(4):
         own = first[:, module.inputs.feature == feature]
         assert torch.equal(own, own[:, :1].expand_as(own))
     assert not torch.equal(first[:, 2], first[:, 3])
