@@ -49,7 +49,7 @@ def test_without_embeddings_the_first_scaling_is_a_sign_per_feature(kind):
         2,
         2,
         2,
-    ]  # the third column marks what is missing in the second
+    ]  # the third: what of the second is missing
     module = TabMModule(2, 6, [40], 1, [8], features=features, kind=kind, k=50)
     modules.initialized(module, *modules.rows(10, 6, (40,)))
     first = module.hidden[0].r if kind == "tabm" else module.scale
