@@ -1,4 +1,4 @@
-"""Multilayer perceptrons: `automodel.nets.MLPClassifier` and `MLPRegressor`."""
+"""Multilayer perceptrons: `automodel.nets.RealMLPClassifier` and `RealMLPRegressor`."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class MLPFamily(NetFamily):
 
     name = "mlp"
     rank = 50
-    classifier = "MLPClassifier"
-    regressor = "MLPRegressor"
+    classifier = "RealMLPClassifier"
+    regressor = "RealMLPRegressor"
 
     def search_space(self, trial, task):
         """Suggest size, regularisation and training of the net.

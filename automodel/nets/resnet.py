@@ -49,10 +49,8 @@ class ResNetModule(nn.Module):
 
     Parameters
     ----------
-    n_continuous, n_dense : int
-        Columns of `dense` that come from numbers, and all of them.
-    cardinalities : list of int
-        Categories of each column of `codes`.
+    inputs : TableInputs
+        From the arrays of a table to vectors.
     n_outputs : int
         Columns of the output.
     n_blocks : int, default=2
@@ -65,10 +63,6 @@ class ResNetModule(nn.Module):
         Share of the units inside a block that a training step leaves out.
     residual_dropout : float, default=0.1
         The same for what a block adds.
-    embedding : {"none", "periodic"}, default="none"
-        Embedding of the numbers.
-    sigma : float, default=0.1
-        Standard deviation of its frequencies at the start.
 
     References
     ----------
@@ -78,9 +72,7 @@ class ResNetModule(nn.Module):
 
     def __init__(
         self,
-        n_continuous: int,
-        n_dense: int,
-        cardinalities: list[int],
+        inputs: TableInputs,
         n_outputs: int,
         *,
         n_blocks: int = 2,
@@ -88,13 +80,9 @@ class ResNetModule(nn.Module):
         hidden_factor: float = 2.0,
         dropout: float = 0.25,
         residual_dropout: float = 0.1,
-        embedding: str = "none",
-        sigma: float = 0.1,
     ):
         super().__init__()
-        self.inputs = TableInputs(
-            n_continuous, n_dense, cardinalities, embedding=embedding, sigma=sigma
-        )
+        self.inputs = inputs
         self.first = PlainLinear(self.inputs.n_out, width)
         hidden_width = max(round(hidden_factor * width), 1)
         self.blocks: Any = nn.ModuleList(
@@ -114,7 +102,7 @@ class ResNetModule(nn.Module):
     @torch.no_grad()
     def initialize(self, dense, codes, generator) -> None:
         """Draw the weights; the running statistics start as those of these rows."""
-        self.inputs.initialize(generator)
+        self.inputs.initialize(dense, generator)
         self.first.initialize(generator)
         was_training = self.training
         self.eval()

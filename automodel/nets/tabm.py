@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -103,10 +102,8 @@ class TabMModule(nn.Module):
 
     Parameters
     ----------
-    n_continuous, n_dense : int
-        Columns of `dense` that come from numbers, and all of them.
-    cardinalities : list of int
-        Categories of each column of `codes`.
+    inputs : TableInputs
+        From the arrays of a table to vectors, for all members.
     n_outputs : int
         Outputs of each member.
     hidden_sizes : list of int
@@ -121,10 +118,6 @@ class TabMModule(nn.Module):
         A key of `ACTIVATIONS`.
     dropout : float, default=0.1
         Share of the units that a training step leaves out.
-    embedding : {"none", "periodic"}, default="none"
-        Embedding of the numbers, which all members share.
-    sigma : float, default=0.1
-        Standard deviation of its frequencies at the start.
 
     References
     ----------
@@ -134,30 +127,17 @@ class TabMModule(nn.Module):
 
     def __init__(
         self,
-        n_continuous: int,
-        n_dense: int,
-        cardinalities: list[int],
+        inputs: TableInputs,
         n_outputs: int,
         hidden_sizes: list[int],
         *,
-        features: Sequence[int] = (),
         kind: str = "tabm",
         k: int = 32,
         activation: str = "relu",
         dropout: float = 0.1,
-        embedding: str = "none",
-        sigma: float = 0.1,
     ):
         super().__init__()
-        self.inputs = TableInputs(
-            n_continuous,
-            n_dense,
-            cardinalities,
-            features=features,
-            embedding=embedding,
-            sigma=sigma,
-        )
-        self.has_normal_start = embedding != "none"
+        self.inputs = inputs
         sizes = [self.inputs.n_out, *hidden_sizes]
         pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
         self.hidden: Any
@@ -188,14 +168,15 @@ class TabMModule(nn.Module):
 
     @torch.no_grad()
     def initialize(self, dense, codes, generator) -> None:
-        """Draw the weights; the rows do not matter."""
-        for part in (self.inputs, *self.hidden, self.head):
+        """Draw the weights; only bins depend on these rows."""
+        self.inputs.initialize(dense, generator)
+        for part in (*self.hidden, self.head):
             part.initialize(generator)
         first = self.hidden[0].r if self.scale is None else self.scale
         feature = self.inputs.feature.to(first.device)
         n_features = int(feature.max()) + 1 if len(feature) else 0
         start = torch.empty(len(first), n_features, device=first.device)
-        if self.has_normal_start:
+        if self.inputs.numeric is not None:
             start.normal_(generator=generator)
         else:
             start.bernoulli_(0.5, generator=generator).mul_(2).sub_(1)

@@ -5,7 +5,7 @@ import copy
 import torch
 from torch.nn import functional as F
 
-from automodel.nets._adamw import AdamW
+from automodel.nets._optimizers import AdamW
 
 
 def seeded(seed=0):

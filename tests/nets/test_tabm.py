@@ -3,22 +3,17 @@
 import pytest
 import torch
 
+from automodel.nets._inputs import TableInputs
 from automodel.nets.tabm import BatchEnsembleLinear, TabMModule
 from tests.nets import modules
 
 KINDS = pytest.mark.parametrize("kind", ["tabm", "tabm-mini"])
-EMBEDDINGS = pytest.mark.parametrize("embedding", ["none", "periodic"])
+EMBEDDINGS = pytest.mark.parametrize("embedding", ["none", "periodic", "piecewise"])
 
 
 def make(kind="tabm", embedding="none", **options):
-    options = {"k": 4, **options}
-    return TabMModule(
-        3, 5, [4, 11], 2, [16, 16], kind=kind, embedding=embedding, **options
-    )
-
-
-def plain(kind, **options):
-    return TabMModule(2, 2, [], 2, [32, 32], kind=kind, **options)
+    inputs = TableInputs(3, 5, [4, 11], embedding=embedding)
+    return TabMModule(inputs, 2, [16, 16], kind=kind, **{"k": 4, **options})
 
 
 @KINDS
@@ -50,7 +45,9 @@ def test_without_embeddings_the_first_scaling_is_a_sign_per_feature(kind):
         2,
         2,
     ]  # the third: what of the second is missing
-    module = TabMModule(2, 6, [40], 1, [8], features=features, kind=kind, k=50)
+    module = TabMModule(
+        TableInputs(2, 6, [40], features=features), 1, [8], kind=kind, k=50
+    )
     modules.initialized(module, *modules.rows(10, 6, (40,)))
     first = module.hidden[0].r if kind == "tabm" else module.scale
     assert first.shape == (50, 2 + 1 + 3 + 8)
@@ -63,7 +60,7 @@ def test_without_embeddings_the_first_scaling_is_a_sign_per_feature(kind):
 
 
 def test_with_embeddings_the_first_scaling_is_normal():
-    module = TabMModule(3, 3, [], 1, [8], k=400, embedding="periodic")
+    module = TabMModule(TableInputs(3, 3, [], embedding="periodic"), 1, [8], k=400)
     modules.initialized(module, *modules.rows(10, 3, ()))
     first = module.hidden[0].r
     assert first[:, 0].std().item() == pytest.approx(1, abs=0.1)
@@ -131,4 +128,5 @@ def test_parts_of_the_rows_give_what_all_give(kind):
 
 @KINDS
 def test_what_no_line_can_tell_apart_is_learned(kind):
-    assert modules.trained_error(plain(kind, k=8)) < 0.1
+    module = TabMModule(TableInputs(2, 2, []), 2, [32, 32], kind=kind, k=8)
+    assert modules.trained_error(module) < 0.1

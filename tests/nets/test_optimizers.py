@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from automodel.nets._adamw import AdamW
+from automodel.nets._optimizers import AdamW
 
 
 def parameters():
@@ -37,9 +37,9 @@ def test_the_steps_are_those_of_torch(weight_decay):
 
 def test_a_net_is_trained_without_the_compiler():
     code = (
-        "import sys, numpy as np; from automodel.nets import MLPClassifier;"
+        "import sys, numpy as np; from automodel.nets import RealMLPClassifier;"
         "X = np.random.default_rng(0).normal(size=(50, 3)); y = X[:, 0] > 0;"
-        "MLPClassifier(max_epochs=2).fit(X, y);"
+        "RealMLPClassifier(max_epochs=2).fit(X, y);"
         "assert 'torch' in sys.modules; assert 'torch._dynamo' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
