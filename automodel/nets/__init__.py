@@ -3,12 +3,27 @@
 torch and skorch load when the first name is used.
 """
 
-__all__ = ["RealMLPClassifier", "RealMLPRegressor"]
-
 _HOMES = {
+    "FTTransformerClassifier": "automodel.nets.ft_transformer",
+    "FTTransformerRegressor": "automodel.nets.ft_transformer",
     "RealMLPClassifier": "automodel.nets.realmlp",
     "RealMLPRegressor": "automodel.nets.realmlp",
+    "TabMClassifier": "automodel.nets.tabm",
+    "TabMRegressor": "automodel.nets.tabm",
+    "TabularResNetClassifier": "automodel.nets.resnet",
+    "TabularResNetRegressor": "automodel.nets.resnet",
 }
+
+__all__ = [  # noqa: F822  they are loaded by __getattr__
+    "FTTransformerClassifier",
+    "FTTransformerRegressor",
+    "RealMLPClassifier",
+    "RealMLPRegressor",
+    "TabMClassifier",
+    "TabMRegressor",
+    "TabularResNetClassifier",
+    "TabularResNetRegressor",
+]
 
 
 def __getattr__(name):

@@ -10,6 +10,18 @@ PARAMETERS_HERE = "    (common parameters)\n"
 ATTRIBUTES_HERE = "    (common attributes)\n"
 
 PARAMETERS = """\
+embedding : {"none", "periodic", "piecewise"}
+    What each number gets: nothing, cosines of learned frequencies, or its position
+    in bins between quantiles (Gorishniy et al., 2022).
+embedding_sigma : float
+    Standard deviation of the frequencies at the start; larger for targets that
+    jump.
+n_frequencies : int
+    Frequencies of each number.
+n_bins : int
+    Bins of each number.
+d_embedding : int or "auto"
+    Inputs that a number becomes; "auto" is 4 with frequencies, 8 with bins.
 learning_rate : float
     Of the optimizer, at the peak of the schedule. Parts of the net take a multiple of
     it; a layer of n inputs takes `learning_rate / sqrt(n)`.
@@ -133,10 +145,11 @@ def documented(cls: type) -> type:
     )
     texts = CLASSIFIER_PARAMETERS if is_classifier else REGRESSOR_PARAMETERS
     described = {name for name, _, _ in _ENTRY.findall(inspect.cleandoc(cls.__doc__))}
+    accepted = inspect.signature(cls).parameters
     parameters = "".join(
         _entry(name, kind, text, _default(cls, name))
         for name, kind, text in _ENTRY.findall(texts + PARAMETERS)
-        if name not in described
+        if name in accepted and name not in described
     )
     fitted = (CLASSIFIER_ATTRIBUTES if is_classifier else "") + ATTRIBUTES
     attributes = "".join(

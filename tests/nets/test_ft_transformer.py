@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from automodel.nets.ft_transformer import Attention, FTTransformerModule
+from automodel.nets._attention import Attention
+from automodel.nets.ft_transformer import FTTransformerModule
 from tests.nets import modules
 
 
