@@ -101,3 +101,45 @@ def rows_per_step(batch_size: int | str | None, task: Any) -> int:
 
 def _clock(monitor) -> Callable[[], float] | None:
     return None if monitor.deadline is None else lambda: monitor.seconds_left
+
+
+def suggest_embedding(trial) -> dict[str, Any]:
+    """Suggest how numbers are embedded."""
+    kinds = ["periodic", "piecewise", "none"]
+    embedding = trial.suggest_categorical("embedding", kinds)
+    if embedding == "periodic":
+        sigma = trial.suggest_float("embedding_sigma", 0.02, 5.0, log=True)
+        return {"embedding": embedding, "embedding_sigma": sigma}
+    if embedding == "piecewise":
+        n_bins = trial.suggest_int("n_bins", 4, 64, log=True)
+        return {"embedding": embedding, "n_bins": n_bins}
+    return {"embedding": embedding}
+
+
+def suggest_optimizer(trial) -> dict[str, Any]:
+    """Suggest optimizer, schedule and averaging."""
+    if seldom(trial, "optimizer", "adamw", "schedule_free") == "schedule_free":
+        return {"optimizer": "schedule_free"}
+    schedules = ["coslog", "one-cycle", "cosine"]
+    return {
+        "optimizer": "adamw",
+        "schedule": trial.suggest_categorical("schedule", schedules),
+        "averaging": seldom(trial, "averaging", 0.0, 0.99, 0.998),
+    }
+
+
+def suggest_loss(trial, task) -> dict[str, Any]:
+    """Suggest the loss and what belongs to it."""
+    if not task.is_classification:
+        losses = "squared_error", "huber", "absolute_error"
+        return {"loss": seldom(trial, "loss", *losses)}
+    return {
+        "loss": seldom(trial, "loss", "cross_entropy", "focal"),
+        "label_smoothing": trial.suggest_float("label_smoothing", 0.0, 0.1),
+        "class_weight": seldom(trial, "class_weight", None, "balanced"),
+    }
+
+
+def seldom(trial, name: str, usual, *others):
+    """Suggest the usual value three times as often as all others together."""
+    return trial.suggest_categorical(name, [usual] * 3 * len(others) + [*others])

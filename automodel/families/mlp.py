@@ -1,12 +1,20 @@
-"""Multilayer perceptrons: `automodel.nets.RealMLPClassifier` and `RealMLPRegressor`."""
+"""Multilayer perceptrons: `RealMLPClassifier` and `RealMLPRegressor` of the nets."""
 
 from __future__ import annotations
 
-from automodel.families._net import NetFamily, rows_per_step
+from automodel.families._net import (
+    NetFamily,
+    rows_per_step,
+    seldom,
+    suggest_embedding,
+    suggest_loss,
+    suggest_optimizer,
+)
 
 SECONDS_PER_STEP = 5e-4
 SECONDS_PER_WEIGHT = 6 / 6e10  # per row: six operations, 60 of them a nanosecond
-SECONDS_PER_EMBEDDING = 2.2e-7  # per number of a row
+SECONDS_PER_WAVE = 2.2e-7 / 16  # per number of a row and wave or bin of its embedding
+D_EMBEDDING = {"periodic": 4, "piecewise": 8, "none": 1}
 
 
 class MLPFamily(NetFamily):
@@ -24,7 +32,7 @@ class MLPFamily(NetFamily):
         """Suggest size, regularisation and training of the net.
 
         The ranges are those of RealMLP in TabArena, narrowed to what a processor
-        trains in seconds.
+        trains in seconds. What seldom helps is suggested seldom.
         """
         params = {
             "n_layers": trial.suggest_int("n_layers", 1, 4),
@@ -32,23 +40,22 @@ class MLPFamily(NetFamily):
             "activation": trial.suggest_categorical(
                 "activation", ["selu", "silu", "mish", "relu"]
             ),
-            "dropout": trial.suggest_float("dropout", 0.0, 0.5),
-            "normalization": trial.suggest_categorical(
-                "normalization", ["none", "layer"]
+            "parametric_activation": seldom(
+                trial, "parametric_activation", False, True
             ),
+            "dropout": trial.suggest_float("dropout", 0.0, 0.5),
+            "normalization": seldom(trial, "normalization", "none", "layer", "batch"),
             "learning_rate": trial.suggest_float("learning_rate", 0.01, 0.3, log=True),
-            "schedule": trial.suggest_categorical("schedule", ["coslog", "one-cycle"]),
             "weight_decay": trial.suggest_float("weight_decay", 1e-3, 0.1, log=True),
             "batch_size": trial.suggest_categorical("batch_size", ["auto", 128, 256]),
             "max_epochs": trial.suggest_int("max_epochs", 32, 192, step=32),
-            "embedding": trial.suggest_categorical("embedding", ["periodic", "none"]),
+            "feature_noise": seldom(trial, "feature_noise", 0.0, 0.03, 0.1),
+            "mixup": seldom(trial, "mixup", 0.0, 0.1, 0.3),
+            "feature_swap": seldom(trial, "feature_swap", 0.0, 0.05, 0.15),
         }
-        if params["embedding"] == "periodic":
-            params["embedding_sigma"] = trial.suggest_float(
-                "embedding_sigma", 0.02, 5.0, log=True
-            )
-        if task.is_classification:
-            params["label_smoothing"] = trial.suggest_float("label_smoothing", 0.0, 0.1)
+        params |= suggest_embedding(trial)
+        params |= suggest_optimizer(trial)
+        params |= suggest_loss(trial, task)
         return params
 
     def portfolio(self, task):
@@ -60,15 +67,22 @@ class MLPFamily(NetFamily):
             "dropout": 0.15,
             "normalization": "none",
             "learning_rate": 0.04 if task.is_classification else 0.1,
+            "parametric_activation": False,
+            "optimizer": "adamw",
             "schedule": "coslog",
+            "averaging": 0.0,
             "weight_decay": 0.02,
             "batch_size": "auto",
             "max_epochs": 128,
             "embedding": "periodic",
             "embedding_sigma": 0.1,
+            "feature_noise": 0.0,
+            "mixup": 0.0,
+            "feature_swap": 0.0,
+            "loss": "cross_entropy" if task.is_classification else "squared_error",
         }
         if task.is_classification:
-            default["label_smoothing"] = 0.0
+            default |= {"label_smoothing": 0.0, "class_weight": None}
         plain = {**default, "embedding": "none", "activation": "relu"}
         del plain["embedding_sigma"]
         return [
@@ -93,13 +107,14 @@ class MLPFamily(NetFamily):
     def cost(self, params, task):
         """Return the seconds of one fit on one core, measured on tables of numbers."""
         width, n_layers = params.get("width", 128), params.get("n_layers", 2)
-        is_periodic = params.get("embedding", "periodic") == "periodic"
+        embedding = params.get("embedding", "periodic")
         n_numbers = max(task.n_features - task.n_categorical, 0)
-        n_inputs = n_numbers * (4 if is_periodic else 1) + 8 * task.n_categorical
+        n_inputs = n_numbers * D_EMBEDDING[embedding] + 8 * task.n_categorical
+        n_waves = {"periodic": 16, "piecewise": params.get("n_bins", 16), "none": 0}
         n_weights = width * (n_inputs + (n_layers - 1) * width + task.n_outputs)
         seconds_per_row = (
             SECONDS_PER_STEP / rows_per_step(params.get("batch_size"), task)
             + SECONDS_PER_WEIGHT * n_weights
-            + SECONDS_PER_EMBEDDING * n_numbers * is_periodic
+            + SECONDS_PER_WAVE * n_numbers * n_waves[embedding]
         )
         return params.get("max_epochs", 128) * task.n_samples * seconds_per_row

@@ -6,8 +6,10 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
-LEAST_WIDTH = 256  # below, and with fewer rows, bfloat16 costs more than it saves
+# Below these, bfloat16 costs more than it saves.
+LEAST_WIDTH = 256
 LEAST_BATCH = 128
+LEAST_PRODUCT = 90_000  # of width and batch size
 
 
 def choose_device(device: str) -> str:
@@ -35,7 +37,8 @@ def choose_precision(precision: str, device: str, width: int, batch_size: int) -
     if precision != "auto":
         return precision
     is_large = width >= LEAST_WIDTH and batch_size >= LEAST_BATCH
-    return "bfloat16" if device == "cpu" and is_large and _cpu_has_bf16() else "float32"
+    pays = is_large and width * batch_size >= LEAST_PRODUCT
+    return "bfloat16" if device == "cpu" and pays and _cpu_has_bf16() else "float32"
 
 
 def precision_context(precision: str, device: str) -> AbstractContextManager:

@@ -4,31 +4,17 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Callable
 from typing import Any
 
-PARAMETERS_HERE = "    (common parameters)\n"
-ATTRIBUTES_HERE = "    (common attributes)\n"
-
 PARAMETERS = """\
-embedding : {"none", "periodic", "piecewise"}
-    What each number gets: nothing, cosines of learned frequencies, or its position
-    in bins between quantiles (Gorishniy et al., 2022).
-embedding_sigma : float
-    Standard deviation of the frequencies at the start; larger for targets that
-    jump.
-n_frequencies : int
-    Frequencies of each number.
-n_bins : int
-    Bins of each number.
-d_embedding : int or "auto"
-    Inputs that a number becomes; "auto" is 4 with frequencies, 8 with bins.
 learning_rate : float
     Of the optimizer, at the peak of the schedule. Parts of the net take a multiple of
     it; a layer of n inputs takes `learning_rate / sqrt(n)`.
 optimizer : {"adamw", "sgd", "schedule_free"}
-    AdamW [1]_; stochastic gradient descent with Nesterov momentum 0.9; or
-    Schedule-Free AdamW [2]_, whose learning rate is constant after a short warm-up,
-    whatever `schedule` says.
+    AdamW [1]_; stochastic gradient descent with Nesterov momentum 0.9 and gradients
+    of length one at most; or Schedule-Free AdamW [2]_, whose learning rate is constant
+    after a short warm-up, whatever `schedule` says.
 averaging : float
     Memory of the exponential moving average of the weights [3]_, from 0 (off) to
     below 1. The average is validated and kept. The first steps have a shorter memory.
@@ -64,7 +50,7 @@ feature_swap : float
 precision : {"auto", "float32", "bfloat16"}
     Of the products of matrices in training. Weights, losses and predictions are more
     precise in any case. "auto" is "bfloat16" on processors that have it (AVX512_BF16
-    or AMX), for nets at least 256 wide and batches of at least 128 rows.
+    or AMX), for nets at least 256 wide and batches so large that it pays.
 device : str
     Where to train; "auto" takes CUDA, then MPS, if there is one, else the processor.
 warm_start : bool
@@ -119,65 +105,61 @@ classes_ : ndarray of shape (n_classes,)
 REFERENCES = {
     1: "Loshchilov, Hutter (2019), Decoupled Weight Decay Regularization.",
     2: "Defazio et al. (2024), The Road Less Scheduled.",
-    3: "Morales-Brotons et al. (2024), Exponential Moving Average of Weights in Deep "
-    "Learning.",
+    3: "Morales-Brotons et al. (2024), Exponential Moving Average of Weights in Deep\n"
+    "   Learning.",
     4: "Zhang et al. (2018), mixup: Beyond Empirical Risk Minimization.",
-    5: "Bahri et al. (2022), SCARF: Self-Supervised Contrastive Learning using Random "
-    "Feature Corruption.",
+    5: "Bahri et al. (2022), SCARF: Self-Supervised Contrastive Learning using Random\n"
+    "   Feature Corruption.",
     6: "Lin et al. (2017), Focal Loss for Dense Object Detection.",
 }
 
 _ENTRY = re.compile(r"^(\w+) : (.*)\n((?:    .*\n)+)", re.MULTILINE)
 
 
-def documented(cls: type) -> type:
-    """Fill in the common parts of a net's docstring.
+def documented(own: str) -> Callable[[type], type]:
+    """Return a class decorator that fills in a net's docstring.
 
-    The line "(common parameters)" becomes the entries of those parameters in the
-    signature that the docstring does not describe itself, with their defaults;
-    "(common attributes)" becomes the fitted attributes. References that these cite are
-    added at the end, before the examples.
+    The line "(parameters)" becomes the entries of all parameters in the signature,
+    with their defaults, and "(attributes)" those of the fitted attributes. The
+    references that these cite are added, to the section of that name or in front of
+    the examples; those of the docstring itself take numbers from 10 on.
+
+    Parameters
+    ----------
+    own : str
+        Entries of the parameters that only this kind of net has, or that mean
+        something else in it, in the form of `PARAMETERS`.
     """
-    if cls.__doc__ is None:  # python -OO
+
+    def fill(cls: type) -> type:
+        if cls.__doc__ is None:  # python -OO
+            return cls
+        is_classifier = hasattr(cls, "predict_proba")
+        of_task = CLASSIFIER_PARAMETERS if is_classifier else REGRESSOR_PARAMETERS
+        entries: dict[str, str] = {}
+        for name, kind, text in _ENTRY.findall(own + of_task + PARAMETERS):
+            entry = f"{name} : {kind}, default={_default(cls, name)}\n{text}"
+            entries.setdefault(name, entry)
+        parameters = "".join(entries.values())
+        attributes = (CLASSIFIER_ATTRIBUTES if is_classifier else "") + ATTRIBUTES
+        doc = inspect.cleandoc(cls.__doc__)  # as Python 3.13 does by itself
+        doc = doc.replace("(parameters)\n", parameters)
+        doc = doc.replace("(attributes)\n", attributes)
+        cls.__doc__ = _with_references(doc)
         return cls
-    is_classifier = getattr(cls, "_estimator_type", "") == "classifier" or hasattr(
-        cls, "predict_proba"
-    )
-    texts = CLASSIFIER_PARAMETERS if is_classifier else REGRESSOR_PARAMETERS
-    described = {name for name, _, _ in _ENTRY.findall(inspect.cleandoc(cls.__doc__))}
-    accepted = inspect.signature(cls).parameters
-    parameters = "".join(
-        _entry(name, kind, text, _default(cls, name))
-        for name, kind, text in _ENTRY.findall(texts + PARAMETERS)
-        if name in accepted and name not in described
-    )
-    fitted = (CLASSIFIER_ATTRIBUTES if is_classifier else "") + ATTRIBUTES
-    attributes = "".join(
-        _entry(name, kind, text, "") for name, kind, text in _ENTRY.findall(fitted)
-    )
-    doc = cls.__doc__.replace(PARAMETERS_HERE, parameters)
-    doc = doc.replace(ATTRIBUTES_HERE, attributes)
-    cls.__doc__ = _with_references(doc)
-    return cls
+
+    return fill
 
 
 def _default(cls: type, name: str) -> str:
     value: Any = inspect.signature(cls).parameters[name].default
-    shown = f'"{value}"' if isinstance(value, str) else repr(value)
-    return f", default={shown}"
-
-
-def _entry(name: str, kind: str, text: str, default: str) -> str:
-    indented = "".join(f"    {line}\n" for line in text.splitlines())
-    return f"    {name} : {kind}{default}\n{indented}"
+    return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
 def _with_references(doc: str) -> str:
     cited = sorted({int(n) for n in re.findall(r"\[(\d)\]_", doc)})
-    known = [n for n in cited if n in REFERENCES]
-    lines = "".join(f"    .. [{n}] {REFERENCES[n]}\n" for n in known)
-    title = "    References\n    ----------\n"
+    lines = "".join(f".. [{n}] {REFERENCES[n]}\n" for n in cited)
+    title, examples = "References\n----------\n", "Examples\n---"
     if title in doc:
         return doc.replace(title, title + lines)
-    section = title + lines + "\n" if lines else ""
-    return doc.replace("    Examples\n    ---", section + "    Examples\n    ---")
+    return doc.replace(examples, f"{title}{lines}\n{examples}")

@@ -22,6 +22,21 @@ from automodel.nets._layers import (
 CATEGORY_SIZE = 8
 D_EMBEDDING = {"periodic": 4, "piecewise": 8}
 
+EMBEDDING_PARAMETERS = """\
+embedding : {"none", "periodic", "piecewise"}
+    What each number gets: nothing, cosines of learned frequencies, or its position
+    in bins between quantiles (Gorishniy et al., 2022).
+embedding_sigma : float
+    Standard deviation of the frequencies at the start; larger for targets that
+    jump.
+n_frequencies : int
+    Frequencies of each number.
+n_bins : int
+    Bins of each number.
+d_embedding : int or "auto"
+    Inputs that a number becomes; "auto" is 4 with frequencies, 8 with bins.
+"""
+
 
 class TableInputs(nn.Module):
     """Concatenate numbers, embedded or plain, one-hot columns and embedded categories.

@@ -152,11 +152,29 @@ class AdamW(LeanOptimizer):
 
 
 class SGD(LeanOptimizer):
-    """Stochastic gradient descent with Nesterov momentum and decoupled weight decay."""
+    """Stochastic gradient descent with Nesterov momentum and decoupled weight decay.
+
+    The gradient of all parameters is shortened to length one where it is longer: the
+    learning rates are those of Adam, whose steps do not grow with the gradient.
+
+    Parameters
+    ----------
+    params, lr, weight_decay, averaging
+        See `LeanOptimizer`.
+    """
 
     def __init__(self, params, lr, **options):
         super().__init__(params, lr, **options)
         self._momenta = self._zeros()
+
+    @torch.no_grad()
+    def step(self) -> None:  # type: ignore[override]
+        """Change the parameters by their gradients."""
+        grads = [p.grad for p in self._all if p.grad is not None]
+        if grads:
+            length = torch.stack(torch._foreach_norm(grads)).norm()
+            torch._foreach_mul_(grads, (1 / (length + 1e-6)).clamp_max(1.0))
+        super().step()
 
     def _update(self, i, used, params, grads):
         group = self.param_groups[i]

@@ -22,6 +22,28 @@ from automodel.nets._supervised import ClassifierNet, RegressorNet
 
 NUMBERS_AT_ONCE = 2**23  # of the widest layer, where nothing is learned
 
+PARAMETERS = """\
+n_blocks : int
+    Transformer blocks; 3 in the paper.
+width : int
+    Numbers per token, a multiple of `n_heads`; 192 in the paper.
+n_heads : int
+    Heads of the attention; 8 in the paper.
+hidden_factor : float
+    Units inside the feed forward, in units of `width`.
+attention_dropout : float
+    Share of the attention that a training step leaves out, in steps of 1/256; 0.2
+    in the paper. Without it attention is faster.
+dropout : float
+    The same for the units inside the feed forward.
+residual_dropout : float
+    The same for what attention and feed forward add.
+clip_norm : float
+    Largest norm of all gradients together; 0 is no limit.
+learning_rate : float
+    Of the optimizer, at the peak of the schedule.
+"""
+
 
 class FTTransformerModule(nn.Module):
     """A transformer over the columns of a table [1]_.
@@ -166,7 +188,7 @@ class _FTTransformer(TabularNet):
         return FTTransformerModule(**design)
 
 
-@documented
+@documented(PARAMETERS)
 @dataclass(kw_only=True, eq=False, repr=False)
 class FTTransformerClassifier(_FTTransformer, ClassifierNet):
     """Classify rows of a table with FT-Transformer, attention between columns.
@@ -184,30 +206,11 @@ class FTTransformerClassifier(_FTTransformer, ClassifierNet):
 
     Parameters
     ----------
-    n_blocks : int, default=2
-        Transformer blocks; 3 in the paper.
-    width : int, default=64
-        Numbers per token, a multiple of `n_heads`; 192 in the paper.
-    n_heads : int, default=4
-        Heads of the attention; 8 in the paper.
-    hidden_factor : float, default=4/3
-        Units inside the feed forward, in units of `width`.
-    attention_dropout : float, default=0.0
-        Share of the attention that a training step leaves out, in steps of 1/256; 0.2
-        in the paper. Without it attention is faster.
-    dropout : float, default=0.1
-        The same for the units inside the feed forward.
-    residual_dropout : float, default=0.0
-        The same for what attention and feed forward add.
-    clip_norm : float, default=1.0
-        Largest norm of all gradients together; 0 is no limit.
-    learning_rate : float, default=0.001
-        Of the optimizer, at the peak of the schedule.
-    (common parameters)
+    (parameters)
 
     Attributes
     ----------
-    (common attributes)
+    (attributes)
 
     See Also
     --------
@@ -232,7 +235,7 @@ class FTTransformerClassifier(_FTTransformer, ClassifierNet):
     }
 
 
-@documented
+@documented(PARAMETERS)
 @dataclass(kw_only=True, eq=False, repr=False)
 class FTTransformerRegressor(_FTTransformer, RegressorNet):
     """Predict numbers from rows of a table with FT-Transformer.
@@ -243,30 +246,11 @@ class FTTransformerRegressor(_FTTransformer, RegressorNet):
 
     Parameters
     ----------
-    n_blocks : int, default=2
-        Transformer blocks; 3 in the paper.
-    width : int, default=64
-        Numbers per token, a multiple of `n_heads`; 192 in the paper.
-    n_heads : int, default=4
-        Heads of the attention; 8 in the paper.
-    hidden_factor : float, default=4/3
-        Units inside the feed forward, in units of `width`.
-    attention_dropout : float, default=0.0
-        Share of the attention that a training step leaves out, in steps of 1/256; 0.2
-        in the paper. Without it attention is faster.
-    dropout : float, default=0.1
-        The same for the units inside the feed forward.
-    residual_dropout : float, default=0.0
-        The same for what attention and feed forward add.
-    clip_norm : float, default=1.0
-        Largest norm of all gradients together; 0 is no limit.
-    learning_rate : float, default=0.001
-        Of the optimizer, at the peak of the schedule.
-    (common parameters)
+    (parameters)
 
     Attributes
     ----------
-    (common attributes)
+    (attributes)
 
     See Also
     --------

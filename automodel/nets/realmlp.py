@@ -31,6 +31,32 @@ NORMALIZATIONS: dict[str, Callable[[int], nn.Module]] = {
     "layer": nn.LayerNorm,
 }
 D_EMBEDDING = {"periodic": 4, "piecewise": 8}
+PARAMETERS = """\
+n_layers : int
+    Hidden layers.
+width : int
+    Units of each hidden layer.
+activation : {"relu", "selu", "silu", "gelu", "mish"}
+    Non-linearity.
+parametric_activation : bool
+    Whether each unit learns how much of the non-linearity it takes.
+dropout : float
+    Share of units that a training step leaves out, in steps of 1/256.
+normalization : {"none", "batch", "layer"}
+    Normalisation of each hidden layer before its activation.
+embedding : {"none", "periodic", "piecewise"}
+    What each number gets: nothing, cosines of learned frequencies, or its position
+    in bins between quantiles (Gorishniy et al., 2022).
+embedding_sigma : float
+    Standard deviation of the frequencies at the start; larger for targets that
+    jump.
+n_frequencies : int
+    Frequencies of each number.
+n_bins : int
+    Bins of each number.
+d_embedding : int or "auto"
+    Inputs that a number becomes; "auto" is 4 with frequencies, 8 with bins.
+"""
 
 
 class MLPModule(nn.Module):
@@ -195,7 +221,7 @@ class _RealMLP(TabularNet):
         return MLPModule(**design)
 
 
-@documented
+@documented(PARAMETERS)
 @dataclass(kw_only=True, eq=False, repr=False)
 class RealMLPClassifier(_RealMLP, ClassifierNet):
     """Classify rows of a table with a multilayer perceptron.
@@ -213,35 +239,11 @@ class RealMLPClassifier(_RealMLP, ClassifierNet):
 
     Parameters
     ----------
-    n_layers : int, default=2
-        Hidden layers.
-    width : int, default=128
-        Units of each hidden layer.
-    activation : {"relu", "selu", "silu", "gelu", "mish"}, default="selu"
-        Non-linearity.
-    parametric_activation : bool, default=False
-        Whether each unit learns how much of the non-linearity it takes.
-    dropout : float, default=0.15
-        Share of units that a training step leaves out, in steps of 1/256.
-    normalization : {"none", "batch", "layer"}, default="none"
-        Normalisation of each hidden layer before its activation.
-    embedding : {"none", "periodic", "piecewise"}, default="periodic"
-        What each number gets: nothing, cosines of learned frequencies, or its position
-        in bins between quantiles (Gorishniy et al., 2022).
-    embedding_sigma : float, default=0.1
-        Standard deviation of the frequencies at the start; larger for targets that
-        jump.
-    n_frequencies : int, default=16
-        Frequencies of each number.
-    n_bins : int, default=16
-        Bins of each number.
-    d_embedding : int or "auto", default="auto"
-        Inputs that a number becomes; "auto" is 4 with frequencies, 8 with bins.
-    (common parameters)
+    (parameters)
 
     Attributes
     ----------
-    (common attributes)
+    (attributes)
 
     See Also
     --------
@@ -263,7 +265,7 @@ class RealMLPClassifier(_RealMLP, ClassifierNet):
     }
 
 
-@documented
+@documented(PARAMETERS)
 @dataclass(kw_only=True, eq=False, repr=False)
 class RealMLPRegressor(_RealMLP, RegressorNet):
     """Predict numbers from rows of a table with a multilayer perceptron.
@@ -275,33 +277,11 @@ class RealMLPRegressor(_RealMLP, RegressorNet):
 
     Parameters
     ----------
-    n_layers : int, default=2
-        Hidden layers.
-    width : int, default=128
-        Units of each hidden layer.
-    activation : {"relu", "selu", "silu", "gelu", "mish"}, default="selu"
-        Non-linearity.
-    parametric_activation : bool, default=False
-        Whether each unit learns how much of the non-linearity it takes.
-    dropout : float, default=0.15
-        Share of units that a training step leaves out, in steps of 1/256.
-    normalization : {"none", "batch", "layer"}, default="none"
-        Normalisation of each hidden layer before its activation.
-    embedding : {"none", "periodic", "piecewise"}, default="periodic"
-        What each number gets; see `RealMLPClassifier`.
-    embedding_sigma : float, default=0.1
-        Standard deviation of the frequencies at the start.
-    n_frequencies : int, default=16
-        Frequencies of each number.
-    n_bins : int, default=16
-        Bins of each number.
-    d_embedding : int or "auto", default="auto"
-        Inputs that a number becomes; "auto" is 4 with frequencies, 8 with bins.
-    (common parameters)
+    (parameters)
 
     Attributes
     ----------
-    (common attributes)
+    (attributes)
 
     See Also
     --------

@@ -12,9 +12,25 @@ from torch import nn
 from torch.nn import functional as F
 
 from automodel.nets._docs import documented
-from automodel.nets._inputs import EmbeddedNet, TableInputs
+from automodel.nets._inputs import EMBEDDING_PARAMETERS, EmbeddedNet, TableInputs
 from automodel.nets._layers import Dropout, PlainLinear
 from automodel.nets._supervised import ClassifierNet, RegressorNet
+
+PARAMETERS = f"""\
+n_blocks : int
+    Residual blocks.
+width : int
+    Units that the blocks pass on.
+hidden_factor : float
+    Units inside a block, in units of `width`.
+dropout : float
+    Share of units inside a block that a training step leaves out, in steps of
+    1/256.
+residual_dropout : float
+    The same for what a block adds.
+learning_rate : float
+    Of the optimizer, at the peak of the schedule.
+{EMBEDDING_PARAMETERS}"""
 
 
 class ResidualBlock(nn.Module):
@@ -166,7 +182,7 @@ class _TabularResNet(EmbeddedNet):
         return ResNetModule(**{**design, "inputs": TableInputs(**design["inputs"])})
 
 
-@documented
+@documented(PARAMETERS)
 @dataclass(kw_only=True, eq=False, repr=False)
 class TabularResNetClassifier(_TabularResNet, ClassifierNet):
     """Classify rows of a table with a residual net.
@@ -181,24 +197,11 @@ class TabularResNetClassifier(_TabularResNet, ClassifierNet):
 
     Parameters
     ----------
-    n_blocks : int, default=2
-        Residual blocks.
-    width : int, default=128
-        Units that the blocks pass on.
-    hidden_factor : float, default=2.0
-        Units inside a block, in units of `width`.
-    dropout : float, default=0.25
-        Share of units inside a block that a training step leaves out, in steps of
-        1/256.
-    residual_dropout : float, default=0.1
-        The same for what a block adds.
-    learning_rate : float, default=0.003
-        Of the optimizer, at the peak of the schedule.
-    (common parameters)
+    (parameters)
 
     Attributes
     ----------
-    (common attributes)
+    (attributes)
 
     See Also
     --------
@@ -223,7 +226,7 @@ class TabularResNetClassifier(_TabularResNet, ClassifierNet):
     }
 
 
-@documented
+@documented(PARAMETERS)
 @dataclass(kw_only=True, eq=False, repr=False)
 class TabularResNetRegressor(_TabularResNet, RegressorNet):
     """Predict numbers from rows of a table with a residual net.
@@ -234,24 +237,11 @@ class TabularResNetRegressor(_TabularResNet, RegressorNet):
 
     Parameters
     ----------
-    n_blocks : int, default=2
-        Residual blocks.
-    width : int, default=128
-        Units that the blocks pass on.
-    hidden_factor : float, default=2.0
-        Units inside a block, in units of `width`.
-    dropout : float, default=0.25
-        Share of units inside a block that a training step leaves out, in steps of
-        1/256.
-    residual_dropout : float, default=0.1
-        The same for what a block adds.
-    learning_rate : float, default=0.003
-        Of the optimizer, at the peak of the schedule.
-    (common parameters)
+    (parameters)
 
     Attributes
     ----------
-    (common attributes)
+    (attributes)
 
     See Also
     --------

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from automodel.nets._docs import documented
-from automodel.nets._inputs import EmbeddedNet, TableInputs
+from automodel.nets._inputs import EMBEDDING_PARAMETERS, EmbeddedNet, TableInputs
 from automodel.nets._layers import (
     ACTIVATIONS,
     Dropout,
@@ -24,6 +24,26 @@ from automodel.nets._layers import (
 from automodel.nets._supervised import ClassifierNet, RegressorNet
 
 NUMBERS_AT_ONCE = 2**23  # of the widest layer, where nothing is learned
+
+PARAMETERS = f"""\
+kind : {{"tabm", "tabm-mini"}}
+    Whether each hidden layer scales its inputs and outputs for each member, or
+    only the inputs of the net are scaled.
+k : int
+    Members of the ensemble; 32 in the paper.
+n_layers : int
+    Hidden layers.
+width : int
+    Units of each hidden layer; 512 in the paper.
+activation : {{"relu", "selu", "silu", "gelu", "mish"}}
+    Non-linearity.
+dropout : float
+    Share of units that a training step leaves out, in steps of 1/256.
+clip_norm : float
+    Largest norm of all gradients together; 0 is no limit.
+learning_rate : float
+    Of the optimizer, at the peak of the schedule.
+{EMBEDDING_PARAMETERS}"""
 
 
 class BatchEnsembleLinear(nn.Module):
@@ -228,7 +248,7 @@ class _TabM(EmbeddedNet):
         return TabMModule(**{**design, "inputs": TableInputs(**design["inputs"])})
 
 
-@documented
+@documented(PARAMETERS)
 @dataclass(kw_only=True, eq=False, repr=False)
 class TabMClassifier(_TabM, ClassifierNet):
     """Classify rows of a table with TabM, an ensemble of perceptrons in one net.
@@ -246,28 +266,11 @@ class TabMClassifier(_TabM, ClassifierNet):
 
     Parameters
     ----------
-    kind : {"tabm", "tabm-mini"}, default="tabm"
-        Whether each hidden layer scales its inputs and outputs for each member, or
-        only the inputs of the net are scaled.
-    k : int, default=16
-        Members of the ensemble; 32 in the paper.
-    n_layers : int, default=2
-        Hidden layers.
-    width : int, default=128
-        Units of each hidden layer; 512 in the paper.
-    activation : {"relu", "selu", "silu", "gelu", "mish"}, default="relu"
-        Non-linearity.
-    dropout : float, default=0.1
-        Share of units that a training step leaves out, in steps of 1/256.
-    clip_norm : float, default=1.0
-        Largest norm of all gradients together; 0 is no limit.
-    learning_rate : float, default=0.005
-        Of the optimizer, at the peak of the schedule.
-    (common parameters)
+    (parameters)
 
     Attributes
     ----------
-    (common attributes)
+    (attributes)
 
     See Also
     --------
@@ -292,7 +295,7 @@ class TabMClassifier(_TabM, ClassifierNet):
     }
 
 
-@documented
+@documented(PARAMETERS)
 @dataclass(kw_only=True, eq=False, repr=False)
 class TabMRegressor(_TabM, RegressorNet):
     """Predict numbers from rows of a table with TabM, many perceptrons in one net.
@@ -304,28 +307,11 @@ class TabMRegressor(_TabM, RegressorNet):
 
     Parameters
     ----------
-    kind : {"tabm", "tabm-mini"}, default="tabm"
-        Whether each hidden layer scales its inputs and outputs for each member, or
-        only the inputs of the net are scaled.
-    k : int, default=16
-        Members of the ensemble; 32 in the paper.
-    n_layers : int, default=2
-        Hidden layers.
-    width : int, default=128
-        Units of each hidden layer; 512 in the paper.
-    activation : {"relu", "selu", "silu", "gelu", "mish"}, default="relu"
-        Non-linearity.
-    dropout : float, default=0.1
-        Share of units that a training step leaves out, in steps of 1/256.
-    clip_norm : float, default=1.0
-        Largest norm of all gradients together; 0 is no limit.
-    learning_rate : float, default=0.01
-        Of the optimizer, at the peak of the schedule.
-    (common parameters)
+    (parameters)
 
     Attributes
     ----------
-    (common attributes)
+    (attributes)
 
     See Also
     --------

@@ -11,13 +11,18 @@ WEIGHTS = (
 
 
 SMALL = {
-    "FTTransformer": {"n_blocks": 1, "width": 16},
+    "FTTransformer": {
+        "n_blocks": 1,
+        "width": 16,
+        "learning_rate": 0.01,
+        "max_epochs": 30,
+    },
     "RealMLP": {},
     "TabM": {"k": 4, "width": 32},
-    "TabularResNet": {"width": 32},
+    "TabularResNet": {"width": 32, "learning_rate": 0.01, "max_epochs": 20},
 }
 NETS = [
-    getattr(nets, name + kind)(max_epochs=10, **params)
+    getattr(nets, name + kind)(**{"max_epochs": 10, **params})
     for name, params in SMALL.items()
     for kind in ("Classifier", "Regressor")
 ]
