@@ -11,6 +11,9 @@ from automodel.families.base import ModelFamily
 
 FEWEST_STEPS = 30  # a net of fewer has not left its start
 MOST_SPARSE_COLUMNS = 5000
+SECONDS_PER_WEIGHT = 6 / 6e10  # per row: six operations, 60 of them a nanosecond
+SECONDS_PER_WAVE = 2.2e-7 / 16  # per number of a row and wave or bin of its embedding
+D_EMBEDDING = {"periodic": 4, "piecewise": 8, "none": 1}
 AUTO_BATCHES = ((1024, 64), (8192, 128), (30_000, 256), (100_000, 512))
 
 
@@ -91,6 +94,22 @@ class NetFamily(ModelFamily):
         return estimator
 
 
+def wave_seconds(params: dict[str, Any], task: Any) -> float:
+    """Return the seconds that embeddings of numbers cost for each row of an epoch."""
+    kind = params.get("embedding", "periodic")
+    n_waves = {"periodic": 16, "piecewise": params.get("n_bins", 16), "none": 0}
+    return (
+        SECONDS_PER_WAVE * max(task.n_features - task.n_categorical, 0) * n_waves[kind]
+    )
+
+
+def net_inputs(params: dict[str, Any], task: Any) -> int:
+    """Return about how many inputs a net makes of a row."""
+    n_columns = D_EMBEDDING[params.get("embedding", "periodic")]
+    n_numbers = max(task.n_features - task.n_categorical, 0)
+    return n_columns * n_numbers + 8 * task.n_categorical
+
+
 def rows_per_step(batch_size: int | str | None, task: Any) -> int:
     """Return the rows of a training step; "auto" and None grow with the rows."""
     if isinstance(batch_size, int):
@@ -101,6 +120,31 @@ def rows_per_step(batch_size: int | str | None, task: Any) -> int:
 
 def _clock(monitor) -> Callable[[], float] | None:
     return None if monitor.deadline is None else lambda: monitor.seconds_left
+
+
+def usual_training(task: Any) -> dict[str, Any]:
+    """Return what the suggestions below are where nothing is special."""
+    usual = {
+        "optimizer": "adamw",
+        "schedule": "one-cycle",
+        "averaging": 0.0,
+        "feature_noise": 0.0,
+        "mixup": 0.0,
+        "feature_swap": 0.0,
+    }
+    if task.is_classification:
+        of_classes = {"label_smoothing": 0.0, "class_weight": None}
+        return {**usual, "loss": "cross_entropy", **of_classes}
+    return {**usual, "loss": "squared_error"}
+
+
+def suggest_training(trial, task) -> dict[str, Any]:
+    """Suggest optimizer, augmentation and loss."""
+    return {
+        **suggest_optimizer(trial),
+        **suggest_augmentation(trial),
+        **suggest_loss(trial, task),
+    }
 
 
 def suggest_embedding(trial) -> dict[str, Any]:
@@ -125,6 +169,15 @@ def suggest_optimizer(trial) -> dict[str, Any]:
         "optimizer": "adamw",
         "schedule": trial.suggest_categorical("schedule", schedules),
         "averaging": seldom(trial, "averaging", 0.0, 0.99, 0.998),
+    }
+
+
+def suggest_augmentation(trial) -> dict[str, Any]:
+    """Suggest how training changes the rows, most often not at all."""
+    return {
+        "feature_noise": seldom(trial, "feature_noise", 0.0, 0.03, 0.1),
+        "mixup": seldom(trial, "mixup", 0.0, 0.1, 0.3),
+        "feature_swap": seldom(trial, "feature_swap", 0.0, 0.05, 0.15),
     }
 
 

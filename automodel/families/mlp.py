@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from automodel.families._net import (
+    SECONDS_PER_WEIGHT,
     NetFamily,
+    net_inputs,
     rows_per_step,
     seldom,
     suggest_embedding,
-    suggest_loss,
-    suggest_optimizer,
+    suggest_training,
+    usual_training,
+    wave_seconds,
 )
 
 SECONDS_PER_STEP = 5e-4
-SECONDS_PER_WEIGHT = 6 / 6e10  # per row: six operations, 60 of them a nanosecond
-SECONDS_PER_WAVE = 2.2e-7 / 16  # per number of a row and wave or bin of its embedding
-D_EMBEDDING = {"periodic": 4, "piecewise": 8, "none": 1}
 
 
 class MLPFamily(NetFamily):
@@ -49,13 +49,9 @@ class MLPFamily(NetFamily):
             "weight_decay": trial.suggest_float("weight_decay", 1e-3, 0.1, log=True),
             "batch_size": trial.suggest_categorical("batch_size", ["auto", 128, 256]),
             "max_epochs": trial.suggest_int("max_epochs", 32, 192, step=32),
-            "feature_noise": seldom(trial, "feature_noise", 0.0, 0.03, 0.1),
-            "mixup": seldom(trial, "mixup", 0.0, 0.1, 0.3),
-            "feature_swap": seldom(trial, "feature_swap", 0.0, 0.05, 0.15),
         }
         params |= suggest_embedding(trial)
-        params |= suggest_optimizer(trial)
-        params |= suggest_loss(trial, task)
+        params |= suggest_training(trial, task)
         return params
 
     def portfolio(self, task):
@@ -68,21 +64,14 @@ class MLPFamily(NetFamily):
             "normalization": "none",
             "learning_rate": 0.04 if task.is_classification else 0.1,
             "parametric_activation": False,
-            "optimizer": "adamw",
-            "schedule": "coslog",
-            "averaging": 0.0,
             "weight_decay": 0.02,
             "batch_size": "auto",
             "max_epochs": 128,
             "embedding": "periodic",
             "embedding_sigma": 0.1,
-            "feature_noise": 0.0,
-            "mixup": 0.0,
-            "feature_swap": 0.0,
-            "loss": "cross_entropy" if task.is_classification else "squared_error",
+            **usual_training(task),
+            "schedule": "coslog",
         }
-        if task.is_classification:
-            default |= {"label_smoothing": 0.0, "class_weight": None}
         plain = {**default, "embedding": "none", "activation": "relu"}
         del plain["embedding_sigma"]
         return [
@@ -107,14 +96,11 @@ class MLPFamily(NetFamily):
     def cost(self, params, task):
         """Return the seconds of one fit on one core, measured on tables of numbers."""
         width, n_layers = params.get("width", 128), params.get("n_layers", 2)
-        embedding = params.get("embedding", "periodic")
-        n_numbers = max(task.n_features - task.n_categorical, 0)
-        n_inputs = n_numbers * D_EMBEDDING[embedding] + 8 * task.n_categorical
-        n_waves = {"periodic": 16, "piecewise": params.get("n_bins", 16), "none": 0}
+        n_inputs = net_inputs(params, task)
         n_weights = width * (n_inputs + (n_layers - 1) * width + task.n_outputs)
         seconds_per_row = (
             SECONDS_PER_STEP / rows_per_step(params.get("batch_size"), task)
             + SECONDS_PER_WEIGHT * n_weights
-            + SECONDS_PER_WAVE * n_numbers * n_waves[embedding]
+            + wave_seconds(params, task)
         )
         return params.get("max_epochs", 128) * task.n_samples * seconds_per_row
