@@ -60,7 +60,9 @@ def _families_of_entry_points():
 def find_families(
     families: Iterable[str | ModelFamily] | None,
 ) -> list[ModelFamily]:
-    """Return the families that `families=` names; None means all that are installed.
+    """Return the families that `families=` names.
+
+    None means all that are installed, but for those that are tried only when named.
 
     Raises
     ------
@@ -71,7 +73,8 @@ def find_families(
     """
     known = all_families()
     if families is None:
-        return [f for f in known.values() if not f.missing_libraries()]
+        usual = [family for family in known.values() if family.by_default]
+        return [family for family in usual if not family.missing_libraries()]
     chosen = [_find_family(family, known) for family in families]
     if not chosen:
         raise ValueError("families=[] leaves nothing to try. Name at least one family.")

@@ -47,6 +47,9 @@ class ModelFamily:
     start_seconds : float
         What the import and the first call cost, so that a short budget can do
         without.
+    by_default : bool
+        Whether `families=None` tries it. False for what costs more than it brings
+        on most tables: it is tried where `families=` names it.
     starts_search : bool
         Whether its first trial may run in the process of the user while the workers
         start: for what is cheap, obeys its deadline, and cannot crash.
@@ -63,6 +66,7 @@ class ModelFamily:
     iteration_param: str | None = None
     rank: int = 100
     start_seconds: float = 0.0
+    by_default: bool = True
     starts_search: bool = False
     gpu: bool = False
 

@@ -3,19 +3,31 @@
 torch and skorch load when the first name is used.
 """
 
-__all__ = [
-    "PackedMLPClassifier",
-    "PackedMLPRegressor",
-    "RealMLPClassifier",
-    "RealMLPRegressor",
-]
-
 _HOMES = {
+    "FTTransformerClassifier": "automodel.nets.ft_transformer",
+    "FTTransformerRegressor": "automodel.nets.ft_transformer",
     "PackedMLPClassifier": "automodel.nets.packed",
     "PackedMLPRegressor": "automodel.nets.packed",
     "RealMLPClassifier": "automodel.nets.realmlp",
     "RealMLPRegressor": "automodel.nets.realmlp",
+    "TabMClassifier": "automodel.nets.tabm",
+    "TabMRegressor": "automodel.nets.tabm",
+    "TabularResNetClassifier": "automodel.nets.resnet",
+    "TabularResNetRegressor": "automodel.nets.resnet",
 }
+
+__all__ = [  # noqa: F822  they are loaded by __getattr__
+    "FTTransformerClassifier",
+    "FTTransformerRegressor",
+    "PackedMLPClassifier",
+    "PackedMLPRegressor",
+    "RealMLPClassifier",
+    "RealMLPRegressor",
+    "TabMClassifier",
+    "TabMRegressor",
+    "TabularResNetClassifier",
+    "TabularResNetRegressor",
+]
 
 
 def __getattr__(name):

@@ -127,8 +127,8 @@ def documented(own: str) -> Callable[[type], type]:
     Parameters
     ----------
     own : str
-        Entries of the parameters that only this kind of net has, in the form of
-        `PARAMETERS`.
+        Entries of the parameters that only this kind of net has, or that mean
+        something else in it, in the form of `PARAMETERS`.
     """
 
     def fill(cls: type) -> type:
@@ -137,11 +137,12 @@ def documented(own: str) -> Callable[[type], type]:
         is_classifier = hasattr(cls, "predict_proba")
         of_task = CLASSIFIER_PARAMETERS if is_classifier else REGRESSOR_PARAMETERS
         taken = inspect.signature(cls).parameters
-        parameters = "".join(
-            f"{name} : {kind}, default={_default(cls, name)}\n{text}"
-            for name, kind, text in _ENTRY.findall(own + of_task + PARAMETERS)
-            if name in taken
-        )
+        entries: dict[str, str] = {}
+        for name, kind, text in _ENTRY.findall(own + of_task + PARAMETERS):
+            if name in taken:
+                entry = f"{name} : {kind}, default={_default(cls, name)}\n{text}"
+                entries.setdefault(name, entry)
+        parameters = "".join(entries.values())
         attributes = (CLASSIFIER_ATTRIBUTES if is_classifier else "") + ATTRIBUTES
         doc = inspect.cleandoc(cls.__doc__)  # as Python 3.13 does by itself
         doc = doc.replace("(parameters)\n", parameters)

@@ -317,6 +317,7 @@ class TabularNet(Net):
             precision=choose_precision(
                 self.precision, device, getattr(self, "width", 0), batch_size
             ),
+            clip_norm=getattr(self, "clip_norm", 0.0),
         )
 
     def _train(self, rows, judged, seed, hooks: Hooks, state) -> None:

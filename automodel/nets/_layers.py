@@ -70,6 +70,40 @@ class Linear(nn.Module):
         self.bias.copy_(-(share * output.gather(0, rows)).sum(0))
 
 
+class PlainLinear(nn.Module):
+    """A linear layer in the usual parametrisation and with torch's usual start."""
+
+    def __init__(self, n_in: int, n_out: int):
+        super().__init__()
+        self.weight = learned(torch.zeros(n_out, n_in), decays=True)
+        self.bias = learned(torch.zeros(n_out))
+
+    def forward(self, x):
+        """Return x W^T + b."""
+        return F.linear(x, self.weight, self.bias)
+
+    @torch.no_grad()
+    def initialize(self, generator: torch.Generator) -> None:
+        """Draw weights and biases uniformly within 1 / sqrt(n_in)."""
+        fill_uniform(generator, self.weight.shape[1], self.weight, self.bias)
+
+
+@torch.no_grad()
+def fill_uniform(generator: torch.Generator, n_in: int, *values: torch.Tensor) -> None:
+    """Draw each value uniformly within 1 / sqrt(n_in)."""
+    bound = 1 / math.sqrt(max(n_in, 1))
+    for value in values:
+        value.uniform_(-bound, bound, generator=generator)
+
+
+def in_parts(function: Callable, n_rows: int, dense, codes) -> torch.Tensor:
+    """Return `function(dense, codes)`, computed for at most `n_rows` at a time."""
+    if len(dense) <= n_rows:
+        return function(dense, codes)
+    parts = zip(dense.split(n_rows), codes.split(n_rows), strict=True)
+    return torch.cat([function(*part) for part in parts])
+
+
 class Dropout(nn.Module):
     """Dropout with a generator of its own and eight decisions per random number.
 

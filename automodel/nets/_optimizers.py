@@ -258,3 +258,11 @@ OPTIMIZERS: dict[str, type[LeanOptimizer]] = {
     "sgd": SGD,
     "schedule_free": ScheduleFreeAdamW,
 }
+
+
+@torch.no_grad()
+def clip_gradients(parameters: Iterable[torch.Tensor], largest: float) -> None:
+    """Scale the gradients down where the norm of all together exceeds `largest`."""
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    norm = torch.stack(torch._foreach_norm(gradients)).norm()
+    torch._foreach_mul_(gradients, (largest / norm.clamp_min(1e-12)).clamp_max(1.0))

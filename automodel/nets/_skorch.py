@@ -13,6 +13,7 @@ from skorch import NeuralNet
 
 from automodel.nets._device import precision_context
 from automodel.nets._layers import Dropout
+from automodel.nets._optimizers import clip_gradients
 from automodel.nets._schedules import learning_rate_factor, regularization_factor
 
 
@@ -157,6 +158,8 @@ class LeanNet(NeuralNet):
         What changes the rows of a batch.
     precision : {"float32", "bfloat16"}, default="float32"
         In which the module is called.
+    clip_norm : float, default=0
+        Largest norm of all gradients together; 0 is no limit.
     """
 
     def __init__(
@@ -167,6 +170,7 @@ class LeanNet(NeuralNet):
         regularization="constant",
         changer=None,
         precision="float32",
+        clip_norm=0.0,
         **kwargs,
     ):
         super().__init__(*args, **kwargs)
@@ -175,6 +179,7 @@ class LeanNet(NeuralNet):
         self.regularization = regularization
         self.changer = changer
         self.precision = precision
+        self.clip_norm = clip_norm
 
     @property
     def _default_callbacks(self):
@@ -226,6 +231,8 @@ class LeanNet(NeuralNet):
             loss = self._batch_loss(dense, codes, y_true)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
+            if self.clip_norm:
+                clip_gradients(module.parameters(), self.clip_norm)
             optimizer.step()
             total += loss.detach() * len(dense)
             n_rows += len(dense)

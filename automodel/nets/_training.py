@@ -64,6 +64,7 @@ class Recipe:
     regularization: str = "constant"
     augmentation: Augmentation | None = None
     precision: str = "float32"
+    clip_norm: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -250,6 +251,7 @@ def start(
         regularization=recipe.regularization,
         changer=None if augmentation is None else augmentation.start(generator),
         precision=recipe.precision,
+        clip_norm=recipe.clip_norm,
         iterator_train=TensorBatches,
         iterator_train__generator=generator,
         batch_size=recipe.batch_size,

@@ -15,6 +15,7 @@ from sklearn.datasets import make_classification, make_regression
 from automodel.evaluation import Candidate, Folds, Monitor, evaluate
 from automodel.exceptions import DeadlineReached, TrialPruned
 from automodel.families import all_families, find_families
+from automodel.families._net import NetFamily
 from automodel.metric import Metric
 from automodel.preprocessing.reader import TableReader
 from automodel.task import Task
@@ -233,9 +234,10 @@ def test_steps_used_are_the_steps_of_the_returned_model(family, kind):
 def test_a_refit_trains_the_iterations_it_is_told(family, kind):
     if family.iteration_param is None:
         pytest.skip("trains in one step")
-    if family.name == "mlp" and kind != "regression":
-        pytest.skip("takes its epoch and its temperature from an inner part")
     X, y = make_rows(kind)
+    net = new_estimator(family, task_of(kind, X, y))
+    if isinstance(family, NetFamily) and net.early_stopping:
+        pytest.skip("takes its epoch and its temperature from an inner part")
     monitor = Monitor(n_iterations=7)
     model = fit(family, kind, X, y, monitor=monitor)
     assert monitor.steps_used == 7
@@ -266,7 +268,8 @@ def test_a_training_that_time_has_cut_is_repeated_without_it(family, kind, n_loo
     used, pace = hurried.steps_used, hurried.pace_used
     again = fit(family, kind, X, y, monitor=Monitor(n_iterations=used, pace=pace))
     np.testing.assert_allclose(predict(again, X), predict(cut, X), rtol=1e-6, atol=1e-9)
-    if n_looks == 6 and family.name in ("hist_gradient_boosting", "mlp"):
+    is_paced = family.name == "hist_gradient_boosting" or isinstance(family, NetFamily)
+    if n_looks == 6 and is_paced:
         assert pace, "it says how it was cut"
         whole = fit(family, kind, X, y)
         assert not np.allclose(predict(whole, X), predict(cut, X))

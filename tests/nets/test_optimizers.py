@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from automodel.nets._optimizers import AdamW
+from automodel.nets._optimizers import AdamW, clip_gradients
 
 
 def parameters():
@@ -43,3 +43,15 @@ def test_a_net_is_trained_without_the_compiler():
         "assert 'torch' in sys.modules; assert 'torch._dynamo' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("largest", [0.1, 1e3])
+def test_gradients_are_clipped_as_torch_does(largest):
+    gradients = {}
+    for clip in (clip_gradients, torch.nn.utils.clip_grad_norm_):
+        own = parameters()
+        sum((p**2).sum() for p in own[:2]).backward()  # the last has no gradient
+        clip(own, largest)
+        gradients[clip] = [p.grad for p in own[:2]]
+    for one, two in zip(*gradients.values(), strict=True):
+        torch.testing.assert_close(one, two)

@@ -1,0 +1,198 @@
+"""What the families of neural nets share: the estimator, the encoder, the training."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from automodel.exceptions import DeadlineReached
+from automodel.families.base import ModelFamily
+
+FEWEST_STEPS = 30  # a net of fewer has not left its start
+MOST_SPARSE_COLUMNS = 5000
+SECONDS_PER_WEIGHT = 6 / 6e10  # per row: six operations, 60 of them a nanosecond
+SECONDS_PER_WAVE = 2.2e-7 / 16  # per number of a row and wave or bin of its embedding
+D_EMBEDDING = {"periodic": 4, "piecewise": 8, "none": 1}
+AUTO_BATCHES = ((1024, 64), (8192, 128), (30_000, 256), (100_000, 512))
+
+
+class NetFamily(ModelFamily):
+    """A net of `automodel.nets` that trains in epochs under a monitor.
+
+    A net that stops early takes its epoch, and a classifier its temperature, from an
+    inner part of the training rows, never from the fold's validation part, which
+    would flatter it. One that does not trains on all rows for a whole schedule.
+
+    Attributes
+    ----------
+    classifier, regressor : str
+        Names in `automodel.nets`.
+    """
+
+    requires = ("torch", "skorch")
+    categorical = True
+    iteration_param = "max_epochs"
+    start_seconds = 4.5  # torch, skorch, and what the first optimiser imports
+    classifier: str
+    regressor: str
+
+    def estimator(self, task, random_state):
+        """Return the classifier or the regressor."""
+        nets = importlib.import_module("automodel.nets")
+        name = self.classifier if task.is_classification else self.regressor
+        return getattr(nets, name)(random_state=random_state)
+
+    def supports(self, task):
+        """Leave out sparse tables that are too wide to be made dense."""
+        is_too_wide = task.is_sparse and task.n_features > MOST_SPARSE_COLUMNS
+        return super().supports(task) and not is_too_wide
+
+    def preprocessor(self, estimator, task):
+        """Return an encoder that leaves scaling and missing numbers to the net."""
+        from automodel.preprocessing.tabular import TabularEncoder
+
+        return TabularEncoder(missing="keep", categories="native", dtype="float32")
+
+    def fit(self, estimator, X, y, *, sample_weight=None, monitor):
+        """Train inside the time that is left, the schedule with it.
+
+        Without a validation part, a net that does not stop early trains
+        `monitor.n_iterations` epochs; one that does chooses its epoch on an inner
+        part again.
+
+        Raises
+        ------
+        DeadlineReached
+            If time is up before the net has learned anything.
+        """
+        monitor.check_time()
+        pace: list = []
+        if monitor.pace:
+            max_epochs, *pace = monitor.pace
+            estimator.set_params(max_epochs=max_epochs)
+        elif monitor.n_iterations and not estimator.early_stopping:
+            estimator.set_params(max_epochs=int(monitor.n_iterations))
+
+        def report(epoch, net):
+            if monitor.is_due(epoch):
+                monitor.report(epoch, monitor.score(net))
+            return monitor.expired
+
+        estimator._fit(
+            X,
+            y,
+            sample_weight,
+            on_epoch=report if monitor.has_validation else None,
+            seconds_left=_clock(monitor),
+            pace=pace,
+        )
+        if not estimator.history_["train_loss"] and estimator.n_steps_ < FEWEST_STEPS:
+            raise DeadlineReached
+        monitor.steps_used = estimator.n_iter_
+        monitor.pace_used = [estimator.max_epochs, *map(list, estimator.pace_)]
+        return estimator
+
+
+def wave_seconds(params: dict[str, Any], task: Any) -> float:
+    """Return the seconds that embeddings of numbers cost for each row of an epoch."""
+    kind = params.get("embedding", "periodic")
+    n_waves = {"periodic": 16, "piecewise": params.get("n_bins", 16), "none": 0}
+    return (
+        SECONDS_PER_WAVE * max(task.n_features - task.n_categorical, 0) * n_waves[kind]
+    )
+
+
+def net_inputs(params: dict[str, Any], task: Any) -> int:
+    """Return about how many inputs a net makes of a row."""
+    n_columns = D_EMBEDDING[params.get("embedding", "periodic")]
+    n_numbers = max(task.n_features - task.n_categorical, 0)
+    return n_columns * n_numbers + 8 * task.n_categorical
+
+
+def rows_per_step(batch_size: int | str | None, task: Any) -> int:
+    """Return the rows of a training step; "auto" and None grow with the rows."""
+    if isinstance(batch_size, int):
+        return batch_size
+    fits = (size for limit, size in AUTO_BATCHES if task.n_samples <= limit)
+    return next(fits, 1024)
+
+
+def _clock(monitor) -> Callable[[], float] | None:
+    return None if monitor.deadline is None else lambda: monitor.seconds_left
+
+
+def usual_training(task: Any) -> dict[str, Any]:
+    """Return what the suggestions below are where nothing is special."""
+    usual = {
+        "optimizer": "adamw",
+        "schedule": "one-cycle",
+        "averaging": 0.0,
+        "feature_noise": 0.0,
+        "mixup": 0.0,
+        "feature_swap": 0.0,
+    }
+    if task.is_classification:
+        of_classes = {"label_smoothing": 0.0, "class_weight": None}
+        return {**usual, "loss": "cross_entropy", **of_classes}
+    return {**usual, "loss": "squared_error"}
+
+
+def suggest_training(trial, task) -> dict[str, Any]:
+    """Suggest optimizer, augmentation and loss."""
+    return {
+        **suggest_optimizer(trial),
+        **suggest_augmentation(trial),
+        **suggest_loss(trial, task),
+    }
+
+
+def suggest_embedding(trial) -> dict[str, Any]:
+    """Suggest how numbers are embedded."""
+    kinds = ["periodic", "piecewise", "none"]
+    embedding = trial.suggest_categorical("embedding", kinds)
+    if embedding == "periodic":
+        sigma = trial.suggest_float("embedding_sigma", 0.02, 5.0, log=True)
+        return {"embedding": embedding, "embedding_sigma": sigma}
+    if embedding == "piecewise":
+        n_bins = trial.suggest_int("n_bins", 4, 64, log=True)
+        return {"embedding": embedding, "n_bins": n_bins}
+    return {"embedding": embedding}
+
+
+def suggest_optimizer(trial) -> dict[str, Any]:
+    """Suggest optimizer, schedule and averaging."""
+    if seldom(trial, "optimizer", "adamw", "schedule_free") == "schedule_free":
+        return {"optimizer": "schedule_free"}
+    schedules = ["coslog", "one-cycle", "cosine"]
+    return {
+        "optimizer": "adamw",
+        "schedule": trial.suggest_categorical("schedule", schedules),
+        "averaging": seldom(trial, "averaging", 0.0, 0.99, 0.998),
+    }
+
+
+def suggest_augmentation(trial) -> dict[str, Any]:
+    """Suggest how training changes the rows, most often not at all."""
+    return {
+        "feature_noise": seldom(trial, "feature_noise", 0.0, 0.03, 0.1),
+        "mixup": seldom(trial, "mixup", 0.0, 0.1, 0.3),
+        "feature_swap": seldom(trial, "feature_swap", 0.0, 0.05, 0.15),
+    }
+
+
+def suggest_loss(trial, task) -> dict[str, Any]:
+    """Suggest the loss and what belongs to it."""
+    if not task.is_classification:
+        losses = "squared_error", "huber", "absolute_error"
+        return {"loss": seldom(trial, "loss", *losses)}
+    return {
+        "loss": seldom(trial, "loss", "cross_entropy", "focal"),
+        "label_smoothing": trial.suggest_float("label_smoothing", 0.0, 0.1),
+        "class_weight": seldom(trial, "class_weight", None, "balanced"),
+    }
+
+
+def seldom(trial, name: str, usual, *others):
+    """Suggest the usual value three times as often as all others together."""
+    return trial.suggest_categorical(name, [usual] * 3 * len(others) + [*others])
