@@ -18,7 +18,8 @@ from automodel.ensemble import (
     mixture,
     select_weights,
 )
-from automodel.evaluation import Evaluation, FittedModel
+from automodel.evaluation import Evaluation
+from automodel.fitted_model import FittedModel
 from automodel.folds import Folds
 from automodel.leaderboard import TrialRecord
 from automodel.search.budget import Budget
@@ -119,7 +120,12 @@ class Assembly:
         wanted = order if self.refit else []
         refitted = {}
         if workers is not None:
-            refitted = self._refitted([*wanted, best], usable, workers)
+            numbers = [
+                number
+                for number in [*wanted, best]
+                if not usable[number].candidate.family.joins_folds
+            ]
+            refitted = self._refitted(numbers, usable, workers)
             workers.dismiss()  # before the models are loaded, to save memory
             refitted = {n: load_models([model])[0] for n, model in refitted.items()}
         stored = partial(_stored, defer=workers is None)

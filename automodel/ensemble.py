@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from automodel.evaluation import Evaluation, FittedModel
+from automodel.evaluation import Evaluation
+from automodel.fitted_model import FittedModel
 from automodel.folds import Folds
 from automodel.preprocessing.table import Table
 

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import math
-import pickle
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator
 
 from automodel.exceptions import DeadlineReached, TrialPruned
-from automodel.families.base import ModelFamily
+from automodel.families.base import FoldPart, ModelFamily
+from automodel.fitted_model import FittedModel
 from automodel.folds import Folds
 from automodel.monitor import Monitor, check_time
-from automodel.preprocessing.table import Table
 from automodel.task import Task
 
-PREDICT_ROWS = 5000
 MIN_FOLD_SECONDS = 0.3  # for training, so that a slow encoding leaves some
 
 
@@ -52,76 +49,6 @@ class Evaluation:
     error: str = ""
     reports: dict[int, float] = field(default_factory=dict)
     predict_seconds: float = 0.0
-
-
-@dataclass
-class FittedModel:
-    """An encoder and an estimator, fitted on the same rows.
-
-    `classes` are the columns of a prediction that the estimator has seen; None
-    for regression. `fold` is the number of the fold whose training rows those were,
-    -1 for all rows. `n_iterations` and `pace` say how it was trained: see `Monitor`.
-    """
-
-    encoder: BaseEstimator
-    estimator: BaseEstimator
-    classes: np.ndarray | None
-    n_outputs: int
-    fold: int = -1
-    n_iterations: int | None = None
-    pace: list = field(default_factory=list)
-
-    def predict(self, table: Table, deadline: float | None = None) -> np.ndarray:
-        """Predict the rows of a table."""
-        return self.predict_encoded(self.encoder.transform(table), deadline)
-
-    def predict_encoded(self, X: Any, deadline: float | None = None) -> np.ndarray:
-        """Predict rows that the encoder has transformed, in chunks."""
-        n_rows = X.shape[0]
-        chunks = []
-        for start in range(0, n_rows, PREDICT_ROWS):
-            check_time(deadline)
-            part = X
-            if n_rows > PREDICT_ROWS:
-                rows = slice(start, start + PREDICT_ROWS)
-                part = X.iloc[rows] if hasattr(X, "iloc") else X[rows]
-            chunks.append(self._predict_chunk(part))
-        prediction = np.concatenate(chunks)
-        if not np.isfinite(prediction).all():
-            raise ValueError("the model predicts values that are not finite")
-        return prediction
-
-    def _predict_chunk(self, X) -> np.ndarray:
-        if self.classes is None:
-            return np.asarray(self.estimator.predict(X), dtype=np.float64).ravel()
-        proba = np.zeros((X.shape[0], self.n_outputs))
-        proba[:, self.classes] = _probabilities(self.estimator, X, len(self.classes))
-        return proba
-
-
-class DeferredModel:
-    """A `FittedModel` that stays pickled until it is used.
-
-    After an interrupt nothing waits for the libraries of the models to load.
-
-    Parameters
-    ----------
-    pickled : bytes
-        The model.
-    """
-
-    def __init__(self, pickled: bytes):
-        self._pickled = pickled
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # of pickle and copy, before there is a state
-            raise AttributeError(name)
-        if "_model" not in self.__dict__:
-            self.__dict__["_model"] = pickle.loads(self._pickled)
-        return getattr(self.__dict__["_model"], name)
-
-    def __getstate__(self) -> dict[str, bytes]:
-        return {"_pickled": self._pickled}
 
 
 def evaluate(
@@ -182,6 +109,9 @@ def evaluate(
 def _run_folds(result, folds, deadline, time_limit, should_prune):
     """Train and judge fold by fold; yield the number and the model of each."""
     result.oof = _Pool(folds)
+    if result.candidate.family.joins_folds and len(folds) > 1:
+        yield from _run_joined(result, folds, deadline, time_limit, should_prune)
+        return
     clock = _TrialClock(deadline, time_limit, len(folds))
     for fold, (_, valid) in enumerate(folds.splits):
         check_time(deadline)
@@ -192,6 +122,47 @@ def _run_folds(result, folds, deadline, time_limit, should_prune):
         yield fold, model
         if fold + 1 < len(folds):
             monitor.report_fold(float(np.nanmean(result.fold_scores)))
+
+
+def _run_joined(result, folds, deadline, time_limit, should_prune):
+    """Train all folds in one run; yield the number and the model of each."""
+    ends_at = deadline
+    if time_limit is not None:
+        ends_at = time.monotonic() + time_limit
+        ends_at = ends_at if deadline is None else min(ends_at, deadline)
+    monitor = Monitor(ends_at, should_prune=should_prune, reports=result.reports)
+    for model, X_valid in _fit_joined(result.candidate, folds, monitor):
+        before = time.monotonic()
+        prediction = model.predict_encoded(X_valid, deadline)
+        result.predict_seconds += time.monotonic() - before
+        valid = folds.splits[model.fold][1]
+        result.n_iterations.append(model.n_iterations or 0)
+        result.oof.add(valid, prediction)
+        result.fold_scores.append(_fold_score(folds, valid, prediction))
+        yield model.fold, model
+
+
+def _fit_joined(candidate, folds, monitor):
+    """Return the model of each fold with its encoded validation part."""
+    task = folds.task
+    estimator = _new_estimator(candidate, task)
+    encoders, parts = [], []
+    for fold, rows in enumerate(folds.splits):
+        monitor.check_time()
+        own = candidate.family.preprocessor(estimator, task)
+        encoder, *encoded = folds.encoded(fold, own, folds.y[rows[0]])
+        encoders.append(encoder)
+        weights = [folds.weight_of(part) for part in rows]
+        (train, y, w), (valid, y_valid, w_valid) = zip(
+            encoded, (folds.y[part] for part in rows), weights, strict=True
+        )
+        parts.append(FoldPart(train, y, w, valid, y_valid, w_valid))
+    fitted = candidate.family.fit_folds(estimator, parts, monitor=monitor)
+    for fold, (encoder, own) in enumerate(zip(encoders, fitted, strict=True)):
+        classes = own.classes_ if task.is_classification else None
+        model = FittedModel(encoder, own, classes, task.n_outputs, fold)
+        model.n_iterations, model.pace = monitor.steps_used, monitor.pace_used
+        yield model, parts[fold].X_valid
 
 
 class _TrialClock:
@@ -263,7 +234,7 @@ def _run_fold(result, folds, fold, clock, should_prune):
         reports=result.reports,
         fold=fold,
     )
-    weight = None if folds.sample_weight is None else folds.sample_weight[train]
+    weight = folds.weight_of(train)
     model.estimator = _train(candidate, estimator, X_train, y_train, weight, monitor)
     before = time.monotonic()
     prediction = model.predict_encoded(X_valid, clock.deadline)
@@ -305,8 +276,13 @@ def fit_candidate(
         If the deadline comes before the model is usable.
     """
     task = folds.task
+    if candidate.family.joins_folds and fold >= 0 and len(folds) > 1:
+        monitor = Monitor(deadline, n_iterations=n_iterations, pace=pace)
+        return next(
+            m for m, _ in _fit_joined(candidate, folds, monitor) if m.fold == fold
+        )
     rows = slice(None) if fold < 0 else folds.splits[fold][0]
-    weight = None if folds.sample_weight is None else folds.sample_weight[rows]
+    weight = folds.weight_of(rows)
     classes, y = _local_labels(folds.y[rows], task)
     estimator = _new_estimator(candidate, task)
     encoder = candidate.family.preprocessor(estimator, task)
@@ -352,7 +328,7 @@ def _local_labels(y: np.ndarray, task: Task):
 def _known_rows(folds, valid, X_valid, classes):
     """Return the validation part without the rows of classes not trained on."""
     y = folds.y[valid]
-    weight = None if folds.sample_weight is None else folds.sample_weight[valid]
+    weight = folds.weight_of(valid)
     if classes is None:
         return X_valid, y, weight
     known = np.isin(y, classes)
@@ -372,19 +348,8 @@ def _scorer_of(model: FittedModel, folds: Folds, valid, X_valid):
 
 
 def _fold_score(folds: Folds, valid, prediction) -> float:
-    weight = None if folds.sample_weight is None else folds.sample_weight[valid]
+    weight = folds.weight_of(valid)
     try:
         return folds.metric.score(folds.y[valid], prediction, weight)
     except ValueError:  # a fold without one of the classes has no such score
         return math.nan
-
-
-def _probabilities(estimator, X, n_classes: int) -> np.ndarray:
-    if hasattr(estimator, "predict_proba"):
-        return np.asarray(estimator.predict_proba(X), dtype=np.float64)
-    if hasattr(estimator, "decision_function"):
-        decision = np.asarray(estimator.decision_function(X), dtype=np.float64)
-        if decision.ndim == 1:
-            return np.column_stack([expit(-decision), expit(decision)])
-        return softmax(decision, axis=1)
-    return np.eye(n_classes)[np.asarray(estimator.predict(X), dtype=int)]

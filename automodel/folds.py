@@ -55,6 +55,10 @@ class Folds:
         rows = sum(part.nbytes for split in self.splits for part in split)
         return self.table.nbytes + self.y.nbytes + rows
 
+    def weight_of(self, rows) -> np.ndarray | None:
+        """Return the weights of some rows; None where rows have none."""
+        return None if self.sample_weight is None else self.sample_weight[rows]
+
     def encoded(self, fold: int, encoder: BaseEstimator, y: np.ndarray):
         """Return the encoder fitted on a fold's training rows, and both parts.
 

@@ -14,9 +14,9 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from automodel.assembly import Assembly, Trained
 from automodel.ensemble import Member, max_candidates
-from automodel.evaluation import FittedModel
 from automodel.exceptions import FitWarning
 from automodel.families.base import ModelFamily
+from automodel.fitted_model import FittedModel
 from automodel.folds import Folds
 from automodel.search.archive import Archive
 from automodel.search.budget import Budget

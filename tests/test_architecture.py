@@ -18,7 +18,7 @@ LAYERS = [
     ["metric", "checks", "resampling", "nets", "preprocessing"],
     ["monitor"],
     ["families"],
-    ["folds"],
+    ["folds", "fitted_model"],
     ["evaluation"],
     ["ensemble", "leaderboard", "report"],
     ["search"],

@@ -11,8 +11,9 @@ from automodel.ensemble import (
     mixture,
     select_weights,
 )
-from automodel.evaluation import Candidate, Evaluation, FittedModel
+from automodel.evaluation import Candidate, Evaluation
 from automodel.families import all_families
+from automodel.fitted_model import FittedModel
 from automodel.folds import Folds
 from automodel.metric import Metric
 from automodel.preprocessing.table import Table

@@ -84,7 +84,7 @@ class NetFamily(ModelFamily):
             y,
             sample_weight,
             on_epoch=report if monitor.has_validation else None,
-            seconds_left=_clock(monitor),
+            seconds_left=clock_of(monitor),
             pace=pace,
         )
         if not estimator.history_["train_loss"] and estimator.n_steps_ < FEWEST_STEPS:
@@ -118,7 +118,8 @@ def rows_per_step(batch_size: int | str | None, task: Any) -> int:
     return next(fits, 1024)
 
 
-def _clock(monitor) -> Callable[[], float] | None:
+def clock_of(monitor) -> Callable[[], float] | None:
+    """Return what tells the seconds left; None where nothing limits them."""
     return None if monitor.deadline is None else lambda: monitor.seconds_left
 
 

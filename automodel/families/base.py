@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib.util
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
@@ -17,6 +18,20 @@ if TYPE_CHECKING:
     import optuna
 
     from automodel.monitor import Monitor
+
+
+class FoldPart(NamedTuple):
+    """Encoded training and validation part of a fold.
+
+    Labels are numbers of all classes, also those that the training part lacks.
+    """
+
+    X: Any
+    y: np.ndarray
+    sample_weight: np.ndarray | None
+    X_valid: Any
+    y_valid: np.ndarray
+    sample_weight_valid: np.ndarray | None
 
 
 class ModelFamily:
@@ -53,6 +68,9 @@ class ModelFamily:
     starts_search : bool
         Whether its first trial may run in the process of the user while the workers
         start: for what is cheap, obeys its deadline, and cannot crash.
+    joins_folds : bool
+        Whether `fit_folds` trains the models of all folds in one run. They are kept,
+        and never refitted on all rows.
     gpu : bool
         Whether the family gains from an accelerator.
     """
@@ -68,6 +86,7 @@ class ModelFamily:
     start_seconds: float = 0.0
     by_default: bool = True
     starts_search: bool = False
+    joins_folds: bool = False
     gpu: bool = False
 
     def estimator(self, task: Task, random_state: int) -> BaseEstimator:
@@ -115,6 +134,16 @@ class ModelFamily:
         if sample_weight is None:
             return estimator.fit(X, y)
         return estimator.fit(X, y, sample_weight=sample_weight)
+
+    def fit_folds(
+        self, estimator: BaseEstimator, parts: Sequence[FoldPart], *, monitor: Monitor
+    ) -> list[BaseEstimator]:
+        """Train on the training parts of several folds, and return a model of each.
+
+        Only for families that set `joins_folds`. The model of a fold may learn from
+        the validation parts of the other folds, never from its own.
+        """
+        raise NotImplementedError
 
     def preprocessor(self, estimator: BaseEstimator, task: Task) -> BaseEstimator:
         """Return the encoder from `Table` to what the estimator takes.

@@ -9,7 +9,8 @@ from typing import Any
 
 import joblib
 
-from automodel.evaluation import Evaluation, FittedModel
+from automodel.evaluation import Evaluation
+from automodel.fitted_model import FittedModel
 from automodel.folds import Folds
 from automodel.search.work import Refit, WorkItem, refit, work
 from automodel.search.workers import Evaluations, ModelFolders, Workers

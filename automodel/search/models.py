@@ -8,7 +8,7 @@ from typing import Any
 
 import cloudpickle
 
-from automodel.evaluation import DeferredModel, FittedModel
+from automodel.fitted_model import DeferredModel, FittedModel
 
 
 class ModelFolder:

@@ -10,13 +10,8 @@ from typing import Any
 
 import joblib
 
-from automodel.evaluation import (
-    Candidate,
-    Evaluation,
-    FittedModel,
-    evaluate,
-    fit_candidate,
-)
+from automodel.evaluation import Candidate, Evaluation, evaluate, fit_candidate
+from automodel.fitted_model import FittedModel
 from automodel.folds import Folds
 from automodel.search.containment import contained, give_memory_back
 from automodel.search.models import ModelFolder

@@ -13,8 +13,9 @@ from typing import Any
 import joblib
 from joblib.parallel import get_active_backend
 
-from automodel.evaluation import Evaluation, FittedModel
+from automodel.evaluation import Evaluation
 from automodel.families.base import ModelFamily
+from automodel.fitted_model import FittedModel
 from automodel.folds import Folds
 from automodel.search.containment import give_memory_back
 from automodel.search.models import ModelFolder

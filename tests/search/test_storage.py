@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from automodel.evaluation import Candidate, Evaluation, FittedModel
+from automodel.evaluation import Candidate, Evaluation
+from automodel.fitted_model import FittedModel
 from automodel.search.models import ModelFolder, load_models
 from automodel.search.storage import SearchStorage, shortlist
 from tests.conftest import StubFamily

@@ -17,7 +17,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from automodel.nets._device import choose_device, has_bfloat16, prediction_device
 from automodel.nets._encoding import NetEncoder
@@ -89,7 +89,8 @@ class PackedNet(Net):
         **{name: [choice, list, tuple] for name, choice in CHOICES.items()},
     }
 
-    def _fit(self, X, y, sample_weight=None):
+    def _fit(self, X, y, sample_weight=None, **hooks):
+        """Train on folds drawn here; for `hooks` see `Hooks`."""
         self._validate_params()
         y_numeric = not hasattr(self, "predict_proba")
         X, y = check_rows(self, X, y, y_numeric=y_numeric, reset=True)
@@ -111,8 +112,20 @@ class PackedNet(Net):
             )
             for train, valid in self._split(y, seed)
         ]
-        self._fit_parts(parts, seed)
+        self._fit_parts(parts, seed, **hooks)
         return self
+
+    def _fit_folds(self, parts: Sequence[Part], **hooks) -> list[PackedNet]:
+        """Train on given folds, and return an estimator for each; see `Hooks`."""
+        self._validate_params()
+        self._learn_target(
+            np.concatenate([y for p in parts for y in (p.y, p.y_valid)]), None
+        )
+        self._fit_parts(parts, draw_seed(self.random_state), **hooks)
+        singles = [self._single_fold(fold) for fold in range(len(parts))]
+        for single, part in zip(singles, parts, strict=True):
+            validate_data(single, part.X, reset=True, skip_check_array=True)
+        return singles
 
     def _split(self, y, seed):
         n_folds = min(self.cv, len(y))
@@ -127,7 +140,6 @@ class PackedNet(Net):
         )
 
     def _fit_parts(self, parts: Sequence[Part], seed: int, **hooks) -> None:
-        """Train on given folds, with the hooks of a search; see `train_pack`."""
         self.encoders_: list[NetEncoder] = [NetEncoder().fit(p.X) for p in parts]
         inputs = common_inputs(self.encoders_)
         self._targets = [self._target_of(p) for p in parts]

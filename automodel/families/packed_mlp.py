@@ -1,0 +1,120 @@
+"""Packed perceptrons: `automodel.nets.PackedMLPClassifier` and its sibling."""
+
+from __future__ import annotations
+
+from automodel.exceptions import DeadlineReached
+from automodel.families._net import FEWEST_STEPS, NetFamily, clock_of, net_inputs
+
+MOST_ROWS = 30_000  # packing gains where steps are small
+SECONDS_PER_STEP = 2e-3
+SECONDS_PER_WEIGHT = 1.6e-10  # and row: with dropout and all, of a single net
+SHARE = 0.38  # of the members, on average over a schedule
+N_FOLDS = 5  # that cost is counted for; a fold of others costs as much
+ACTIVATIONS = {
+    "mixed": ["silu", "relu", "selu"],
+    "silu": ["silu"],
+    "relu": ["relu"],
+    "selu": ["selu"],
+}
+SIGMAS = {"some": [0.0, 0.1], "all": [0.1], "mixed": [0.03, 0.3, 1.0], "none": [0.0]}
+DROPOUTS = {"mixed": [0.0, 0.1, 0.3], "little": [0.0, 0.05], "much": [0.2, 0.35, 0.5]}
+
+
+class PackedMLPFamily(NetFamily):
+    """Many perceptrons of all folds in one training, after TabPack (2026).
+
+    One trial is an architecture search with an ensemble of its own: its members are
+    drawn from what the trial suggests.
+    """
+
+    name = "packed_mlp"
+    rank = 25
+    classifier = "PackedMLPClassifier"
+    regressor = "PackedMLPRegressor"
+    joins_folds = True
+
+    def supports(self, task):
+        """Leave out tables with so many rows that packing does not pay."""
+        return super().supports(task) and task.n_samples <= MOST_ROWS
+
+    def search_space(self, trial, task):
+        """Suggest what the members are drawn from, and how they train."""
+        activation = trial.suggest_categorical("activation", list(ACTIVATIONS))
+        embedding = trial.suggest_categorical("embedding_sigma", list(SIGMAS))
+        dropout = trial.suggest_categorical("dropout", list(DROPOUTS))
+        return {
+            "width": trial.suggest_int("width", 32, 128, step=32),
+            "activation": ACTIVATIONS[activation],
+            "embedding_sigma": SIGMAS[embedding],
+            "dropout": DROPOUTS[dropout],
+            "learning_rate": trial.suggest_float("learning_rate", 0.01, 0.3, log=True),
+            "weight_decay": trial.suggest_float("weight_decay", 1e-3, 0.1, log=True),
+            "max_epochs": trial.suggest_categorical("max_epochs", [64, 128, 256]),
+        }
+
+    def portfolio(self, task):
+        """Return the default, wider nets, and longer and more regular training."""
+        default = {
+            "width": 64,
+            "activation": "mixed",
+            "embedding_sigma": "some",
+            "dropout": "mixed",
+            "learning_rate": 0.04 if task.is_classification else 0.1,
+            "weight_decay": 0.02,
+            "max_epochs": 128,
+        }
+        return [
+            default,
+            {**default, "width": 128, "embedding_sigma": "all", "activation": "selu"},
+            {**default, "width": 96, "dropout": "much", "max_epochs": 256},
+        ]
+
+    def cost(self, params, task):
+        """Return the seconds of the nets of one fold on one core."""
+        width = params.get("width", 64)
+        embedding = {"embedding": "periodic" if task.n_numeric else "none"}
+        n_weights = width * (net_inputs(embedding, task) + 1.5 * width + task.n_outputs)
+        n_nets = 16 * SHARE
+        batch = 64 if task.n_samples <= 4500 else 128
+        n_steps = params.get("max_epochs", 128) * max(task.n_samples / batch, 1)
+        per_step = batch * n_nets * SECONDS_PER_WEIGHT * n_weights
+        return n_steps * (SECONDS_PER_STEP / N_FOLDS + per_step)
+
+    def fit(self, estimator, X, y, *, sample_weight=None, monitor):
+        """Train on folds of its own, inside the time that is left."""
+        return self._train(
+            monitor,
+            estimator,
+            lambda **hooks: estimator._fit(X, y, sample_weight, **hooks),
+        )
+
+    def fit_folds(self, estimator, parts, *, monitor):
+        """Train the nets of all folds, and return those of each.
+
+        Raises
+        ------
+        DeadlineReached
+            If time is up before the nets have learned anything.
+        """
+        return self._train(
+            monitor, estimator, lambda **hooks: estimator._fit_folds(parts, **hooks)
+        )
+
+    def _train(self, monitor, estimator, train):
+        monitor.check_time()
+        pace: list = []
+        if monitor.pace:
+            max_epochs, *pace = monitor.pace
+            estimator.set_params(max_epochs=max_epochs)
+
+        def report(epoch, race):
+            if monitor.is_due(epoch):
+                monitor.report(epoch, -race.loss())
+            return monitor.expired
+
+        fitted = train(on_epoch=report, seconds_left=clock_of(monitor), pace=pace)
+        if estimator.n_iter_ <= 1 and estimator.n_steps_ < FEWEST_STEPS:
+            raise DeadlineReached
+        monitor.steps_used = estimator.n_iter_
+        monitor.pace_used = [estimator.max_epochs, *map(list, estimator.pace_)]
+        return fitted

@@ -1,0 +1,97 @@
+"""A fitted encoder with its estimator: what predicts the rows of a table."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.special import expit, softmax
+from sklearn.base import BaseEstimator
+
+from automodel.monitor import check_time
+from automodel.preprocessing.table import Table
+
+PREDICT_ROWS = 5000
+
+
+@dataclass
+class FittedModel:
+    """An encoder and an estimator, fitted on the same rows.
+
+    `classes` are the columns of a prediction that the estimator has seen; None
+    for regression. `fold` is the number of the fold whose training rows those were,
+    -1 for all rows. `n_iterations` and `pace` say how it was trained: see `Monitor`.
+    """
+
+    encoder: BaseEstimator
+    estimator: BaseEstimator
+    classes: np.ndarray | None
+    n_outputs: int
+    fold: int = -1
+    n_iterations: int | None = None
+    pace: list = field(default_factory=list)
+
+    def predict(self, table: Table, deadline: float | None = None) -> np.ndarray:
+        """Predict the rows of a table."""
+        return self.predict_encoded(self.encoder.transform(table), deadline)
+
+    def predict_encoded(self, X: Any, deadline: float | None = None) -> np.ndarray:
+        """Predict rows that the encoder has transformed, in chunks."""
+        n_rows = X.shape[0]
+        chunks = []
+        for start in range(0, n_rows, PREDICT_ROWS):
+            check_time(deadline)
+            part = X
+            if n_rows > PREDICT_ROWS:
+                rows = slice(start, start + PREDICT_ROWS)
+                part = X.iloc[rows] if hasattr(X, "iloc") else X[rows]
+            chunks.append(self._predict_chunk(part))
+        prediction = np.concatenate(chunks)
+        if not np.isfinite(prediction).all():
+            raise ValueError("the model predicts values that are not finite")
+        return prediction
+
+    def _predict_chunk(self, X) -> np.ndarray:
+        if self.classes is None:
+            return np.asarray(self.estimator.predict(X), dtype=np.float64).ravel()
+        proba = np.zeros((X.shape[0], self.n_outputs))
+        proba[:, self.classes] = _probabilities(self.estimator, X, len(self.classes))
+        return proba
+
+
+class DeferredModel:
+    """A `FittedModel` that stays pickled until it is used.
+
+    After an interrupt nothing waits for the libraries of the models to load.
+
+    Parameters
+    ----------
+    pickled : bytes
+        The model.
+    """
+
+    def __init__(self, pickled: bytes):
+        self._pickled = pickled
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # of pickle and copy, before there is a state
+            raise AttributeError(name)
+        if "_model" not in self.__dict__:
+            self.__dict__["_model"] = pickle.loads(self._pickled)
+        return getattr(self.__dict__["_model"], name)
+
+    def __getstate__(self) -> dict[str, bytes]:
+        return {"_pickled": self._pickled}
+
+
+def _probabilities(estimator, X, n_classes: int) -> np.ndarray:
+    if hasattr(estimator, "predict_proba"):
+        return np.asarray(estimator.predict_proba(X), dtype=np.float64)
+    if hasattr(estimator, "decision_function"):
+        decision = np.asarray(estimator.decision_function(X), dtype=np.float64)
+        if decision.ndim == 1:
+            return np.column_stack([expit(-decision), expit(decision)])
+        return softmax(decision, axis=1)
+    return np.eye(n_classes)[np.asarray(estimator.predict(X), dtype=int)]
