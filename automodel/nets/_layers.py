@@ -193,7 +193,7 @@ class PiecewiseEmbedding(nn.Module):
         self.low.zero_()
         self.high.fill_(1)
         for i in range(x.shape[1]):
-            edges = torch.quantile(x[:, i], steps).unique()
+            edges = torch.quantile(x[:, i], steps, interpolation="nearest").unique()
             n_used = len(edges) - 1
             if n_used < 1:
                 continue
