@@ -71,6 +71,26 @@ def test_the_state_of_the_optimizer_is_kept_but_not_pickled(net, X, y, optimizer
 
 
 @both
+def test_partial_fit_follows_a_change_of_the_learning_rate(net, X, y):
+    net = first_fit(clone(net), X, y)
+    before = {name: value.copy() for name, value in net.state_.items()}
+    net.set_params(learning_rate=1e-9).partial_fit(X, y)
+    for name, value in net.state_.items():
+        np.testing.assert_allclose(value, before[name], atol=1e-5)
+
+
+@both
+def test_partial_fit_recovers_from_a_loss_that_is_not_a_number(net, X, y):
+    net = first_fit(clone(net), X, y)
+    before = answers(net, X)
+    with pytest.raises(FloatingPointError):
+        net.set_params(learning_rate=1e30).partial_fit(X, y)
+    np.testing.assert_array_equal(answers(net, X), before)
+    net.set_params(learning_rate=0.01).partial_fit(X, y)
+    assert np.isfinite(answers(net, X)).all()
+
+
+@both
 def test_partial_fit_goes_on_after_fit(net, X, y):
     net = clone(net).set_params(max_epochs=30, learning_rate=0.02).fit(X, y)
     before = net.score(X, y)
