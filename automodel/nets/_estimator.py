@@ -196,18 +196,16 @@ class TabularNet(BaseEstimator):
         self._prepare(X, goes_on)
         rows = self._rows(X, target, weight)
         with one_thread():
-            if "stepwise" not in self._cache:
+            # Taken out, so that one whose weights have diverged is not used again.
+            stepwise, params = self._cache.pop("stepwise", (None, None))
+            if params != self.get_params():
                 recipe = self._recipe(len(rows), draw_seed(self.random_state))
                 recipe = replace(recipe, seed=recipe.seed + self.n_steps_)
+                state = self.state_ if goes_on else None
                 module = self._build(self._design_)
-                self._cache["stepwise"] = Stepwise(
-                    module,
-                    rows,
-                    recipe,
-                    self._objective(),
-                    self.state_ if goes_on else None,
-                )
-            result = self._cache["stepwise"].epoch(rows)
+                stepwise = Stepwise(module, rows, recipe, self._objective(), state)
+            result = stepwise.epoch(rows)
+            self._cache["stepwise"] = stepwise, self.get_params()
         self._keep(result.state, self.factor_ if goes_on else 1.0)
         self.n_iter_ += result.n_epochs
         self.n_steps_ += result.n_steps

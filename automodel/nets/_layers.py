@@ -128,11 +128,15 @@ class Dropout(nn.Module):
         threshold = self.threshold if self.training else 0
         if threshold == 0:
             return x
+        keep = (self._bytes(x) >= threshold).to(x.dtype)
+        return x * keep.mul_(256 / (256 - threshold))
+
+    def _bytes(self, x):
+        if x.device.type == "mps":  # draws no integers of 64 bits
+            return 256 * torch.rand(x.shape, generator=self.generator, device=x.device)
         words = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device)
         words.random_(-(2**63), None, generator=self.generator)
-        drawn = words.view(torch.uint8)[: x.numel()].view(x.shape)
-        keep = (drawn >= threshold).to(x.dtype)
-        return x * keep.mul_(256 / (256 - threshold))
+        return words.view(torch.uint8)[: x.numel()].view(x.shape)
 
 
 class ParametricActivation(nn.Module):
@@ -227,7 +231,7 @@ class PiecewiseEmbedding(nn.Module):
         self.low.zero_()
         self.high.fill_(1)
         for i in range(x.shape[1]):
-            edges = torch.quantile(x[:, i], steps).unique()
+            edges = torch.quantile(x[:, i], steps, interpolation="nearest").unique()
             n_used = len(edges) - 1
             if n_used < 1:
                 continue

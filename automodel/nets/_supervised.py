@@ -35,8 +35,8 @@ class ClassifierNet(ClassifierMixin, TabularNet):
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train one epoch on some rows, at a constant learning rate.
 
-        The first call sets the scales and categories of the columns. An optimizer
-        remembers earlier calls, but not after pickling.
+        The first call sets the scales and categories of the columns. The optimizer
+        remembers earlier calls, but not over a pickle or a change of parameters.
 
         Parameters
         ----------
@@ -83,6 +83,7 @@ class ClassifierNet(ClassifierMixin, TabularNet):
     def _weigh(self, y, weight):
         if self.class_weight is None:
             return weight
+        y = np.asarray(y)
         if weight is None:
             return compute_sample_weight(self.class_weight, y)
         # Rows of weight zero do not count for the balance.
@@ -149,8 +150,8 @@ class RegressorNet(RegressorMixin, TabularNet):
     def partial_fit(self, X, y, sample_weight=None):
         """Train one epoch on some rows, at a constant learning rate.
 
-        The first call sets the scales of columns and target. An optimizer remembers
-        earlier calls, but not after pickling.
+        The first call sets the scales of columns and target. The optimizer remembers
+        earlier calls, but not over a pickle or a change of parameters.
 
         Parameters
         ----------

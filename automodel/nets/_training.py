@@ -155,8 +155,8 @@ class Epochs(Callback):
 
     def judge(self, module: nn.Module) -> float:
         """Return the validation loss, and keep the weights if it is the best."""
-        target, *weight = self.valid.tensors[2:]
-        outputs = _outputs(module, self.valid)
+        target, *weight = (part.cpu() for part in self.valid.tensors[2:])
+        outputs = _outputs(module, self.valid).cpu()  # MPS has no double precision
         loss, factor = self.objective.judge(
             outputs, target, weight[0] if weight else None
         )

@@ -317,7 +317,7 @@ def test_nets_work_in_a_grid_search_of_a_pipeline(net, X, y):
 
 
 @pytest.mark.parametrize("activation", ["relu", "selu", "silu", "gelu", "mish"])
-@pytest.mark.parametrize("embedding", ["none", "periodic"])
+@pytest.mark.parametrize("embedding", ["none", "periodic", "piecewise"])
 def test_every_activation_and_embedding_learns(activation, embedding):
     net = RealMLPClassifier(
         activation=activation, embedding=embedding, max_epochs=30, random_state=0
