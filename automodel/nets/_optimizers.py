@@ -170,10 +170,7 @@ class SGD(LeanOptimizer):
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]
         """Change the parameters by their gradients."""
-        grads = [p.grad for p in self._all if p.grad is not None]
-        if grads:
-            length = torch.stack(torch._foreach_norm(grads)).norm()
-            torch._foreach_mul_(grads, (1 / (length + 1e-6)).clamp_max(1.0))
+        clip_gradients(self._all, 1.0)
         super().step()
 
     def _update(self, i, used, params, grads):
@@ -264,5 +261,7 @@ OPTIMIZERS: dict[str, type[LeanOptimizer]] = {
 def clip_gradients(parameters: Iterable[torch.Tensor], largest: float) -> None:
     """Scale the gradients down where the norm of all together exceeds `largest`."""
     gradients = [p.grad for p in parameters if p.grad is not None]
+    if not gradients:
+        return
     norm = torch.stack(torch._foreach_norm(gradients)).norm()
     torch._foreach_mul_(gradients, (largest / norm.clamp_min(1e-12)).clamp_max(1.0))

@@ -9,7 +9,13 @@ import torch
 from sklearn.datasets import make_classification, make_regression
 
 from automodel.nets import RealMLPClassifier, RealMLPRegressor
-from automodel.nets._optimizers import OPTIMIZERS, SGD, AdamW, ScheduleFreeAdamW
+from automodel.nets._optimizers import (
+    OPTIMIZERS,
+    SGD,
+    AdamW,
+    ScheduleFreeAdamW,
+    clip_gradients,
+)
 
 BF16 = ", precision='bfloat16', averaging=0.9, mixup=0.2, embedding='piecewise'"
 
@@ -178,3 +184,15 @@ def test_a_hook_does_not_change_the_weights(kind, params):
         if name.endswith("num_batches_tracked"):
             continue
         np.testing.assert_array_equal(told.state_[name], weights, err_msg=name)
+
+
+@pytest.mark.parametrize("largest", [0.1, 1e3])
+def test_gradients_are_clipped_as_torch_does(largest):
+    gradients = {}
+    for clip in (clip_gradients, torch.nn.utils.clip_grad_norm_):
+        own = parameters()
+        sum((p**2).sum() for p in own[:2]).backward()  # the last has no gradient
+        clip(own, largest)
+        gradients[clip] = [p.grad for p in own[:2]]
+    for one, two in zip(*gradients.values(), strict=True):
+        torch.testing.assert_close(one, two)
