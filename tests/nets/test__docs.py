@@ -41,7 +41,7 @@ def test_documented_defaults_are_the_true_ones(name):
 def test_fitted_attributes_are_documented(name):
     kind = getattr(nets, name)
     described = {attribute for attribute, _ in entries(kind.__doc__, "Attributes")}
-    assert {"n_features_in_", "n_iter_", "history_", "state_"} <= described
+    assert {"n_features_in_", "history_"} <= described
     assert ("classes_" in described) == name.endswith("Classifier")
 
 
