@@ -50,10 +50,10 @@ class TabMFamily(NetFamily):
         return params
 
     def portfolio(self, task):
-        """Return the default, a cheap one, one with bins, and a wide TabM-mini."""
+        """Return the default, one with bins, one of more members, a wide TabM-mini."""
         default = {
             "kind": "tabm",
-            "k": 16,
+            "k": 8,
             "n_layers": 2,
             "width": 128,
             "dropout": 0.1,
@@ -69,14 +69,14 @@ class TabMFamily(NetFamily):
         del bins["embedding_sigma"]
         return [
             default,
-            {**default, "k": 8, "dropout": 0.0, "max_epochs": 40},
             bins,
-            {**default, "kind": "tabm-mini", "k": 8, "n_layers": 3, "width": 256},
+            {**default, "k": 16},
+            {**default, "kind": "tabm-mini", "n_layers": 3, "width": 256},
         ]
 
     def cost(self, params, task):
         """Return the seconds of one fit on one core, measured on tables of numbers."""
-        k, n_layers = params.get("k", 16), params.get("n_layers", 2)
+        k, n_layers = params.get("k", 8), params.get("n_layers", 2)
         width = params.get("width", 128)
         n_inputs = net_inputs(params, task)
         n_weights = width * (n_inputs + (n_layers - 1) * width + task.n_outputs)

@@ -211,7 +211,7 @@ class TabMModule(nn.Module):
 @dataclass(kw_only=True, eq=False, repr=False)
 class _TabM(EmbeddedNet):
     kind: str = "tabm"
-    k: int = 16
+    k: int = 8
     n_layers: int = 2
     width: int = 128
     activation: str = "relu"
