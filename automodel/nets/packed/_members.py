@@ -10,7 +10,7 @@ import numpy as np
 
 from automodel.nets.packed._module import Member
 
-MOST_KINDS = 4  # kinds are multiplied one by one
+MOST_KINDS = 2  # kinds are multiplied one by one, each at the overhead of a net
 RATES = (0.5, 1.0, 2.0)  # of the pack's learning rate
 DECAYS = (0.3, 1.0, 5.0)  # of its weight decay
 

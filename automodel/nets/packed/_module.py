@@ -21,7 +21,7 @@ from automodel.nets.packed._embeddings import CategoryTables, NumberEmbedding
 
 BIAS_RATE = 0.1  # learning rates in units of that of the weights, as in RealMLP
 SCALE_RATE = 6.0
-FEWEST_OF_BFLOAT16 = 2**17  # numbers of a layer's output from which casts pay
+FEWEST_OF_BFLOAT16 = 2**18  # numbers of a layer's output from which casts pay
 
 
 @dataclass(frozen=True)
@@ -183,6 +183,7 @@ class Group(nn.Module):
     """
 
     thresholds: torch.Tensor
+    factors: torch.Tensor
 
     def __init__(self, members, n_folds, inputs: Inputs, n_outputs, low_precision):
         super().__init__()
@@ -201,70 +202,69 @@ class Group(nn.Module):
         if inputs.cardinalities:
             self.categories = CategoryTables(n_folds, inputs.cardinalities)
             n_inputs += self.categories.n_out
-        # Members of layer i are the first ones, since the deepest come first.
-        self.depths = [m.n_layers for m in members]
-        counts = [sum(d > i for d in self.depths) for i in range(max(self.depths))]
         self.scale: nn.Parameter = learned(torch.ones(n_folds, 1, n_inputs), SCALE_RATE)
-        sizes = [n_inputs, *[width] * (len(counts) - 1)]
+        # Members of layer i are the first ones, since the deepest come first.
+        depths = [m.n_layers for m in members]
+        self.counts = [sum(d > i for d in depths) for i in range(max(depths))]
+        sizes = [n_inputs, *[width] * (len(self.counts) - 1)]
         self.weights = nn.ParameterList(
             _weight(n, n_folds, n_in, width)
-            for n, n_in in zip(counts, sizes, strict=True)
+            for n, n_in in zip(self.counts, sizes, strict=True)
         )
         self.biases = nn.ParameterList(
-            learned(torch.zeros(n, n_folds, 1, width), BIAS_RATE) for n in counts
+            learned(torch.zeros(n, n_folds, 1, width), BIAS_RATE) for n in self.counts
         )
         self.head: nn.Parameter = _weight(len(members), n_folds, width, n_outputs)
         self.head_bias: nn.Parameter = learned(
             torch.zeros(len(members), n_folds, 1, n_outputs), BIAS_RATE
         )
-        rates = torch.tensor([m.dropout for m in members])
-        self.register_buffer("thresholds", (rates * 256).round().clamp(max=255), False)
+        self._set_dropout()
+
+    def _set_dropout(self) -> None:
+        """Prepare the dropout of all layers: a row for each member of each layer."""
+        rates = [m.dropout for n in self.counts for m in self.members[:n]]
+        self.has_dropout = any(rates)
+        thresholds = (256 * torch.tensor(rates)).round().clamp(max=255)
+        thresholds = thresholds.view(-1, 1, 1, 1)
+        self.register_buffer("thresholds", thresholds.to(torch.uint8), False)
+        self.register_buffer("factors", 256 / (256 - thresholds), False)
 
     def forward(self, dense, codes):
         """Return (n_members, n_folds, n_rows, n_outputs)."""
         x = self._inputs(dense, codes)
-        n_rows = x.shape[1]
-        if self.low_precision:
+        n_rows, width = x.shape[1], self.members[0].width
+        n_nets = len(self.members) * self.n_folds
+        if self.low_precision and n_nets * n_rows * width >= FEWEST_OF_BFLOAT16:
             x = x.bfloat16()
         x = x.expand(len(self.members), *x.shape).flatten(0, 1)
-        outputs = []
-        layers = zip(self.weights, self.biases, strict=True)
-        for i, (weight, bias) in enumerate(layers):
-            x = self.activation(self._linear(x, weight, bias))
-            x = self._dropout(x, len(weight), n_rows)
-            n_going_on = len(self.biases[i + 1]) if i + 1 < len(self.biases) else 0
-            if n_going_on < len(weight):
-                done = slice(n_going_on, len(weight))
-                last = x[n_going_on * self.n_folds :]
-                outputs.append(
-                    self._linear(last, self.head[done], self.head_bias[done])
-                )
-                x = x[: n_going_on * self.n_folds]
-        output = torch.cat(outputs[::-1]) if len(outputs) > 1 else outputs[0]
-        shape = (len(self.members), self.n_folds, n_rows, self.n_outputs)
-        return output.to(dense.dtype).view(shape)
+        masks = self._masks(n_rows, x.dtype)
+        done = []
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            x = self.activation(_linear(x, weight, bias))
+            if masks:
+                x = (x.view(-1, self.n_folds, n_rows, width) * masks[i]).view_as(x)
+            n_going_on = self.n_folds * sum(self.counts[i + 1 : i + 2])
+            if n_going_on < len(x):
+                x, last = x.split([n_going_on, len(x) - n_going_on])
+                done.append(last)
+        x = torch.cat(done[::-1]) if len(done) > 1 else done[0]
+        output = _linear(x.to(self.head.dtype), self.head, self.head_bias)
+        return output.view(len(self.members), self.n_folds, n_rows, self.n_outputs)
 
-    def _linear(self, x, weight, bias):
-        weight, bias = weight.flatten(0, 1), bias.flatten(0, 1)
-        size = len(x) * x.shape[1] * weight.shape[2]
-        if self.low_precision and size >= FEWEST_OF_BFLOAT16:
-            x, weight, bias = x.bfloat16(), weight.bfloat16(), bias.bfloat16()
-        return torch.baddbmm(bias, x.to(weight.dtype), weight)
+    def _masks(self, n_rows: int, dtype) -> Sequence[torch.Tensor]:
+        """Return the dropout of each layer, (n_members, 1, n_rows, width).
 
-    def _dropout(self, x, n_members, n_rows):
-        thresholds = self.thresholds[:n_members]
-        if not self.training or not bool(thresholds.any()):
-            return x
-        # The folds of a member share their masks, which are dear to draw.
-        shape = (n_members, 1, n_rows, x.shape[2])
-        n_bytes = math.prod(shape)
-        words = torch.empty(-(-n_bytes // 8), dtype=torch.int64, device=x.device)
+        The folds of a member share their masks, which are dear to draw.
+        """
+        if not (self.training and self.has_dropout):
+            return ()
+        shape = (sum(self.counts), 1, n_rows, self.members[0].width)
+        n_bytes, device = math.prod(shape), self.thresholds.device
+        words = torch.empty(-(-n_bytes // 8), dtype=torch.int64, device=device)
         words.random_(-(2**63), None, generator=self.generator)
         drawn = words.view(torch.uint8)[:n_bytes].view(shape)
-        thresholds = thresholds.view(-1, 1, 1, 1)
-        keep = (drawn >= thresholds.to(torch.uint8)).to(x.dtype)
-        keep *= (256 / (256 - thresholds)).to(x.dtype)
-        return (x.view(n_members, self.n_folds, n_rows, -1) * keep).view_as(x)
+        keep = (drawn >= self.thresholds).to(dtype)
+        return keep.mul_(self.factors.to(dtype)).split(self.counts)
 
     def _inputs(self, dense, codes):
         parts = [dense]
@@ -310,6 +310,11 @@ class Group(nn.Module):
 def is_shared(name: str) -> bool:
     """Whether the members of a group share the parameter of this name."""
     return name.startswith(("embedding.", "categories.", "scale"))
+
+
+def _linear(x, weight, bias):
+    weight, bias = weight.flatten(0, 1), bias.flatten(0, 1)
+    return torch.baddbmm(bias.to(x.dtype), x, weight.to(x.dtype))
 
 
 def _weight(n_members, n_folds, n_in, n_out):
