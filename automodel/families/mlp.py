@@ -37,6 +37,7 @@ class MLPFamily(NetFamily):
         params = {
             "n_layers": trial.suggest_int("n_layers", 1, 4),
             "width": trial.suggest_int("width", 64, 384, step=64),
+            "block": trial.suggest_categorical("block", ["plain", "residual"]),
             "activation": trial.suggest_categorical(
                 "activation", ["selu", "silu", "mish", "relu"]
             ),
@@ -48,7 +49,7 @@ class MLPFamily(NetFamily):
             "learning_rate": trial.suggest_float("learning_rate", 0.01, 0.3, log=True),
             "weight_decay": trial.suggest_float("weight_decay", 1e-3, 0.1, log=True),
             "batch_size": trial.suggest_categorical("batch_size", ["auto", 128, 256]),
-            "max_epochs": trial.suggest_int("max_epochs", 32, 192, step=32),
+            "max_epochs": trial.suggest_int("max_epochs", 32, 256, step=32),
         }
         params |= suggest_embedding(trial)
         params |= suggest_training(trial, task)
@@ -59,6 +60,7 @@ class MLPFamily(NetFamily):
         default = {
             "n_layers": 2,
             "width": 128,
+            "block": "plain",
             "activation": "selu",
             "dropout": 0.15,
             "normalization": "none",

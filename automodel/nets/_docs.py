@@ -37,7 +37,8 @@ early_stopping : bool
 validation_fraction : float
     Share of the rows held out for early stopping.
 patience : int
-    Epochs without a better one after which training stops.
+    Epochs without a better one after which training stops. With "coslog", whose cycles
+    double, it waits n more after a best epoch n.
 feature_noise : float
     Standard deviation of the noise that a training step adds to numbers, in
     interquartile ranges.

@@ -38,3 +38,14 @@ def regularization_factor(schedule: str, progress: float) -> float:
 
 def _cosine(progress: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def is_over(epoch: int, best_epoch: int, patience: int, schedule: str) -> bool:
+    """Tell whether there has been no better epoch for too long.
+
+    The cycles of "coslog" double, and the loss rises at their start: a training has
+    to wait as long again as it took to the best epoch.
+    """
+    if schedule == "coslog":
+        patience += best_epoch
+    return epoch - best_epoch >= patience

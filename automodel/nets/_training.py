@@ -18,6 +18,7 @@ from torch.utils.data import TensorDataset
 from automodel.nets._augmentation import Augmentation
 from automodel.nets._objective import Objective
 from automodel.nets._optimizers import OPTIMIZERS
+from automodel.nets._schedules import is_over
 from automodel.nets._skorch import LeanNet, Pacer, StopTraining, TensorBatches
 
 logger = logging.getLogger("automodel")
@@ -143,7 +144,7 @@ class Epochs(Callback):
             logger.info("epoch %d: %s", self.epoch, dict(_losses(net.history[-1])))
         if stop:
             net.pacer.stop()
-        if stop or self.epoch - self.best_epoch >= self.patience:
+        if stop or is_over(self.epoch, self.best_epoch, self.patience, net.schedule):
             raise StopTraining
 
     def _look(self, net) -> bool:

@@ -36,6 +36,9 @@ n_layers : int
     Hidden layers.
 width : int
     Units of each hidden layer.
+block : {"plain", "residual"}
+    What a hidden layer returns: its output, or the sum of output and input (where
+    they are of one size).
 activation : {"relu", "selu", "silu", "gelu", "mish"}
     Non-linearity.
 parametric_activation : bool
@@ -72,7 +75,7 @@ class MLPModule(nn.Module):
         Columns of the output.
     hidden_sizes : list of int
         Units of each hidden layer.
-    activation, normalization, embedding : str
+    block, activation, normalization, embedding : str
         See `RealMLPClassifier`.
     dropout, sigma : float
         See `RealMLPClassifier`.
@@ -88,6 +91,7 @@ class MLPModule(nn.Module):
         n_outputs: int,
         hidden_sizes: list[int],
         *,
+        block: str = "plain",
         activation: str = "selu",
         is_parametric: bool = False,
         dropout: float = 0.0,
@@ -101,6 +105,7 @@ class MLPModule(nn.Module):
     ):
         super().__init__()
         self.n_continuous = n_continuous
+        self.is_residual = block == "residual"
         n_inputs = n_dense
         self.numeric: PeriodicEmbedding | PiecewiseEmbedding | None = None
         self.categorical: CategoryEmbedding | None = None
@@ -133,8 +138,11 @@ class MLPModule(nn.Module):
         """Return (n_rows, n_outputs)."""
         x = self._inputs(dense, codes)
         for layer, norm, activation in self._layers():
-            x = self.dropout(activation(norm(layer(x))))
+            x = self._joined(x, self.dropout(activation(norm(layer(x)))))
         return self.head(x)
+
+    def _joined(self, x, output):
+        return x + output if self.is_residual and x.shape == output.shape else output
 
     def _layers(self):
         return zip(self.hidden, self.norms, self.activations, strict=True)
@@ -161,13 +169,14 @@ class MLPModule(nn.Module):
         for layer, norm, activation in self._layers():
             layer.initialize(x, generator)
             norm.eval()
-            x = activation(norm(layer(x)))
+            x = self._joined(x, activation(norm(layer(x))))
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class _RealMLP(TabularNet):
     n_layers: int = 2
     width: int = 128
+    block: str = "plain"
     activation: str = "selu"
     parametric_activation: bool = False
     dropout: float = 0.15
@@ -178,10 +187,12 @@ class _RealMLP(TabularNet):
     n_bins: int = 16
     d_embedding: int | str = "auto"
     regularization_schedule: str = "flat_cos"
+    max_epochs: int = 256
 
     _parameter_constraints: ClassVar[dict] = {
         "n_layers": [Interval(Integral, 1, 16, closed="both")],
         "width": [Interval(Integral, 1, None, closed="left")],
+        "block": [StrOptions({"plain", "residual"})],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "parametric_activation": ["boolean"],
         "dropout": [Interval(Real, 0, 1, closed="left")],
@@ -206,6 +217,7 @@ class _RealMLP(TabularNet):
             "cardinalities": list(encoder.cardinalities_),
             "n_outputs": n_outputs,
             "hidden_sizes": [self.width] * self.n_layers,
+            "block": self.block,
             "activation": self.activation,
             "is_parametric": bool(self.parametric_activation),
             "dropout": float(self.dropout),

@@ -157,7 +157,7 @@ class PackedNet(Net):
             self._targets[0].n_outputs,
             self._is_low_precision(device),
         )
-        race = Race(judge, len(members), self.patience)
+        race = Race(judge, len(members), self.patience, self.schedule)
         with one_thread():
             trained = train_pack(
                 pack,

@@ -12,6 +12,8 @@ from collections.abc import Callable
 import torch
 from torch.nn import functional as F
 
+from automodel.nets._schedules import is_over
+
 PRIOR_ROWS = 10.0  # how many rows it takes to believe in another temperature
 NEWTON_STEPS = 2  # from the factor of the epoch before
 MOST_CHANGE = 3.0  # of a factor in one step
@@ -184,7 +186,9 @@ class Race:
     n_members : int
         Members at the start.
     patience : int
-        Epochs without improvement after which a member stops.
+        Epochs without improvement after which a member stops; see `is_over`.
+    schedule : str, default="constant"
+        Course of the learning rate.
 
     Attributes
     ----------
@@ -200,9 +204,11 @@ class Race:
         Mean validation loss of each member in each of its epochs.
     """
 
-    def __init__(self, judge, n_members: int, patience: int):
+    def __init__(
+        self, judge, n_members: int, patience: int, schedule: str = "constant"
+    ):
         self.referee = judge
-        self.patience = patience
+        self.patience, self.schedule = patience, schedule
         self.running = list(range(n_members))
         self.losses: list[list[float]] = [[] for _ in range(n_members)]
         shape = (n_members, len(judge.weight))
@@ -271,7 +277,7 @@ class Race:
         going = {
             m
             for m in order
-            if epoch - self._best_at[m] < self.patience
+            if not is_over(epoch, self._best_at[m], self.patience, self.schedule)
             and self.losses[m][-1] < torch.inf
         }
         kept = [member in going for member in self.running]
