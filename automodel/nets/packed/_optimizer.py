@@ -38,6 +38,9 @@ class MemberAdamW(torch.optim.Optimizer):
             own = [p for name, p in named.items() if not is_shared(name)]
             for i, member in enumerate(group.members):
                 self._add([p for p in own if i < len(p)], i, member)
+        self._shared = [
+            k for g in self.param_groups for k, i in g["slices"] if i is None
+        ]
         self._prepare()
 
     def _add(self, params, i, member: Member) -> None:
@@ -102,7 +105,10 @@ class MemberAdamW(torch.optim.Optimizer):
         self._n_steps += 1
         whole = [p.grad for p in self._parameters]
         cut = [None if g is None else g.unbind(0) for g in whole]
+        diverged = self._diverged(whole)
         for group in self.param_groups:
+            if diverged and any(k in diverged for k, i in group["slices"] if i is None):
+                continue
             grads = [whole[k] if i is None else cut[k][i] for k, i in group["slices"]]
             params, means, squares = group["views"]
             torch._fused_adamw_(
@@ -120,3 +126,16 @@ class MemberAdamW(torch.optim.Optimizer):
                 amsgrad=False,
                 maximize=False,
             )
+
+    def _diverged(self, grads) -> set[int]:
+        """Return which shared parameters have gradients that are not finite.
+
+        They come from a member that has diverged, and are not to harm the others
+        until it leaves at the end of the epoch.
+        """
+        norms = torch.stack(torch._foreach_norm([grads[k] for k in self._shared]))
+        is_finite = norms.isfinite()
+        if bool(is_finite.all()):
+            return set()
+        flags = is_finite.tolist()
+        return {k for k, flag in zip(self._shared, flags, strict=True) if not flag}
