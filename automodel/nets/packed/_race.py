@@ -280,13 +280,11 @@ class Race:
         """
         for fold in range(improved.shape[1]):
             rows = improved[:, fold].nonzero()[:, 0]
-            if len(rows):
-                judged = self.referee.judged(outputs[rows], factors[rows, fold])
-                if self._judged is None:
-                    shape = (*self.best_epochs.shape, *judged.shape[1:])
-                    self._judged = judged.new_zeros(shape)
-                member = torch.tensor(self.running)[rows]
-                self._judged[member, fold] = judged
+            judged = self.referee.judged(outputs[rows], factors[rows, fold])
+            if self._judged is None:
+                shape = (*self.best_epochs.shape, *judged.shape[1:])
+                self._judged = judged.new_zeros(shape)
+            self._judged[torch.tensor(self.running)[rows], fold] = judged
 
     def stop(self, epoch: int, most: int | None = None) -> list[bool]:
         """Stop members; return for each that was running whether it goes on.

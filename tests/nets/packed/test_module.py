@@ -106,7 +106,8 @@ def test_rows_do_not_depend_on_the_rows_they_come_with():
     pack = make_pack().double().eval()
     dense, codes = make_rows()
     whole = pack(dense.double(), codes)
-    parts = [pack(d.double(), c) for d, c in zip(dense.split(3, 1), codes.split(3, 1))]
+    parts = zip(dense.double().split(3, 1), codes.split(3, 1), strict=True)
+    parts = [pack(*part) for part in parts]
     torch.testing.assert_close(torch.cat(parts, 2), whole, rtol=1e-10, atol=1e-12)
 
 
