@@ -18,7 +18,7 @@ from automodel.ensemble import (
     mixture,
     select_weights,
 )
-from automodel.evaluation import Evaluation
+from automodel.evaluation import Evaluation, is_joined
 from automodel.fitted_model import FittedModel
 from automodel.folds import Folds
 from automodel.leaderboard import TrialRecord
@@ -123,7 +123,7 @@ class Assembly:
             numbers = [
                 number
                 for number in [*wanted, best]
-                if not usable[number].candidate.family.joins_folds
+                if not is_joined(usable[number].candidate, self.folds)
             ]
             refitted = self._refitted(numbers, usable, workers)
             workers.dismiss()  # before the models are loaded, to save memory

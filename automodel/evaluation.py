@@ -51,6 +51,11 @@ class Evaluation:
     predict_seconds: float = 0.0
 
 
+def is_joined(candidate: Candidate, folds: Folds) -> bool:
+    """Tell whether the models of all folds come from one training."""
+    return candidate.family.joins_folds and len(folds) > 1
+
+
 def evaluate(
     candidate: Candidate,
     folds: Folds,
@@ -109,7 +114,7 @@ def evaluate(
 def _run_folds(result, folds, deadline, time_limit, should_prune):
     """Train and judge fold by fold; yield the number and the model of each."""
     result.oof = _Pool(folds)
-    if result.candidate.family.joins_folds and len(folds) > 1:
+    if is_joined(result.candidate, folds):
         yield from _run_joined(result, folds, deadline, time_limit, should_prune)
         return
     clock = _TrialClock(deadline, time_limit, len(folds))
@@ -276,7 +281,7 @@ def fit_candidate(
         If the deadline comes before the model is usable.
     """
     task = folds.task
-    if candidate.family.joins_folds and fold >= 0 and len(folds) > 1:
+    if fold >= 0 and is_joined(candidate, folds):
         monitor = Monitor(deadline, n_iterations=n_iterations, pace=pace)
         return next(
             m for m, _ in _fit_joined(candidate, folds, monitor) if m.fold == fold

@@ -70,7 +70,8 @@ class ModelFamily:
         start: for what is cheap, obeys its deadline, and cannot crash.
     joins_folds : bool
         Whether `fit_folds` trains the models of all folds in one run. They are kept,
-        and never refitted on all rows.
+        and not refitted on all rows; only with a single split `fit` is called, and
+        called again for the refit.
     gpu : bool
         Whether the family gains from an accelerator.
     """

@@ -129,8 +129,10 @@ class ValueTarget:
             columns, weight = columns[weight > 0], weight[weight > 0]
         mean = np.average(columns, axis=0, weights=weight)
         deviation = np.sqrt(np.average((columns - mean) ** 2, axis=0, weights=weight))
-        scale = np.where(deviation > 0, deviation, 1.0)
-        return cls(mean, scale, columns.min(0), columns.max(0), y.ndim == 1)
+        low, high = columns.min(0), columns.max(0)
+        # Rounding makes the mean of equal numbers differ from them.
+        scale = np.where((high > low) & (deviation > 0), deviation, 1.0)
+        return cls(mean, scale, low, high, y.ndim == 1)
 
     @property
     def n_outputs(self) -> int:

@@ -22,6 +22,14 @@ from automodel.task import Task
 
 KINDS = ["binary", "multiclass", "regression"]
 FAMILIES = [f for f in all_families().values() if not f.missing_libraries()]
+MOST_STEPS = 60
+SMALL = {  # what is enough for the rows below, to save time
+    "ft_transformer": {"width": 16, "n_blocks": 1, "learning_rate": 0.01},
+    "mlp": {"width": 32, "max_epochs": 30},
+    "packed_mlp": {"n_members": 3, "width": 16, "max_epochs": 12},
+    "resnet": {"width": 32, "max_epochs": 25},
+    "tabm": {"k": 2, "width": 32, "max_epochs": 30},
+}
 
 
 def make_rows(kind, n_samples=240, dtype=np.float64):
@@ -46,7 +54,7 @@ def task_of(kind, X, y, **facts):
 
 
 def default_params(family, task):
-    """Return the default setting, cut to a few steps."""
+    """Return the default setting, cut to a small model of a few steps."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     portfolio = family.portfolio(task)
     if portfolio:
@@ -54,8 +62,8 @@ def default_params(family, task):
     params = family.search_space(study.ask(), task)
     if family.iteration_param:
         steps = family.estimator(task, 0).get_params()[family.iteration_param]
-        params[family.iteration_param] = min(steps, 60)
-    return params
+        params[family.iteration_param] = min(steps, MOST_STEPS)
+    return params | SMALL.get(family.name, {})
 
 
 def new_estimator(family, task, seed=0):
@@ -187,7 +195,7 @@ def test_a_model_cut_by_the_deadline_is_usable(family, kind):
     monitor = ExpiresAfterSteps(2, valid)
     model = fit(family, kind, *train, monitor=monitor)
     assert np.isfinite(predict(model, X)).all()
-    assert 1 <= monitor.steps_used < 60
+    assert 1 <= monitor.steps_used < MOST_STEPS
 
 
 class ExpiresAfterSteps(Monitor):
@@ -228,7 +236,7 @@ def test_steps_used_are_the_steps_of_the_returned_model(family, kind):
     train, valid = halves(X, y)
     monitor = watched(valid)
     fit(family, kind, *train, monitor=monitor)
-    assert 1 <= monitor.steps_used <= 60
+    assert 1 <= monitor.steps_used <= MOST_STEPS
 
 
 def test_a_refit_trains_the_iterations_it_is_told(family, kind):

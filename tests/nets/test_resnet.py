@@ -64,5 +64,5 @@ def test_weights_decay_but_not_biases_norms_and_embeddings():
 
 
 def test_what_no_line_can_tell_apart_is_learned():
-    module = ResNetModule(TableInputs(2, 2, []), 2, width=32)
+    module = ResNetModule(TableInputs(2, 2, []), 2, width=16)
     assert modules.trained_error(module) < 0.1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -46,12 +46,12 @@ class PackedMLPClassifier(ClassifierTask, PackedNet):
     trained as one batched module, after TabPack [10]_. On small data that costs little
     more than a single net, since a step of a small net is mostly overhead.
 
-    All choices are made by validation parts, and none by a net's own: the best epoch,
-    the temperature and the ensemble weights of a fold's nets come from the validation
-    parts of the other folds, which train in step. So no rows are held out, and the
-    validation loss is honest. Members are compared where the cycles of the learning
-    rate end, at zero, and the worse half leaves each time; those that left can still
-    be in the ensemble. Predictions are the mean over the folds of their ensembles.
+    The best epoch, the temperature and the ensemble weights of a fold's nets come from
+    the validation parts of the other folds, which train in step, and never from its
+    own. So no rows are held out, and the validation loss is honest. Members are
+    compared, on all validation parts, where the cycles of the learning rate end, at
+    zero, and the worse ones leave; those that left can still be in the ensemble.
+    Predictions are the mean over the folds of their ensembles.
 
     Each net follows the recipe of RealMLP [11]_, with embeddings of numbers and learned
     scales of inputs that similar members of a fold share.
@@ -156,7 +156,12 @@ class PackedMLPRegressor(RegressorTask, PackedNet):
     }
 
     def _target_of(self, part: Part):
-        return ValueTarget.learn(part.y, part.sample_weight)
+        target = ValueTarget.learn(part.y, part.sample_weight)
+        # A training part of one value has no scale, and in raw units its validation
+        # loss could drown those of the other folds.
+        both = ValueTarget.learn(np.concatenate([part.y, part.y_valid]), None)
+        scale = np.where(target.high > target.low, target.scale, both.scale)
+        return replace(target, scale=scale)
 
     def _judge(self, target, weight, objective):
         return ValueJudge(target, weight, objective)

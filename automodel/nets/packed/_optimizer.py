@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from automodel.nets.packed._module import Member, is_shared
+from automodel.nets.packed._module import is_shared
 
 
 class MemberAdamW(torch.optim.Optimizer):
@@ -34,13 +34,18 @@ class MemberAdamW(torch.optim.Optimizer):
         for group in groups:
             named = dict(group.named_parameters())
             shared = [p for name, p in named.items() if is_shared(name)]
-            self._add(shared, None, group.members[0])
+            # Not at the rates of one member, which may leave.
+            self._add(shared, None)
             own = [p for name, p in named.items() if not is_shared(name)]
             for i, member in enumerate(group.members):
-                self._add([p for p in own if i < len(p)], i, member)
+                rates = member.learning_rate, member.weight_decay
+                self._add([p for p in own if i < len(p)], i, *rates)
+        self._shared = [
+            k for g in self.param_groups for k, i in g["slices"] if i is None
+        ]
         self._prepare()
 
-    def _add(self, params, i, member: Member) -> None:
+    def _add(self, params, i, own_rate: float = 1.0, own_decay: float = 1.0) -> None:
         """Add the slices of one member, or of all, by learning rate and decay."""
         lr, decay = self._options
         numbers = {id(p): k for k, p in enumerate(self._parameters)}
@@ -48,8 +53,8 @@ class MemberAdamW(torch.optim.Optimizer):
         for p in params:
             groups.setdefault((p.lr_factor, p.decays), []).append((numbers[id(p)], i))
         for (factor, decays), slices in groups.items():
-            rate = lr * factor * member.learning_rate
-            shrink = decay * member.weight_decay / factor if decays else 0.0
+            rate = lr * factor * own_rate
+            shrink = decay * own_decay / factor if decays else 0.0
             self.param_groups.append(
                 {
                     "lr": rate,
@@ -102,7 +107,10 @@ class MemberAdamW(torch.optim.Optimizer):
         self._n_steps += 1
         whole = [p.grad for p in self._parameters]
         cut = [None if g is None else g.unbind(0) for g in whole]
+        diverged = self._diverged(whole)
         for group in self.param_groups:
+            if diverged and any(k in diverged for k, i in group["slices"] if i is None):
+                continue
             grads = [whole[k] if i is None else cut[k][i] for k, i in group["slices"]]
             params, means, squares = group["views"]
             torch._fused_adamw_(
@@ -120,3 +128,16 @@ class MemberAdamW(torch.optim.Optimizer):
                 amsgrad=False,
                 maximize=False,
             )
+
+    def _diverged(self, grads) -> set[int]:
+        """Return which shared parameters have gradients that are not finite.
+
+        They come from a member that has diverged, and are not to harm the others
+        until it leaves at the end of the epoch.
+        """
+        norms = torch.stack(torch._foreach_norm([grads[k] for k in self._shared]))
+        is_finite = norms.isfinite()
+        if bool(is_finite.all()):
+            return set()
+        flags = is_finite.tolist()
+        return {k for k, flag in zip(self._shared, flags, strict=True) if not flag}

@@ -1,8 +1,9 @@
 """Judge the members of a pack: best epochs, temperatures, weights, survivors.
 
-Whatever is chosen for the net of a fold is chosen on the validation rows of the
-other folds: its own stay unseen, and its predictions for them are honest. With a
-single fold there are no others, and its own rows decide.
+Epoch, temperature and weight of a fold's nets are chosen on the validation rows of
+the other folds: its own stay unseen, and its predictions for them are honest. With a
+single fold there are no others, and its own rows decide. Only which members go on is
+decided on all rows, as a search decides which of its candidates to keep.
 """
 
 from __future__ import annotations
@@ -45,46 +46,62 @@ class ClassJudge:
         self.prior = PRIOR_ROWS * mean_weight
 
     def judge(self, outputs, factors):
-        """Return the losses, and the factors of the outputs that lead to them.
+        """Return losses, and the factors of the outputs that lead to them.
 
         Parameters
         ----------
         outputs : Tensor of shape (n_members, n_folds, n_rows, n_outputs)
             What the nets say.
-        factors : Tensor of shape (n_members, 1)
+        factors : Tensor of shape (n_members, n_folds)
             Those of the epoch before.
 
         Returns
         -------
-        losses : Tensor of shape (n_members, n_folds)
-            Sums over the rows.
-        factors : Tensor of shape (n_members, 1)
-            The best of all folds together.
-        own_factors : Tensor of shape (n_members, n_folds)
-            The best of the other folds together, one Newton step away.
+        others : Tensor of shape (n_members, n_folds)
+            For each fold, the sum over the rows of the others, with its factor.
+        own : Tensor of shape (n_members, n_folds)
+            The sum over the rows of the fold, with its factor.
+        factors : Tensor of shape (n_members, n_folds)
+            For each fold, the best for the others. It is found from its own last one,
+            never from one that all folds share: that would know the fold's rows.
         """
+        outputs = _classes_first(outputs)
+        judged = [
+            self._judge_fold(outputs, fold, factor)
+            for fold, factor in enumerate(factors.unbind(1))
+        ]
+        others, own, factor = zip(*judged, strict=True)
+        return torch.stack(others, 1), torch.stack(own, 1), torch.stack(factor, 1)
+
+    def _judge_fold(self, outputs, fold, factor):
+        weight = self.weight
+        if len(weight) > 1:
+            weight = weight.clone()
+            weight[fold] = 0
         for _ in range(NEWTON_STEPS):
-            slope, curvature = self._derivatives(outputs, factors)
-            factors = self._step(
-                factors, slope.sum(1, keepdim=True), curvature.sum(1, keepdim=True)
+            slope, curvature = (
+                value.flatten(1) @ weight.flatten()
+                for value in self._derivatives(outputs, factor)
             )
-        slope, curvature = self._derivatives(outputs, factors)
-        own_factors = self._step(factors, of_others(slope), of_others(curvature))
-        losses = (self._losses(outputs, factors) * self.weight).sum(-1)
-        return losses, factors, own_factors
+            slope = slope + self.prior * (factor - 1)
+            moved = factor - slope / (curvature + self.prior)
+            factor = moved.clamp(factor / MOST_CHANGE, factor * MOST_CHANGE)
+        losses = self._losses(outputs, factor)
+        own = (losses[:, fold] * self.weight[fold]).sum(-1)
+        return losses.flatten(1) @ weight.flatten(), own, factor
 
-    def _step(self, factors, slope, curvature):
-        slope = slope + self.prior * (factors - 1)
-        moved = factors - slope / (curvature + self.prior)
-        return moved.clamp(factors / MOST_CHANGE, factors * MOST_CHANGE)
+    def judged(self, outputs, factor):
+        """Return what a mixture is judged by: probabilities of what is true.
 
-    def predictions(self, outputs, factors):
-        """Return probabilities."""
-        return torch.softmax(outputs * factors[..., None, None], dim=-1)
-
-    def judged(self, predictions):
-        """Return what a mixture is judged by: probabilities of what is true."""
-        return self._true_columns(predictions)
+        Parameters
+        ----------
+        outputs : Tensor of shape (n_members, n_folds, n_rows, n_outputs)
+            What the nets say.
+        factor : Tensor of shape (n_members,)
+            Their factors.
+        """
+        proba = self._probabilities(_classes_first(outputs), factor)
+        return self._true(proba).movedim(0, -1)
 
     def mixture_losses(self, judged, rows):
         """Return the loss of predictions like those of `judged`.
@@ -99,43 +116,52 @@ class ClassJudge:
         losses = -judged.clamp_min(LEAST_PROBABILITY).log().mean(-1)
         return (losses * self.weight[rows]).sum(-1)
 
-    def _true_columns(self, values):
-        index = self.target.expand(values.shape[:-1]).unsqueeze(-1)
-        return values.gather(-1, index)
+    def _true(self, values):
+        """Return the values of the true class, with an axis of one in front."""
+        return values.gather(0, self.target.expand(1, *values.shape[1:]))
 
-    def _derivatives(self, outputs, factors):
-        proba = self.predictions(outputs, factors)
-        mean = (proba * outputs).sum(-1)
-        variance = (proba * outputs.square()).sum(-1) - mean.square()
-        own = self._true_columns(outputs)[..., 0]
-        return ((mean - own) * self.weight).sum(-1), (variance * self.weight).sum(-1)
+    def _probabilities(self, outputs, factor):
+        return torch.softmax(outputs * factor[:, None, None], dim=0)
 
-    def _losses(self, outputs, factors):
-        scaled = outputs * factors[..., None, None]
-        return torch.logsumexp(scaled, -1) - self._true_columns(scaled)[..., 0]
+    def _derivatives(self, outputs, factor):
+        proba = self._probabilities(outputs, factor)
+        mean = (proba * outputs).sum(0)
+        variance = (proba * outputs.square()).sum(0) - mean.square()
+        return mean - self._true(outputs)[0], variance
+
+    def _losses(self, outputs, factor):
+        scaled = outputs * factor[:, None, None]
+        return torch.logsumexp(scaled, 0) - self._true(scaled)[0]
 
 
 class LabelJudge(ClassJudge):
     """Mean log loss of several labels per row; target (n_folds, n_rows, n_labels)."""
 
-    def predictions(self, outputs, factors):
-        """Return probabilities."""
-        return torch.sigmoid(outputs * factors[..., None, None])
+    def __init__(self, target: torch.Tensor, weight: torch.Tensor):
+        super().__init__(target, weight)
+        self._labels = target.movedim(-1, 0)[:, None]
 
-    def _true_columns(self, values):
-        return torch.where(self.target > 0.5, values, 1 - values)
+    def _true(self, values):
+        return torch.where(self._labels > 0.5, values, 1 - values)
 
-    def _derivatives(self, outputs, factors):
-        proba = self.predictions(outputs, factors)
-        slope = ((proba - self.target) * outputs).mean(-1)
-        curvature = (proba * (1 - proba) * outputs.square()).mean(-1)
-        return (slope * self.weight).sum(-1), (curvature * self.weight).sum(-1)
+    def _probabilities(self, outputs, factor):
+        return torch.sigmoid(outputs * factor[:, None, None])
 
-    def _losses(self, outputs, factors):
-        scaled = outputs * factors[..., None, None]
+    def _derivatives(self, outputs, factor):
+        proba = self._probabilities(outputs, factor)
+        slope = ((proba - self._labels) * outputs).mean(0)
+        return slope, (proba * (1 - proba) * outputs.square()).mean(0)
+
+    def _losses(self, outputs, factor):
+        scaled = outputs * factor[:, None, None]
         return F.binary_cross_entropy_with_logits(
-            scaled, self.target.expand_as(scaled), reduction="none"
-        ).mean(-1)
+            scaled, self._labels.expand_as(scaled), reduction="none"
+        ).mean(0)
+
+
+def _classes_first(outputs):
+    """Return the outputs with the last axis first, over which sums are faster."""
+    return outputs.movedim(-1, 0).contiguous()
 
 
 class ValueJudge:
@@ -158,16 +184,12 @@ class ValueJudge:
         """Return the losses, and factors of one; see `ClassJudge.judge`."""
         target = self.target.expand_as(outputs)
         losses = self.loss(outputs.flatten(0, 2), target.flatten(0, 2))
-        losses = (losses.view(outputs.shape[:3]) * self.weight).sum(-1)
-        return losses, factors, factors.expand_as(losses)
+        own = (losses.view(outputs.shape[:3]) * self.weight).sum(-1)
+        return of_others(own), own, factors
 
-    def predictions(self, outputs, factors):
+    def judged(self, outputs, factor):
         """Return the outputs."""
         return outputs
-
-    def judged(self, predictions):
-        """Return the predictions."""
-        return predictions
 
     def mixture_losses(self, judged, rows):
         """Return the loss of mixtures; see `ClassJudge.mixture_losses`."""
@@ -198,8 +220,6 @@ class Race:
         Epoch of each net that is best for the other folds.
     factors : Tensor of shape (n_members, n_folds)
         Factor of its outputs in that epoch.
-    predictions : Tensor of shape (n_members, n_folds, n_rows, n_outputs)
-        Its predictions for its own validation rows.
     losses : list of list of float
         Mean validation loss of each member in each of its epochs.
     """
@@ -214,11 +234,11 @@ class Race:
         shape = (n_members, len(judge.weight))
         self.best_epochs = torch.zeros(shape, dtype=torch.int64)
         self.factors = torch.ones(shape)
-        self.predictions: torch.Tensor | None = None
+        self._judged: torch.Tensor | None = None
         self._best_of_others = torch.full(shape, torch.inf)
         self._best = torch.full((n_members,), torch.inf)
         self._best_at = [0] * n_members
-        self._common = torch.ones(n_members, 1)
+        self._factors = torch.ones(shape)
 
     def judge(self, epoch: int, outputs: torch.Tensor) -> torch.Tensor:
         """Judge the running members; return which of their nets are the best so far.
@@ -236,32 +256,41 @@ class Race:
             Whether a net is to be kept as it is.
         """
         running = self.running
-        losses, common, factors = self.referee.judge(outputs, self._common[running])
-        losses = torch.where(losses.isfinite(), losses, torch.inf)
-        weight = self.referee.weight.sum(1)
-        self._common[running] = torch.where(common.isfinite(), common, 1.0)
-        others = of_others(losses) / of_others(weight)
-        is_first = self.best_epochs[running] == 0
-        improved = (others < self._best_of_others[running]) | is_first
-        means = (losses.sum(1) / weight.sum()).tolist()
+        others, own, factors = self.referee.judge(outputs, self._factors[running])
+        factors = torch.where(factors.isfinite(), factors, 1.0)
+        self._factors[running] = factors
+        # A member of which one net has diverged leaves in all folds.
+        is_sane = outputs.isfinite().flatten(1).all(1, keepdim=True)
+        others = torch.where(is_sane & others.isfinite(), others, torch.inf)
+        own = torch.where(is_sane & own.isfinite(), own, torch.inf)
+        means = (own.sum(1) / self.referee.weight.sum()).tolist()
         for member, mean in zip(running, means, strict=True):
             self.losses[member].append(mean)
             if mean < self._best[member]:
                 self._best[member], self._best_at[member] = mean, epoch
-        self._note(epoch, outputs, factors, others, improved)
+        improved = others < self._best_of_others[running]
+        row, fold = improved.nonzero(as_tuple=True)
+        members = torch.tensor(running)[row]
+        self.best_epochs[members, fold] = epoch
+        self.factors[members, fold] = factors[row, fold]
+        self._best_of_others[members, fold] = others[row, fold]
+        self._note(outputs, factors, improved)
         return improved
 
-    def _note(self, epoch, outputs, factors, others, improved) -> None:
-        factors = torch.where(factors.isfinite(), factors, 1.0)
-        predictions = self.referee.predictions(outputs, factors)
-        if self.predictions is None:
-            self.predictions = torch.zeros_like(predictions)
-        row, fold = improved.nonzero(as_tuple=True)
-        member = torch.tensor(self.running)[row]
-        self.best_epochs[member, fold] = epoch
-        self.factors[member, fold] = factors[row, fold]
-        self._best_of_others[member, fold] = others[row, fold]
-        self.predictions[member, fold] = predictions[row, fold]
+    def _note(self, outputs, factors, improved) -> None:
+        """Keep what the ensembles are judged by.
+
+        The weights of a fold come from what all nets of a member say in the epoch that
+        is the best for this fold. Their best epochs for other folds were chosen with
+        the rows of this one.
+        """
+        for fold in range(improved.shape[1]):
+            rows = improved[:, fold].nonzero()[:, 0]
+            judged = self.referee.judged(outputs[rows], factors[rows, fold])
+            if self._judged is None:
+                shape = (*self.best_epochs.shape, *judged.shape[1:])
+                self._judged = judged.new_zeros(shape)
+            self._judged[torch.tensor(self.running)[rows], fold] = judged
 
     def stop(self, epoch: int, most: int | None = None) -> list[bool]:
         """Stop members; return for each that was running whether it goes on.
@@ -288,38 +317,48 @@ class Race:
         """Return the weights of the members in a greedy ensemble.
 
         Selection with replacement (Caruana et al., 2004) on the validation rows of
-        all folds but one.
+        all folds but one; equal weights where these rows weigh nothing.
         """
-        assert self.predictions is not None
         rows = self.referee.weight > 0
-        if fold is not None and len(rows) > 1:
-            rows = rows.clone()
-            rows[fold] = False
-        judged = self.referee.judged(self.predictions)[:, rows]
-        judged = torch.nan_to_num(judged, nan=0.0)
+        if fold is None:
+            judged, bests = self._own(), self._best_of_others.amax(1)
+        else:
+            assert self._judged is not None
+            judged, bests = self._judged[:, fold], self._best_of_others[:, fold]
+            if len(rows) > 1:
+                rows = rows.clone()
+                rows[fold] = False
+        if not rows.any():
+            equal = (bests < torch.inf).float()
+            return equal / equal.sum()
+        judged = judged[:, rows]
         total = torch.zeros_like(judged[0])
         counts = torch.zeros(len(judged))
         best, best_counts = torch.inf, counts
         for step in range(1, ENSEMBLE_STEPS + 1):
             losses = self.referee.mixture_losses((total + judged) / step, rows)
-            member = int(losses.argmin())
+            losses = torch.where(bests < torch.inf, losses, torch.inf)
+            member = int(losses.nan_to_num(torch.inf).argmin())
             total = total + judged[member]
             counts[member] += 1
-            if float(losses[member]) < best:
+            if step == 1 or float(losses[member]) < best:
                 best, best_counts = float(losses[member]), counts.clone()
         return best_counts / best_counts.sum()
 
     def loss(self) -> float:
-        """Return the loss of the ensemble, each fold with the others' weights."""
-        return float(self._mixed_losses() / self.referee.weight.sum())
-
-    def _mixed_losses(self):
-        assert self.predictions is not None
-        judged = self.referee.judged(self.predictions)
+        """Return the loss of the ensemble, each fold with weights from the others."""
+        judged = self._own()
         total = 0.0
         for fold in range(len(self.referee.weight)):
             rows = torch.zeros_like(self.referee.weight, dtype=torch.bool)
             rows[fold] = self.referee.weight[fold] > 0
+            if not rows.any():
+                continue
             mixed = torch.einsum("m,mrt->rt", self.weights(fold), judged[:, rows])
-            total = total + self.referee.mixture_losses(mixed[None], rows)[0]
-        return total
+            total += float(self.referee.mixture_losses(mixed[None], rows)[0])
+        return total / float(self.referee.weight.sum())
+
+    def _own(self) -> torch.Tensor:
+        """Return for each net what it is judged by in its own fold."""
+        assert self._judged is not None
+        return self._judged.diagonal(dim1=1, dim2=2).movedim(-1, 1)

@@ -204,6 +204,14 @@ class PackNet(LeanNet):
         )
         return (self.module_.groups,), options
 
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        """Return the sum over the nets of their weighted means over the rows.
+
+        With a mean over the nets, gradients would jump when members leave.
+        """
+        target, weight = y_true
+        return (self.criterion_(y_pred, target) * weight).mean(-1).sum()
+
     def keep(self, kept: list[bool]) -> None:
         """Go on with some of the members."""
         pack, origin = self.module_.kept(kept)
