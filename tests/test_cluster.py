@@ -79,11 +79,12 @@ def test_a_cluster_gives_the_model_of_one_process(backend):
 
 
 def test_a_time_budget_is_obeyed(backend):
-    params = PARAMS | {"n_trials": None, "time_budget": 6.0}
+    """A trial sleeps for .2 s at least: on no machine are there more in time."""
+    family = StubFamily(modes=["sleep"], seconds=0.2)
+    params = PARAMS | {"families": [family], "n_trials": 1000, "time_budget": 4.0}
     with joblib.parallel_config(backend=backend):
         search = AutoClassifier(**params, n_jobs=2).fit(X, LABELS)
-    assert search.fit_report_["total"] < 8.0  # its workers cannot be ended
-    assert (board(search)["status"] == "complete").sum() >= 3
+    assert 1 <= len(board(search)) <= 40
 
 
 def test_a_storage_goes_along(backend, tmp_path):
@@ -98,26 +99,24 @@ def test_a_storage_goes_along(backend, tmp_path):
 
 
 @pytest.mark.slow
-def test_trials_run_on_the_workers_of_dask(dask_cluster):
+def test_trials_run_on_the_workers_of_dask(dask_cluster, tmp_path):
     from distributed import default_client
 
-    family = StubFamily(modes=["sleep"], seconds=0.1)
-    params = PARAMS | {"families": [family], "n_trials": 12}
-    client = default_client()
+    family = NosyFamily(tmp_path / "pids", n_workers=2)
+    params = PARAMS | {"families": [family], "n_trials": 6, "refit": False}
     with joblib.parallel_config(backend="dask"):
         search = AutoClassifier(**params, n_jobs=2).fit(X, LABELS)
     assert search.failures_.empty
-    ran = client.run(lambda dask_worker: dask_worker.state.executed_count)
-    assert all(count > 0 for count in ran.values())
+    assert {pid for pid, _ in family.seen()} == family.workers()
+    assert family.workers() == set(default_client().run(os.getpid).values())
 
 
 @pytest.mark.slow
 def test_trials_run_on_the_workers_of_ray(ray_cluster, tmp_path):
-    family = NosyFamily(tmp_path / "pids")
-    params = PARAMS | {"families": [family], "n_trials": 8, "refit": False}
+    family = NosyFamily(tmp_path / "pids", n_workers=2)
+    params = PARAMS | {"families": [family], "n_trials": 6, "refit": False}
     with joblib.parallel_config(backend="ray"):
         search = AutoClassifier(**params, n_jobs=2).fit(X, LABELS)
     assert search.failures_.empty
-    pids = {pid for pid, _ in family.seen()}
-    assert len(pids) == 2
-    assert os.getpid() not in pids
+    assert {pid for pid, _ in family.seen()} == family.workers()
+    assert len(family.workers()) == 2
