@@ -70,12 +70,16 @@ def board(estimator):
     return estimator.leaderboard_.drop(columns="seconds")
 
 
-def test_a_cluster_gives_the_model_of_one_process(backend):
-    one = AutoClassifier(**PARAMS).fit(X, LABELS)
-    with joblib.parallel_config(backend=backend):
-        many = AutoClassifier(**PARAMS, n_jobs=2).fit(X, LABELS)
+def agree(one, many):
     pd.testing.assert_frame_equal(board(one), board(many))
     np.testing.assert_array_equal(one.predict_proba(X), many.predict_proba(X))
+
+
+@pytest.mark.parametrize("backend", ["threading", "multiprocessing"])
+def test_a_backend_gives_the_model_of_one_process(backend):
+    with joblib.parallel_config(backend=backend):
+        many = AutoClassifier(**PARAMS, n_jobs=2).fit(X, LABELS)
+    agree(AutoClassifier(**PARAMS).fit(X, LABELS), many)
 
 
 def test_a_time_budget_is_obeyed(backend):
@@ -88,14 +92,10 @@ def test_a_time_budget_is_obeyed(backend):
 
 
 def test_a_storage_goes_along(backend, tmp_path):
+    AutoClassifier(**PARAMS | {"n_trials": 2}, storage=tmp_path).fit(X, LABELS)
     with joblib.parallel_config(backend=backend):
-        AutoClassifier(**(PARAMS | {"n_trials": 4}), storage=tmp_path, n_jobs=2).fit(
-            X, LABELS
-        )
         many = AutoClassifier(**PARAMS, storage=tmp_path, n_jobs=2).fit(X, LABELS)
-    one = AutoClassifier(**PARAMS).fit(X, LABELS)
-    assert board(many).index.sort_values().tolist() == list(range(9))
-    np.testing.assert_array_equal(one.predict_proba(X), many.predict_proba(X))
+    agree(AutoClassifier(**PARAMS).fit(X, LABELS), many)
 
 
 @pytest.mark.slow
@@ -109,6 +109,7 @@ def test_trials_run_on_the_workers_of_dask(dask_cluster, tmp_path):
     assert search.failures_.empty
     assert {pid for pid, _ in family.seen()} == family.workers()
     assert family.workers() == set(default_client().run(os.getpid).values())
+    agree(AutoClassifier(**params).fit(X, LABELS), search)
 
 
 @pytest.mark.slow
@@ -120,3 +121,4 @@ def test_trials_run_on_the_workers_of_ray(ray_cluster, tmp_path):
     assert search.failures_.empty
     assert {pid for pid, _ in family.seen()} == family.workers()
     assert len(family.workers()) == 2
+    agree(AutoClassifier(**params).fit(X, LABELS), search)

@@ -39,20 +39,18 @@ def statuses(search):
     return search.leaderboard_.sort_index()["status"].tolist()
 
 
-@pytest.mark.parametrize(
-    ("mode", "error"),
-    [
-        ("exit", "the worker ended itself with exit code 3, twice"),
-        ("segfault", "the worker was killed by SIGSEGV, twice"),
-        ("sysexit", "SystemExit: 4"),
-        ("raise", "ValueError: the stub was told to fail"),
-        ("nan", "ValueError: the model predicts values that are not finite"),
-    ],
-)
-def test_a_trial_that_fails_is_all_that_is_lost(mode, error):
-    search = fit(mode)
-    assert statuses(search) == ["complete", "failed", "complete"]
-    assert search.failures_["error"].tolist() == [error]
+def test_trials_that_fail_are_all_that_is_lost():
+    errors = {
+        "exit": "the worker ended itself with exit code 3, twice",
+        "segfault": "the worker was killed by SIGSEGV, twice",
+        "sysexit": "SystemExit: 4",
+        "raise": "ValueError: the stub was told to fail",
+        "nan": "ValueError: the model predicts values that are not finite",
+    }
+    trials = [(0.9, "plain"), *((0.8, mode) for mode in errors), (0.7, "plain")]
+    search = fit("", families=[StubFamily(trials=trials)], n_trials=7)
+    assert statuses(search) == ["complete", *["failed"] * 5, "complete"]
+    assert search.failures_.sort_index()["error"].tolist() == list(errors.values())
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
@@ -72,8 +70,9 @@ def test_trials_that_hang_are_ended_at_the_deadline():
     assert search.fit_report_["total"] < 60  # of the 600 that they take
 
 
-def test_a_trial_that_hangs_is_ended_long_before_a_late_deadline():
+def test_a_trial_that_hangs_is_ended_long_before_a_late_deadline(monkeypatch):
     """One that is ended at the deadline is stopped instead."""
+    monkeypatch.setattr("automodel.search.search.TRIAL_SHARE", 0.1)
     search = fit("gil", time_budget=20.0)
     assert statuses(search) == ["complete", "failed", "complete"]
     (error,) = search.failures_["error"]
@@ -219,8 +218,9 @@ def interrupted(tmp_path, families, n_jobs, refit="'auto'", time_budget="600"):
     return float(ended) - moment, changed
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-@pytest.mark.parametrize("time_budget", ["600", "None, n_trials=1000"])
+@pytest.mark.parametrize(
+    ("n_jobs", "time_budget"), [(1, "600"), (2, "None, n_trials=1000")]
+)
 def test_an_interrupt_ends_the_search_at_once(tmp_path, n_jobs, time_budget):
     seconds, changed = interrupted(tmp_path, SLEEPERS, n_jobs, time_budget=time_budget)
     assert changed == "[]"
