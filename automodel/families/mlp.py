@@ -1,6 +1,8 @@
-"""Multilayer perceptrons: `automodel.nets.MLPClassifier` and `MLPRegressor`."""
+"""Multilayer perceptrons: `RealMLPClassifier` and `RealMLPRegressor` of the nets."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from automodel.exceptions import DeadlineReached
 from automodel.families.base import ModelFamily
@@ -9,7 +11,8 @@ FEWEST_STEPS = 30  # a net of fewer has not left its start
 MOST_SPARSE_COLUMNS = 5000
 SECONDS_PER_STEP = 5e-4
 SECONDS_PER_WEIGHT = 6 / 6e10  # per row: six operations, 60 of them a nanosecond
-SECONDS_PER_EMBEDDING = 2.2e-7  # per number of a row
+SECONDS_PER_WAVE = 2.2e-7 / 16  # per number of a row and wave or bin of its embedding
+D_EMBEDDING = {"periodic": 4, "piecewise": 8, "none": 1}
 
 
 class MLPFamily(ModelFamily):
@@ -29,9 +32,9 @@ class MLPFamily(ModelFamily):
 
     def estimator(self, task, random_state):
         """Return the classifier or the regressor."""
-        from automodel.nets import MLPClassifier, MLPRegressor
+        from automodel.nets import RealMLPClassifier, RealMLPRegressor
 
-        net = MLPClassifier if task.is_classification else MLPRegressor
+        net = RealMLPClassifier if task.is_classification else RealMLPRegressor
         return net(random_state=random_state)
 
     def supports(self, task):
@@ -49,7 +52,7 @@ class MLPFamily(ModelFamily):
         """Suggest size, regularisation and training of the net.
 
         The ranges are those of RealMLP in TabArena, narrowed to what a processor
-        trains in seconds.
+        trains in seconds. What seldom helps is suggested seldom.
         """
         params = {
             "n_layers": trial.suggest_int("n_layers", 1, 4),
@@ -57,23 +60,29 @@ class MLPFamily(ModelFamily):
             "activation": trial.suggest_categorical(
                 "activation", ["selu", "silu", "mish", "relu"]
             ),
-            "dropout": trial.suggest_float("dropout", 0.0, 0.5),
-            "normalization": trial.suggest_categorical(
-                "normalization", ["none", "layer"]
+            "parametric_activation": _seldom(
+                trial, "parametric_activation", False, True
             ),
+            "dropout": trial.suggest_float("dropout", 0.0, 0.5),
+            "normalization": _seldom(trial, "normalization", "none", "layer", "batch"),
             "learning_rate": trial.suggest_float("learning_rate", 0.01, 0.3, log=True),
-            "schedule": trial.suggest_categorical("schedule", ["coslog", "one-cycle"]),
             "weight_decay": trial.suggest_float("weight_decay", 1e-3, 0.1, log=True),
             "batch_size": trial.suggest_categorical("batch_size", ["auto", 128, 256]),
             "max_epochs": trial.suggest_int("max_epochs", 32, 192, step=32),
-            "embedding": trial.suggest_categorical("embedding", ["periodic", "none"]),
+            "feature_noise": _seldom(trial, "feature_noise", 0.0, 0.03, 0.1),
+            "mixup": _seldom(trial, "mixup", 0.0, 0.1, 0.3),
+            "feature_swap": _seldom(trial, "feature_swap", 0.0, 0.05, 0.15),
         }
-        if params["embedding"] == "periodic":
-            params["embedding_sigma"] = trial.suggest_float(
-                "embedding_sigma", 0.02, 5.0, log=True
-            )
+        params |= _suggest_embedding(trial)
+        params |= _suggest_optimizer(trial)
         if task.is_classification:
+            params["loss"] = _seldom(trial, "loss", "cross_entropy", "focal")
             params["label_smoothing"] = trial.suggest_float("label_smoothing", 0.0, 0.1)
+            params["class_weight"] = _seldom(trial, "class_weight", None, "balanced")
+        else:
+            params["loss"] = _seldom(
+                trial, "loss", "squared_error", "huber", "absolute_error"
+            )
         return params
 
     def portfolio(self, task):
@@ -85,15 +94,22 @@ class MLPFamily(ModelFamily):
             "dropout": 0.15,
             "normalization": "none",
             "learning_rate": 0.04 if task.is_classification else 0.1,
+            "parametric_activation": False,
+            "optimizer": "adamw",
             "schedule": "coslog",
+            "averaging": 0.0,
             "weight_decay": 0.02,
             "batch_size": "auto",
             "max_epochs": 128,
             "embedding": "periodic",
             "embedding_sigma": 0.1,
+            "feature_noise": 0.0,
+            "mixup": 0.0,
+            "feature_swap": 0.0,
+            "loss": "cross_entropy" if task.is_classification else "squared_error",
         }
         if task.is_classification:
-            default["label_smoothing"] = 0.0
+            default |= {"label_smoothing": 0.0, "class_weight": None}
         plain = {**default, "embedding": "none", "activation": "relu"}
         del plain["embedding_sigma"]
         return [
@@ -118,14 +134,15 @@ class MLPFamily(ModelFamily):
     def cost(self, params, task):
         """Return the seconds of one fit on one core, measured on tables of numbers."""
         width, n_layers = params.get("width", 128), params.get("n_layers", 2)
-        is_periodic = params.get("embedding", "periodic") == "periodic"
+        embedding = params.get("embedding", "periodic")
         n_numbers = max(task.n_features - task.n_categorical, 0)
-        n_inputs = n_numbers * (4 if is_periodic else 1) + 8 * task.n_categorical
+        n_inputs = n_numbers * D_EMBEDDING[embedding] + 8 * task.n_categorical
+        n_waves = {"periodic": 16, "piecewise": params.get("n_bins", 16), "none": 0}
         n_weights = width * (n_inputs + (n_layers - 1) * width + task.n_outputs)
         seconds_per_row = (
             SECONDS_PER_STEP / _rows_per_step(params.get("batch_size"), task)
             + SECONDS_PER_WEIGHT * n_weights
-            + SECONDS_PER_EMBEDDING * n_numbers * is_periodic
+            + SECONDS_PER_WAVE * n_numbers * n_waves[embedding]
         )
         return params.get("max_epochs", 128) * task.n_samples * seconds_per_row
 
@@ -167,6 +184,34 @@ class MLPFamily(ModelFamily):
         monitor.steps_used = estimator.n_iter_
         monitor.pace_used = [estimator.max_epochs, *map(list, estimator.pace_)]
         return estimator
+
+
+def _suggest_embedding(trial) -> dict[str, Any]:
+    kinds = ["periodic", "piecewise", "none"]
+    embedding = trial.suggest_categorical("embedding", kinds)
+    if embedding == "periodic":
+        sigma = trial.suggest_float("embedding_sigma", 0.02, 5.0, log=True)
+        return {"embedding": embedding, "embedding_sigma": sigma}
+    if embedding == "piecewise":
+        n_bins = trial.suggest_int("n_bins", 4, 64, log=True)
+        return {"embedding": embedding, "n_bins": n_bins}
+    return {"embedding": embedding}
+
+
+def _suggest_optimizer(trial) -> dict[str, Any]:
+    if _seldom(trial, "optimizer", "adamw", "schedule_free") == "schedule_free":
+        return {"optimizer": "schedule_free"}
+    schedules = ["coslog", "one-cycle", "cosine"]
+    return {
+        "optimizer": "adamw",
+        "schedule": trial.suggest_categorical("schedule", schedules),
+        "averaging": _seldom(trial, "averaging", 0.0, 0.99, 0.998),
+    }
+
+
+def _seldom(trial, name: str, usual, *others):
+    """Suggest the usual value three times as often as all others together."""
+    return trial.suggest_categorical(name, [usual] * 3 * len(others) + [*others])
 
 
 def _clock(monitor):

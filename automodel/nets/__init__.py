@@ -3,11 +3,11 @@
 torch and skorch load when the first name is used.
 """
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["RealMLPClassifier", "RealMLPRegressor"]
 
 _HOMES = {
-    "MLPClassifier": "automodel.nets.mlp",
-    "MLPRegressor": "automodel.nets.mlp",
+    "RealMLPClassifier": "automodel.nets.realmlp",
+    "RealMLPRegressor": "automodel.nets.realmlp",
 }
 
 

@@ -46,6 +46,9 @@ class NetEncoder(BaseEstimator):
         The first columns of `dense`: those that come from numbers.
     n_dense_ : int
         All columns of `dense`.
+    features_ : ndarray of int
+        For each column of `dense`, a number that those share which come from the same
+        column of X.
     cardinalities_ : list of int
         Rows that each column of `codes` needs in its embedding.
     """
@@ -63,19 +66,22 @@ class NetEncoder(BaseEstimator):
         self._fit_numbers(numbers)
         self.categories_ = []
         self.onehot_, self.embedded_, self.cardinalities_ = [], [], []
-        n_onehot = 0
+        n_numbers = numbers.shape[1]
+        features = [*range(n_numbers), *self.missing_.tolist()]
         for position, column in enumerate(self.category_columns_):
             values, codes = _values_and_codes(X.iloc[:, column])
             present = np.unique(codes)
             self.categories_.append([values[code] for code in present if code >= 0])
             if len(self.categories_[-1]) <= self.max_onehot:
                 self.onehot_.append(position)
-                n_onehot += len(self.categories_[-1]) + 1
+                n_columns = len(self.categories_[-1]) + 1
+                features += [n_numbers + position] * n_columns
             else:
                 self.embedded_.append(position)
                 self.cardinalities_.append(len(self.categories_[-1]) + 1)
-        self.n_continuous_ = numbers.shape[1]
-        self.n_dense_ = self.n_continuous_ + len(self.missing_) + n_onehot
+        self.features_ = np.array(features, dtype=np.intp)
+        self.n_continuous_ = n_numbers
+        self.n_dense_ = len(features)
         return self
 
     def transform(self, X):

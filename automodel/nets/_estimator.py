@@ -7,41 +7,77 @@ predictions, so that a fitted net pickles small and holds no torch object.
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Integral, Real
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
+from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_sample_weight,
-    _check_y,
-    check_consistent_length,
     check_is_fitted,
     validate_data,
 )
 from torch import nn
 
+from automodel.nets._augmentation import Augmentation
+from automodel.nets._device import choose_device, choose_precision, prediction_device
 from automodel.nets._encoding import NetEncoder, has_categories
-from automodel.nets._objective import CrossEntropy, SquaredError
+from automodel.nets._objective import Objective
+from automodel.nets._optimizers import OPTIMIZERS
+from automodel.nets._rows import (
+    check_rows,
+    check_some_weight,
+    choose_batch_size,
+    draw_seed,
+    drop_weightless,
+    split_rows,
+    take,
+)
+from automodel.nets._schedules import LEARNING_RATES, REGULARIZATIONS
 from automodel.nets._skorch import one_thread
-from automodel.nets._training import Hooks, Recipe, Rows, train
+from automodel.nets._training import Hooks, Recipe, Rows, Stepwise, load_state, train
 
 PREDICT_ROWS = 2048
-FEWEST_ROWS_TO_SPLIT = 50
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class TabularNet(BaseEstimator):
-    """Fit and predict of a net for tables; subclasses bring module and target."""
+    """Fit and predict of a net for tables; subclasses bring module and target.
 
-    _parameter_constraints: dict = {
+    Parameters are the fields. A subclass is a dataclass as well, adds its own, and may
+    declare one of these again for another default.
+    """
+
+    learning_rate: float = 0.04
+    optimizer: str = "adamw"
+    averaging: float = 0.0
+    schedule: str = "coslog"
+    regularization_schedule: str = "constant"
+    weight_decay: float = 0.02
+    batch_size: int | str = "auto"
+    max_epochs: int = 128
+    early_stopping: bool = True
+    validation_fraction: float = 0.15
+    patience: int = 40
+    feature_noise: float = 0.0
+    mixup: float = 0.0
+    feature_swap: float = 0.0
+    precision: str = "auto"
+    device: str = "auto"
+    warm_start: bool = False
+    random_state: Any = None
+    verbose: int = 0
+
+    _parameter_constraints: ClassVar[dict] = {
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "schedule": [StrOptions({"coslog", "one-cycle", "constant"})],
+        "optimizer": [StrOptions(set(OPTIMIZERS))],
+        "averaging": [Interval(Real, 0, 1, closed="left")],
+        "schedule": [StrOptions(set(LEARNING_RATES))],
+        "regularization_schedule": [StrOptions(set(REGULARIZATIONS))],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "batch_size": [
             StrOptions({"auto"}),
@@ -51,7 +87,12 @@ class TabularNet(BaseEstimator):
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "patience": [Interval(Integral, 1, None, closed="left")],
+        "feature_noise": [Interval(Real, 0, None, closed="left")],
+        "mixup": [Interval(Real, 0, None, closed="left")],
+        "feature_swap": [Interval(Real, 0, 1, closed="left")],
+        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
         "device": [str],
+        "warm_start": ["boolean"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -68,9 +109,25 @@ class TabularNet(BaseEstimator):
     def _learn_target(self, y: np.ndarray, weight) -> np.ndarray:
         """Learn classes or scale, and return the target as the loss takes it."""
 
+    def _first_target(self, y: np.ndarray, weight) -> np.ndarray:
+        """Do the same in the first call of `partial_fit`."""
+        return self._learn_target(y, weight)
+
+    def _continue_target(self, y: np.ndarray, weight) -> np.ndarray:
+        """Return the target of rows to go on with."""
+        return self._encode_target(y)
+
     @abstractmethod
     def _encode_target(self, y: np.ndarray) -> np.ndarray:
         """Return other rows' target as the loss takes it."""
+
+    def _n_outputs(self) -> int:
+        """Return the columns of the output."""
+        return self.target_.n_outputs
+
+    @abstractmethod
+    def _objective(self) -> Objective:
+        """Return the loss and the judgement of an epoch."""
 
     def fit(self, X, y, sample_weight=None):
         """Train the net.
@@ -80,8 +137,9 @@ class TabularNet(BaseEstimator):
         X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
             Numbers, NaN allowed. Columns of a pandas DataFrame of dtype "category"
             are taken as categories.
-        y : array-like of shape (n_samples,)
-            The target.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The target: classes or an indicator matrix of labels for classifiers, one
+            or several numbers per row for regressors.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows; rows of weight zero are left out.
 
@@ -89,6 +147,11 @@ class TabularNet(BaseEstimator):
         -------
         self : object
             The fitted net.
+
+        Raises
+        ------
+        FloatingPointError
+            If the loss is not finite any more.
         """
         return self._fit(X, y, sample_weight)
 
@@ -100,106 +163,142 @@ class TabularNet(BaseEstimator):
         called with the net as it is. A training under `seconds_left` leaves its
         `pace_`, to repeat it without a clock.
         """
+        goes_on = self.warm_start and hasattr(self, "state_")
+        learn = self._continue_target if goes_on else self._learn_target
+        X, target, weight = self._start(X, y, sample_weight, learn, reset=not goes_on)
+        self._cache: dict = {}
+        seed = draw_seed(self.random_state)
+        fit_on, stop_on = np.arange(len(target)), None
+        if self.early_stopping and valid is None:
+            fit_on, stop_on = split_rows(target, self.validation_fraction, seed)
+        self._prepare(take(X, fit_on), goes_on)
+        rows = self._rows(take(X, fit_on), target[fit_on], take(weight, fit_on))
+        judged = None
+        if valid is not None and self.early_stopping:
+            judged = self._rows(
+                valid[0], self._encode_target(valid[1]), self._weigh(*valid[1:])
+            )
+        elif stop_on is not None:
+            judged = self._rows(
+                take(X, stop_on), target[stop_on], take(weight, stop_on)
+            )
+        state = self.state_ if goes_on else None
+        self._train(rows, judged, seed, Hooks(**hooks), state)
+        return self
+
+    def _partial_fit(self, X, y, sample_weight):
+        """Train one epoch on these rows."""
+        goes_on = hasattr(self, "state_")
+        learn = self._continue_target if goes_on else self._first_target
+        X, target, weight = self._start(X, y, sample_weight, learn, reset=not goes_on)
+        if not goes_on:
+            self._cache, self.n_iter_, self.n_steps_ = {}, 0, 0
+        self._prepare(X, goes_on)
+        rows = self._rows(X, target, weight)
+        with one_thread():
+            # Taken out, so that one whose weights have diverged is not used again.
+            stepwise, params = self._cache.pop("stepwise", (None, None))
+            if params != self.get_params():
+                recipe = self._recipe(len(rows), draw_seed(self.random_state))
+                recipe = replace(recipe, seed=recipe.seed + self.n_steps_)
+                state = self.state_ if goes_on else None
+                module = self._build(self._design_)
+                stepwise = Stepwise(module, rows, recipe, self._objective(), state)
+            result = stepwise.epoch(rows)
+            self._cache["stepwise"] = stepwise, self.get_params()
+        self._keep(result.state, self.factor_ if goes_on else 1.0)
+        self.n_iter_ += result.n_epochs
+        self.n_steps_ += result.n_steps
+        earlier = self.history_["train_loss"] if goes_on else []
+        losses = [*earlier, *result.history["train_loss"]]
+        self.history_: dict[str, list[float]] = {"train_loss": losses}
+        return self
+
+    def _start(self, X, y, sample_weight, learn_target, *, reset: bool):
+        """Check the input, and return the rows that count with target and weight."""
         self._validate_params()
-        X, y = self._check(X, y)
+        y_numeric = not hasattr(self, "predict_proba")
+        X, y = check_rows(self, X, y, y_numeric=y_numeric, reset=reset)
         weight = None
         if sample_weight is not None:
             weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
-        self._cache: dict = {}
-        target = self._learn_target(y, weight)
-        X, target, weight = _drop_weightless(X, target, weight)
-        seed = _draw_seed(self.random_state)
-        fit_on, stop_on = self._split(target, seed, valid)
-        self.encoder_ = NetEncoder().fit(_take(X, fit_on))
-        rows = self._rows(_take(X, fit_on), target[fit_on], _take(weight, fit_on))
-        if valid is not None and self.early_stopping:
-            judged = self._rows(valid[0], self._encode_target(valid[1]), valid[2])
-        elif stop_on is not None:
-            judged = self._rows(
-                _take(X, stop_on), target[stop_on], _take(weight, stop_on)
-            )
-        else:
-            judged = None
-        self._design_ = self._design(self.encoder_, self._n_outputs())
-        self._train(rows, judged, seed, Hooks(**hooks))
-        return self
+            check_some_weight(weight)
+        target = learn_target(y, weight)
+        weight = self._weigh(y, weight)
+        if weight is not None:
+            check_some_weight(weight)
+        return drop_weightless(X, target, weight)
 
-    def _train(self, rows, judged, seed, hooks: Hooks) -> None:
-        recipe = Recipe(
+    def _prepare(self, X, goes_on: bool) -> None:
+        """Learn encoder and design, or see that they are as before."""
+        encoder = self.encoder_ if goes_on else NetEncoder().fit(X)
+        design = self._design(encoder, self._n_outputs())
+        if goes_on and design != self._design_:
+            changed = [k for k in design if design[k] != self._design_.get(k)]
+            raise ValueError(
+                "A net can only go on from weights of its own architecture, and "
+                f"{', '.join(changed)} changed since they were trained. Fit a new one, "
+                "such as `clone(net)`."
+            )
+        self.encoder_: NetEncoder = encoder
+        self._design_: dict = design
+
+    def _recipe(self, n_rows: int, seed: int) -> Recipe:
+        batch_size = choose_batch_size(self.batch_size, n_rows)
+        device = choose_device(self.device)
+        return Recipe(
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             schedule=self.schedule,
-            batch_size=_batch_size(self.batch_size, len(rows)),
+            batch_size=batch_size,
             max_epochs=self.max_epochs,
             patience=self.patience,
-            device=_device(self.device),
+            device=device,
             seed=seed,
             verbose=int(self.verbose),
+            optimizer=self.optimizer,
+            averaging=self.averaging,
+            regularization=self.regularization_schedule,
+            augmentation=Augmentation(
+                self.feature_noise,
+                self.mixup,
+                self.feature_swap,
+                self.encoder_.n_continuous_,
+                self.encoder_.features_,
+            ),
+            precision=choose_precision(
+                self.precision, device, getattr(self, "width", 0), batch_size
+            ),
         )
 
+    def _train(self, rows, judged, seed, hooks: Hooks, state) -> None:
         def told(on_epoch, epoch, get_weights):
-            (self.state_, self.factor_), self.n_iter_ = get_weights(), epoch
-            self._cache.clear()
+            self._keep(*get_weights())
+            self.n_iter_ = epoch
             return on_epoch(epoch, self)
 
         if hooks.on_epoch is not None:
             hooks = replace(hooks, on_epoch=partial(told, hooks.on_epoch))
+        recipe = self._recipe(len(rows), seed)
         with one_thread():
             module = self._build(self._design_)
             result = train(
-                module,
-                rows,
-                judged,
-                recipe,
-                self._objective(),
-                hooks,
+                module, rows, judged, recipe, self._objective(), hooks, state
             )
-        self._cache.clear()
-        self.state_, self.factor_ = result.state, result.factor
+        self._keep(result.state, result.factor)
         self.n_iter_ = result.n_epochs
         self.n_steps_ = result.n_steps
         self.pace_ = result.pace
         self.history_ = result.history
 
-    def _check(self, X, y):
-        if has_categories(X):
-            X, y = validate_data(self, X, y, skip_check_array=True)
-            y = _check_y(y, y_numeric=not hasattr(self, "predict_proba"))
-            check_consistent_length(X, y)
-            if len(y) < 2:
-                raise ValueError(f"A net needs at least 2 rows, got {len(y)} sample.")
-            return X, y
-        return validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csr",
-            dtype=[np.float64, np.float32],
-            ensure_all_finite="allow-nan",
-            ensure_min_samples=2,
-            y_numeric=not hasattr(self, "predict_proba"),
-        )
+    def _keep(self, state: dict[str, np.ndarray], factor: float) -> None:
+        """Predict with these weights from now on."""
+        self.state_, self.factor_ = state, factor
+        self._cache.pop("device", None)  # of a module with other weights
 
-    def _split(self, target, seed, valid):
-        """Return the rows to fit on, and those to stop on or None."""
-        everything = np.arange(len(target))
-        is_split = self.early_stopping and valid is None
-        if not is_split or len(target) < FEWEST_ROWS_TO_SPLIT:
-            return everything, None
-        labels = None
-        if np.issubdtype(target.dtype, np.integer):
-            counts = np.bincount(target)
-            counts = counts[counts > 0]
-            n_valid = int(self.validation_fraction * len(target))
-            if counts.min() >= 2 and n_valid >= len(counts):
-                labels = target
-        fit_on, stop_on = train_test_split(
-            everything,
-            test_size=self.validation_fraction,
-            random_state=seed,
-            stratify=labels,
-        )
-        return np.sort(fit_on), np.sort(stop_on)
+    def _weigh(self, y, weight):
+        """Return the weights of the rows for training."""
+        return weight
 
     def _rows(self, X, target, weight) -> Rows:
         dense, codes = self.encoder_.transform(X)
@@ -223,22 +322,23 @@ class TabularNet(BaseEstimator):
                 ensure_all_finite="allow-nan",
             )
         outputs = []
+        device, objective = prediction_device(self.device), self._objective()
         with one_thread(), torch.inference_mode():
-            module = self._module()
+            module = self._module(device)
             for start in range(0, X.shape[0], PREDICT_ROWS):
-                part = _take(X, slice(start, start + PREDICT_ROWS))
+                part = take(X, slice(start, start + PREDICT_ROWS))
                 dense, codes = self.encoder_.transform(part)
-                dense = torch.as_tensor(dense, dtype=torch.float64)
-                outputs.append(module(dense, torch.as_tensor(codes)).numpy())
+                dense = torch.as_tensor(dense, dtype=torch.float64, device=device)
+                output = module(dense, torch.as_tensor(codes, device=device))
+                outputs.append(objective.combined(output).cpu().numpy())
         return np.concatenate(outputs) * self.factor_
 
-    def _module(self) -> nn.Module:
-        if "module" not in self._cache:
+    def _module(self, device) -> nn.Module:
+        if self._cache.get("device") != device:
             module = self._build(self._design_)
-            module.load_state_dict(
-                {k: torch.as_tensor(v) for k, v in self.state_.items()}
-            )
-            self._cache["module"] = module.double().eval()
+            load_state(module, self.state_)
+            module = module.double().to(device).eval()
+            self._cache.update(module=module, device=device)
         return self._cache["module"]
 
     def __getstate__(self):
@@ -250,146 +350,3 @@ class TabularNet(BaseEstimator):
         tags.input_tags.allow_nan = True
         tags.input_tags.sparse = True
         return tags
-
-
-class ClassifierNet(ClassifierMixin, TabularNet):
-    """A net with one output per class, trained by cross-entropy."""
-
-    _parameter_constraints: dict = {
-        **TabularNet._parameter_constraints,
-        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
-    }
-
-    def _learn_target(self, y, weight):
-        check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        return codes.astype(np.int64)
-
-    def _encode_target(self, y):
-        return np.searchsorted(self.classes_, y).astype(np.int64)
-
-    def _n_outputs(self):
-        return len(self.classes_)
-
-    def _objective(self):
-        return CrossEntropy(self.label_smoothing)
-
-    def predict_proba(self, X):
-        """Return the probability of each class.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
-            The rows.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            Columns as in `classes_`.
-        """
-        outputs = self._outputs(X)
-        proba = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-        return proba / proba.sum(axis=1, keepdims=True)
-
-    def predict(self, X):
-        """Return the most probable class of each row.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
-            The rows.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Labels.
-        """
-        positions = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[positions]
-
-
-class RegressorNet(RegressorMixin, TabularNet):
-    """A net with one output, trained by squared error on the standardised target."""
-
-    def _learn_target(self, y, weight):
-        counted = y.astype(np.float64)
-        if weight is not None:
-            _check_some_weight(weight)
-            counted, weight = counted[weight > 0], weight[weight > 0]
-        self.y_mean_ = float(np.average(counted, weights=weight))
-        square = (counted - self.y_mean_) ** 2
-        deviation = float(np.sqrt(np.average(square, weights=weight)))
-        self.y_scale_ = deviation if deviation > 0 else 1.0
-        self.y_min_, self.y_max_ = float(counted.min()), float(counted.max())
-        return self._encode_target(y)
-
-    def _encode_target(self, y):
-        return ((y - self.y_mean_) / self.y_scale_).astype(np.float32)
-
-    def _n_outputs(self):
-        return 1
-
-    def _objective(self):
-        return SquaredError()
-
-    def predict(self, X):
-        """Return the predicted value of each row, within the range seen in training.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
-            The rows.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Values.
-        """
-        value = self._outputs(X)[:, 0] * self.y_scale_ + self.y_mean_
-        return np.clip(value, self.y_min_, self.y_max_)
-
-
-def _drop_weightless(X, target, weight):
-    if weight is None:
-        return X, target, None
-    _check_some_weight(weight)
-    if weight.min() > 0:
-        return X, target, weight
-    kept = np.flatnonzero(weight > 0)
-    return _take(X, kept), target[kept], weight[kept]
-
-
-def _check_some_weight(weight) -> None:
-    n_counted = int((weight > 0).sum())
-    if n_counted < 2:
-        raise ValueError(
-            f"A net needs at least 2 rows of positive weight, got {n_counted}."
-        )
-
-
-def _take(X, rows):
-    if X is None:
-        return None
-    return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
-
-
-def _draw_seed(random_state) -> int:
-    if random_state is None:  # numpy's global generator stays as it is
-        return int(np.random.default_rng().integers(2**31 - 1))
-    return int(check_random_state(random_state).randint(2**31 - 1))
-
-
-def _batch_size(batch_size, n_rows: int) -> int:
-    """Return the batch size; "auto" grows with the rows as in RealMLP."""
-    if batch_size != "auto":
-        return batch_size
-    for limit, size in ((1024, 64), (8192, 128), (30_000, 256), (100_000, 512)):
-        if n_rows <= limit:
-            return size
-    return 1024
-
-
-def _device(device: str) -> str:
-    if device != "auto":
-        return device
-    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -74,23 +74,48 @@ class Dropout(nn.Module):
     """Dropout with a generator of its own and eight decisions per random number.
 
     On a processor most of the cost of dropout is drawing; a byte per unit is enough,
-    so the rate is rounded to 1/256.
+    so the rate is rounded to 1/256. The training loop sets `scale`, which multiplies
+    the rate.
     """
 
     def __init__(self, rate: float):
         super().__init__()
-        self.threshold = min(round(rate * 256), 255)
+        self.rate = rate
+        self.scale = 1.0
         self.generator: torch.Generator | None = None
+
+    @property
+    def threshold(self) -> int:
+        """The rate in steps of 1/256."""
+        return min(round(self.rate * self.scale * 256), 255)
 
     def forward(self, x):
         """Set a share of the units to zero while training, and scale the rest."""
-        if not self.training or self.threshold == 0:
+        threshold = self.threshold if self.training else 0
+        if threshold == 0:
             return x
+        keep = (self._bytes(x) >= threshold).to(x.dtype)
+        return x * keep.mul_(256 / (256 - threshold))
+
+    def _bytes(self, x):
+        if x.device.type == "mps":  # draws no integers of 64 bits
+            return 256 * torch.rand(x.shape, generator=self.generator, device=x.device)
         words = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device)
         words.random_(-(2**63), None, generator=self.generator)
-        drawn = words.view(torch.uint8)[: x.numel()].view(x.shape)
-        keep = (drawn >= self.threshold).to(x.dtype)
-        return x * keep.mul_(256 / (256 - self.threshold))
+        return words.view(torch.uint8)[: x.numel()].view(x.shape)
+
+
+class ParametricActivation(nn.Module):
+    """x + a (f(x) - x) with a learned a per unit, which starts at one (RealMLP)."""
+
+    def __init__(self, activation: str, size: int):
+        super().__init__()
+        self.function = ACTIVATIONS[activation]
+        self.share = learned(torch.ones(size), 0.1)
+
+    def forward(self, x):
+        """Return an activation between the identity and the function, or beyond."""
+        return x + self.share * (self.function(x) - x)
 
 
 class PeriodicEmbedding(nn.Module):
@@ -111,7 +136,7 @@ class PeriodicEmbedding(nn.Module):
         self.n_out = n_features * (n_out + 1)
 
     def forward(self, x):
-        """Return (n_rows, n_features * 4)."""
+        """Return (n_rows, n_features * (n_out + 1))."""
         waves = torch.cos(
             torch.addcmul(self.phase, x.unsqueeze(-1), self.frequency, value=math.tau)
         )
@@ -128,6 +153,67 @@ class PeriodicEmbedding(nn.Module):
         bound = 1 / math.sqrt(self.weight.shape[1])
         self.weight.uniform_(-bound, bound, generator=generator)
         self.bias.uniform_(-bound, bound, generator=generator)
+
+
+class PiecewiseEmbedding(nn.Module):
+    """Embed each number by itself: a linear map of it and of its position in bins.
+
+    The piecewise linear encoding of Gorishniy et al. (2022), *On Embeddings for
+    Numerical Features in Tabular Deep Learning*, in the form that its authors call
+    version B: a linear embedding, to which a map of the encoding is added that starts
+    at zero. The edges of the bins are quantiles. Bins that a column does not need,
+    since it repeats values, encode nothing.
+    """
+
+    left: torch.Tensor
+    slope: torch.Tensor
+    low: torch.Tensor
+    high: torch.Tensor
+
+    def __init__(self, n_features: int, n_bins=16, n_out=8):
+        super().__init__()
+        shape = (n_features, n_bins)
+        for name in ("left", "slope", "low", "high"):
+            self.register_buffer(name, torch.zeros(shape))
+        self.scale = learned(torch.zeros(n_features, n_out), 0.1)
+        self.bias = learned(torch.zeros(n_features, n_out), 0.1)
+        self.weight = learned(torch.zeros(n_features, n_bins, n_out), 0.1)
+        self.n_out = n_features * n_out
+
+    def forward(self, x):
+        """Return (n_rows, n_features * n_out)."""
+        column = x.t().unsqueeze(-1)
+        position = (column - self.left.unsqueeze(1)) * self.slope.unsqueeze(1)
+        position = position.clamp(self.low.unsqueeze(1), self.high.unsqueeze(1))
+        linear = torch.addcmul(self.bias.unsqueeze(1), column, self.scale.unsqueeze(1))
+        return torch.baddbmm(linear, position, self.weight).transpose(0, 1).flatten(1)
+
+    @torch.no_grad()
+    def learn_bins(self, x) -> None:
+        """Take the edges of the bins from these rows."""
+        n_bins = self.left.shape[1]
+        steps = torch.linspace(0, 1, n_bins + 1, device=x.device, dtype=x.dtype)
+        self.slope.zero_()
+        self.low.zero_()
+        self.high.fill_(1)
+        for i in range(x.shape[1]):
+            edges = torch.quantile(x[:, i], steps, interpolation="nearest").unique()
+            n_used = len(edges) - 1
+            if n_used < 1:
+                continue
+            self.left[i, :n_used] = edges[:-1]
+            self.slope[i, :n_used] = 1 / edges.diff().clamp_min(1e-6)
+            # Lines go on beyond the first and the last edge.
+            self.low[i, 0] = -math.inf
+            self.high[i, n_used - 1] = math.inf
+
+    @torch.no_grad()
+    def initialize(self, generator: torch.Generator) -> None:
+        """Draw the linear part."""
+        bound = 1 / math.sqrt(self.scale.shape[1])
+        self.scale.uniform_(-bound, bound, generator=generator)
+        self.bias.uniform_(-bound, bound, generator=generator)
+        self.weight.zero_()
 
 
 class CategoryEmbedding(nn.Module):

@@ -1,64 +1,239 @@
-"""What a net is trained for, and how an epoch is judged."""
+"""What a net is trained for, and how an epoch is judged.
+
+Outputs have the shape (n_rows, n_outputs) or, of nets that are ensembles,
+(n_rows, n_members, n_outputs): each member is trained by its own loss, and their
+predictions are combined.
+"""
 
 from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch.nn import functional as F
 
 PRIOR_ROWS = 10.0  # how many rows it takes to believe in another temperature
 NEWTON_STEPS = 8
+FOCAL_EXPONENT = 2
+HUBER_DELTA = 1.0  # standard deviations of the target
 
 
-class SquaredError:
-    """Squared error of a single output."""
+class Objective(ABC):
+    """A loss of outputs and target, and the judgement of an epoch."""
+
+    @abstractmethod
+    def __call__(self, output, target) -> torch.Tensor:
+        """Return the loss of each row; of several members, the mean of theirs."""
+
+    @abstractmethod
+    def combine(self, output) -> torch.Tensor:
+        """Return (n_rows, n_outputs) for outputs (n_rows, n_members, n_outputs)."""
+
+    @abstractmethod
+    def judge(self, output, target, weight) -> tuple[float, float]:
+        """Return the validation loss and the factor of outputs that leads to it."""
+
+    def combined(self, output) -> torch.Tensor:
+        """Return (n_rows, n_outputs), whether or not there are members."""
+        return self.combine(output) if output.dim() == 3 else output
+
+
+class ValueObjective(Objective):
+    """The mean of an elementwise loss of standardised values."""
+
+    @abstractmethod
+    def elementwise(self, error) -> torch.Tensor:
+        """Return the loss for target minus output."""
 
     def __call__(self, output, target):
         """Return the loss of each row."""
-        return (output[..., 0] - target).square()
+        if output.dim() == 2 and target.dim() == 1:
+            return self.elementwise(target - output[:, 0])
+        ones = [1] * (output.dim() - 2)
+        error = target.reshape(len(target), *ones, -1) - output
+        return self.elementwise(error).flatten(1).mean(1)
 
-    def judge(self, output, target, weight) -> tuple[float, float]:
+    def combine(self, output):
+        """Return the mean of the members."""
+        return output.mean(1)
+
+    def judge(self, output, target, weight):
         """Return the validation loss, and the factor of outputs: one."""
-        return _mean(self(output, target), weight), 1.0
+        return _mean(self(self.combined(output), target), weight), 1.0
 
 
-class CrossEntropy:
-    """Cross-entropy of one output per class.
+class SquaredError(ValueObjective):
+    """Squared error, which the mean makes small."""
+
+    def elementwise(self, error):
+        """Return the squares."""
+        return error.square()
+
+
+class AbsoluteError(ValueObjective):
+    """Absolute error, which the median makes small."""
+
+    def elementwise(self, error):
+        """Return the absolute values."""
+        return error.abs()
+
+
+class HuberError(ValueObjective):
+    """Squared error up to one standard deviation, absolute beyond."""
+
+    def elementwise(self, error):
+        """Return the loss."""
+        zero = torch.zeros((), dtype=error.dtype, device=error.device)
+        return F.huber_loss(
+            error, zero.expand_as(error), reduction="none", delta=HUBER_DELTA
+        )
+
+
+class QuantileError(ValueObjective):
+    """The pinball loss, which a quantile makes small."""
+
+    def __init__(self, quantile: float):
+        self.quantile = quantile
+
+    def elementwise(self, error):
+        """Return the loss."""
+        return torch.maximum(self.quantile * error, (self.quantile - 1) * error)
+
+
+class _ProbabilityObjective(Objective):
+    """The loss of a target that probabilities are predicted for.
 
     Nets grow overconfident long before they stop to rank better, so epochs are
     judged at their best temperature (Guo et al., 2017, *On Calibration of Modern
     Neural Networks*), which predictions then use.
+
+    Parameters
+    ----------
+    label_smoothing : float, default=0
+        Share of the target that is spread evenly.
+    is_focal : bool, default=False
+        Weigh each term by the squared probability of its opposite (Lin et al., 2017,
+        *Focal Loss for Dense Object Detection*).
     """
 
-    def __init__(self, label_smoothing: float = 0.0):
+    def __init__(self, label_smoothing: float = 0.0, is_focal: bool = False):
         self.label_smoothing = label_smoothing
+        self.is_focal = is_focal
+
+    @abstractmethod
+    def plain(self, output, target) -> torch.Tensor:
+        """Return each row's negative log likelihood."""
+
+    @abstractmethod
+    def slopes(self, output, target) -> Callable[[float], Any]:
+        """Return a function from factor to each row's two derivatives of `plain`."""
+
+    def judge(self, output, target, weight):
+        """Return the validation loss and the factor of outputs that leads to it."""
+        output = self.combined(output).double()
+        factor = _best_factor(self.slopes(output, target), len(output), weight)
+        return _mean(self.plain(output * factor, target), weight), factor
+
+
+class CrossEntropy(_ProbabilityObjective):
+    """Cross-entropy of one output per class; the target holds their numbers."""
 
     def __call__(self, output, target):
         """Return the loss of each row."""
-        smoothing = self.label_smoothing
-        return F.cross_entropy(
-            output, target, reduction="none", label_smoothing=smoothing
+        if output.dim() == 2:
+            return self._of_rows(output, target)
+        n_rows, n_members, _ = output.shape
+        losses = self._of_rows(
+            output.flatten(0, 1), target.repeat_interleave(n_members)
         )
+        return losses.view(n_rows, n_members).mean(1)
 
-    def judge(self, output, target, weight) -> tuple[float, float]:
-        """Return the validation loss and the factor of outputs that leads to it."""
-        output = output.double()
-        factor = _best_factor(output, target, weight)
-        loss = F.cross_entropy(output * factor, target, reduction="none")
-        return _mean(loss, weight), factor
+    def _of_rows(self, output, target):
+        smoothing = self.label_smoothing
+        if not self.is_focal:
+            return F.cross_entropy(
+                output, target, reduction="none", label_smoothing=smoothing
+            )
+        log_proba = F.log_softmax(output, dim=1)
+        terms = -((1 - log_proba.exp()) ** FOCAL_EXPONENT) * log_proba
+        own = terms.gather(1, target[:, None])[:, 0]
+        return torch.lerp(own, terms.mean(1), smoothing) if smoothing else own
+
+    def combine(self, output):
+        """Return the logarithm of the members' mean probabilities."""
+        log_proba = F.log_softmax(output, dim=2)
+        return log_proba.logsumexp(1) - math.log(output.shape[1])
+
+    def plain(self, output, target):
+        """Return each row's cross-entropy."""
+        return F.cross_entropy(output, target, reduction="none")
+
+    def slopes(self, output, target):
+        """Return a function from factor to each row's two derivatives."""
+        own = output.gather(1, target[:, None])[:, 0]
+
+        def at(factor):
+            proba = torch.softmax(output * factor, dim=1)
+            mean = (proba * output).sum(1)
+            return mean - own, (proba * output.square()).sum(1) - mean.square()
+
+        return at
 
 
-def _best_factor(output, target, weight) -> float:
+class LabelCrossEntropy(_ProbabilityObjective):
+    """Binary cross-entropy of several labels; the target is an indicator matrix."""
+
+    def __call__(self, output, target):
+        """Return the mean over the labels for each row."""
+        if output.dim() == 3:
+            target = target[:, None]
+        target = target.expand_as(output)
+        if self.label_smoothing:
+            target = torch.lerp(
+                target, torch.full_like(target, 0.5), self.label_smoothing
+            )
+        if not self.is_focal:
+            terms = F.binary_cross_entropy_with_logits(output, target, reduction="none")
+            return terms.flatten(1).mean(1)
+        proba = torch.sigmoid(output)
+        yes = (1 - proba) ** FOCAL_EXPONENT * F.logsigmoid(output)
+        no = proba**FOCAL_EXPONENT * F.logsigmoid(-output)
+        return -torch.lerp(no, yes, target).flatten(1).mean(1)
+
+    def combine(self, output):
+        """Return the log-odds of the members' mean probabilities."""
+        yes = F.logsigmoid(output).logsumexp(1)
+        return yes - F.logsigmoid(-output).logsumexp(1)
+
+    def plain(self, output, target):
+        """Return each row's mean of the binary cross-entropies."""
+        losses = F.binary_cross_entropy_with_logits(
+            output, target.to(output.dtype), reduction="none"
+        )
+        return losses.mean(1)
+
+    def slopes(self, output, target):
+        """Return a function from factor to each row's two derivatives."""
+
+        def at(factor):
+            proba = torch.sigmoid(output * factor)
+            first = ((proba - target) * output).mean(1)
+            return first, (proba * (1 - proba) * output.square()).mean(1)
+
+        return at
+
+
+def _best_factor(slopes, n_rows: int, weight) -> float:
     """Return the inverse temperature, by Newton's method on a convex function."""
-    own = output.gather(1, target[:, None])[:, 0]
     factor = 1.0
+    prior = PRIOR_ROWS / n_rows
     for _ in range(NEWTON_STEPS):
-        proba = torch.softmax(output * factor, dim=1)
-        mean = (proba * output).sum(1)
-        variance = (proba * output.square()).sum(1) - mean.square()
-        prior = PRIOR_ROWS / len(output)
-        slope = _mean(mean - own, weight) + prior * (factor - 1)
-        curvature = _mean(variance, weight) + prior
-        step = slope / curvature
+        first, second = slopes(factor)
+        slope = _mean(first, weight) + prior * (factor - 1)
+        step = slope / (_mean(second, weight) + prior)
         factor = min(max(factor - step, factor / 3), factor * 3)
         if abs(step) < 1e-4 * factor:
             break
@@ -67,3 +242,21 @@ def _best_factor(output, target, weight) -> float:
 
 def _mean(value, weight) -> float:
     return float(value.mean() if weight is None else (value * weight).mean())
+
+
+def classifier_objective(loss: str, label_smoothing: float, is_multilabel: bool):
+    """Return the objective that a classifier's parameters name."""
+    kind = LabelCrossEntropy if is_multilabel else CrossEntropy
+    return kind(label_smoothing, is_focal=loss == "focal")
+
+
+def regressor_objective(loss: str, quantile: float) -> ValueObjective:
+    """Return the objective that a regressor's parameters name."""
+    if loss == "quantile":
+        return QuantileError(quantile)
+    kinds: dict[str, Callable[[], ValueObjective]] = {
+        "squared_error": SquaredError,
+        "absolute_error": AbsoluteError,
+        "huber": HuberError,
+    }
+    return kinds[loss]()

@@ -11,6 +11,10 @@ from threading import Lock
 import torch
 from skorch import NeuralNet
 
+from automodel.nets._device import precision_context
+from automodel.nets._layers import Dropout
+from automodel.nets._schedules import learning_rate_factor, regularization_factor
+
 
 class StopTraining(Exception):
     """End training; the weights stay as they are."""
@@ -98,21 +102,6 @@ class Pacer:
         return progress + (1 - progress) * (step - start) / left
 
 
-def learning_rate_factor(schedule: str, progress: float) -> float:
-    """Return the factor of the learning rate at a progress between 0 and 1.
-
-    "coslog" is RealMLP's schedule: cycles of growing length, which ends at zero.
-    """
-    if schedule == "coslog":
-        return 0.5 * (1 - math.cos(math.tau * math.log2(1 + 15 * progress)))
-    if schedule == "one-cycle":
-        warm = 0.1
-        if progress < warm:
-            return 0.5 * (1 - math.cos(math.pi * progress / warm))
-        return 0.5 * (1 + math.cos(math.pi * (progress - warm) / (1 - warm)))
-    return 1.0
-
-
 class TensorBatches:
     """Iterate over a dataset of tensors in batches of equal size, give or take one.
 
@@ -152,12 +141,35 @@ class LeanNet(NeuralNet):
 
     The module is called with dense and codes; its parameters may carry `lr_factor`
     and `decays`. The criterion returns one loss per row.
+
+    Parameters
+    ----------
+    pacer : Pacer
+        How far training is.
+    schedule, regularization : str
+        Courses of the learning rate, and of dropout and weight decay.
+    changer : RowChanger, default=None
+        What changes the rows of a batch.
+    precision : {"float32", "bfloat16"}, default="float32"
+        In which the module is called.
     """
 
-    def __init__(self, *args, pacer=None, schedule="constant", **kwargs):
+    def __init__(
+        self,
+        *args,
+        pacer=None,
+        schedule="constant",
+        regularization="constant",
+        changer=None,
+        precision="float32",
+        **kwargs,
+    ):
         super().__init__(*args, **kwargs)
         self.pacer = pacer
         self.schedule = schedule
+        self.regularization = regularization
+        self.changer = changer
+        self.precision = precision
 
     @property
     def _default_callbacks(self):
@@ -166,23 +178,26 @@ class LeanNet(NeuralNet):
     def get_params_for_optimizer(self, prefix, named_parameters):
         """Group the parameters by learning rate and decay."""
         _, options = super().get_params_for_optimizer(prefix, named_parameters)
-        decay = options.pop("weight_decay")
+        lr, decay = options.pop("lr"), options.pop("weight_decay")
         groups: dict = {}
         for parameter in self.module_.parameters():
             factor = getattr(parameter, "lr_factor", 1.0)
             decays = getattr(parameter, "decays", False)
             groups.setdefault((factor, decays), []).append(parameter)
+        rates = [
+            {"lr": factor * lr, "weight_decay": decay / factor if decays else 0.0}
+            for factor, decays in groups
+        ]
         return (
             [
                 {
                     "params": parameters,
-                    "lr": factor * options["lr"],
-                    "initial_lr": factor * options["lr"],
-                    "weight_decay": decay / factor if decays else 0.0,
+                    **rate,
+                    **{f"initial_{name}": value for name, value in rate.items()},
                 }
-                for (factor, decays), parameters in groups.items()
+                for parameters, rate in zip(groups.values(), rates, strict=True)
             ],
-        ), options
+        ), {**options, "lr": lr}
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Return the mean loss, weighted if there is a weight."""
@@ -196,21 +211,42 @@ class LeanNet(NeuralNet):
             return
         module, optimizer = self.module_, self.optimizer_
         module.train()
+        dropouts = [part for part in module.modules() if isinstance(part, Dropout)]
         total, n_rows = 0.0, 0
         for dense, codes, *y_true in iterator:
             progress = self.pacer.advance()
             if progress >= 1:
                 raise StopTraining
-            factor = learning_rate_factor(self.schedule, progress)
-            for group in optimizer.param_groups:
-                group["lr"] = group["initial_lr"] * factor
-            loss = self.get_loss(module(dense, codes), y_true)
+            self._follow_schedules(progress, dropouts)
+            loss = self._batch_loss(dense, codes, y_true)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
             total += loss.detach() * len(dense)
             n_rows += len(dense)
         self.history.record(f"{prefix}_loss", float(total) / n_rows)
+
+    def _follow_schedules(self, progress, dropouts) -> None:
+        rate = learning_rate_factor(self.schedule, progress)
+        strength = regularization_factor(self.regularization, progress)
+        for group in self.optimizer_.param_groups:
+            group["lr"] = group["initial_lr"] * rate
+            group["weight_decay"] = group["initial_weight_decay"] * strength
+        for dropout in dropouts:
+            dropout.scale = strength
+
+    def _batch_loss(self, dense, codes, y_true):
+        mixture = None
+        if self.changer is not None:
+            dense, codes, mixture = self.changer(dense, codes)
+        with precision_context(self.precision, self.device):
+            outputs = self.module_(dense, codes)
+        outputs = outputs.float()
+        loss = self.get_loss(outputs, y_true)
+        if mixture is not None:
+            other = self.get_loss(outputs, [part[mixture.order] for part in y_true])
+            loss = mixture.share * loss + (1 - mixture.share) * other
+        return loss
 
 
 _threads_lock = Lock()

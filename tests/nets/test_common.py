@@ -2,7 +2,7 @@
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from automodel.nets import MLPClassifier, MLPRegressor
+from automodel.nets import RealMLPClassifier, RealMLPRegressor
 
 WEIGHTS = (
     "the rows of a batch are drawn at random, so a weight of two is not the same "
@@ -11,7 +11,7 @@ WEIGHTS = (
 
 
 @parametrize_with_checks(
-    [MLPClassifier(max_epochs=10), MLPRegressor(max_epochs=10)],
+    [RealMLPClassifier(max_epochs=10), RealMLPRegressor(max_epochs=10)],
     expected_failed_checks=lambda estimator: {
         "check_sample_weight_equivalence_on_dense_data": WEIGHTS,
         "check_sample_weight_equivalence_on_sparse_data": WEIGHTS,

@@ -1,0 +1,164 @@
+"""The parts of docstrings that all nets share, written once."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any
+
+PARAMETERS = """\
+learning_rate : float
+    Of the optimizer, at the peak of the schedule. Parts of the net take a multiple of
+    it; a layer of n inputs takes `learning_rate / sqrt(n)`.
+optimizer : {"adamw", "sgd", "schedule_free"}
+    AdamW [1]_; stochastic gradient descent with Nesterov momentum 0.9 and gradients
+    of length one at most; or Schedule-Free AdamW [2]_, whose learning rate is constant
+    after a short warm-up, whatever `schedule` says.
+averaging : float
+    Memory of the exponential moving average of the weights [3]_, from 0 (off) to
+    below 1. The average is validated and kept. The first steps have a shorter memory.
+    Schedule-Free AdamW averages by itself and takes no notice.
+schedule : {"coslog", "one-cycle", "cosine", "constant"}
+    Course of the learning rate over all `max_epochs`; all but the last end at zero.
+    "coslog" goes through four cycles of growing length.
+regularization_schedule : {"flat_cos", "constant"}
+    Course of dropout and weight decay: "flat_cos" is constant for the first half of
+    the training and falls to zero in the second.
+weight_decay : float
+    Decoupled decay of the weights, in units of the learning rate.
+batch_size : int or "auto"
+    Rows of a step; "auto" is 64 up to 1,024 rows, and at most 1,024.
+max_epochs : int
+    Epochs of the schedule.
+early_stopping : bool
+    Hold out rows, keep the weights of the epoch that predicts them best, and stop
+    when there is none better for long. Not done below 50 rows.
+validation_fraction : float
+    Share of the rows held out for early stopping.
+patience : int
+    Epochs without a better one after which training stops.
+feature_noise : float
+    Standard deviation of the noise that a training step adds to numbers, in
+    interquartile ranges.
+mixup : float
+    Parameter alpha of mixup [4]_, which trains on mixtures of two rows in shares drawn
+    from Beta(alpha, alpha); 0 is off.
+feature_swap : float
+    Probability that a training step replaces a row's value of a column by that of
+    another row, as SCARF [5]_ corrupts its views.
+precision : {"auto", "float32", "bfloat16"}
+    Of the products of matrices in training. Weights, losses and predictions are more
+    precise in any case. "auto" is "bfloat16" on processors that have it (AVX512_BF16
+    or AMX), for nets at least 256 wide and batches so large that it pays.
+device : str
+    Where to train; "auto" takes CUDA, then MPS, if there is one, else the processor.
+warm_start : bool
+    Whether `fit` goes on from the weights that it left, which takes the same columns,
+    classes and architecture.
+random_state : int, RandomState instance or None
+    Seed. No global generator is used or changed.
+verbose : int
+    Above 0, each epoch's losses are logged at level INFO to "automodel".
+"""
+
+CLASSIFIER_PARAMETERS = """\
+loss : {"cross_entropy", "focal"}
+    What is made small in training. The focal loss [6]_, with exponent 2, cares less
+    for rows that are predicted well already.
+label_smoothing : float
+    Share of the target spread over all classes.
+class_weight : "balanced", dict, list of dict or None
+    Weights of the classes, which multiply `sample_weight`: "balanced" makes up for
+    their frequencies. See `sklearn.utils.compute_sample_weight`.
+"""
+
+REGRESSOR_PARAMETERS = """\
+loss : {"squared_error", "absolute_error", "huber", "quantile"}
+    What is made small, on the standardised target. The Huber loss is squared up to
+    one standard deviation and absolute beyond.
+quantile : float
+    Which quantile the loss "quantile" predicts.
+"""
+
+ATTRIBUTES = """\
+n_features_in_ : int
+    Columns of X.
+feature_names_in_ : ndarray of shape (n_features_in_,)
+    Names of the columns, if they are strings.
+n_iter_ : int
+    Epochs that the weights are made of.
+n_steps_ : int
+    Training steps taken.
+history_ : dict of lists
+    "train_loss" of each complete epoch, and "valid_loss" with early stopping;
+    `pandas.DataFrame(net.history_).plot()` shows them.
+state_ : dict of ndarray
+    The weights.
+"""
+
+CLASSIFIER_ATTRIBUTES = """\
+classes_ : ndarray of shape (n_classes,)
+    Labels; for a target of several labels, their numbers.
+"""
+
+REFERENCES = {
+    1: "Loshchilov, Hutter (2019), Decoupled Weight Decay Regularization.",
+    2: "Defazio et al. (2024), The Road Less Scheduled.",
+    3: "Morales-Brotons et al. (2024), Exponential Moving Average of Weights in Deep\n"
+    "   Learning.",
+    4: "Zhang et al. (2018), mixup: Beyond Empirical Risk Minimization.",
+    5: "Bahri et al. (2022), SCARF: Self-Supervised Contrastive Learning using Random\n"
+    "   Feature Corruption.",
+    6: "Lin et al. (2017), Focal Loss for Dense Object Detection.",
+}
+
+_ENTRY = re.compile(r"^(\w+) : (.*)\n((?:    .*\n)+)", re.MULTILINE)
+
+
+def documented(own: str) -> Callable[[type], type]:
+    """Return a class decorator that fills in a net's docstring.
+
+    The line "(parameters)" becomes the entries of all parameters in the signature,
+    with their defaults, and "(attributes)" those of the fitted attributes. The
+    references that these cite are added, to the section of that name or in front of
+    the examples; those of the docstring itself take numbers from 10 on.
+
+    Parameters
+    ----------
+    own : str
+        Entries of the parameters that only this kind of net has, in the form of
+        `PARAMETERS`.
+    """
+
+    def fill(cls: type) -> type:
+        if cls.__doc__ is None:  # python -OO
+            return cls
+        is_classifier = hasattr(cls, "predict_proba")
+        of_task = CLASSIFIER_PARAMETERS if is_classifier else REGRESSOR_PARAMETERS
+        parameters = "".join(
+            f"{name} : {kind}, default={_default(cls, name)}\n{text}"
+            for name, kind, text in _ENTRY.findall(own + of_task + PARAMETERS)
+        )
+        attributes = (CLASSIFIER_ATTRIBUTES if is_classifier else "") + ATTRIBUTES
+        doc = inspect.cleandoc(cls.__doc__)  # as Python 3.13 does by itself
+        doc = doc.replace("(parameters)\n", parameters)
+        doc = doc.replace("(attributes)\n", attributes)
+        cls.__doc__ = _with_references(doc)
+        return cls
+
+    return fill
+
+
+def _default(cls: type, name: str) -> str:
+    value: Any = inspect.signature(cls).parameters[name].default
+    return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+def _with_references(doc: str) -> str:
+    cited = sorted({int(n) for n in re.findall(r"\[(\d)\]_", doc)})
+    lines = "".join(f".. [{n}] {REFERENCES[n]}\n" for n in cited)
+    title, examples = "References\n----------\n", "Examples\n---"
+    if title in doc:
+        return doc.replace(title, title + lines)
+    return doc.replace(examples, f"{title}{lines}\n{examples}")

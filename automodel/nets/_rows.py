@@ -1,0 +1,108 @@
+"""Checking, choosing and splitting the rows that a net is fitted on."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import (
+    _check_y,
+    check_consistent_length,
+    column_or_1d,
+    validate_data,
+)
+
+from automodel.nets._encoding import has_categories
+
+FEWEST_ROWS_TO_SPLIT = 50
+
+
+def check_rows(net, X, y, *, y_numeric: bool, reset: bool):
+    """Return X and y, checked as scikit-learn does; y has one or two dimensions."""
+    if has_categories(X):
+        X, y = validate_data(net, X, y, reset=reset, skip_check_array=True)
+        y = _check_y(y, multi_output=True, y_numeric=y_numeric, estimator=net)
+        check_consistent_length(X, y)
+        if len(y) < 2:
+            raise ValueError(f"A net needs at least 2 rows, got {len(y)} sample.")
+    else:
+        X, y = validate_data(
+            net,
+            X,
+            y,
+            reset=reset,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            ensure_all_finite="allow-nan",
+            ensure_min_samples=2,
+            multi_output=True,
+            y_numeric=y_numeric,
+        )
+    if issparse(y):
+        y = y.toarray()
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = column_or_1d(y, warn=True)
+    return X, y
+
+
+def drop_weightless(X, target, weight):
+    """Leave out rows of weight zero."""
+    if weight is None or weight.min() > 0:
+        return X, target, weight
+    kept = np.flatnonzero(weight > 0)
+    return take(X, kept), target[kept], weight[kept]
+
+
+def check_some_weight(weight) -> None:
+    """Raise if fewer than two rows have a weight."""
+    n_counted = int((weight > 0).sum())
+    if n_counted < 2:
+        raise ValueError(
+            f"A net needs at least 2 rows of positive weight, got {n_counted}."
+        )
+
+
+def split_rows(target, fraction: float, seed: int):
+    """Return the rows to fit on and those to stop on, or None if they are too few.
+
+    Classes are stratified if each has rows enough.
+    """
+    everything = np.arange(len(target))
+    if len(target) < FEWEST_ROWS_TO_SPLIT:
+        return everything, None
+    labels = None
+    if np.issubdtype(target.dtype, np.integer):
+        counts = np.bincount(target)
+        counts = counts[counts > 0]
+        n_valid = int(fraction * len(target))
+        if counts.min() >= 2 and n_valid >= len(counts):
+            labels = target
+    fit_on, stop_on = train_test_split(
+        everything, test_size=fraction, random_state=seed, stratify=labels
+    )
+    return np.sort(fit_on), np.sort(stop_on)
+
+
+def take(X, rows):
+    """Return rows of X, or None for None."""
+    if X is None:
+        return None
+    return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
+
+
+def draw_seed(random_state) -> int:
+    """Return a seed for a generator of the net's own."""
+    if random_state is None:  # numpy's global generator stays as it is
+        return int(np.random.default_rng().integers(2**31 - 1))
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def choose_batch_size(batch_size, n_rows: int) -> int:
+    """Return the batch size; "auto" grows with the rows as in RealMLP."""
+    if batch_size != "auto":
+        return batch_size
+    for limit, size in ((1024, 64), (8192, 128), (30_000, 256), (100_000, 512)):
+        if n_rows <= limit:
+            return size
+    return 1024

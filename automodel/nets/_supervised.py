@@ -1,0 +1,206 @@
+"""Nets for classes and nets for values: target, loss and answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.utils import compute_sample_weight
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import _check_partial_fit_first_call
+
+from automodel.nets._estimator import TabularNet
+from automodel.nets._objective import classifier_objective, regressor_objective
+from automodel.nets._targets import ClassTarget, ValueTarget, learn_classes
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class ClassifierNet(ClassifierMixin, TabularNet):
+    """A net with one output per class or label, trained by a cross-entropy."""
+
+    loss: str = "cross_entropy"
+    label_smoothing: float = 0.0
+    class_weight: Any = None
+
+    _parameter_constraints: ClassVar[dict] = {
+        **TabularNet._parameter_constraints,
+        "loss": [StrOptions({"cross_entropy", "focal"})],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "class_weight": [StrOptions({"balanced"}), dict, list, None],
+    }
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train one epoch on some rows, at a constant learning rate.
+
+        The first call sets the scales and categories of the columns. The optimizer
+        remembers earlier calls, but not over a pickle or a change of parameters.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Rows, as for `fit`.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Their classes or labels.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that there will be; needed in the first call.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        self : object
+            The net.
+        """
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' needs all rows at once. Give partial_fit a "
+                "dict, such as from sklearn.utils.compute_class_weight."
+            )
+        _check_partial_fit_first_call(self, classes)
+        return self._partial_fit(X, y, sample_weight)
+
+    def _learn_target(self, y, weight):
+        self.target_ = learn_classes(y)
+        self.classes_ = self.target_.classes
+        return self.target_.encode(y)
+
+    def _first_target(self, y, weight):
+        target = learn_classes(y)
+        if target.is_multilabel and target.n_outputs != len(self.classes_):
+            raise ValueError(
+                f"`classes` names {len(self.classes_)} labels, and y has "
+                f"{target.n_outputs} columns."
+            )
+        self.target_ = target if target.is_multilabel else ClassTarget(self.classes_)
+        return self.target_.encode(y)
+
+    def _encode_target(self, y):
+        return self.target_.encode(np.asarray(y))
+
+    def _weigh(self, y, weight):
+        if self.class_weight is None:
+            return weight
+        y = np.asarray(y)
+        if weight is None:
+            return compute_sample_weight(self.class_weight, y)
+        # Rows of weight zero do not count for the balance.
+        counted, weighed = weight > 0, np.zeros(len(weight))
+        weighed[counted] = compute_sample_weight(self.class_weight, y[counted])
+        return weighed * weight
+
+    def _objective(self):
+        return classifier_objective(
+            self.loss, self.label_smoothing, self.target_.is_multilabel
+        )
+
+    def predict_proba(self, X):
+        """Return the probability of each class or label.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Columns as in `classes_`. Rows sum to one, but not those of several labels.
+        """
+        outputs = self._outputs(X)
+        return self.target_.probabilities(outputs)
+
+    def predict(self, X):
+        """Return the most probable class of each row.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_labels)
+            Classes, or 1 for each label that is more probable than not.
+        """
+        proba = self.predict_proba(X)
+        return self.target_.decode(proba)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class RegressorNet(RegressorMixin, TabularNet):
+    """A net with one output per number to predict."""
+
+    loss: str = "squared_error"
+    quantile: float = 0.5
+
+    _parameter_constraints: ClassVar[dict] = {
+        **TabularNet._parameter_constraints,
+        "loss": [StrOptions({"squared_error", "absolute_error", "huber", "quantile"})],
+        "quantile": [Interval(Real, 0, 1, closed="neither")],
+    }
+
+    def partial_fit(self, X, y, sample_weight=None):
+        """Train one epoch on some rows, at a constant learning rate.
+
+        The first call sets the scales of columns and target. The optimizer remembers
+        earlier calls, but not over a pickle or a change of parameters.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Rows, as for `fit`.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Their values.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        self : object
+            The net.
+        """
+        return self._partial_fit(X, y, sample_weight)
+
+    def _learn_target(self, y, weight):
+        self.target_ = ValueTarget.learn(y, weight)
+        return self.target_.encode(y)
+
+    def _continue_target(self, y, weight):
+        target = self.target_.encode(y)
+        self.target_.widen(y if weight is None else y[weight > 0])
+        return target
+
+    def _encode_target(self, y):
+        return self.target_.encode(np.asarray(y))
+
+    def _objective(self):
+        return regressor_objective(self.loss, self.quantile)
+
+    def predict(self, X):
+        """Return the predicted value of each row, within the range seen in training.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_targets)
+            Values.
+        """
+        outputs = self._outputs(X)
+        return self.target_.decode(outputs)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

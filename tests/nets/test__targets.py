@@ -1,0 +1,153 @@
+"""Targets of every kind: labels of any type, several labels, several values."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.datasets import make_multilabel_classification, make_regression
+from sklearn.exceptions import DataConversionWarning
+from sklearn.utils import compute_sample_weight
+
+from automodel.nets import RealMLPClassifier, RealMLPRegressor
+from automodel.nets._targets import LabelTarget, ValueTarget, learn_classes
+
+X, LABELS = make_multilabel_classification(300, 8, n_classes=4, random_state=0)
+XR, VALUES = make_regression(300, 5, n_targets=3, random_state=0)
+CODES = LABELS[:, 0]
+FEW = {"max_epochs": 4, "random_state": 0}
+
+KINDS = {
+    "strings": np.array(["no", "yes"])[CODES],
+    "objects": np.array(["no", "yes"], dtype=object)[CODES],
+    "bools": CODES.astype(bool),
+    "ints": CODES * 7 - 3,
+    "floats": CODES * 1.0,
+    "a series": pd.Series(np.array(["no", "yes"])[CODES]),
+    "categories": pd.Series(np.array(["no", "yes"])[CODES], dtype="category"),
+    "nullable ints": pd.Series(CODES, dtype="Int64"),
+    "a list": ["no" if code == 0 else "yes" for code in CODES],
+}
+
+
+@pytest.mark.parametrize("y", KINDS.values(), ids=KINDS)
+def test_labels_of_any_type_are_returned_as_they_came(y):
+    net = RealMLPClassifier(**FEW).fit(X, y)
+    np.testing.assert_array_equal(net.classes_, np.unique(np.asarray(y)))
+    assert set(net.predict(X)) <= set(np.asarray(y))
+    assert net.predict(X).dtype == net.classes_.dtype
+
+
+@pytest.mark.parametrize("y", [KINDS["strings"], LABELS], ids=["classes", "labels"])
+def test_labels_do_not_change_the_probabilities(y):
+    codes = CODES if y.ndim == 1 else LABELS.astype(bool)
+    one, two = (RealMLPClassifier(**FEW).fit(X, part) for part in (y, codes))
+    np.testing.assert_array_equal(one.predict_proba(X), two.predict_proba(X))
+
+
+def test_several_labels_are_predicted_each_by_itself():
+    net = RealMLPClassifier(max_epochs=30, random_state=0).fit(X[:200], LABELS[:200])
+    proba = net.predict_proba(X)
+    assert proba.shape == LABELS.shape
+    assert ((proba >= 0) & (proba <= 1)).all()
+    np.testing.assert_array_equal(net.predict(X), proba > 0.5)
+    assert net.predict(X).dtype.kind == "i"
+    np.testing.assert_array_equal(net.classes_, range(4))
+    right = (net.predict(X[200:]) == LABELS[200:]).mean()
+    assert right > 0.75
+
+
+def test_sparse_indicators_are_taken():
+    dense = RealMLPClassifier(**FEW).fit(X, LABELS)
+    net = RealMLPClassifier(**FEW).fit(X, sparse.csr_matrix(LABELS))
+    np.testing.assert_array_equal(net.predict_proba(X), dense.predict_proba(X))
+
+
+def test_several_columns_of_classes_are_refused():
+    with pytest.raises(ValueError, match="several columns of classes.*MultiOutputClas"):
+        RealMLPClassifier().fit(X, LABELS + np.arange(4) % 3)
+
+
+@pytest.mark.parametrize("y", [KINDS["strings"], VALUES[:, 0]], ids=["classes", "val"])
+def test_a_column_is_taken_as_one_dimension_with_a_warning(y):
+    kind = RealMLPRegressor if y.dtype.kind == "f" else RealMLPClassifier
+    with pytest.warns(DataConversionWarning, match="column-vector"):
+        net = kind(**FEW).fit(X, np.asarray(y)[:, None])
+    assert net.predict(X).shape == (len(X),)
+
+
+def test_several_values_are_predicted_in_their_own_units_and_ranges():
+    y = VALUES * [1, 1000, 0.001] + [0, 10_000, 0]
+    net = RealMLPRegressor(max_epochs=60, random_state=0).fit(XR[:200], y[:200])
+    assert net.score(XR[200:], y[200:]) > 0.9
+    far = net.predict(XR * 100)
+    assert (far >= y[:200].min(0)).all()
+    assert (far <= y[:200].max(0)).all()
+
+
+def test_a_constant_column_among_values_is_predicted():
+    y = np.c_[VALUES[:, 0], np.full(len(VALUES), 7.0)]
+    np.testing.assert_array_equal(
+        RealMLPRegressor(**FEW).fit(XR, y).predict(XR)[:, 1], 7
+    )
+
+
+@pytest.mark.parametrize("y", [LABELS, VALUES], ids=["labels", "values"])
+def test_external_rows_judge_several_outputs(y):
+    kind = RealMLPClassifier if y is LABELS else RealMLPRegressor
+    net = kind(**FEW, early_stopping=True)
+    net._fit(X[:200], y[:200], valid=(X[200:], y[200:], None))
+    assert len(net.history_["valid_loss"]) == 4
+
+
+def test_tags_say_what_targets_are_taken():
+    classifier = RealMLPClassifier().__sklearn_tags__()
+    assert classifier.classifier_tags.multi_label
+    assert not classifier.target_tags.multi_output
+    assert RealMLPRegressor().__sklearn_tags__().target_tags.multi_output
+
+
+def test_unknown_classes_of_later_rows_are_refused():
+    target = learn_classes(np.array(["a", "b"]))
+    with pytest.raises(ValueError, match=r"not in \['a', 'b'\]: \['c'\]"):
+        target.encode(np.array(["a", "c"]))
+
+
+def test_labels_of_another_width_are_refused():
+    with pytest.raises(ValueError, match="2 columns, as before"):
+        LabelTarget(np.arange(2)).encode(np.zeros((3, 3)))
+
+
+def test_values_of_another_width_are_refused():
+    target = ValueTarget.learn(VALUES, None)
+    with pytest.raises(ValueError, match="3 numbers per row, as before"):
+        target.encode(VALUES[:, 0])
+
+
+def test_balanced_classes_count_the_same():
+    rng = np.random.default_rng(0)
+    y = (rng.random(400) < 0.1).astype(int)
+    zeros = np.zeros((400, 1))
+    net = RealMLPClassifier(class_weight="balanced", max_epochs=20, random_state=0)
+    proba = net.fit(zeros, y).predict_proba(zeros[:1])[0, 1]
+    assert proba == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("y", "class_weight"),
+    [(CODES, {0: 1.0, 1: 5.0}), (CODES, "balanced"), (LABELS, "balanced")],
+    ids=["dict", "balanced", "labels"],
+)
+def test_class_weight_multiplies_the_weights_of_rows(y, class_weight):
+    weight = np.random.default_rng(0).random(len(y)) + 0.5
+    net = RealMLPClassifier(**FEW, class_weight=class_weight).fit(X, y, weight)
+    by_hand = weight * compute_sample_weight(class_weight, y)
+    expected = RealMLPClassifier(**FEW).fit(X, y, by_hand)
+    np.testing.assert_array_equal(net.predict_proba(X), expected.predict_proba(X))
+
+
+def test_rows_without_weight_do_not_count_for_the_balance():
+    weight = (np.arange(len(X)) < 200) * 1.0
+    net = RealMLPClassifier(**FEW, class_weight="balanced").fit(X, CODES, weight)
+    fewer = RealMLPClassifier(**FEW, class_weight="balanced")
+    fewer.fit(X[:200], CODES[:200], weight[:200])
+    np.testing.assert_allclose(net.predict_proba(X), fewer.predict_proba(X), rtol=1e-6)
