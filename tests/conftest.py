@@ -248,22 +248,44 @@ def cheap():
 
 
 class NosyFamily(StubFamily):
-    """Tells in a file in which process its trainings ran, and if that had torch."""
+    """Tells in a file in which process its trainings ran, and if that had torch.
 
-    def __init__(self, path, *, starts_search=False):
-        super().__init__("nosy", modes=["sleep"], seconds=0.1)
+    A training elsewhere than here waits until there was one in `n_workers` processes,
+    so that none of them does all the work before the others are up.
+    """
+
+    def __init__(self, path, *, n_workers, starts_search=False):
+        super().__init__("nosy")
         self.path = path
+        self.n_workers = n_workers
         self.starts_search = starts_search
+        self.home = os.getpid()
 
     def fit(self, estimator, X, y, **keywords):
         with self.path.open("a") as file:
             file.write(f"{os.getpid()} {'torch' in sys.modules}\n")
+        if os.getpid() != self.home:
+            wait_until(lambda: len(self.workers()) >= self.n_workers)
         return super().fit(estimator, X, y, **keywords)
+
+    def workers(self):
+        """Return the ids of the processes other than this test's."""
+        return {pid for pid, _ in self.seen()} - {self.home}
 
     def seen(self):
         """Return (process id, whether it had torch) of each training."""
         lines = [line.split() for line in self.path.read_text().splitlines()]
         return [(int(pid), has_torch == "True") for pid, has_torch in lines]
+
+
+def wait_until(condition):
+    """Return whether the condition has come true, within a minute."""
+    until = time.monotonic() + 60
+    while not condition():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 def environment(**variables):
@@ -307,6 +329,7 @@ def nothing_left():
     """Fail if the test leaves a process, a file or a changed global behind."""
     before = traces()
     yield
+    wait_until(lambda: traces() == before)  # what was killed may take a moment
     after = traces()
     for what, value in before.items():
         assert after[what] == value, what

@@ -447,8 +447,9 @@ def test_fit_and_predict_for_real(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize(
+    ("number", "jobs"), [(signal.SIGTERM, "2"), (signal.SIGINT, "1")]
+)
 def test_a_signal_during_the_search_ends_it_with_a_model(folder, number, jobs):
     options = ["--target", "kind", "--time-budget", "120", "--jobs", jobs]
     script = (

@@ -70,54 +70,55 @@ def board(estimator):
     return estimator.leaderboard_.drop(columns="seconds")
 
 
-def test_a_cluster_gives_the_model_of_one_process(backend):
-    one = AutoClassifier(**PARAMS).fit(X, LABELS)
-    with joblib.parallel_config(backend=backend):
-        many = AutoClassifier(**PARAMS, n_jobs=2).fit(X, LABELS)
+def agree(one, many):
     pd.testing.assert_frame_equal(board(one), board(many))
     np.testing.assert_array_equal(one.predict_proba(X), many.predict_proba(X))
 
 
+@pytest.mark.parametrize("backend", ["threading", "multiprocessing"])
+def test_a_backend_gives_the_model_of_one_process(backend):
+    with joblib.parallel_config(backend=backend):
+        many = AutoClassifier(**PARAMS, n_jobs=2).fit(X, LABELS)
+    agree(AutoClassifier(**PARAMS).fit(X, LABELS), many)
+
+
 def test_a_time_budget_is_obeyed(backend):
-    params = PARAMS | {"n_trials": None, "time_budget": 6.0}
+    """A trial sleeps for .2 s at least: on no machine are there more in time."""
+    family = StubFamily(modes=["sleep"], seconds=0.2)
+    params = PARAMS | {"families": [family], "n_trials": 1000, "time_budget": 4.0}
     with joblib.parallel_config(backend=backend):
         search = AutoClassifier(**params, n_jobs=2).fit(X, LABELS)
-    assert search.fit_report_["total"] < 8.0  # its workers cannot be ended
-    assert (board(search)["status"] == "complete").sum() >= 3
+    assert 1 <= len(board(search)) <= 40
 
 
 def test_a_storage_goes_along(backend, tmp_path):
+    AutoClassifier(**PARAMS | {"n_trials": 2}, storage=tmp_path).fit(X, LABELS)
     with joblib.parallel_config(backend=backend):
-        AutoClassifier(**(PARAMS | {"n_trials": 4}), storage=tmp_path, n_jobs=2).fit(
-            X, LABELS
-        )
         many = AutoClassifier(**PARAMS, storage=tmp_path, n_jobs=2).fit(X, LABELS)
-    one = AutoClassifier(**PARAMS).fit(X, LABELS)
-    assert board(many).index.sort_values().tolist() == list(range(9))
-    np.testing.assert_array_equal(one.predict_proba(X), many.predict_proba(X))
+    agree(AutoClassifier(**PARAMS).fit(X, LABELS), many)
 
 
 @pytest.mark.slow
-def test_trials_run_on_the_workers_of_dask(dask_cluster):
+def test_trials_run_on_the_workers_of_dask(dask_cluster, tmp_path):
     from distributed import default_client
 
-    family = StubFamily(modes=["sleep"], seconds=0.1)
-    params = PARAMS | {"families": [family], "n_trials": 12}
-    client = default_client()
+    family = NosyFamily(tmp_path / "pids", n_workers=2)
+    params = PARAMS | {"families": [family], "n_trials": 6, "refit": False}
     with joblib.parallel_config(backend="dask"):
         search = AutoClassifier(**params, n_jobs=2).fit(X, LABELS)
     assert search.failures_.empty
-    ran = client.run(lambda dask_worker: dask_worker.state.executed_count)
-    assert all(count > 0 for count in ran.values())
+    assert {pid for pid, _ in family.seen()} == family.workers()
+    assert family.workers() == set(default_client().run(os.getpid).values())
+    agree(AutoClassifier(**params).fit(X, LABELS), search)
 
 
 @pytest.mark.slow
 def test_trials_run_on_the_workers_of_ray(ray_cluster, tmp_path):
-    family = NosyFamily(tmp_path / "pids")
-    params = PARAMS | {"families": [family], "n_trials": 8, "refit": False}
+    family = NosyFamily(tmp_path / "pids", n_workers=2)
+    params = PARAMS | {"families": [family], "n_trials": 6, "refit": False}
     with joblib.parallel_config(backend="ray"):
         search = AutoClassifier(**params, n_jobs=2).fit(X, LABELS)
     assert search.failures_.empty
-    pids = {pid for pid, _ in family.seen()}
-    assert len(pids) == 2
-    assert os.getpid() not in pids
+    assert {pid for pid, _ in family.seen()} == family.workers()
+    assert len(family.workers()) == 2
+    agree(AutoClassifier(**params).fit(X, LABELS), search)

@@ -41,7 +41,7 @@ def test_several_families_pass_all_checks(estimator, check):
 
 @pytest.mark.slow
 @parametrize_with_checks(
-    both(n_trials=4),
+    both(n_trials=4, cv=2),
     expected_failed_checks=trees_may_tell_weights_from_repeats,
     xfail_strict=False,
 )

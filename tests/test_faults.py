@@ -21,6 +21,7 @@ from tests.conftest import (
     environment,
     make_frame,
     make_signal,
+    wait_until,
 )
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_left")]
@@ -38,20 +39,18 @@ def statuses(search):
     return search.leaderboard_.sort_index()["status"].tolist()
 
 
-@pytest.mark.parametrize(
-    ("mode", "error"),
-    [
-        ("exit", "the worker ended itself with exit code 3, twice"),
-        ("segfault", "the worker was killed by SIGSEGV, twice"),
-        ("sysexit", "SystemExit: 4"),
-        ("raise", "ValueError: the stub was told to fail"),
-        ("nan", "ValueError: the model predicts values that are not finite"),
-    ],
-)
-def test_a_trial_that_fails_is_all_that_is_lost(mode, error):
-    search = fit(mode)
-    assert statuses(search) == ["complete", "failed", "complete"]
-    assert search.failures_["error"].tolist() == [error]
+def test_trials_that_fail_are_all_that_is_lost():
+    errors = {
+        "exit": "the worker ended itself with exit code 3, twice",
+        "segfault": "the worker was killed by SIGSEGV, twice",
+        "sysexit": "SystemExit: 4",
+        "raise": "ValueError: the stub was told to fail",
+        "nan": "ValueError: the model predicts values that are not finite",
+    }
+    trials = [(0.9, "plain"), *((0.8, mode) for mode in errors), (0.7, "plain")]
+    search = fit("", families=[StubFamily(trials=trials)], n_trials=7)
+    assert statuses(search) == ["complete", *["failed"] * 5, "complete"]
+    assert search.failures_.sort_index()["error"].tolist() == list(errors.values())
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
@@ -63,36 +62,36 @@ def test_a_trial_that_eats_memory_is_ended(n_jobs):
     assert error.endswith("more than memory_limit=0.80 GB")
 
 
-@pytest.mark.parametrize("mode", ["hang", "gil"])
-def test_a_trial_that_hangs_is_ended_at_the_deadline(mode):
-    search = fit(mode, time_budget=6.0)
-    assert statuses(search) == ["complete", "stopped", "complete"]
-    assert search.fit_report_["total"] < 7.0
+def test_trials_that_hang_are_ended_at_the_deadline():
+    family = StubFamily(trials=[(0.9, "plain"), (0.8, "hang"), (0.7, "gil")])
+    family.starts_search = True  # here, before a worker is up
+    search = fit("", families=[family], time_budget=6.0)
+    assert statuses(search) == ["complete", "stopped", "stopped"]
+    assert search.fit_report_["total"] < 60  # of the 600 that they take
 
 
-def test_a_trial_that_hangs_is_ended_long_before_a_late_deadline():
-    search = fit("gil", time_budget=40.0)
+def test_a_trial_that_hangs_is_ended_long_before_a_late_deadline(monkeypatch):
+    """One that is ended at the deadline is stopped instead."""
+    monkeypatch.setattr("automodel.search.search.TRIAL_SHARE", 0.1)
+    search = fit("gil", time_budget=20.0)
     assert statuses(search) == ["complete", "failed", "complete"]
     (error,) = search.failures_["error"]
     assert error.startswith("TimeoutError: it took no notice of its limit")
-    assert search.fit_report_["total"] < 30.0
 
 
 def test_a_worker_that_is_killed_from_outside_costs_nothing():
     killed = []
 
     def kill():
-        until = time.monotonic() + 60
-        while not killed and time.monotonic() < until:
-            for child in psutil.Process().children():
-                is_worker = "popen_loky" in " ".join(child.cmdline())
-                if is_worker and child.cpu_times().user > 0.5:
-                    killed.append(child.pid)
-                    child.kill()
-                    return
-            time.sleep(0.02)
+        for child in psutil.Process().children():
+            is_worker = "popen_loky" in " ".join(child.cmdline())
+            if is_worker and child.cpu_times().user > 0.5:
+                killed.append(child.pid)
+                child.kill()
+                return True
+        return False
 
-    thread = threading.Thread(target=kill)
+    thread = threading.Thread(target=wait_until, args=(kill,))
     thread.start()
     family = StubFamily(modes=["sleep"], seconds=0.4)
     search = AutoClassifier(**CHEAP | {"families": [family], "n_trials": 8}, n_jobs=2)
@@ -112,14 +111,13 @@ def test_a_setting_that_kills_is_not_asked_again():
 
 
 def test_the_first_trial_runs_here_and_workers_do_without_torch(tmp_path):
-    family = NosyFamily(tmp_path / "seen", starts_search=True)
-    params = CHEAP | {"families": [family], "n_trials": 8, "refit": False}
+    family = NosyFamily(tmp_path / "seen", n_workers=2, starts_search=True)
+    params = CHEAP | {"families": [family], "n_trials": 5, "refit": False}
     AutoClassifier(**params, n_jobs=2).fit(X, LABELS)
     here = [pid for pid, _ in family.seen() if pid == os.getpid()]
-    elsewhere = dict(entry for entry in family.seen() if entry[0] != os.getpid())
     assert len(here) == 3  # the folds of one trial
-    assert len(elsewhere) == 2
-    assert set(elsewhere.values()) == {False}
+    assert len(family.workers()) == 2
+    assert not any(dict(family.seen())[pid] for pid in family.workers())
 
 
 def test_what_was_in_flight_runs_again_alone(tmp_path):
@@ -165,7 +163,7 @@ def test_a_limit_that_a_backend_cannot_keep_is_told():
 SCRIPT = """
 import time
 from automodel import AutoClassifier
-from tests.conftest import StubFamily, traces
+from tests.conftest import StubFamily, traces, wait_until
 from tests.test_faults import LABELS, X
 
 def told(study, trial):
@@ -178,14 +176,15 @@ if __name__ == "__main__":
         random_state=0, cv=2, callbacks=[told], refit={refit},
     )
     search.fit(X, LABELS)
-    after = traces()
     print("end", time.time(), len(search.ensemble_.members), flush=True)
+    wait_until(lambda: traces() == before)
+    after = traces()
     print([what for what in before if after[what] != before[what]], flush=True)
 """
 SLEEPERS = "[StubFamily(modes=['sleep'], seconds=.3)]"
 
 
-def interrupted(tmp_path, families, n_jobs, refit="'auto'", time_budget="60"):
+def interrupted(tmp_path, families, n_jobs, refit="'auto'", time_budget="600"):
     """Interrupt a fit after its third trial.
 
     Returns
@@ -219,12 +218,13 @@ def interrupted(tmp_path, families, n_jobs, refit="'auto'", time_budget="60"):
     return float(ended) - moment, changed
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-@pytest.mark.parametrize("time_budget", ["60", "None, n_trials=500"])
+@pytest.mark.parametrize(
+    ("n_jobs", "time_budget"), [(1, "600"), (2, "None, n_trials=1000")]
+)
 def test_an_interrupt_ends_the_search_at_once(tmp_path, n_jobs, time_budget):
     seconds, changed = interrupted(tmp_path, SLEEPERS, n_jobs, time_budget=time_budget)
     assert changed == "[]"
-    assert seconds < 5.0
+    assert seconds < 30  # of the minutes that are left
 
 
 def test_an_interrupt_does_not_wait_for_native_code(tmp_path):
@@ -234,7 +234,7 @@ def test_an_interrupt_does_not_wait_for_native_code(tmp_path):
     )
     seconds, changed = interrupted(tmp_path, families, 2)
     assert changed == "[]"
-    assert seconds < 5.0
+    assert seconds < 30  # of the 600 that the native code takes
 
 
 def test_an_interrupt_during_the_refit_keeps_the_models_of_the_folds():

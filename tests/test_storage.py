@@ -279,14 +279,14 @@ def test_a_silent_storage_is_given_up(tmp_path, monkeypatch):
 
     class Silent(optuna.storages.InMemoryStorage):
         def create_new_trial(self, *arguments, **keywords):
-            time.sleep(5)
+            time.sleep(600)
 
     monkeypatch.setattr("automodel.search.ledger.MOST_SECONDS", 0.2)
     start = time.monotonic()
     with pytest.warns(FitWarning, match="could not be stored.*TimeoutError: no answer"):
         search = classifier(SharedStorage(Silent(), tmp_path)).fit(X, LABELS)
     assert len(board(search)) == 4
-    assert time.monotonic() - start < 4
+    assert time.monotonic() - start < 60
 
 
 def test_a_server_that_says_nothing_is_told(tmp_path, monkeypatch):
@@ -314,41 +314,48 @@ def test_arrays_that_are_gone_are_done_without(tmp_path):
 
 
 def test_what_the_deadline_stopped_runs_again(tmp_path):
-    slow = StubFamily(trials=[(0.9, "plain"), (0.8, "sleep")], seconds=2.5)
+    trials = [(0.9, "plain"), (0.8, "sleep")]
+    slow, fast = (StubFamily(trials=trials, seconds=s) for s in (60, 0.1))
     short = classifier(tmp_path, families=[slow], n_trials=2, time_budget=2.0)
     assert board(short.fit(X, LABELS))["status"].tolist() == ["complete", "stopped"]
-    longer = classifier(tmp_path, families=[slow], n_trials=2, time_budget=60)
+    longer = classifier(tmp_path, families=[fast], n_trials=2, time_budget=60)
     longer.fit(X, LABELS)
     assert board(longer)["status"].tolist() == ["complete", "complete"]
 
 
 SCRIPT = """
-import time
+import os
 from pathlib import Path
 from automodel import AutoClassifier
-from tests.conftest import StubFamily
+from tests.conftest import StubFamily, wait_until
 from tests.test_storage import X, LABELS, classifier, shared
+
+FOLDER = Path(__file__).parent
 
 def told(study, trial):
     value = trial.value if trial.state.name == "COMPLETE" else "nan"
     print("told", trial.user_attrs["number"], value, flush=True)
+    FOLDER.joinpath(f"told-{{os.getpid()}}").touch()
+    wait_until(lambda: len(list(FOLDER.glob("told-*"))) >= {n_processes})
 
 if __name__ == "__main__":
     print("begin", flush=True)
-    while Path(__file__).with_name("wait").exists():
-        time.sleep(0.01)
     search = classifier({storage}, callbacks=[told], **{params})
     search.fit(X, LABELS)
     print("end", len(search.leaderboard_), flush=True)
 """
 
 
-def start(tmp_path, storage, params):
-    """Start a fit in a process; `storage` is a path or an expression."""
+def start(tmp_path, storage, params, n_processes=1):
+    """Start a fit in a process; `storage` is a path or an expression.
+
+    After its first trial it waits until so many processes have ended one.
+    """
     script = tmp_path / "script.py"
     if isinstance(storage, Path):
         storage = f"Path({str(storage)!r})"
-    script.write_text(SCRIPT.format(storage=storage, params=params))
+    values = {"storage": storage, "params": params, "n_processes": n_processes}
+    script.write_text(SCRIPT.format(**values))
     return subprocess.Popen(
         [sys.executable, script],
         stdout=subprocess.PIPE,
@@ -395,7 +402,7 @@ def test_a_trial_that_kills_the_process_twice_is_failed(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("n_jobs", "n_kills", "n_trials"), [(1, 8, 100), (2, 20, 300)])
+@pytest.mark.parametrize(("n_jobs", "n_kills", "n_trials"), [(1, 4, 40), (2, 6, 70)])
 def test_kills_at_random_moments_lose_no_finished_trial(
     tmp_path, n_jobs, n_kills, n_trials
 ):
@@ -404,13 +411,14 @@ def test_kills_at_random_moments_lose_no_finished_trial(
         f"'n_jobs': {n_jobs}, 'n_trials': {n_trials}}}"
     )
     rng = np.random.default_rng(n_jobs)
-    finished = {}
+    finished, n_waited = {}, 0
     for _ in range(n_kills):
         process = start(tmp_path, tmp_path / "s", params)
         lines = [process.stdout.readline()]
         if rng.uniform() < 0.8:  # the others die before or soon after their first
             lines.append(process.stdout.readline())
-        time.sleep(rng.uniform(0, 0.8))
+            n_waited += 1
+        time.sleep(rng.uniform(0, 0.5))
         process.kill()
         lines += process.stdout.read().splitlines()
         assert process.wait() == -9
@@ -426,7 +434,7 @@ def test_kills_at_random_moments_lose_no_finished_trial(
     search.fit(X, LABELS)
     assert board(search).index.tolist() == list(range(n_trials))
     scores = board(search)["score"]
-    assert len(finished) > n_kills
+    assert len(finished) >= n_waited > n_kills / 2
     agree(scores, finished)
     assert drafts(tmp_path / "s") == []
 
@@ -456,15 +464,12 @@ def test_processes_share_one_search(tmp_path, kind):
     storage = tmp_path / "s"
     if kind == "sqlite":
         storage = f"shared(Path({str(tmp_path)!r}))"
-    (tmp_path / "wait").touch()
-    processes = [start(tmp_path, storage, params) for _ in range(3)]
-    assert [process.stdout.readline() for process in processes] == ["begin\n"] * 3
-    (tmp_path / "wait").unlink()
+    processes = [start(tmp_path, storage, params, 3) for _ in range(3)]
     outputs = [process.stdout.read().splitlines() for process in processes]
     assert [process.wait() for process in processes] == [0, 0, 0]
     by_process = [told(lines) for lines in outputs]
     assert sum(map(len, by_process)) == 60
-    assert min(map(len, by_process)) >= 5
+    assert min(map(len, by_process)) >= 1
     family = StubFamily(modes=["sleep"], seconds=0.05)
     storage = tmp_path / "s" if kind == "folder" else shared(tmp_path)
     search = classifier(storage, families=[family], n_trials=60, cv=2).fit(X, LABELS)
@@ -518,8 +523,8 @@ def test_a_full_disk_does_not_end_the_search(tmp_path, n_jobs):
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_an_interrupt_leaves_the_storage_in_order(tmp_path, n_jobs):
     params = (
-        "{'families': [StubFamily(modes=['sleep'], seconds=.2)], 'time_budget': 60, "
-        f"'n_jobs': {n_jobs}, 'n_trials': 100, 'cv': 2}}"
+        "{'families': [StubFamily(modes=['sleep'], seconds=.2)], 'time_budget': 600, "
+        f"'n_jobs': {n_jobs}, 'n_trials': 1000, 'cv': 2}}"
     )
     process = start(tmp_path, tmp_path / "s", params)
     lines = []
@@ -529,7 +534,7 @@ def test_an_interrupt_leaves_the_storage_in_order(tmp_path, n_jobs):
     process.send_signal(signal.SIGINT)
     lines += process.stdout.read().splitlines()
     assert process.wait() == 0
-    assert time.monotonic() - moment < 3  # with the end of the interpreter
+    assert time.monotonic() - moment < 30  # of the minutes that are left
     assert lines[-1].startswith("end ")
     family = StubFamily(modes=["sleep"], seconds=0.05)
     search = classifier(tmp_path / "s", families=[family], n_trials=8, cv=2)

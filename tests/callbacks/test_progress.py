@@ -75,7 +75,7 @@ def test_the_line_moves_between_trials(capsys, monkeypatch):
     bar.setup(time_budget=60.0, n_trials=None)
     shown = threading.Event()
     monkeypatch.setattr(bar._live, "_text", lambda elapsed: shown.set() or "")
-    moved = shown.wait(10)
+    moved = shown.wait(60)
     bar.teardown()
     assert moved
 

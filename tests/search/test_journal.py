@@ -135,5 +135,5 @@ def test_a_lock_that_is_held_is_waited_for(journal):
         thread.start()
         thread.join(0.1)
         assert thread.is_alive()
-    thread.join(5)
+    thread.join(60)
     assert numbers(journal) == [0, 1]

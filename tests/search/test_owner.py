@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from automodel.search.owner import SILENT_SECONDS, Owners, ProcessMark
-from tests.conftest import environment
+from tests.conftest import environment, wait_until
 
 
 @pytest.fixture
@@ -92,9 +92,6 @@ def test_the_heartbeat_beats(tmp_path, monkeypatch):
     owners.enter()
     path = tmp_path / f"{owners.own}.json"
     os.utime(path, (1, 1))
-    until = time.monotonic() + 5
-    while path.stat().st_mtime < 2 and time.monotonic() < until:
-        time.sleep(0.02)
-    assert path.stat().st_mtime > 2
+    assert wait_until(lambda: path.stat().st_mtime > 2)
     owners.leave()
     assert list(tmp_path.iterdir()) == []
