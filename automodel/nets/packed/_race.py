@@ -22,11 +22,20 @@ ENSEMBLE_STEPS = 20
 LEAST_PROBABILITY = 1e-15
 
 
-def of_others(totals: torch.Tensor) -> torch.Tensor:
-    """Return for each fold, along the last axis, the sum over the other folds."""
-    if totals.shape[-1] == 1:
-        return totals
-    return totals.sum(-1, keepdim=True) - totals
+def deciding_folds(n_folds: int) -> torch.Tensor:
+    """Return which folds decide on the epoch of a net that serves a choice.
+
+    Returns
+    -------
+    Tensor of bool of shape (n_folds, n_folds, n_folds)
+        For what is chosen for the fold of the first axis, and the nets of the second,
+        the folds that neither one nor the other is. With two folds the nets' own has
+        to do, and with one it is all there is.
+    """
+    same = torch.eye(n_folds, dtype=torch.bool)
+    decide = ~same[:, None] & ~same[None]
+    decide = torch.where(decide.any(-1, keepdim=True), decide, ~same[:, None])
+    return torch.where(decide.any(-1, keepdim=True), decide, same[:, None])
 
 
 class ClassJudge:
@@ -57,10 +66,9 @@ class ClassJudge:
 
         Returns
         -------
-        others : Tensor of shape (n_members, n_folds)
-            For each fold, the sum over the rows of the others, with its factor.
-        own : Tensor of shape (n_members, n_folds)
-            The sum over the rows of the fold, with its factor.
+        losses : Tensor of shape (n_members, n_folds, n_folds)
+            With the factor of the fold of the second axis, the sum over the rows of
+            the fold of the third.
         factors : Tensor of shape (n_members, n_folds)
             For each fold, the best for the others. It is found from its own last one,
             never from one that all folds share: that would know the fold's rows.
@@ -70,8 +78,8 @@ class ClassJudge:
             self._judge_fold(outputs, fold, factor)
             for fold, factor in enumerate(factors.unbind(1))
         ]
-        others, own, factor = zip(*judged, strict=True)
-        return torch.stack(others, 1), torch.stack(own, 1), torch.stack(factor, 1)
+        losses, factor = zip(*judged, strict=True)
+        return torch.stack(losses, 1), torch.stack(factor, 1)
 
     def _judge_fold(self, outputs, fold, factor):
         weight = self.weight
@@ -86,9 +94,7 @@ class ClassJudge:
             slope = slope + self.prior * (factor - 1)
             moved = factor - slope / (curvature + self.prior)
             factor = moved.clamp(factor / MOST_CHANGE, factor * MOST_CHANGE)
-        losses = self._losses(outputs, factor)
-        own = (losses[:, fold] * self.weight[fold]).sum(-1)
-        return losses.flatten(1) @ weight.flatten(), own, factor
+        return (self._losses(outputs, factor) * self.weight).sum(-1), factor
 
     def judged(self, outputs, factor):
         """Return what a mixture is judged by: probabilities of what is true.
@@ -184,8 +190,8 @@ class ValueJudge:
         """Return the losses, and factors of one; see `ClassJudge.judge`."""
         target = self.target.expand_as(outputs)
         losses = self.loss(outputs.flatten(0, 2), target.flatten(0, 2))
-        own = (losses.view(outputs.shape[:3]) * self.weight).sum(-1)
-        return of_others(own), own, factors
+        losses = (losses.view(outputs.shape[:3]) * self.weight).sum(-1)
+        return losses[:, None].expand(-1, losses.shape[1], -1), factors
 
     def judged(self, outputs, factor):
         """Return the outputs."""
@@ -231,11 +237,13 @@ class Race:
         self.patience, self.schedule = patience, schedule
         self.running = list(range(n_members))
         self.losses: list[list[float]] = [[] for _ in range(n_members)]
-        shape = (n_members, len(judge.weight))
+        n_folds = len(judge.weight)
+        self._decide = deciding_folds(n_folds)
+        shape = (n_members, n_folds)
         self.best_epochs = torch.zeros(shape, dtype=torch.int64)
         self.factors = torch.ones(shape)
         self._judged: torch.Tensor | None = None
-        self._best_of_others = torch.full(shape, torch.inf)
+        self._least = torch.full((*shape, n_folds), torch.inf)
         self._best = torch.full((n_members,), torch.inf)
         self._best_at = [0] * n_members
         self._factors = torch.ones(shape)
@@ -256,41 +264,45 @@ class Race:
             Whether a net is to be kept as it is.
         """
         running = self.running
-        others, own, factors = self.referee.judge(outputs, self._factors[running])
+        losses, factors = self.referee.judge(outputs, self._factors[running])
         factors = torch.where(factors.isfinite(), factors, 1.0)
         self._factors[running] = factors
         # A member of which one net has diverged leaves in all folds.
-        is_sane = outputs.isfinite().flatten(1).all(1, keepdim=True)
-        others = torch.where(is_sane & others.isfinite(), others, torch.inf)
-        own = torch.where(is_sane & own.isfinite(), own, torch.inf)
-        means = (own.sum(1) / self.referee.weight.sum()).tolist()
-        for member, mean in zip(running, means, strict=True):
+        is_sane = outputs.isfinite().flatten(1).all(1)[:, None, None]
+        losses = torch.where(is_sane & losses.isfinite(), losses, torch.inf)
+        own = losses.diagonal(dim1=1, dim2=2).sum(1) / self.referee.weight.sum()
+        for member, mean in zip(running, own.tolist(), strict=True):
             self.losses[member].append(mean)
             if mean < self._best[member]:
                 self._best[member], self._best_at[member] = mean, epoch
-        improved = others < self._best_of_others[running]
-        row, fold = improved.nonzero(as_tuple=True)
-        members = torch.tensor(running)[row]
-        self.best_epochs[members, fold] = epoch
-        self.factors[members, fold] = factors[row, fold]
-        self._best_of_others[members, fold] = others[row, fold]
+        decisive = torch.where(self._decide, losses[:, :, None], 0.0).sum(-1)
+        improved = decisive < self._least[running]
+        self._least[running] = torch.minimum(decisive, self._least[running])
+        is_best = improved.diagonal(dim1=1, dim2=2)
+        self.best_epochs[running] = torch.where(
+            is_best, epoch, self.best_epochs[running]
+        )
+        self.factors[running] = torch.where(is_best, factors, self.factors[running])
         self._note(outputs, factors, improved)
-        return improved
+        return is_best
 
     def _note(self, outputs, factors, improved) -> None:
         """Keep what the ensembles are judged by.
 
-        The weights of a fold come from what all nets of a member say in the epoch that
-        is the best for this fold. Their best epochs for other folds were chosen with
-        the rows of this one.
+        The weights of a fold come from what the nets of the others say of their own
+        rows, each in the epoch that is best for the rest of the folds: an epoch chosen
+        by the rows that it is judged on would look better than it is.
         """
         for fold in range(improved.shape[1]):
-            rows = improved[:, fold].nonzero()[:, 0]
+            rows = improved[:, fold].any(1).nonzero()[:, 0]
             judged = self.referee.judged(outputs[rows], factors[rows, fold])
             if self._judged is None:
                 shape = (*self.best_epochs.shape, *judged.shape[1:])
                 self._judged = judged.new_zeros(shape)
-            self._judged[torch.tensor(self.running)[rows], fold] = judged
+            members = torch.tensor(self.running)[rows]
+            is_new = improved[rows, fold][..., None, None]
+            before = self._judged[members, fold]
+            self._judged[members, fold] = torch.where(is_new, judged, before)
 
     def stop(self, epoch: int, most: int | None = None) -> list[bool]:
         """Stop members; return for each that was running whether it goes on.
@@ -321,15 +333,15 @@ class Race:
         """
         rows = self.referee.weight > 0
         if fold is None:
-            judged, bests = self._own(), self._best_of_others.amax(1)
+            judged, least = self._own(), self._least.flatten(1).amax(1)
         else:
             assert self._judged is not None
-            judged, bests = self._judged[:, fold], self._best_of_others[:, fold]
+            judged, least = self._judged[:, fold], self._least[:, fold].amax(1)
             if len(rows) > 1:
                 rows = rows.clone()
                 rows[fold] = False
         if not rows.any():
-            equal = (bests < torch.inf).float()
+            equal = (least < torch.inf).float()
             return equal / equal.sum()
         judged = judged[:, rows]
         total = torch.zeros_like(judged[0])
@@ -337,7 +349,7 @@ class Race:
         best, best_counts = torch.inf, counts
         for step in range(1, ENSEMBLE_STEPS + 1):
             losses = self.referee.mixture_losses((total + judged) / step, rows)
-            losses = torch.where(bests < torch.inf, losses, torch.inf)
+            losses = torch.where(least < torch.inf, losses, torch.inf)
             member = int(losses.nan_to_num(torch.inf).argmin())
             total = total + judged[member]
             counts[member] += 1

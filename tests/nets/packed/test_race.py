@@ -6,7 +6,13 @@ import pytest
 import torch
 
 from automodel.nets._objective import regressor_objective
-from automodel.nets.packed._race import ClassJudge, LabelJudge, Race, ValueJudge
+from automodel.nets.packed._race import (
+    ClassJudge,
+    LabelJudge,
+    Race,
+    ValueJudge,
+    deciding_folds,
+)
 
 N_MEMBERS, N_FOLDS, N_ROWS, N_OUTPUTS = 5, 3, 40, 3
 KINDS = ["classes", "labels", "values"]
@@ -89,6 +95,28 @@ def test_an_epoch_is_the_best_for_the_other_folds():
         assert race.best_epochs[:, fold].tolist() == best.tolist()
 
 
+def test_epochs_that_weights_are_judged_by_are_chosen_by_the_folds_left():
+    decide = deciding_folds(4).tolist()
+    for chosen, nets in itertools.product(range(4), repeat=2):
+        expected = [fold not in (chosen, nets) for fold in range(4)]
+        assert decide[chosen][nets] == expected
+    assert deciding_folds(2)[0].tolist() == [[False, True], [False, True]]
+    assert deciding_folds(1).tolist() == [[[True]]]
+
+
+def test_weights_are_chosen_by_nets_that_did_not_choose_their_epoch():
+    target = make_target("values")
+    epochs = make_epochs(target)
+    race = run(make_judge("values", target), epochs)
+    losses = torch.stack([(e - target).square().mean((2, 3)) for e in epochs])
+    for fold, nets in itertools.permutations(range(N_FOLDS), 2):
+        (left,) = {*range(N_FOLDS)} - {fold, nets}
+        best = losses[:, :, left].argmin(0)
+        for member, epoch in enumerate(best):
+            judged = race._judged[member, fold, nets]
+            assert torch.equal(judged, epochs[epoch][member, nets])
+
+
 @pytest.mark.parametrize("kind", ["classes", "labels"])
 def test_a_factor_is_the_best_for_the_other_folds(kind):
     target = make_target(kind)
@@ -96,7 +124,9 @@ def test_a_factor_is_the_best_for_the_other_folds(kind):
     outputs = 3 * make_epochs(target)[0]
     factors = torch.ones(N_MEMBERS, N_FOLDS)
     for _ in range(20):
-        others, own, factors = judge.judge(outputs, factors)
+        losses, factors = judge.judge(outputs, factors)
+    own = losses.diagonal(dim1=1, dim2=2)
+    others = losses.sum(2) - own
     for change in (0.9, 1.1):
         worse, prior = [], 0.5 * judge.prior
         for fold, factor in enumerate((factors * change).unbind(1)):
