@@ -5,10 +5,11 @@ from __future__ import annotations
 from automodel.exceptions import DeadlineReached
 from automodel.families._net import FEWEST_STEPS, NetFamily, clock_of, net_inputs
 
-MOST_ROWS = 30_000  # packing gains where steps are small
+MOST_ROWS = 5000  # beyond, a step of one net keeps a core as busy as it can be
+FEW_ROWS = 2000  # that a full pack is for
 SECONDS_PER_STEP = 2e-3
 SECONDS_PER_WEIGHT = 1.6e-10  # and row: with dropout and all, of a single net
-SHARE = 0.38  # of the members, on average over a schedule
+SHARE = 0.38  # of the members that train, on average over a schedule
 N_FOLDS = 5  # that cost is counted for; a fold of others costs as much
 ACTIVATIONS = {
     "mixed": ["silu", "relu", "selu"],
@@ -28,7 +29,7 @@ class PackedMLPFamily(NetFamily):
     """
 
     name = "packed_mlp"
-    rank = 25
+    rank = 35
     classifier = "PackedMLPClassifier"
     regressor = "PackedMLPRegressor"
     joins_folds = True
@@ -43,6 +44,7 @@ class PackedMLPFamily(NetFamily):
         embedding = trial.suggest_categorical("embedding_sigma", list(SIGMAS))
         dropout = trial.suggest_categorical("dropout", list(DROPOUTS))
         return {
+            "n_members": _n_members(task),
             "width": trial.suggest_int("width", 32, 128, step=32),
             "activation": ACTIVATIONS[activation],
             "embedding_sigma": SIGMAS[embedding],
@@ -74,8 +76,8 @@ class PackedMLPFamily(NetFamily):
         width = params.get("width", 64)
         embedding = {"embedding": "periodic" if task.n_numeric else "none"}
         n_weights = width * (net_inputs(embedding, task) + 1.5 * width + task.n_outputs)
-        n_nets = 16 * SHARE
-        batch = 64 if task.n_samples <= 4500 else 128
+        n_nets = params.get("n_members", _n_members(task)) * SHARE
+        batch = 64
         n_steps = params.get("max_epochs", 128) * max(task.n_samples / batch, 1)
         per_step = batch * n_nets * SECONDS_PER_WEIGHT * n_weights
         return n_steps * (SECONDS_PER_STEP / N_FOLDS + per_step)
@@ -118,3 +120,7 @@ class PackedMLPFamily(NetFamily):
         monitor.steps_used = estimator.n_iter_
         monitor.pace_used = [estimator.max_epochs, *map(list, estimator.pace_)]
         return fitted
+
+
+def _n_members(task) -> int:
+    return 16 if task.n_samples <= FEW_ROWS else 8
