@@ -68,8 +68,7 @@ class ClassifierTask(ClassifierMixin):
         ndarray of shape (n_samples, n_classes)
             Columns as in `classes_`. Rows sum to one, but not those of several labels.
         """
-        outputs = self._outputs(X)
-        return self.target_.probabilities(outputs)
+        return self._answers(X)
 
     def predict(self, X):
         """Return the most probable class of each row.
@@ -101,6 +100,11 @@ class ClassifierNet(ClassifierTask, TabularNet):
         **TabularNet._parameter_constraints,
         **ClassifierTask._parameter_constraints,
     }
+
+    def _answers(self, X):
+        """Return probabilities."""
+        outputs = self._outputs(X)  # first, since it sees whether the net is fitted
+        return self.target_.probabilities(outputs)
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train one epoch on some rows, at a constant learning rate.
@@ -178,8 +182,7 @@ class RegressorTask(RegressorMixin):
         ndarray of shape (n_samples,) or (n_samples, n_targets)
             Values.
         """
-        outputs = self._outputs(X)
-        return self.target_.decode(outputs)
+        return self._answers(X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -195,6 +198,11 @@ class RegressorNet(RegressorTask, TabularNet):
         **TabularNet._parameter_constraints,
         **RegressorTask._parameter_constraints,
     }
+
+    def _answers(self, X):
+        """Return values."""
+        outputs = self._outputs(X)
+        return self.target_.decode(outputs)
 
     def partial_fit(self, X, y, sample_weight=None):
         """Train one epoch on some rows, at a constant learning rate.

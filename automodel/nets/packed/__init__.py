@@ -102,21 +102,6 @@ class PackedMLPClassifier(ClassifierTask, PackedNet):
         weights = self.member_weights_ / self.member_weights_.sum()
         return np.einsum("mf,mfrc->rc", weights, proba.reshape(outputs.shape))
 
-    def predict_proba(self, X):
-        """Return the probability of each class or label.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
-            The rows.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            Columns as in `classes_`. Rows sum to one, but not those of several labels.
-        """
-        return self._answers(X)
-
 
 @documented(PARAMETERS)
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -172,18 +157,3 @@ class PackedMLPRegressor(RegressorTask, PackedNet):
             mean = np.tensordot(self.member_weights_[:, fold], outputs[:, fold], 1)
             folds.append(target.decode(mean))
         return np.mean(folds, axis=0)
-
-    def predict(self, X):
-        """Return the predicted value of each row, within the range seen in training.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
-            The rows.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) or (n_samples, n_targets)
-            Values.
-        """
-        return self._answers(X)
