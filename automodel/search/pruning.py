@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -13,19 +14,27 @@ from optuna.trial import FrozenTrial, TrialState
 from automodel.monitor import SLOTS_PER_FOLD
 
 FOLD_END = SLOTS_PER_FOLD - 1
+FEWEST_OTHERS = 4  # trials that a step within a fold is compared with
 
 
 class ForgivingPruner(BasePruner):
-    """Prune a trial only when it is clearly beaten.
+    """Prune a trial that will hardly be among the best of its family.
 
-    After each fold: when its mean score so far is below the worst single fold of
-    the best trial, the forgiving rule of [1]_. Within the first fold: when it is
-    among the worst at a late step that at least `n_startup_trials` others reported.
+    After each fold, while fewer than `n_best` trials are complete: when the mean score
+    so far is below the worst single fold of the best, the forgiving rule of [1]_.
+    Later: when it is behind that of the `n_best`-th trial in the same folds by more
+    than `margin` standard errors. Folds differ in how hard they are, for all trials
+    alike, so differences within a fold say more than scores.
+
+    Within the first fold: when it is among the worst at a late step that several
+    others reported.
 
     Parameters
     ----------
-    n_startup_trials : int, default=4
-        Trials that are never pruned.
+    n_best : int, default=3
+        Place that a trial must be able to reach: an ensemble takes several of a family.
+    margin : float, default=0.5
+        In standard errors of the mean difference between two good trials.
     percentile : float, default=20.0
         Share, in percent, of the worst trials at a step that are pruned.
     first_slot : int, default=6
@@ -40,11 +49,13 @@ class ForgivingPruner(BasePruner):
 
     def __init__(
         self,
-        n_startup_trials: int = 4,
+        n_best: int = 3,
+        margin: float = 0.5,
         percentile: float = 20.0,
         first_slot: int = 6,
     ):
-        self.n_startup_trials = n_startup_trials
+        self.n_best = n_best
+        self.margin = margin
         self.percentile = percentile
         self.first_slot = first_slot
 
@@ -56,20 +67,38 @@ class ForgivingPruner(BasePruner):
         ended = study.get_trials(
             deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)
         )
-        complete = [t for t in ended if t.state == TrialState.COMPLETE]
-        if len(complete) < self.n_startup_trials:
-            return False
-        value = trial.intermediate_values[step]
         if step % SLOTS_PER_FOLD == FOLD_END:
-            best = max(complete, key=lambda t: t.value if t.value is not None else 0.0)
-            return value < _worst_fold(best)
+            complete = [t for t in ended if t.state == TrialState.COMPLETE]
+            return self._is_beaten(trial, complete)
+        return self._is_slow(trial, step, ended)
+
+    def _is_beaten(self, trial: FrozenTrial, complete: list[FrozenTrial]) -> bool:
+        """Compare the folds so far with those of the best."""
+        order = sorted(complete, key=_score, reverse=True)
+        folds = [scores for t in order if len(scores := _fold_scores(t))]
+        own = _fold_scores(trial)
+        if not folds or len(own) > len(folds[0]):
+            return False
+        if len(folds) < self.n_best:
+            return bool(own.mean() < folds[0].min())
+        reference = folds[self.n_best - 1][: len(own)]
+        if len(reference) < len(own):
+            return False
+        error = _spread(folds) / math.sqrt(len(own))
+        return bool(np.mean(reference - own) > self.margin * error)
+
+    def _is_slow(
+        self, trial: FrozenTrial, step: int, ended: Sequence[FrozenTrial]
+    ) -> bool:
+        """Compare a report within a fold with those of others at the same step."""
         if step % SLOTS_PER_FOLD < self.first_slot:
             return False
         reported = [t.intermediate_values.get(step, np.nan) for t in ended]
         others = [value for value in reported if np.isfinite(value)]
-        if len(others) < self.n_startup_trials:
+        if len(others) < FEWEST_OTHERS:
             return False
-        return bool(value < np.percentile(others, self.percentile))
+        own = trial.intermediate_values[step]
+        return bool(own < np.percentile(others, self.percentile))
 
 
 @dataclass
@@ -98,13 +127,27 @@ class Snapshot:
         self._trial = self._study.ask()
 
 
-def _worst_fold(trial: FrozenTrial) -> float:
-    """Return the worst fold score, undone from the running means reported."""
+def _score(trial: FrozenTrial) -> float:
+    return -math.inf if trial.value is None else trial.value
+
+
+def _fold_scores(trial: FrozenTrial) -> np.ndarray:
+    """Return the scores of single folds, undone from the running means reported."""
     steps = sorted(
         s for s in trial.intermediate_values if s % SLOTS_PER_FOLD == FOLD_END
     )
     means = np.array([trial.intermediate_values[s] for s in steps])
-    if not len(means):
-        return -np.inf
-    count = np.arange(1, len(means) + 1)
-    return float(np.diff(means * count, prepend=0.0).min())
+    return np.diff(means * np.arange(1, len(means) + 1), prepend=0.0)
+
+
+def _spread(folds: list[np.ndarray]) -> float:
+    """Return how much a good trial's lead over another varies from fold to fold.
+
+    The median over the better half of the trials, best first: the lead over a bad one
+    varies more. Infinite where there are too few folds to tell.
+    """
+    best, *others = [f for f in folds if len(f) == len(folds[0])]
+    if len(best) < 2 or not others:
+        return math.inf
+    deviations = [np.std(best - other, ddof=1) for other in others]
+    return float(np.median(deviations[: math.ceil(len(deviations) / 2)]))

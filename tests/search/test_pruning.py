@@ -1,3 +1,4 @@
+import numpy as np
 import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
@@ -18,7 +19,22 @@ def make_snapshot(trials, **settings):
     return Snapshot(ForgivingPruner(**settings), trials)
 
 
-GOOD = [make_trial([0.8, 0.7, 0.75], 0.75) for _ in range(4)]
+GOOD = [make_trial([0.8, 0.7, 0.75], 0.75) for _ in range(2)]
+
+
+def of_folds(*scores):
+    """Make a complete trial of these scores in its folds."""
+    means = np.cumsum(scores) / np.arange(1, len(scores) + 1)
+    return make_trial(means, means[-1])
+
+
+# The first fold is hard, for all alike; the best three lead by a known spread.
+HARD_FIRST = [
+    of_folds(0.50, 0.80, 0.82),
+    of_folds(0.49, 0.80, 0.80),
+    of_folds(0.48, 0.77, 0.81),
+    of_folds(0.30, 0.60, 0.70),
+]
 
 
 def test_a_mean_below_the_worst_fold_of_the_best_trial_is_pruned():
@@ -27,8 +43,28 @@ def test_a_mean_below_the_worst_fold_of_the_best_trial_is_pruned():
     assert not make_snapshot(GOOD)({SLOTS_PER_FOLD - 1: 0.61})
 
 
-def test_the_first_trials_are_never_pruned():
-    assert not make_snapshot(GOOD[:3])({SLOTS_PER_FOLD - 1: 0.0})
+def test_folds_are_compared_with_those_of_the_third_best():
+    assert make_snapshot(HARD_FIRST)({SLOTS_PER_FOLD - 1: 0.44})
+    # worse than all folds of the best but one, and yet not behind
+    assert not make_snapshot(HARD_FIRST)({SLOTS_PER_FOLD - 1: 0.479})
+    assert not make_snapshot(HARD_FIRST, margin=10.0)({SLOTS_PER_FOLD - 1: 0.44})
+
+
+def test_more_folds_make_a_small_difference_count():
+    behind = {SLOTS_PER_FOLD - 1: 0.476, 2 * SLOTS_PER_FOLD - 1: 0.62}
+    assert not make_snapshot(HARD_FIRST)({SLOTS_PER_FOLD - 1: 0.476})
+    assert make_snapshot(HARD_FIRST)({**behind, 3 * SLOTS_PER_FOLD - 1: 0.677})
+
+
+def test_the_first_trial_is_never_pruned():
+    assert not make_snapshot([])({SLOTS_PER_FOLD - 1: 0.0})
+    pruned = make_trial([0.9], None, TrialState.PRUNED)
+    assert not make_snapshot([pruned])({SLOTS_PER_FOLD - 1: 0.0})
+
+
+def test_trials_of_a_holdout_have_no_folds_to_compare():
+    trials = [make_trial([], 0.9) for _ in range(5)]
+    assert not make_snapshot(trials)({SLOTS_PER_FOLD - 1: 0.0})
 
 
 def test_early_steps_of_a_fold_do_not_decide():

@@ -1,0 +1,358 @@
+"""Compare automodel with other AutoML packages, and with itself less a part, on tables.
+
+    python examples/benchmarks/compare.py TABLES... --seconds 60 \
+        --systems automodel,flaml,histgb --out figures.jsonl
+    python examples/benchmarks/compare.py TABLES... --systems automodel,without-nets
+
+A table is a CSV file whose last column is the target. A third of its rows is the test
+part, the same for all systems; every fit has a fresh process, two workers and the same
+seconds. The score is ROC AUC for two classes, -log loss for more and -RMSE for numbers,
+greater is better, and each system is told to select for it. Figures that `--out` holds
+already are not made again.
+
+Systems: "automodel"; "without-..." automodel with one part off; of the peers those that
+are installed, "autogluon-best", "autogluon-medium", "flaml", "mljar", and "histgb" for
+`HistGradientBoosting` with its defaults. A peer that lives in another environment is
+named with its python: `--python flaml=/envs/flaml/bin/python`.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+RARE = 10  # rows, of which a class has to have as many to be kept
+SCORING = {
+    "binary": "roc_auc",
+    "multiclass": "neg_log_loss",
+    "regression": "neg_root_mean_squared_error",
+}
+
+
+def name_of(table):
+    return Path(table).name.split(".")[0]
+
+
+def read(table, regression):
+    """Return the columns, the target, and the kind of task."""
+    X = pd.read_csv(table)
+    y = X.pop(X.columns[-1])
+    for column in X.columns:
+        if X[column].dtype == bool:
+            X[column] = X[column].astype(int)
+        elif not pd.api.types.is_numeric_dtype(X[column]):
+            X[column] = X[column].astype(object).where(X[column].notna(), np.nan)
+    is_numeric = pd.api.types.is_float_dtype(y) or y.nunique() > 50
+    if name_of(table) in regression or is_numeric:
+        return X, y.astype(float), "regression"
+    keep = y.map(y.value_counts()) >= RARE
+    codes = pd.Series(pd.factorize(y[keep].astype(str), sort=True)[0])
+    kind = "binary" if codes.nunique() == 2 else "multiclass"
+    return X[keep].reset_index(drop=True), codes, kind
+
+
+def split(X, y, kind, seed):
+    from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
+
+    splitter = ShuffleSplit if kind == "regression" else StratifiedShuffleSplit
+    parts = next(splitter(1, test_size=1 / 3, random_state=seed).split(X, y))
+    return [data.iloc[rows].reset_index(drop=True) for data in (X, y) for rows in parts]
+
+
+def automodel(X, y, kind, seconds, seed, **options):
+    from automodel import AutoClassifier, AutoRegressor
+
+    estimator = AutoRegressor if kind == "regression" else AutoClassifier
+    return estimator(
+        time_budget=seconds,
+        scoring=SCORING[kind],
+        random_state=seed,
+        n_jobs=2,
+        **options,
+    ).fit(X, y)
+
+
+def without_nets(*data):
+    from automodel.families import find_families
+    from automodel.families._net import NetFamily
+
+    others = [f for f in find_families(None) if not isinstance(f, NetFamily)]
+    return automodel(*data, families=others)
+
+
+def without_pruning(*data):
+    import optuna
+
+    return automodel(*data, pruner=optuna.pruners.NopPruner())
+
+
+def without_ensemble(*data):
+    return automodel(*data, ensemble_size=1)
+
+
+def without_portfolio(*data):
+    """Settings come from the sampler alone."""
+    from automodel.families import all_families
+
+    for family in all_families().values():
+        type(family).portfolio = lambda self, task: []
+    return automodel(*data)
+
+
+def without_allocation(*data):
+    """Families take turns."""
+    from automodel.search import search
+
+    def least_asked(states, seconds_left=float("inf")):
+        able = [state for state in states if not state.is_hopeless]
+        return min(able, key=lambda s: (s.n_asked, s.rank)).name if able else None
+
+    search.choose_family = least_asked
+    return automodel(*data)
+
+
+def without_cache(*data):
+    """Every trial encodes its folds itself; only where workers are forked."""
+    from automodel import folds
+
+    folds.CACHE_BYTES = -1
+    return automodel(*data)
+
+
+def flaml(X, y, kind, seconds, seed):
+    from flaml import AutoML
+
+    metric = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}
+    task = "regression" if kind == "regression" else "classification"
+    return AutoML(
+        task=task, time_budget=seconds, metric=metric[kind], seed=seed, verbose=0
+    ).fit(X, y, n_jobs=2)
+
+
+def autogluon(X, y, kind, seconds, seed, presets="best_quality"):
+    from autogluon.tabular import TabularPredictor
+
+    metric = {"binary": "roc_auc", "multiclass": "log_loss"}
+    predictor = TabularPredictor(
+        label="target of compare.py",
+        problem_type=kind,
+        eval_metric=metric.get(kind, "root_mean_squared_error"),
+        path=tempfile.mkdtemp(),
+        verbosity=0,
+    )
+    table = X.assign(**{"target of compare.py": y})
+    return predictor.fit(table, time_limit=seconds, presets=presets, num_cpus=2)
+
+
+def mljar(X, y, kind, seconds, seed):
+    from supervised.automl import AutoML
+
+    tasks = {
+        "binary": "binary_classification",
+        "multiclass": "multiclass_classification",
+        "regression": "regression",
+    }
+    metric = {"binary": "auc", "multiclass": "logloss", "regression": "rmse"}
+    return AutoML(
+        results_path=str(Path(tempfile.mkdtemp(), "results")),
+        mode="Compete",
+        total_time_limit=int(seconds),
+        ml_task=tasks[kind],
+        eval_metric=metric[kind],
+        random_state=seed,
+        n_jobs=2,
+        verbose=0,
+        explain_level=0,
+    ).fit(X, y)
+
+
+def histgb(X, y, kind, seconds, seed):
+    from sklearn.compose import make_column_selector, make_column_transformer
+    from sklearn.ensemble import (
+        HistGradientBoostingClassifier,
+        HistGradientBoostingRegressor,
+    )
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OrdinalEncoder
+
+    codes = OrdinalEncoder(
+        handle_unknown="use_encoded_value", unknown_value=np.nan, max_categories=254
+    )
+    names = make_column_selector(dtype_exclude="number")
+    encoder = make_column_transformer((codes, names), remainder="passthrough")
+    estimators = HistGradientBoostingRegressor, HistGradientBoostingClassifier
+    estimator = estimators[kind != "regression"]
+    return make_pipeline(encoder, estimator(random_state=seed)).fit(X, y)
+
+
+SYSTEMS = {
+    "automodel": automodel,
+    "without-nets": without_nets,
+    "without-pruning": without_pruning,
+    "without-ensemble": without_ensemble,
+    "without-portfolio": without_portfolio,
+    "without-allocation": without_allocation,
+    "without-cache": without_cache,
+    "flaml": flaml,
+    "autogluon-best": autogluon,
+    "autogluon-medium": lambda *data: autogluon(*data, presets="medium_quality"),
+    "mljar": mljar,
+    "histgb": histgb,
+}
+
+
+class PeakMemory(threading.Thread):
+    """The largest resident memory of this process and its children, in MiB."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.peak, self.is_over = 0.0, threading.Event()
+
+    def run(self):
+        import psutil
+
+        me = psutil.Process()
+        while not self.is_over.wait(0.25):
+            sizes = []
+            for process in [me, *me.children(recursive=True)]:
+                try:
+                    sizes.append(process.memory_info().rss)
+                except psutil.NoSuchProcess:
+                    continue
+            self.peak = max(self.peak, sum(sizes) / 2**20)
+
+
+def score(model, X, y, kind):
+    """Return the score of the test part, and the seconds of its prediction."""
+    from sklearn.metrics import log_loss, roc_auc_score, root_mean_squared_error
+
+    start = time.perf_counter()
+    answers = model.predict(X) if kind == "regression" else model.predict_proba(X)
+    seconds = time.perf_counter() - start
+    answers = np.asarray(answers, dtype=float)
+    if kind == "regression":
+        return -root_mean_squared_error(y, answers.ravel()), seconds
+    if kind == "binary":
+        return roc_auc_score(y, answers[:, 1]), seconds
+    answers = np.clip(answers, 1e-7, 1)
+    answers /= answers.sum(axis=1, keepdims=True)
+    return -log_loss(y, answers, labels=np.arange(answers.shape[1])), seconds
+
+
+def shares(model):
+    """Return what automodel says of its families: trials, seconds and weight."""
+    board = getattr(model, "leaderboard_", None)
+    if board is None:
+        return {}
+    by_family = board.groupby("family").agg(
+        trials=("score", "size"), seconds=("seconds", "sum"), weight=("weight", "sum")
+    )
+    pruned = (board["status"] == "pruned").groupby(board["family"]).sum()
+    return {"families": by_family.assign(pruned=pruned).round(4).T.to_dict()}
+
+
+def measure(system, table, seconds, seed, regression):
+    """Fit once, and return the figures."""
+    warnings.simplefilter("ignore")
+    X, y, kind = read(table, regression)
+    X, X_test, y, y_test = split(X, y, kind, seed)
+    memory = PeakMemory()
+    memory.start()
+    start = time.perf_counter()
+    model = SYSTEMS[system](X, y, kind, seconds, seed)
+    fit_seconds = time.perf_counter() - start
+    value, predict_seconds = score(model, X_test, y_test, kind)
+    memory.is_over.set()
+    return {
+        "rows": len(X),
+        "score": float(value),
+        "fit_seconds": round(fit_seconds, 2),
+        "microseconds_a_row": round(predict_seconds / len(X_test) * 1e6, 1),
+        "peak_mib": round(memory.peak),
+        **shares(model),
+    }
+
+
+def in_fresh_process(job, python, arguments):
+    """Return the figures of a fit, or its error."""
+    call = [python, __file__, "--one", json.dumps(job), *arguments.tables]
+    call += ["--regression", *arguments.regression]
+    done = subprocess.run(call, check=False, capture_output=True, text=True)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    if lines:
+        return json.loads(lines[-1])
+    last = done.stderr.strip().splitlines()[-1:] or [f"exit {done.returncode}"]
+    return {"error": last[0][:300]}
+
+
+def summarize(rows):
+    """Print the scores, and how often the first system is better than each other."""
+    frame = pd.DataFrame(rows)
+    order = list(dict.fromkeys(frame["system"]))
+    wide = frame.pivot_table(
+        index=["table", "seed"], columns="system", values="score", sort=False
+    ).reindex(columns=order)
+    print(wide.round(4).to_string())
+    ranks = wide.rank(axis=1, ascending=False, na_option="bottom")
+    print("mean rank:", ranks.mean().round(2).to_dict())
+    for other in order[1:]:
+        both = wide[[order[0], other]].dropna()
+        wins = (both[order[0]] > both[other]).mean()
+        print(f"{order[0]} is better than {other} on {wins:.0%} of {len(both)}")
+    if "error" in frame:
+        failed = frame[frame["error"].notna()]
+        print(failed[["system", "table", "error"]].to_string())
+
+
+def earlier(out):
+    if not out or not Path(out).exists():
+        return []
+    return [json.loads(line) for line in Path(out).read_text().splitlines()]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("tables", nargs="+", help="CSV files; the target is last")
+    parser.add_argument("--systems", default="automodel,histgb")
+    parser.add_argument("--regression", nargs="*", default=[], metavar="TABLE")
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--python", nargs="*", default=[], metavar="SYSTEM=PYTHON")
+    parser.add_argument("--out", help="file of JSON lines, added to")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        job = json.loads(arguments.one)
+        print(json.dumps(measure(**job, regression=arguments.regression)), flush=True)
+        return
+    pythons = dict(pair.split("=", 1) for pair in arguments.python)
+    rows = earlier(arguments.out)
+    known = {(r["system"], r["table"], r["seed"], r["seconds"]) for r in rows}
+    for seed in range(arguments.seeds):
+        for table in arguments.tables:
+            for system in arguments.systems.split(","):
+                key = (system, name_of(table), seed, arguments.seconds)
+                if key in known:
+                    continue
+                job = {"system": system, "table": table}
+                job |= {"seconds": arguments.seconds, "seed": seed}
+                python = pythons.get(system, sys.executable)
+                figures = in_fresh_process(job, python, arguments)
+                rows.append({**job, "table": name_of(table), **figures})
+                print(json.dumps(rows[-1]), flush=True)
+                if arguments.out:
+                    with Path(arguments.out).open("a") as file:
+                        file.write(json.dumps(rows[-1]) + "\n")
+    summarize(rows)
+
+
+if __name__ == "__main__":
+    main()
