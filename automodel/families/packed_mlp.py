@@ -9,7 +9,7 @@ MOST_ROWS = 5000  # beyond, a step of one net keeps a core as busy as it can be
 FEW_ROWS = 2000  # that a full pack is for
 SECONDS_PER_STEP = 2e-3
 SECONDS_PER_WEIGHT = 1.6e-10  # and row: with dropout and all, of a single net
-SHARE = 0.38  # of the members that train, on average over a schedule
+SHARE = 0.27  # of the members that train, on average over a schedule
 N_FOLDS = 5  # that cost is counted for; a fold of others costs as much
 ACTIVATIONS = {
     "mixed": ["silu", "relu", "selu"],

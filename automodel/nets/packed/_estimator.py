@@ -73,7 +73,7 @@ class PackedNet(Net):
     """Fit and predict of a pack; subclasses bring the target and the mixture."""
 
     n_members: int = 16
-    n_finalists: int = 4
+    n_finalists: int = 2
     cv: int = 5
     n_layers: Any = (1, 2, 3)
     width: Any = 64
