@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from automodel.ensemble import (
     mixture,
     select_weights,
 )
-from automodel.evaluation import Evaluation, is_joined
+from automodel.evaluation import Candidate, Evaluation, is_joined
 from automodel.fitted_model import FittedModel
 from automodel.folds import Folds
 from automodel.leaderboard import TrialRecord
@@ -30,6 +31,14 @@ from automodel.search.work import Refit
 from automodel.search.workers import Workers
 
 SELECT_SHARE = 0.35  # of the time left, for the weights, and again for the honest score
+N_SEEDS = 3  # refits of a member
+SECONDS_PER_ROW = 3e-4  # of a prediction, within which members may have more models
+ROWS_OF_CALL = 500
+MODEL_BYTES = 256 * 2**20  # the same for their size
+MOST_FOLDS = 5  # whose models stay beside a refit
+# Below this skill the noise is what errs, and the mean with the models of the folds
+# is better than that of refits alone; above it the rows count that folds do without.
+NOISY_SKILL = 0.8
 
 
 @dataclass
@@ -78,7 +87,9 @@ class Assembly:
             with self.budget.stage("ensemble"):
                 weights, best_score, expected = self._select(usable)
             with self.budget.stage("refit"):
-                members, best_model = self._members(usable, weights, workers)
+                members, best_model = self._members(
+                    usable, weights, best_score, workers
+                )
             gone = {n for n, w in weights.items() if w > 0} - {
                 m.number for m in members
             }
@@ -108,7 +119,7 @@ class Assembly:
         left = self.budget.seconds_left
         return None if math.isinf(left) else time.monotonic() + SELECT_SHARE * left
 
-    def _members(self, usable, weights, workers):
+    def _members(self, usable, weights, best_score, workers):
         """Return the members with their models, and the best single model.
 
         Members are refitted on all rows in the order of their weights, while the time
@@ -117,48 +128,147 @@ class Assembly:
         order = sorted(weights, key=lambda number: -weights[number])
         order = [number for number in order if weights[number] > 0]
         best = max(usable, key=lambda number: usable[number].score)
-        wanted = order if self.refit else []
-        refitted = {}
+        allowance = Allowance.for_folds(self.folds)
+        for number in order:
+            allowance.takes(usable[number], 1)
+        blended = self._blended(order, usable, best_score, allowance)
+        refitted: dict[int, list[FittedModel]] = {}
         if workers is not None:
-            numbers = [
-                number
-                for number in [*wanted, best]
-                if not is_joined(usable[number].candidate, self.folds)
-            ]
-            refitted = self._refitted(numbers, usable, workers)
-            workers.dismiss()  # before the models are loaded, to save memory
-            refitted = {n: load_models([model])[0] for n, model in refitted.items()}
+            refitted = self._refitted(order, best, usable, allowance, workers)
         stored = partial(_stored, defer=workers is None)
         members = []
         for number in order:
-            is_refitted = number in refitted and number in wanted
-            models = [refitted[number]] if is_refitted else stored(usable[number])
+            models = list(refitted.get(number, [])) if self.refit else []
+            if not models:
+                models = stored(usable[number])
+            elif number in blended:
+                models += stored(usable[number])[:MOST_FOLDS]
             if models:
                 members.append(_member(number, usable[number], weights[number], models))
         if best in refitted:
-            return members, refitted[best]
+            return members, refitted[best][0]
         best_models = stored(usable[best]) or [m for x in members for m in x.models]
         return members, best_models[0] if best_models else None
 
-    def _refitted(self, numbers, usable, workers) -> dict[int, FittedModel | Path]:
-        """Refit what the time left allows for, in the order given."""
-        chosen, needed = [], 0.0
+    def _blended(self, order, usable, best_score, allowance) -> set[int]:
+        """Return the members that keep the models of their folds beside the refits."""
+        is_noisy = self._skill(best_score) < NOISY_SKILL
+        if self.refit != "auto" or len(self.folds) == 1 or not is_noisy:
+            return set()
+        n_folds = min(len(self.folds), MOST_FOLDS)
+        return {n for n in order if allowance.takes(usable[n], n_folds)}
+
+    def _skill(self, score: float) -> float:
+        """Return how far a score is from the floor's, 0, to that of the truth, 1."""
+        y = self.folds.y
+        task = self.folds.task
+        truth = np.eye(task.n_outputs)[y] if task.is_classification else y
+        perfect = self.folds.score(truth)
+        return (score - self.floor.score) / max(perfect - self.floor.score, 1e-12)
+
+    def _refitted(self, order, best, usable, allowance, workers):
+        """Refit what the time left allows for; return the models by number."""
+        plan = self._plan(order, best, usable, allowance)
         left = 0.8 * self.budget.seconds_left
-        for number in dict.fromkeys(numbers):
+        chosen, needed = [], 0.0
+        for number, repeat in plan:
             seconds = REFIT_FACTOR * usable[number].seconds / len(self.folds)
             if (needed + seconds) / workers.n_jobs < left:
-                chosen.append(number)
+                chosen.append((number, repeat))
                 needed += seconds
         ends_at = None
         if self.budget.seconds is not None:
             margin = 0.2 + 0.01 * self.budget.seconds
             ends_at = time.time() + self.budget.seconds_left - margin
         orders = [
-            Refit(n, usable[n].candidate, mean_iterations(usable[n]), ends_at)
-            for n in chosen
+            Refit(
+                number,
+                _reseeded(usable[number].candidate, repeat),
+                mean_iterations(usable[number]),
+                ends_at,
+            )
+            for number, repeat in chosen
         ]
-        models = workers.refit(orders) if orders else []
-        return {n: m for n, m in zip(chosen, models, strict=True) if m is not None}
+        found = workers.refit(orders) if orders else []
+        workers.dismiss()  # before the models are loaded, to save memory
+        refitted: dict[int, list[FittedModel]] = {}
+        for (number, _), model in zip(chosen, found, strict=True):
+            if model is not None:
+                refitted.setdefault(number, []).extend(load_models([model]))
+        return refitted
+
+    def _plan(self, order, best, usable, allowance) -> list[tuple[int, int]]:
+        """Return what to refit: each member and the best, then again with other seeds.
+
+        The mean over seeds is worth more than one model, but costs time, also at each
+        prediction.
+        """
+        able = [
+            number
+            for number in dict.fromkeys([*(order if self.refit else []), best])
+            if not is_joined(usable[number].candidate, self.folds)
+        ]
+        plan = [(number, 0) for number in able]
+        for repeat in range(1, N_SEEDS):
+            for number in able:
+                is_random = usable[number].candidate.family.is_random
+                is_more = number in order and self.refit and is_random
+                if is_more and allowance.takes(usable[number], 1):
+                    plan.append((number, repeat))
+        return plan
+
+
+@dataclass
+class Allowance:
+    """What the models of an ensemble may cost; each member has one in any case.
+
+    Parameters
+    ----------
+    seconds : float
+        For the prediction of a row.
+    n_bytes : float
+        In memory.
+    n_rows : int
+        Rows that the search has predicted with one model each; those of a call that
+        had few are counted as `ROWS_OF_CALL`, since a call costs much by itself.
+    """
+
+    seconds: float
+    n_bytes: float
+    n_rows: int
+
+    @classmethod
+    def for_folds(cls, folds: Folds) -> Allowance:
+        """Return the whole allowance."""
+        n_rows = sum(max(len(valid), ROWS_OF_CALL) for _, valid in folds.splits)
+        return cls(SECONDS_PER_ROW, MODEL_BYTES, n_rows)
+
+    def takes(self, evaluation: Evaluation, n_models: int) -> bool:
+        """Book some models like those of a trial, if there is room for them."""
+        seconds = n_models * evaluation.predict_seconds / self.n_rows
+        n_bytes = n_models * _mean_bytes(evaluation.models)
+        if seconds > self.seconds or n_bytes > self.n_bytes:
+            return False
+        self.seconds -= seconds
+        self.n_bytes -= n_bytes
+        return True
+
+
+def _mean_bytes(models) -> float:
+    """Return the size of a fold model in a file; 0 for those that are in none."""
+    sizes = []
+    for model in models or ():
+        with suppress(OSError):
+            if isinstance(model, Path):
+                sizes.append(model.stat().st_size)
+    return float(np.mean(sizes)) if sizes else 0.0
+
+
+def _reseeded(candidate: Candidate, repeat: int) -> Candidate:
+    if not repeat:
+        return candidate
+    seed = int(np.random.SeedSequence([candidate.seed, repeat]).generate_state(1)[0])
+    return replace(candidate, seed=seed >> 1)
 
 
 def mean_iterations(evaluation: Evaluation) -> int | None:

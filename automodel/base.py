@@ -223,9 +223,8 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         X, y, sample_weight, groups = again._check_data(X, y, sample_weight, groups)
         seed_and_seconds = self._seed_, self.task_.time_budget
         folds = again._make_folds(X, y, sample_weight, groups, *seed_and_seconds)
-        seeds = {record.number: record.seed for record in self._records}
         families = find_families(self.families)
-        again.ensemble_ = replay(self.ensemble_, seeds, families, folds, self.n_jobs)
+        again.ensemble_ = replay(self.ensemble_, families, folds, self.n_jobs)
         heaviest = max(again.ensemble_.members, key=lambda member: member.weight)
         again._best_model = heaviest.models[0]
         return again

@@ -16,16 +16,19 @@ from automodel.folds import Folds
 from automodel.preprocessing.table import Table
 
 SELECTION_ROWS = 10_000  # more rows do not change which models are chosen
-N_BAGS = 5
+N_BAGS = 20
+BAG_ROWS = 2500
+LEAST_WEIGHT = 0.03  # below it a member costs more than it gives
 HONEST_PARTS = 4
+HONEST_BAGS = 3
 
 
 @dataclass
 class Member:
     """One model of the ensemble, by the number of its trial.
 
-    `models` holds one model per fold, whose predictions are averaged, or the one
-    that was refitted on all rows. The floor model has the number -1.
+    `models` holds one model per fold, or some that were refitted on all rows with
+    different seeds, or both. The floor model has the number -1.
     """
 
     number: int
@@ -34,6 +37,17 @@ class Member:
     weight: float
     score: float
     models: list[FittedModel]
+
+    def shares(self) -> list[float]:
+        """Return the weight of each model: refits as much together as folds."""
+        n_refits = sum(model.fold < 0 for model in self.models)
+        n_folds = len(self.models) - n_refits
+        half = 0.5 if n_refits and n_folds else 1.0
+        of_refit, of_fold = half / max(n_refits, 1), half / max(n_folds, 1)
+        return [
+            self.weight * (of_refit if model.fold < 0 else of_fold)
+            for model in self.models
+        ]
 
 
 @dataclass
@@ -51,8 +65,7 @@ class FittedEnsemble:
         encoded: dict[tuple[int, str], Any] = {}
         total: np.ndarray | float = 0.0
         for member in self.members:
-            share = member.weight / len(member.models)
-            for model in member.models:
+            for model, share in zip(member.models, member.shares(), strict=True):
                 key = (model.fold, repr(model.encoder))
                 if key not in encoded:
                     encoded[key] = model.encoder.transform(table)
@@ -63,11 +76,11 @@ class FittedEnsemble:
 def max_candidates(n_samples: int) -> int:
     """Return how many models the data can tell apart.
 
-    4 at 100 rows, 15 at 2,500, 40 from 10,000 on, straight lines between on
-    logarithmic axes: choosing among more overfits the out-of-fold predictions.
+    8 at 100 rows, 16 at 500, 30 at 2,500, 40 from 10,000 on, straight lines between
+    on logarithmic axes: choosing among more overfits the out-of-fold predictions.
     """
     rows = np.log([100, 500, 2500, 10_000])
-    models = np.log([4, 8, 15, 40])
+    models = np.log([8, 16, 30, 40])
     return round(float(np.exp(np.interp(math.log(max(n_samples, 1)), rows, models))))
 
 
@@ -84,7 +97,8 @@ def select_weights(
 
     Models are added one at a time, each the one whose addition scores best on the
     out-of-fold predictions [1]_. Only the best `max_candidates` take part, and the
-    choice is averaged over subsets of them, which guards against overfitting.
+    choice is averaged over bootstraps of the rows, which guards against overfitting:
+    a model that owes its place to few rows is in few of the choices.
 
     Parameters
     ----------
@@ -94,12 +108,12 @@ def select_weights(
         Data of the search.
     size : int, default=25
         Steps of the selection; 1 chooses the best single model.
-    n_bags : int, default=5
-        Subsets of the candidates that the choice is averaged over.
+    n_bags : int, default=20
+        Choices that are averaged: one on all rows, the others on bootstraps.
     deadline : float, default=None
         Moment (`time.monotonic`) at which the selection ends with what it has.
     random_state : int, default=0
-        Seed of the subsets.
+        Seed of the bootstraps.
 
     Returns
     -------
@@ -118,9 +132,11 @@ def select_weights(
         return weights
     rng = np.random.default_rng(random_state)
     rows = _selection_rows(evaluations, folds, rng)
-    predictions = np.stack([evaluations[i].oof[rows] for i in order])
-    score = _row_scorer(folds, rows)
-    weights[order] = _bagged(predictions, score, size, n_bags, deadline, rng)
+    chosen = _bagged(
+        [evaluations[i].oof for i in order], folds, rows, size, n_bags, deadline, rng
+    )
+    chosen[chosen < min(LEAST_WEIGHT, chosen.max())] = 0.0
+    weights[order] = chosen / chosen.sum()
     return weights
 
 
@@ -158,7 +174,7 @@ def expected_score(
             chosen,
             folds,
             size=size,
-            n_bags=1,
+            n_bags=HONEST_BAGS,
             deadline=deadline,
             random_state=random_state,
         )
@@ -179,30 +195,37 @@ def mixture(evaluations: Sequence[Evaluation], weights: np.ndarray) -> np.ndarra
 def _row_scorer(folds: Folds, rows: np.ndarray):
     y = folds.y[rows]
     weight = None if folds.sample_weight is None else folds.sample_weight[rows]
-    return lambda mean: folds.metric.score(y, mean, weight)
+    return lambda mean: folds.metric.score_decisive(y, mean, weight)
 
 
-def _bagged(predictions, score, size, n_bags, deadline, rng) -> np.ndarray:
-    n_models = len(predictions)
-    total = np.zeros(n_models)
+def _bagged(oofs, folds, rows, size, n_bags, deadline, rng) -> np.ndarray:
+    """Return the mean of the weights that all rows and bootstraps of them choose."""
+    y, decisive = folds.y, folds.metric.decisive
+    parts = np.stack([decisive(y[rows], oof[rows]) for oof in oofs])
+    total = np.zeros(len(oofs))
     for bag in range(n_bags):
         if bag and deadline is not None and time.monotonic() > deadline:
             break
-        subset = np.arange(n_models)
-        if bag and n_models > 4:
-            subset = rng.choice(n_models, max(2, round(0.7 * n_models)), replace=False)
-            subset = np.union1d([0], subset)
-        chosen = _greedy(predictions[subset], score, size, deadline)
-        total[subset] += chosen
+        drawn = np.arange(len(rows))
+        if bag:
+            drawn = rng.integers(len(rows), size=min(len(rows), BAG_ROWS))
+        score = _row_scorer(folds, rows[drawn])
+        try:
+            total += _greedy(parts[:, drawn], score, size, deadline)
+        except ValueError:  # these rows have no such score
+            if not bag:
+                raise
     return total / total.sum()
 
 
 def _greedy(predictions, score, size, deadline) -> np.ndarray:
     """Return the weights of the best prefix of one greedy selection."""
     counts = np.zeros(len(predictions), dtype=int)
-    counts[0] = 1  # candidates come best first
-    total = predictions[0].astype(np.float64)
-    best_score, best_counts = score(total), counts.copy()
+    scores = [score(prediction) for prediction in predictions]
+    first = int(np.nanargmax(scores))
+    counts[first] = 1
+    total = predictions[first].astype(np.float64)
+    best_score, best_counts = scores[first], counts.copy()
     for step in range(2, size + 1):
         if deadline is not None and time.monotonic() > deadline:
             break

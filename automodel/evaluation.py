@@ -165,7 +165,8 @@ def _fit_joined(candidate, folds, monitor):
     fitted = candidate.family.fit_folds(estimator, parts, monitor=monitor)
     for fold, (encoder, own) in enumerate(zip(encoders, fitted, strict=True)):
         classes = own.classes_ if task.is_classification else None
-        model = FittedModel(encoder, own, classes, task.n_outputs, fold)
+        seed = candidate.seed
+        model = FittedModel(encoder, own, classes, task.n_outputs, fold, seed=seed)
         model.n_iterations, model.pace = monitor.steps_used, monitor.pace_used
         yield model, parts[fold].X_valid
 
@@ -230,7 +231,9 @@ def _run_fold(result, folds, fold, clock, should_prune):
     encoder, X_train, X_valid = folds.encoded(
         fold, candidate.family.preprocessor(estimator, task), y_train
     )
-    model = FittedModel(encoder, estimator, classes, task.n_outputs, fold)
+    model = FittedModel(
+        encoder, estimator, classes, task.n_outputs, fold, seed=candidate.seed
+    )
     monitor = Monitor(
         clock.start_fold(),
         valid=_known_rows(folds, valid, X_valid, classes),
@@ -303,6 +306,7 @@ def fit_candidate(
         fold,
         monitor.steps_used,
         monitor.pace_used,
+        candidate.seed,
     )
 
 

@@ -22,7 +22,8 @@ class FittedModel:
 
     `classes` are the columns of a prediction that the estimator has seen; None
     for regression. `fold` is the number of the fold whose training rows those were,
-    -1 for all rows. `n_iterations` and `pace` say how it was trained: see `Monitor`.
+    -1 for all rows. `seed`, `n_iterations` and `pace` say how it was trained: see
+    `Candidate` and `Monitor`.
     """
 
     encoder: BaseEstimator
@@ -32,6 +33,7 @@ class FittedModel:
     fold: int = -1
     n_iterations: int | None = None
     pace: list = field(default_factory=list)
+    seed: int = 0
 
     def predict(self, table: Table, deadline: float | None = None) -> np.ndarray:
         """Predict the rows of a table."""

@@ -18,7 +18,6 @@ from automodel.training import FLOOR, fit_floor
 
 def replay(
     ensemble: FittedEnsemble,
-    seeds: dict[int, int],
     families: Sequence[ModelFamily],
     folds: Folds,
     n_jobs: int | None = None,
@@ -29,8 +28,6 @@ def replay(
     ----------
     ensemble : FittedEnsemble
         The members; each model of theirs says how it was trained.
-    seeds : dict of int to int
-        Seed of each trial, by its number.
     families : sequence of ModelFamily
         Must hold those of the members.
     folds : Folds
@@ -48,7 +45,7 @@ def replay(
     orders = [
         Refit(
             member.number,
-            Candidate(by_name[member.family], member.params, seeds[member.number]),
+            Candidate(by_name[member.family], member.params, model.seed),
             model.n_iterations,
             fold=model.fold,
             pace=model.pace,

@@ -68,7 +68,7 @@ def train(
     Warns with `FitWarning` if nothing but the floor could be fitted, if the storage
     failed, or if Ctrl-C came: the ensemble is then made at once, without refits.
     """
-    n_kept = math.ceil(1.5 * max_candidates(len(folds.y)))
+    n_kept = math.ceil(1.25 * max_candidates(len(folds.y)))
     storage = SearchStorage(n_kept, settings.archive)
     notes: list[str] = []
     names = [family.name for family in families]

@@ -4,6 +4,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.linear_model import LinearRegression
 
 from automodel.ensemble import (
+    LEAST_WEIGHT,
     FittedEnsemble,
     Member,
     expected_score,
@@ -61,7 +62,7 @@ def folds():
 
 
 @pytest.mark.parametrize(
-    "rows, models", [(10, 4), (100, 4), (500, 8), (2500, 15), (10**6, 40)]
+    "rows, models", [(10, 8), (100, 8), (500, 16), (2500, 30), (10**6, 40)]
 )
 def test_more_rows_allow_for_more_candidates(rows, models):
     assert max_candidates(rows) == models
@@ -98,6 +99,25 @@ def test_selection_at_a_passed_deadline_still_gives_weights(folds):
     evaluations = make_evaluations(folds, [noise, -noise])
     weights = select_weights(evaluations, folds, deadline=0.0)
     assert weights.sum() == pytest.approx(1)
+
+
+def test_a_model_that_few_rows_speak_for_gets_little_weight(folds):
+    rng = np.random.default_rng(3)
+    steady = rng.normal(size=400)
+    lucky = steady + rng.normal(size=400)
+    lucky[:2] = 0.0
+    steady[:2] = 40.0  # two rows decide which of the two is better on all rows
+    evaluations = make_evaluations(folds, [lucky, steady])
+    alone = select_weights(evaluations, folds, n_bags=1)
+    bagged = select_weights(evaluations, folds)
+    assert bagged[1] > alone[1]
+
+
+def test_members_of_hardly_any_weight_are_left_out(folds):
+    errors = np.random.default_rng(3).normal(size=(16, 400))
+    weights = select_weights(make_evaluations(folds, errors), folds)
+    assert weights.sum() == pytest.approx(1)
+    assert ((weights == 0) | (weights >= LEAST_WEIGHT)).all()
 
 
 def test_selection_repeats(folds):

@@ -3,6 +3,7 @@
 import numpy as np
 import optuna
 import pytest
+from sklearn.datasets import load_iris
 from sklearn.model_selection import (
     RepeatedStratifiedKFold,
 )
@@ -167,10 +168,22 @@ def test_an_ensemble_of_one_is_the_best_model():
     assert search.best_score_ == pytest.approx(search.leaderboard_.loc[0, "score"])
 
 
-@pytest.mark.parametrize(("refit", "n_models"), [(True, 1), (False, 3), ("auto", 1)])
-def test_refit_decides_between_one_model_and_those_of_the_folds(refit, n_models):
+@pytest.mark.parametrize(
+    ("refit", "folds"), [(True, [-1]), (False, [0, 1, 2]), ("auto", [-1, 0, 1, 2])]
+)
+def test_refit_decides_which_models_there_are(refit, folds):
+    # the target is noise for these stubs: "auto" keeps the models of the folds
     search = classifier(refit=refit).fit(X, LABELS)
-    assert {len(m.models) for m in search.ensemble_.members} == {n_models}
+    for member in search.ensemble_.members:
+        assert [model.fold for model in member.models] == folds
+
+
+def test_members_that_chance_is_part_of_are_refitted_with_several_seeds():
+    search = classifier(families=["extra_trees"], n_trials=1, refit=True)
+    search.fit(*load_iris(return_X_y=True))
+    [member] = search.ensemble_.members
+    assert [model.fold for model in member.models] == [-1, -1, -1]
+    assert len({model.seed for model in member.models}) == 3
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,9 @@ class ModelFamily:
         Whether `fit_folds` trains the models of all folds in one run. They are kept,
         and not refitted on all rows; only with a single split `fit` is called, and
         called again for the refit.
+    is_random : bool
+        Whether another `random_state` makes another model, so that their mean is
+        better than one.
     gpu : bool
         Whether the family gains from an accelerator.
     """
@@ -88,6 +91,7 @@ class ModelFamily:
     by_default: bool = True
     starts_search: bool = False
     joins_folds: bool = False
+    is_random: bool = True
     gpu: bool = False
 
     def estimator(self, task: Task, random_state: int) -> BaseEstimator:

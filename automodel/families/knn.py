@@ -19,6 +19,7 @@ class NearestNeighbors(ModelFamily):
 
     name = "knn"
     rank = 80
+    is_random = False
     start_seconds = 0.1
 
     def supports(self, task: Task) -> bool:

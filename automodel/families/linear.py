@@ -37,6 +37,7 @@ class Linear(ModelFamily):
 
     name = "linear"
     rank = 10
+    is_random = False
     starts_search = True
     start_seconds = 0.1
 

@@ -41,9 +41,6 @@ d_embedding : int or "auto"
 class TableInputs(nn.Module):
     """Concatenate numbers, embedded or plain, one-hot columns and embedded categories.
 
-    For nets that learn at one rate: unlike in RealMLP, embeddings learn as fast as the
-    rest.
-
     Parameters
     ----------
     n_continuous, n_dense : int
@@ -60,6 +57,9 @@ class TableInputs(nn.Module):
         Frequencies and bins of each number.
     d_embedding : int, default=4
         Columns that each number becomes.
+    own_rates : bool, default=False
+        Whether embeddings learn at rates of their own, as in RealMLP, or as fast as
+        the rest.
 
     Attributes
     ----------
@@ -81,6 +81,7 @@ class TableInputs(nn.Module):
         n_frequencies: int = 16,
         n_bins: int = 16,
         d_embedding: int = 4,
+        own_rates: bool = False,
     ):
         super().__init__()
         self.n_continuous = n_continuous
@@ -104,8 +105,9 @@ class TableInputs(nn.Module):
         categories = categories.repeat_interleave(CATEGORY_SIZE)
         self.feature = torch.cat([numbers, rest, categories])
         self.n_out = len(self.feature)
-        for parameter in self.parameters():
-            parameter.lr_factor = 1.0  # type: ignore[attr-defined]
+        if not own_rates:
+            for parameter in self.parameters():
+                parameter.lr_factor = 1.0  # type: ignore[attr-defined]
 
     def forward(self, dense, codes):
         """Return (n_rows, n_out)."""

@@ -12,15 +12,12 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
 from automodel.nets._docs import documented
-from automodel.nets._estimator import TabularNet
+from automodel.nets._inputs import EMBEDDING_PARAMETERS, EmbeddedNet, TableInputs
 from automodel.nets._layers import (
     ACTIVATIONS,
-    CategoryEmbedding,
     Dropout,
     Linear,
     ParametricActivation,
-    PeriodicEmbedding,
-    PiecewiseEmbedding,
     learned,
 )
 from automodel.nets._supervised import ClassifierNet, RegressorNet
@@ -30,8 +27,9 @@ NORMALIZATIONS: dict[str, Callable[[int], nn.Module]] = {
     "batch": nn.BatchNorm1d,
     "layer": nn.LayerNorm,
 }
-D_EMBEDDING = {"periodic": 4, "piecewise": 8}
-PARAMETERS = """\
+SCALE_RATE = 6.0  # learning rate of the scale of inputs, in units of the weights'
+PARAMETERS = (
+    """\
 n_layers : int
     Hidden layers.
 width : int
@@ -47,19 +45,9 @@ dropout : float
     Share of units that a training step leaves out, in steps of 1/256.
 normalization : {"none", "batch", "layer"}
     Normalisation of each hidden layer before its activation.
-embedding : {"none", "periodic", "piecewise"}
-    What each number gets: nothing, cosines of learned frequencies, or its position
-    in bins between quantiles (Gorishniy et al., 2022).
-embedding_sigma : float
-    Standard deviation of the frequencies at the start; larger for targets that
-    jump.
-n_frequencies : int
-    Frequencies of each number.
-n_bins : int
-    Bins of each number.
-d_embedding : int or "auto"
-    Inputs that a number becomes; "auto" is 4 with frequencies, 8 with bins.
 """
+    + EMBEDDING_PARAMETERS
+)
 
 
 class MLPModule(nn.Module):
@@ -67,27 +55,23 @@ class MLPModule(nn.Module):
 
     Parameters
     ----------
-    n_continuous, n_dense : int
-        Columns of `dense` that come from numbers, and all of them.
-    cardinalities : list of int
-        Categories of each column of `codes`.
+    inputs : TableInputs
+        What the net starts from.
     n_outputs : int
         Columns of the output.
     hidden_sizes : list of int
         Units of each hidden layer.
-    block, activation, normalization, embedding : str
+    block, activation, normalization : str
         See `RealMLPClassifier`.
-    dropout, sigma : float
+    is_parametric : bool
+        Whether activations are learned.
+    dropout : float
         See `RealMLPClassifier`.
-    embedding_size : int
-        Numbers per category.
     """
 
     def __init__(
         self,
-        n_continuous: int,
-        n_dense: int,
-        cardinalities: list[int],
+        inputs: TableInputs,
         n_outputs: int,
         hidden_sizes: list[int],
         *,
@@ -96,32 +80,12 @@ class MLPModule(nn.Module):
         is_parametric: bool = False,
         dropout: float = 0.0,
         normalization: str = "none",
-        embedding: str = "none",
-        sigma: float = 0.1,
-        n_frequencies: int = 16,
-        n_bins: int = 16,
-        d_embedding: int = 4,
-        embedding_size: int = 8,
     ):
         super().__init__()
-        self.n_continuous = n_continuous
         self.is_residual = block == "residual"
-        n_inputs = n_dense
-        self.numeric: PeriodicEmbedding | PiecewiseEmbedding | None = None
-        self.categorical: CategoryEmbedding | None = None
-        if embedding == "periodic" and n_continuous:
-            self.numeric = PeriodicEmbedding(
-                n_continuous, sigma, n_frequencies, d_embedding - 1
-            )
-        elif embedding == "piecewise" and n_continuous:
-            self.numeric = PiecewiseEmbedding(n_continuous, n_bins, d_embedding)
-        if self.numeric is not None:
-            n_inputs += self.numeric.n_out - n_continuous
-        if cardinalities:
-            self.categorical = CategoryEmbedding(cardinalities, embedding_size)
-            n_inputs += self.categorical.n_out
-        self.scale: nn.Parameter = learned(torch.ones(n_inputs), 6.0)
-        sizes = [n_inputs, *hidden_sizes]
+        self.inputs = inputs
+        self.scale: nn.Parameter = learned(torch.ones(inputs.n_out), SCALE_RATE)
+        sizes = [inputs.n_out, *hidden_sizes]
         pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
         self.hidden: Any = nn.ModuleList(Linear(n_in, n_out) for n_in, n_out in pairs)
         make_norm = NORMALIZATIONS[normalization]
@@ -136,7 +100,7 @@ class MLPModule(nn.Module):
 
     def forward(self, dense, codes):
         """Return (n_rows, n_outputs)."""
-        x = self._inputs(dense, codes)
+        x = self.inputs(dense, codes) * self.scale
         for layer, norm, activation in self._layers():
             x = self._joined(x, self.dropout(activation(norm(layer(x)))))
         return self.head(x)
@@ -147,25 +111,11 @@ class MLPModule(nn.Module):
     def _layers(self):
         return zip(self.hidden, self.norms, self.activations, strict=True)
 
-    def _inputs(self, dense, codes):
-        parts = [dense]
-        if self.numeric is not None:
-            numbers = dense[:, : self.n_continuous]
-            parts = [self.numeric(numbers), dense[:, self.n_continuous :]]
-        if self.categorical is not None:
-            parts.append(self.categorical(codes))
-        x = torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
-        return x * self.scale
-
     @torch.no_grad()
     def initialize(self, dense, codes, generator) -> None:
         """Draw the weights, scaled to these rows; the head starts at zero."""
-        if isinstance(self.numeric, PiecewiseEmbedding):
-            self.numeric.learn_bins(dense[:, : self.n_continuous])
-        for part in (self.numeric, self.categorical):
-            if part is not None:
-                part.initialize(generator)
-        x = self._inputs(dense, codes)
+        self.inputs.initialize(dense, generator)
+        x = self.inputs(dense, codes) * self.scale
         for layer, norm, activation in self._layers():
             layer.initialize(x, generator)
             norm.eval()
@@ -173,7 +123,7 @@ class MLPModule(nn.Module):
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class _RealMLP(TabularNet):
+class _RealMLP(EmbeddedNet):
     n_layers: int = 2
     width: int = 128
     block: str = "plain"
@@ -181,15 +131,11 @@ class _RealMLP(TabularNet):
     parametric_activation: bool = False
     dropout: float = 0.15
     normalization: str = "none"
-    embedding: str = "periodic"
-    embedding_sigma: float = 0.1
-    n_frequencies: int = 16
-    n_bins: int = 16
-    d_embedding: int | str = "auto"
     regularization_schedule: str = "flat_cos"
     max_epochs: int = 256
 
     _parameter_constraints: ClassVar[dict] = {
+        **EmbeddedNet._parameter_constraints,
         "n_layers": [Interval(Integral, 1, 16, closed="both")],
         "width": [Interval(Integral, 1, None, closed="left")],
         "block": [StrOptions({"plain", "residual"})],
@@ -197,24 +143,11 @@ class _RealMLP(TabularNet):
         "parametric_activation": ["boolean"],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "normalization": [StrOptions(set(NORMALIZATIONS))],
-        "embedding": [StrOptions({"none", "periodic", "piecewise"})],
-        "embedding_sigma": [Interval(Real, 0, None, closed="neither")],
-        "n_frequencies": [Interval(Integral, 1, None, closed="left")],
-        "n_bins": [Interval(Integral, 1, None, closed="left")],
-        "d_embedding": [
-            StrOptions({"auto"}),
-            Interval(Integral, 2, None, closed="left"),
-        ],
     }
 
     def _design(self, encoder, n_outputs):
-        d_embedding = self.d_embedding
-        if d_embedding == "auto":
-            d_embedding = D_EMBEDDING.get(self.embedding, 2)
         return {
-            "n_continuous": encoder.n_continuous_,
-            "n_dense": encoder.n_dense_,
-            "cardinalities": list(encoder.cardinalities_),
+            "inputs": {**self._inputs(encoder), "own_rates": True},
             "n_outputs": n_outputs,
             "hidden_sizes": [self.width] * self.n_layers,
             "block": self.block,
@@ -222,15 +155,10 @@ class _RealMLP(TabularNet):
             "is_parametric": bool(self.parametric_activation),
             "dropout": float(self.dropout),
             "normalization": self.normalization,
-            "embedding": self.embedding,
-            "sigma": float(self.embedding_sigma),
-            "n_frequencies": self.n_frequencies,
-            "n_bins": self.n_bins,
-            "d_embedding": d_embedding,
         }
 
     def _build(self, design):
-        return MLPModule(**design)
+        return MLPModule(**{**design, "inputs": TableInputs(**design["inputs"])})
 
 
 @documented(PARAMETERS)

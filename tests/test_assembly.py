@@ -1,0 +1,124 @@
+import math
+
+import numpy as np
+import pytest
+
+from automodel.assembly import (
+    MODEL_BYTES,
+    N_SEEDS,
+    ROWS_OF_CALL,
+    SECONDS_PER_ROW,
+    Allowance,
+    Assembly,
+)
+from automodel.ensemble import Member
+from automodel.evaluation import Candidate, Evaluation
+from automodel.fitted_model import FittedModel
+from automodel.folds import Folds
+from automodel.metric import Metric
+from automodel.search.budget import Budget
+from automodel.task import Task
+from tests.conftest import StubFamily
+
+N_ROWS = 60
+Y = np.arange(N_ROWS) % 2
+
+
+def make_assembly(refit="auto", scoring="roc_auc", n_folds=3, floor=0.5):
+    task = Task("binary", N_ROWS, 1, n_classes=2)
+    parts = np.array_split(np.arange(N_ROWS), 3)
+    splits = [(np.setdiff1d(np.arange(N_ROWS), part), part) for part in parts]
+    metric = Metric.from_scoring(scoring, task, np.arange(2))
+    folds = Folds(None, Y, None, splits[:n_folds], task, metric)
+    member = Member(-1, "floor", {}, 1.0, floor, [])
+    return Assembly(folds, member, Budget(None, 1), 25, refit, 0)
+
+
+def make_evaluation(seconds_per_row=0.0, models=(None,) * 3, **family):
+    stub = StubFamily()
+    for name, value in family.items():
+        setattr(stub, name, value)
+    candidate = Candidate(stub, {}, seed=7)
+    return Evaluation(
+        candidate,
+        "complete",
+        models=list(models),
+        predict_seconds=seconds_per_row * N_ROWS,
+    )
+
+
+def free():
+    return Allowance(math.inf, math.inf, N_ROWS)
+
+
+@pytest.mark.parametrize(
+    "scoring, floor, score, skill",
+    [
+        ("roc_auc", 0.5, 0.5, 0.0),
+        ("roc_auc", 0.5, 0.9, 0.8),
+        ("neg_log_loss", -math.log(2), -math.log(2) / 4, 0.75),
+    ],
+)
+def test_skill_is_zero_for_the_floor_and_one_for_the_truth(
+    scoring, floor, score, skill
+):
+    own = make_assembly(scoring=scoring, floor=floor)
+    assert own._skill(score) == pytest.approx(skill)
+
+
+def test_members_keep_the_models_of_their_folds_where_the_target_is_noisy():
+    usable = {0: make_evaluation(), 1: make_evaluation()}
+    assert make_assembly()._blended([0, 1], usable, 0.8, free()) == {0, 1}
+    assert make_assembly()._blended([0, 1], usable, 0.95, free()) == set()
+    assert make_assembly(refit=True)._blended([0], usable, 0.8, free()) == set()
+    assert make_assembly(n_folds=1)._blended([0], usable, 0.8, free()) == set()
+
+
+def test_each_member_is_refitted_once_before_any_is_again():
+    usable = {n: make_evaluation() for n in (3, 1, 2)}
+    plan = make_assembly()._plan([3, 1], 2, usable, free())
+    assert plan[:3] == [(3, 0), (1, 0), (2, 0)]
+    assert plan[3:] == [(n, r) for r in range(1, N_SEEDS) for n in (3, 1)]
+
+
+def test_models_without_chance_are_refitted_once():
+    usable = {0: make_evaluation(is_random=False), 1: make_evaluation(joins_folds=True)}
+    assert make_assembly()._plan([0, 1], 0, usable, free()) == [(0, 0)]
+
+
+def test_without_refits_only_the_best_model_is_fitted_on_all_rows():
+    usable = {n: make_evaluation() for n in (0, 1)}
+    assert make_assembly(refit=False)._plan([0, 1], 1, usable, free()) == [(1, 0)]
+
+
+def test_slow_models_get_fewer_seeds():
+    usable = {0: make_evaluation(1e-4), 1: make_evaluation(1e-5)}
+    allowance = Allowance(1.5e-4, math.inf, N_ROWS)
+    plan = make_assembly()._plan([0, 1], 0, usable, allowance)
+    assert plan == [(0, 0), (1, 0), (0, 1), (1, 1), (1, 2)]
+
+
+def test_large_models_are_few(tmp_path):
+    paths = [tmp_path / str(i) for i in range(3)]
+    for path in paths:
+        path.write_bytes(bytes(1000))
+    allowance = Allowance(1.0, 2500, N_ROWS)
+    evaluation = make_evaluation(models=paths)
+    assert allowance.takes(evaluation, 2)
+    assert not allowance.takes(evaluation, 1)
+
+
+def test_the_allowance_is_for_a_row_of_one_model_each():
+    allowance = Allowance.for_folds(make_assembly().folds)
+    assert (allowance.seconds, allowance.n_bytes) == (SECONDS_PER_ROW, MODEL_BYTES)
+    assert allowance.n_rows == 3 * ROWS_OF_CALL  # of three short calls
+    slow = make_evaluation(1.01 * SECONDS_PER_ROW * allowance.n_rows / N_ROWS)
+    assert not allowance.takes(slow, 1)
+
+
+def test_refits_and_models_of_folds_share_a_weight_in_halves():
+    models = [FittedModel(None, None, None, 1, fold) for fold in (-1, -1, 0, 1, 2, 3)]
+    member = Member(0, "linear", {}, 0.8, 0.0, models)
+    assert member.shares() == pytest.approx([0.2, 0.2, 0.1, 0.1, 0.1, 0.1])
+    member.models = models[:2]
+    assert member.shares() == pytest.approx([0.4, 0.4])
