@@ -14,7 +14,6 @@ MOST_SPARSE_COLUMNS = 5000
 SECONDS_PER_WEIGHT = 6 / 6e10  # per row: six operations, 60 of them a nanosecond
 SECONDS_PER_WAVE = 2.2e-7 / 16  # per number of a row and wave or bin of its embedding
 D_EMBEDDING = {"periodic": 4, "piecewise": 8, "none": 1}
-AUTO_BATCHES = ((1024, 64), (8192, 128), (30_000, 256), (100_000, 512))
 
 
 class NetFamily(ModelFamily):
@@ -108,14 +107,6 @@ def net_inputs(params: dict[str, Any], task: Any) -> int:
     n_columns = D_EMBEDDING[params.get("embedding", "periodic")]
     n_numbers = max(task.n_features - task.n_categorical, 0)
     return n_columns * n_numbers + 8 * task.n_categorical
-
-
-def rows_per_step(batch_size: int | str | None, task: Any) -> int:
-    """Return the rows of a training step; "auto" and None grow with the rows."""
-    if isinstance(batch_size, int):
-        return batch_size
-    fits = (size for limit, size in AUTO_BATCHES if task.n_samples <= limit)
-    return next(fits, 1024)
 
 
 def clock_of(monitor) -> Callable[[], float] | None:

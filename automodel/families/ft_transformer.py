@@ -6,11 +6,11 @@ from automodel.families._cost import encoded_columns
 from automodel.families._net import (
     SECONDS_PER_WEIGHT,
     NetFamily,
-    rows_per_step,
     seldom,
     suggest_training,
     usual_training,
 )
+from automodel.nets._rows import choose_batch_size
 
 MOST_COLUMNS = 200  # attention grows with their square
 SECONDS_PER_STEP = 1e-3
@@ -86,6 +86,7 @@ class FTTransformerFamily(NetFamily):
             SECONDS_PER_UNIT + SECONDS_PER_PAIR * n_tokens
         )
         seconds_per_row = n_tokens * seconds_per_token + (
-            SECONDS_PER_STEP / rows_per_step(params.get("batch_size"), task)
+            SECONDS_PER_STEP
+            / choose_batch_size(params.get("batch_size", "auto"), task.n_samples)
         )
         return params.get("max_epochs", 32) * task.n_samples * seconds_per_row

@@ -6,13 +6,13 @@ from automodel.families._net import (
     SECONDS_PER_WEIGHT,
     NetFamily,
     net_inputs,
-    rows_per_step,
     seldom,
     suggest_embedding,
     suggest_training,
     usual_training,
     wave_seconds,
 )
+from automodel.nets._rows import choose_batch_size
 
 SECONDS_PER_STEP = 5e-4
 
@@ -101,7 +101,8 @@ class MLPFamily(NetFamily):
         n_inputs = net_inputs(params, task)
         n_weights = width * (n_inputs + (n_layers - 1) * width + task.n_outputs)
         seconds_per_row = (
-            SECONDS_PER_STEP / rows_per_step(params.get("batch_size"), task)
+            SECONDS_PER_STEP
+            / choose_batch_size(params.get("batch_size", "auto"), task.n_samples)
             + SECONDS_PER_WEIGHT * n_weights
             + wave_seconds(params, task)
         )

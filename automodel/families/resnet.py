@@ -6,12 +6,12 @@ from automodel.families._net import (
     SECONDS_PER_WEIGHT,
     NetFamily,
     net_inputs,
-    rows_per_step,
     suggest_embedding,
     suggest_training,
     usual_training,
     wave_seconds,
 )
+from automodel.nets._rows import choose_batch_size
 
 SECONDS_PER_STEP = 8e-4
 
@@ -76,7 +76,8 @@ class ResNetFamily(NetFamily):
         inside = 2 * n_blocks * params.get("hidden_factor", 2.0) * width
         n_weights = width * (net_inputs(params, task) + inside + task.n_outputs)
         seconds_per_row = (
-            SECONDS_PER_STEP / rows_per_step(params.get("batch_size"), task)
+            SECONDS_PER_STEP
+            / choose_batch_size(params.get("batch_size", "auto"), task.n_samples)
             + SECONDS_PER_WEIGHT * n_weights
             + wave_seconds(params, task)
         )

@@ -6,12 +6,12 @@ from automodel.families._net import (
     SECONDS_PER_WEIGHT,
     NetFamily,
     net_inputs,
-    rows_per_step,
     suggest_embedding,
     suggest_training,
     usual_training,
     wave_seconds,
 )
+from automodel.nets._rows import choose_batch_size
 
 SECONDS_PER_STEP = 1e-3
 SECONDS_PER_UNIT = 4e-9  # per row: activation, dropout and the scalings
@@ -81,7 +81,8 @@ class TabMFamily(NetFamily):
         n_inputs = net_inputs(params, task)
         n_weights = width * (n_inputs + (n_layers - 1) * width + task.n_outputs)
         seconds_per_row = (
-            SECONDS_PER_STEP / rows_per_step(params.get("batch_size"), task)
+            SECONDS_PER_STEP
+            / choose_batch_size(params.get("batch_size", "auto"), task.n_samples)
             + k * SECONDS_PER_WEIGHT * n_weights
             + k * SECONDS_PER_UNIT * width * n_layers
             + wave_seconds(params, task)

@@ -18,6 +18,7 @@ named with its python: `--python flaml=/envs/flaml/bin/python`.
 
 import argparse
 import json
+import random
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
 
 RARE = 10  # rows, of which a class has to have as many to be kept
 SCORING = {
@@ -119,11 +121,31 @@ def without_allocation(*data):
     return automodel(*data)
 
 
-def without_cache(*data):
-    """Every trial encodes its folds itself; only where workers are forked."""
-    from automodel import folds
+class FreshEncoder(TransformerMixin, BaseEstimator):
+    """An encoder that is like no other, so that what it encodes serves one trial."""
 
-    folds.CACHE_BYTES = -1
+    def __init__(self, encoder, token):
+        self.encoder = encoder
+        self.token = token
+
+    def fit_transform(self, X, y=None, sample_weight=None):
+        return self.encoder.fit_transform(X, y, sample_weight)
+
+    def transform(self, X):
+        return self.encoder.transform(X)
+
+
+def without_cache(*data):
+    """Every trial encodes its folds itself."""
+    from automodel.families import find_families
+
+    for family in find_families(None):
+
+        def preprocessor(estimator, task, family=family):
+            encoder = type(family).preprocessor(family, estimator, task)
+            return FreshEncoder(encoder, random.random())
+
+        family.preprocessor = preprocessor
     return automodel(*data)
 
 
