@@ -65,6 +65,9 @@ class ModelFamily:
     by_default : bool
         Whether `families=None` tries it. False for what costs more than it brings
         on most tables: it is tried where `families=` names it.
+    seldom_helps : bool
+        Whether an ensemble with the other families rarely gains from it: it is tried
+        where that costs little of the time.
     starts_search : bool
         Whether its first trial may run in the process of the user while the workers
         start: for what is cheap, obeys its deadline, and cannot crash.
@@ -89,6 +92,7 @@ class ModelFamily:
     rank: int = 100
     start_seconds: float = 0.0
     by_default: bool = True
+    seldom_helps: bool = False
     starts_search: bool = False
     joins_folds: bool = False
     is_random: bool = True

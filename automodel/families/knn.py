@@ -19,6 +19,7 @@ class NearestNeighbors(ModelFamily):
 
     name = "knn"
     rank = 80
+    seldom_helps = True
     is_random = False
     start_seconds = 0.1
 

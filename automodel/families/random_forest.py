@@ -21,6 +21,7 @@ class RandomForest(ForestFamily):
 
     name = "random_forest"
     rank = 70
+    seldom_helps = True
     start_seconds = 0.1
     seconds_per_cell = 1.8e-8
 

@@ -15,6 +15,7 @@ EXPLORATION = 0.35
 COST_EXPONENT = 0.3  # between ignoring the cost (0) and gain per second (1)
 FLOOR_SHARE = 0.03  # of the trials, that each family gets at least
 MAX_FAILURES = 2
+SELDOM_SHARE = 0.02  # of the time left, for the first trial of what seldom helps
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class FamilyState:
         read; NaN if nothing is known.
     start_seconds : float
         Seconds for the first import.
+    seldom_helps : bool
+        Whether it is tried only where that costs little.
     """
 
     name: str
@@ -46,6 +49,7 @@ class FamilyState:
     best_score: float = -math.inf
     seconds: float = math.nan
     start_seconds: float = 0.0
+    seldom_helps: bool = False
 
     @property
     def is_hopeless(self) -> bool:
@@ -61,7 +65,8 @@ def choose_family(
     Every family gets one trial first, in the order of their ranks, and a small share
     of all later ones. The others go to the family with the largest upper confidence
     bound of its quality, divided by a power of its cost. A family whose trial would
-    not end in time is left out.
+    not end in time is left out, and so is one that seldom helps while its first trial
+    would cost much of the time.
 
     Returns
     -------
@@ -69,6 +74,7 @@ def choose_family(
         Name of the family; None if no one fits into the time left.
     """
     able = [s for s in states if not s.is_hopeless and _fits(s, seconds_left)]
+    able = [s for s in able if not _is_dear(s, seconds_left)] or able
     new = [s for s in able if s.n_asked == 0]
     if new:
         return min(new, key=lambda s: s.rank).name
@@ -129,6 +135,13 @@ def _fits(state: FamilyState, seconds_left: float) -> bool:
     if state.n_asked == 0:
         needed += 3 * state.start_seconds
     return needed < seconds_left
+
+
+def _is_dear(state: FamilyState, seconds_left: float) -> bool:
+    """Whether a first trial costs more than what seldom helps is worth."""
+    is_known = math.isfinite(state.seconds) and state.seldom_helps
+    is_new = state.n_asked == 0
+    return is_new and is_known and state.seconds > SELDOM_SHARE * seconds_left
 
 
 def _qualities(best_scores: Sequence[float]) -> np.ndarray:

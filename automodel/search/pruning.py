@@ -20,11 +20,12 @@ FEWEST_OTHERS = 4  # trials that a step within a fold is compared with
 class ForgivingPruner(BasePruner):
     """Prune a trial that will hardly be among the best of its family.
 
-    After each fold, while fewer than `n_best` trials are complete: when the mean score
-    so far is below the worst single fold of the best, the forgiving rule of [1]_.
-    Later: when it is behind that of the `n_best`-th trial in the same folds by more
-    than `margin` standard errors. Folds differ in how hard they are, for all trials
-    alike, so differences within a fold say more than scores.
+    After each fold, once `n_best` trials are complete: when its mean score so far is
+    behind that of the `n_best`-th in the same folds by more than `margin` standard
+    errors. Folds differ in how hard they are, for all trials alike, so differences
+    within a fold say more than scores. Before: when the mean is below the worst single
+    fold of the best, the forgiving rule of [1]_, and behind the best in the same folds
+    by more than its folds differ.
 
     Within the first fold: when it is among the worst at a late step that several
     others reported.
@@ -80,7 +81,9 @@ class ForgivingPruner(BasePruner):
         if not folds or len(own) > len(folds[0]):
             return False
         if len(folds) < self.n_best:
-            return bool(own.mean() < folds[0].min())
+            best = folds[0]
+            lead = float(np.mean(best[: len(own)] - own))
+            return bool(own.mean() < best.min()) and lead > float(best.std())
         reference = folds[self.n_best - 1][: len(own)]
         if len(reference) < len(own):
             return False

@@ -115,6 +115,7 @@ class FamilyStudy:
             max(self.scores, default=-math.inf),
             predicted_seconds,
             self.family.start_seconds,
+            self.family.seldom_helps,
         )
 
     def ask(self, seed: int) -> Setting | None:

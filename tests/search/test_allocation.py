@@ -39,6 +39,16 @@ def test_a_family_with_a_long_start_is_not_begun_at_the_end():
     assert choose_family(states, seconds_left=20.0) == "net"
 
 
+def test_what_seldom_helps_is_tried_where_it_costs_little():
+    states = [
+        make_state("good", 1, n_asked=40, n_complete=40, best_score=0.9, seconds=1.0),
+        make_state("odd", 2, seconds=1.0, seldom_helps=True),
+    ]
+    assert choose_family(states, seconds_left=100.0) == "odd"
+    assert choose_family(states, seconds_left=40.0) == "good"
+    assert choose_family(states[1:], seconds_left=40.0) == "odd"
+
+
 def test_a_family_that_only_fails_is_given_up():
     states = [
         make_state("broken", 1, n_asked=2, n_failed=2),

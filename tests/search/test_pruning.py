@@ -38,9 +38,15 @@ HARD_FIRST = [
 
 
 def test_a_mean_below_the_worst_fold_of_the_best_trial_is_pruned():
-    # the folds of the best trial scored 0.8, 0.6 and 0.85
+    # the folds of the best trial scored 0.8, 0.6 and 0.85, which differ by 0.11
     assert make_snapshot(GOOD)({SLOTS_PER_FOLD - 1: 0.59})
     assert not make_snapshot(GOOD)({SLOTS_PER_FOLD - 1: 0.61})
+
+
+def test_a_fold_that_is_the_hardest_for_all_prunes_no_trial_that_is_close():
+    best = of_folds(0.60, 0.80, 0.82)
+    assert not make_snapshot([best])({SLOTS_PER_FOLD - 1: 0.55})
+    assert make_snapshot([best])({SLOTS_PER_FOLD - 1: 0.45})
 
 
 def test_folds_are_compared_with_those_of_the_third_best():
