@@ -326,9 +326,7 @@ class Search:
         Without a time budget the cost alone is used: no decision reads the clock.
         """
         if self.budget.seconds is not None and own.seconds:
-            if own.scores:
-                return float(np.mean(own.seconds))
-            return 2 * max(own.seconds)  # none ended yet: more time than those had
+            return own.seconds_of_next
         work = own.family.cost({}, self.folds.task)
         if self.budget.seconds is None:
             return work

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import statistics
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -95,6 +96,7 @@ class FamilyStudy:
         self.n_duplicates = 0
         self.scores: list[float] = []
         self.seconds: list[float] = []
+        self.complete_seconds: list[float] = []
         self._portfolio = deque(family.portfolio(task))
         self._seen: set[str] = set()
         self._ended: list[FrozenTrial] = []
@@ -175,6 +177,17 @@ class FamilyStudy:
             self.sampler.reseed_rng()  # the same seed would repeat its draws
         return setting
 
+    @property
+    def seconds_of_next(self) -> float:
+        """Predict a trial from the complete ones, else as more than the others had.
+
+        Pruned trials do not count: a family does not become a bargain by settings that
+        bring nothing.
+        """
+        if self.complete_seconds:
+            return statistics.fmean(self.complete_seconds)
+        return 2 * max(self.seconds)
+
     def frozen(self, setting: Setting) -> FrozenTrial:
         """Return the trial as it is in the study."""
         return self.study.get_trials(deepcopy=False)[setting.position]
@@ -187,6 +200,7 @@ class FamilyStudy:
         self.n_failed += evaluation.status == "failed"
         if evaluation.status == "complete":
             self.scores.append(evaluation.score)
+            self.complete_seconds.append(evaluation.seconds)
         storage, trial_id = self.study._storage, self.frozen(setting)._trial_id
         for step, value in evaluation.reports.items():
             storage.set_trial_intermediate_value(trial_id, step, value)

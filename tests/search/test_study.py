@@ -16,13 +16,15 @@ def study(sampler=None, **family):
     return FamilyStudy(StubFamily(**family), TASK, sampler, ForgivingPruner())
 
 
-def run(own, number, score, status="complete"):
+def run(own, number, score, status="complete", seconds=0.0):
     setting = own.ask(number)
     if setting is None:
         return None
     own.keep(setting)
     candidate = Candidate(own.family, setting.params)
-    return own.tell(number, setting, Evaluation(candidate, status, score=score))
+    return own.tell(
+        number, setting, Evaluation(candidate, status, score, seconds=seconds)
+    )
 
 
 def test_the_portfolio_comes_first_and_is_tried_once():
@@ -49,6 +51,15 @@ def test_a_trial_of_another_process_is_not_asked_again():
     assert added.params == setting.params
     assert two.n_asked == 1
     assert two.ask(1).params["quality"] == 0.8
+
+
+def test_pruned_trials_do_not_make_a_family_look_cheap():
+    own = study(trials=[(q, "plain") for q in (0.9, 0.8, 0.7)])
+    run(own, 0, 0.5, "pruned", seconds=1.0)
+    assert own.seconds_of_next == 2.0
+    run(own, 1, 0.8, seconds=4.0)
+    run(own, 2, 0.5, "pruned", seconds=1.0)
+    assert own.seconds_of_next == 4.0
 
 
 def test_a_sampler_of_the_user_is_copied_and_not_repeated():
