@@ -297,7 +297,7 @@ def test_a_holdout_is_trained_on_folds_of_its_own_and_refitted():
     model = search(cv=ShuffleSplit(1, test_size=0.3, random_state=0), n_trials=1)
     assert set(model.leaderboard_["status"]) == {"complete"}
     (member,) = model.ensemble_.members
-    assert [part.fold for part in member.models] == [-1]
+    assert {part.fold for part in member.models} == {-1}
     assert member.models[0].estimator.n_features_in_ > 0
     again = model.replay(X, LABELS)
     np.testing.assert_allclose(answers(again, X), answers(model, X), rtol=1e-6)

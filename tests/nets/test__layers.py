@@ -58,8 +58,8 @@ def test_columns_of_few_values_use_fewer_bins_and_constants_none():
 def test_bins_are_kept_with_the_weights():
     X, y = make_regression(300, 4, random_state=0)
     net = RealMLPRegressor(embedding="piecewise", n_bins=5, max_epochs=1).fit(X, y)
-    assert net.state_["numeric.left"].shape == (4, 5)
-    assert (np.diff(net.state_["numeric.left"], axis=1) > 0).all()
+    assert net.state_["inputs.numeric.left"].shape == (4, 5)
+    assert (np.diff(net.state_["inputs.numeric.left"], axis=1) > 0).all()
 
 
 def test_a_step_is_learned_by_bins():
@@ -83,7 +83,7 @@ def test_size_of_an_embedding_is_a_parameter(kind, d_embedding):
     )
     state = net.fit(X, y).state_
     assert state["scale"].shape == (3 * d_embedding,)
-    assert state["numeric.weight"].shape[:2] == (3, 5)
+    assert state["inputs.numeric.weight"].shape[:2] == (3, 5)
 
 
 def test_a_parametric_activation_starts_as_the_function():
