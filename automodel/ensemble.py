@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from automodel.evaluation import Evaluation
-from automodel.fitted_model import FittedModel
+from automodel.fitted_model import FittedModel, share_encoders
 from automodel.folds import Folds
 from automodel.preprocessing.table import Table
 
@@ -52,24 +52,23 @@ class Member:
 
 @dataclass
 class FittedEnsemble:
-    """The weighted mean of its members."""
+    """The weighted mean of its members, which share encoders that are alike."""
 
     members: list[Member] = field(default_factory=list)
 
-    def predict(self, table: Table) -> np.ndarray:
-        """Return probabilities, or values, of the rows of a table.
+    def __post_init__(self):
+        share_encoders(model for member in self.members for model in member.models)
 
-        Members that were fitted on the same rows with the same encoder settings
-        share the encoded rows.
-        """
-        encoded: dict[tuple[int, str], Any] = {}
+    def predict(self, table: Table) -> np.ndarray:
+        """Return probabilities, or values, of the rows of a table."""
+        encoded: dict[int, Any] = {}  # by the encoders that models share
         total: np.ndarray | float = 0.0
         for member in self.members:
             for model, share in zip(member.models, member.shares(), strict=True):
-                key = (model.fold, repr(model.encoder))
-                if key not in encoded:
-                    encoded[key] = model.encoder.transform(table)
-                total = total + share * model.predict_encoded(encoded[key])
+                encoder = model.encoder
+                if id(encoder) not in encoded:
+                    encoded[id(encoder)] = encoder.transform(table)
+                total = total + share * model.predict_encoded(encoded[id(encoder)])
         return np.asarray(total)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,6 +63,28 @@ class FittedModel:
         proba = np.zeros((X.shape[0], self.n_outputs))
         proba[:, self.classes] = _probabilities(self.estimator, X, len(self.classes))
         return proba
+
+
+def full_repr(encoder: BaseEstimator) -> str:
+    """Return all parameters of an encoder; its `repr` leaves out what is long."""
+    params = {
+        name: type(value) if hasattr(value, "get_params") else value
+        for name, value in encoder.get_params().items()
+    }
+    with np.printoptions(threshold=sys.maxsize, floatmode="unique"):
+        return f"{type(encoder)}({params})"
+
+
+def share_encoders(models: Iterable[FittedModel]) -> None:
+    """Give models whose encoders are alike one encoder: it is kept and used once.
+
+    What an encoder is fitted on and how is known by the fold and its parameters.
+    """
+    shared: dict[tuple[int, str], BaseEstimator] = {}
+    for model in models:
+        if isinstance(model, FittedModel):  # one that is deferred stays so
+            key = model.fold, full_repr(model.encoder)
+            model.encoder = shared.setdefault(key, model.encoder)
 
 
 class DeferredModel:

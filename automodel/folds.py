@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from automodel.fitted_model import full_repr
 from automodel.metric import Metric
 from automodel.preprocessing.table import Table
 from automodel.task import Task
@@ -64,7 +65,7 @@ class Folds:
 
         Kept in memory, since most trials of a search share a few encodings.
         """
-        key = (fold, repr(encoder))
+        key = fold, full_repr(encoder)
         if key not in self._cache:
             train, valid = self.splits[fold]
             weight = None if self.sample_weight is None else self.sample_weight[train]

@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -167,3 +169,20 @@ def test_members_fitted_on_different_rows_do_not_share_encoded_rows():
     expected = (kept.predict(table) + refitted.predict(table)) / 2
     assert FittedEnsemble(members).predict(table) == pytest.approx(expected)
     assert expected == pytest.approx([3.0, 4.0])
+
+
+def test_encoders_that_are_alike_are_kept_once():
+    values = [0.0, 1.0, 2.0]
+    models = [make_model(values, fold) for fold in (0, 0, -1)]
+    before = models[1].predict(make_table(values))
+    members = [
+        Member(0, "a", {}, 0.5, 0.0, models[:1]),
+        Member(1, "b", {}, 0.5, 0.0, models[1:]),
+    ]
+    kept = pickle.loads(pickle.dumps(FittedEnsemble(members)))
+    one, two, other = (m.encoder for member in kept.members for m in member.models)
+    assert one is two
+    assert one is not other
+    assert kept.members[1].models[0].predict(make_table(values)) == pytest.approx(
+        before
+    )

@@ -4,6 +4,7 @@ import pickle
 import sys
 
 import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
 
 from automodel.folds import Folds
 from automodel.metric import Metric
@@ -34,3 +35,26 @@ def test_what_is_encoded_does_not_travel():
     assert pickle.loads(pickle.dumps(folds))._cache == {}
     folds.forget_encoded()
     assert not folds._cache
+
+
+class Chosen(TransformerMixin, BaseEstimator):
+    """Takes some columns, whose list is long."""
+
+    def __init__(self, columns):
+        self.columns = columns
+
+    def fit_transform(self, X, y=None, sample_weight=None):
+        return X.numeric[:, self.columns]
+
+    def transform(self, X):
+        return X.numeric[:, self.columns]
+
+
+def test_encoders_whose_repr_is_shortened_are_told_apart():
+    folds = make_folds()
+    one, other = [0] * 400, [0] * 400
+    other[200] = 1
+    assert repr(Chosen(one)) == repr(Chosen(other))
+    y = folds.y[folds.splits[0][0]]
+    parts = [folds.encoded(0, Chosen(columns), y)[1] for columns in (one, other)]
+    assert not np.array_equal(*parts)
