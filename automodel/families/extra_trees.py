@@ -29,9 +29,13 @@ class ExtraTrees(ForestFamily):
     seconds_per_cell = 6e-9
 
     def estimator(self, task: Task, random_state: int):
-        from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+        from automodel.families import _direct_forest as forests
 
-        kind = ExtraTreesClassifier if task.is_classification else ExtraTreesRegressor
+        kind = (
+            forests.DirectExtraTreesClassifier
+            if task.is_classification
+            else forests.DirectExtraTreesRegressor
+        )
         return kind(n_estimators=N_TREES, random_state=random_state, n_jobs=1)
 
     def search_space(self, trial, task: Task) -> dict[str, Any]:

@@ -26,10 +26,12 @@ class RandomForest(ForestFamily):
     seconds_per_cell = 1.8e-8
 
     def estimator(self, task: Task, random_state: int):
-        from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+        from automodel.families import _direct_forest as forests
 
         kind = (
-            RandomForestClassifier if task.is_classification else RandomForestRegressor
+            forests.DirectRandomForestClassifier
+            if task.is_classification
+            else forests.DirectRandomForestRegressor
         )
         return kind(n_estimators=N_TREES, random_state=random_state, n_jobs=1)
 
