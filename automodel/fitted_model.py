@@ -67,6 +67,8 @@ class FittedModel:
 
 def full_repr(encoder: BaseEstimator) -> str:
     """Return all parameters of an encoder; its `repr` leaves out what is long."""
+    if not hasattr(encoder, "get_params"):
+        return repr(encoder)
     params = {
         name: type(value) if hasattr(value, "get_params") else value
         for name, value in encoder.get_params().items()
