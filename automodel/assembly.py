@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from automodel.decision import tuned_weights
 from automodel.ensemble import (
     FittedEnsemble,
     Member,
@@ -50,7 +51,18 @@ class Trained:
     best_score: float
     expected_score: float
     records: list[TrialRecord]
+    decision_weights: np.ndarray | None = None
     studies: dict[str, list] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The weight of each trial, and how the mixture scores and becomes labels."""
+
+    weights: dict[int, float]
+    score: float
+    expected_score: float
+    decision_weights: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -85,35 +97,51 @@ class Assembly:
         usable = storage.loaded()
         while usable:
             with self.budget.stage("ensemble"):
-                weights, best_score, expected = self._select(usable)
+                chosen = self._select(usable)
             with self.budget.stage("refit"):
                 members, best_model = self._members(
-                    usable, weights, best_score, workers
+                    usable, chosen.weights, chosen.score, workers
                 )
-            gone = {n for n, w in weights.items() if w > 0} - {
+            gone = {n for n, w in chosen.weights.items() if w > 0} - {
                 m.number for m in members
             }
             if not gone:
-                ensemble, records = FittedEnsemble(members), _records(storage, weights)
-                return Trained(ensemble, best_model, best_score, expected, records)
+                return Trained(
+                    FittedEnsemble(members),
+                    best_model,
+                    chosen.score,
+                    chosen.expected_score,
+                    _records(storage, chosen.weights),
+                    chosen.decision_weights,
+                )
             usable = {n: e for n, e in usable.items() if n not in gone}
         floor, ensemble = self.floor, FittedEnsemble([self.floor])
         records = _records(storage, {})
         return Trained(ensemble, floor.models[0], floor.score, floor.score, records)
 
-    def _select(self, usable: dict[int, Evaluation]):
-        """Return the weights, the ensemble's score and its honest score."""
+    def _select(self, usable: dict[int, Evaluation]) -> Selection:
         evaluations = list(usable.values())
         folds, size, seed = self.folds, self.size, self.seed
         weights = select_weights(
             evaluations, folds, size=size, deadline=self._share(), random_state=seed
         )
-        best_score = folds.score(mixture(evaluations, weights))
+        oof = mixture(evaluations, weights)
+        best_score = folds.score(oof)
+        decision = None
+        if folds.task.is_classification:
+            decision = tuned_weights(
+                folds.metric,
+                folds.y,
+                oof,
+                folds.sample_weight,
+                deadline=self._share(),
+                random_state=seed,
+            )
         honest = expected_score(
             evaluations, folds, size=size, deadline=self._share(), random_state=seed
         )
         chosen = {n: float(w) for n, w in zip(usable, weights, strict=True)}
-        return chosen, best_score, honest
+        return Selection(chosen, best_score, honest, decision)
 
     def _share(self) -> float | None:
         left = self.budget.seconds_left

@@ -171,6 +171,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         self.ensemble_ = trained.ensemble
         self.best_score_ = trained.best_score
         self.expected_score_ = trained.expected_score
+        self._take_decision(trained.decision_weights)
         self._trials = {
             name: [plain_trial(trial) for trial in trials]
             for name, trials in trained.studies.items()
@@ -178,6 +179,9 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         self._best_model = trained.best_model
         self._records = trained.records
         self.fit_report_ = {**budget.used, "total": budget.elapsed}
+
+    def _take_decision(self, weights) -> None:
+        """Take the weights by which probabilities become labels."""
 
     def replay(self, X, y, sample_weight=None, groups=None):
         """Fit the members of the ensemble again, without a search or a clock.

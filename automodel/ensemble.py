@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from automodel.decision import labels_of, tuned_weights
 from automodel.evaluation import Evaluation
 from automodel.fitted_model import FittedModel, share_encoders
 from automodel.folds import Folds
@@ -150,8 +151,9 @@ def expected_score(
     """Score the ensemble on rows that did not choose it.
 
     The out-of-fold rows are cut into parts; each part is predicted with the weights
-    that the other rows choose. The score of the ensemble on the rows that chose it
-    flatters: with 100 models and 100 rows by more than a tenth.
+    that the other rows choose, and turned into labels as they choose. The score of the
+    ensemble on the rows that chose it flatters: with 100 models and 100 rows by more
+    than a tenth.
 
     Returns
     -------
@@ -160,8 +162,11 @@ def expected_score(
     """
     rows = _common_rows(evaluations, folds)
     part_of = np.random.default_rng(random_state).integers(HONEST_PARTS, size=len(rows))
+    weight = None if folds.sample_weight is None else folds.sample_weight[rows]
+    y, tuned = folds.y[rows], folds.metric.tuned
     predictions = np.stack([e.oof[rows] for e in evaluations])
     honest = np.full(predictions.shape[1:], np.nan)
+    labels = np.zeros(len(rows), dtype=int)
     for part in range(HONEST_PARTS):
         out = part_of == part
         if not out.any():
@@ -177,10 +182,16 @@ def expected_score(
             deadline=deadline,
             random_state=random_state,
         )
-        honest[out] = np.tensordot(weights, predictions[:, out], axes=1)
-    weight = None if folds.sample_weight is None else folds.sample_weight[rows]
+        mixed = np.tensordot(weights, predictions, axes=1)
+        honest[out] = mixed[out]
+        if tuned:
+            others = mixed[~out], None if weight is None else weight[~out]
+            decision = tuned_weights(folds.metric, y[~out], *others, deadline=deadline)
+            labels[out] = labels_of(mixed[out], decision)
     try:
-        return folds.metric.score(folds.y[rows], honest, weight)
+        if tuned:
+            return folds.metric.score_labels(y, labels, weight)
+        return folds.metric.score(y, honest, weight)
     except ValueError:
         return math.nan
 

@@ -9,6 +9,7 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 
 from automodel.base import AutoEstimator
 from automodel.checks import check_classes, check_values, encode_classes
+from automodel.decision import labels_of
 
 
 class AutoClassifier(ClassifierMixin, AutoEstimator):
@@ -70,6 +71,12 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         Out-of-fold score of the ensemble.
     expected_score_ : float
         The same, on rows that had no part in choosing the ensemble.
+    decision_weights_ : ndarray of shape (n_classes,)
+        `predict` answers with the class of the largest weighted probability. All are 1
+        unless `scoring` is a score of labels, such as "f1" or "balanced_accuracy":
+        then they are chosen on out-of-fold predictions. For two classes the second is
+        predicted where its probability is above
+        ``decision_weights_[0] / decision_weights_.sum()``.
     leaderboard_, failures_ : DataFrame
         All trials, best first, and those that failed.
     studies_ : dict of str to list of optuna.trial.FrozenTrial
@@ -124,7 +131,7 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         return proba / proba.sum(axis=1, keepdims=True)
 
     def predict(self, X):
-        """Predict the most probable class.
+        """Predict the class, by default the most probable one.
 
         Parameters
         ----------
@@ -136,8 +143,12 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         ndarray of shape (n_samples,)
             Labels, of the type that `fit` got.
         """
-        best = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[best]
+        proba = self.predict_proba(X)
+        return self.classes_[labels_of(proba, self.decision_weights_)]
+
+    def _take_decision(self, weights) -> None:
+        equal = np.ones(len(self.classes_))
+        self.decision_weights_ = equal if weights is None else weights
 
 
 class AutoRegressor(RegressorMixin, AutoEstimator):

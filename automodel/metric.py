@@ -13,6 +13,7 @@ from scipy.stats import rankdata
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.metrics import get_scorer, get_scorer_names
 
+from automodel.label_scores import AtBestThreshold, Formula, formula_of, is_tuned
 from automodel.quiet import no_warnings
 from automodel.task import Task
 
@@ -74,11 +75,15 @@ class Metric:
         answers from predictions made before, and X holds the row numbers.
     classes : ndarray of shape (n_classes,) or None
         The user's labels, in the order of the columns of a prediction.
+    formula : callable, default=None
+        The score of two classes from the counts of right and wrong labels; it is
+        then that of the best threshold.
     """
 
     name: str
     scorer: Any
     classes: np.ndarray | None = None
+    formula: Formula | None = field(default=None, repr=False)
     _fast: Fast | None = field(default=None, repr=False)
     _takes_weight: bool = True
 
@@ -109,7 +114,15 @@ class Metric:
                 f"scoring='roc_auc' is for two classes, and y has {task.n_classes}. "
                 "Use 'roc_auc_ovr', 'roc_auc_ovo' or 'neg_log_loss'."
             )
-        return cls(name, scorer, classes, fast, _accepts_weight(scorer))
+        formula = formula_of(scorer, classes) if task.kind == "binary" else None
+        if formula is not None:
+            fast = Fast(AtBestThreshold(formula), _positive_probability)
+        return cls(name, scorer, classes, formula, fast, _accepts_weight(scorer))
+
+    @property
+    def tuned(self) -> bool:
+        """Whether it scores labels, and other labels than the likeliest may be best."""
+        return self.classes is not None and self._takes_weight and is_tuned(self.scorer)
 
     def score(
         self,
@@ -155,6 +168,42 @@ class Metric:
         if self._fast is not None:
             return float(self._fast.score(y_true, decisive, sample_weight))
         return float(self._call_scorer(y_true, decisive, sample_weight))
+
+    def score_confusion(self, confusion: np.ndarray) -> float:
+        """Score labels by how often each class got each of them.
+
+        Parameters
+        ----------
+        confusion : ndarray of shape (n_classes, n_classes)
+            Weights of rows; a row of it holds those of one true class.
+
+        Returns
+        -------
+        float
+            The score, at this threshold.
+        """
+        if self.formula is not None:
+            return float(self.formula(*confusion.ravel().astype(float)))
+        truth, answer = np.nonzero(confusion)
+        scorer, labels = self.scorer, np.asarray(self.classes)
+        return scorer._sign * scorer._score_func(
+            labels[truth],
+            labels[answer],
+            sample_weight=confusion[truth, answer],
+            **scorer._kwargs,
+        )
+
+    def score_labels(
+        self,
+        y_true: np.ndarray,
+        labels: np.ndarray,
+        sample_weight: np.ndarray | None = None,
+    ) -> float:
+        """Score labels that are given as column numbers."""
+        n_classes = len(self.classes)  # type: ignore[arg-type]
+        cells = y_true * n_classes + labels
+        confusion = np.bincount(cells, sample_weight, n_classes**2)
+        return self.score_confusion(confusion.reshape(n_classes, n_classes))
 
     def check(
         self, y_true: np.ndarray, sample_weight: np.ndarray | None = None

@@ -14,9 +14,9 @@ MOST_FUNCTION_LINES = 60
 
 # A module imports from its own layer and those before it.
 LAYERS = [
-    ["exceptions", "quiet", "task"],
+    ["exceptions", "quiet", "task", "label_scores"],
     ["metric", "checks", "resampling", "nets", "preprocessing"],
-    ["monitor"],
+    ["monitor", "decision"],
     ["families"],
     ["folds", "fitted_model"],
     ["evaluation"],

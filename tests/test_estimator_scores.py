@@ -2,8 +2,13 @@
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_breast_cancer, load_iris
-from sklearn.metrics import f1_score, make_scorer, mean_absolute_error
+from sklearn.datasets import load_breast_cancer, load_iris, make_classification
+from sklearn.metrics import (
+    balanced_accuracy_score,
+    f1_score,
+    make_scorer,
+    mean_absolute_error,
+)
 from sklearn.model_selection import (
     LeaveOneGroupOut,
     ShuffleSplit,
@@ -90,6 +95,27 @@ def test_the_expected_score_is_not_better_than_the_score_that_chose():
     trials = [(q, "plain") for q in (0.9, 0.8, 0.7, 0.6)]
     search = classifier(families=[StubFamily(trials=trials)], n_trials=4).fit(X, y)
     assert search.expected_score_ <= search.best_score_ + 1e-9
+
+
+def test_labels_are_made_as_their_score_rewards_it():
+    X, y = make_classification(
+        1500, 8, weights=[0.94], class_sep=0.6, flip_y=0, random_state=0
+    )
+    labels = np.array(["common", "rare"])[y]
+    search = classifier(scoring="balanced_accuracy", families=["linear"], n_trials=1)
+    search.fit(X[:1000], labels[:1000])
+    likeliest = search.classes_[search.predict_proba(X[1000:]).argmax(axis=1)]
+    plain = balanced_accuracy_score(labels[1000:], likeliest)
+    tuned = balanced_accuracy_score(labels[1000:], search.predict(X[1000:]))
+    assert search.decision_weights_[0] < search.decision_weights_[1]
+    assert tuned > plain + 0.1
+    assert search.expected_score_ == pytest.approx(tuned, abs=0.1)
+
+
+def test_the_likeliest_class_is_the_answer_for_scores_of_probabilities():
+    X, y = load_iris(return_X_y=True)
+    search = classifier(families=["linear"]).fit(X, y)
+    np.testing.assert_array_equal(search.decision_weights_, 1)
 
 
 # splits

@@ -1,0 +1,148 @@
+"""From probabilities to labels, in the way that a score of labels rewards."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from automodel.label_scores import counts_above
+from automodel.metric import Metric
+
+N_BAGS = 10
+MOST_CELLS = 1_000_000  # rows x classes that take part
+N_THRESHOLDS = 50  # of each class
+LEAST_SHARE = 1e-4  # of a class, and of a threshold
+FACTORS = 2.0 ** np.array([-3.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 3.0])
+N_PASSES = 2
+
+
+def labels_of(proba: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the column of the largest weighted probability of each row.
+
+    For two classes the weights (t, 1 - t) are a threshold of t for the second.
+    """
+    return (proba * weights).argmax(axis=1)
+
+
+def tuned_weights(
+    metric: Metric,
+    y: np.ndarray,
+    proba: np.ndarray,
+    sample_weight: np.ndarray | None = None,
+    *,
+    deadline: float | None = None,
+    random_state: int = 0,
+) -> np.ndarray:
+    """Choose the weight of each class by which probabilities become labels.
+
+    The weights are the geometric mean of those that are best on bootstraps of the
+    rows. They are used only if, in the mean over the bootstraps, they score better
+    than equal weights on the rows that are not in it.
+
+    Parameters
+    ----------
+    metric : Metric
+        Equal weights are best for one that is not `tuned`.
+    y : ndarray of shape (n_samples,)
+        Column numbers.
+    proba : ndarray of shape (n_samples, n_classes)
+        Out-of-fold probabilities; rows of NaN are left out.
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Weights of the rows.
+    deadline : float, default=None
+        Moment (`time.monotonic`) at which the choice ends with what it has.
+    random_state : int, default=0
+        Seed of the bootstraps.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,)
+        Weights with a geometric mean of 1.
+    """
+    n_classes = proba.shape[1]
+    equal = np.ones(n_classes)
+    if not metric.tuned:
+        return equal
+    rng = np.random.default_rng(random_state)
+    known = np.flatnonzero(np.isfinite(proba[:, 0]))
+    known = rng.permutation(known)[: max(MOST_CELLS // n_classes, 1)]
+    weight = np.ones(len(y)) if sample_weight is None else sample_weight
+    gains, logs = [], []
+    for _ in range(N_BAGS):
+        if deadline is not None and time.monotonic() > deadline:
+            break
+        drawn = rng.choice(known, len(known))
+        out = np.setdiff1d(known, drawn)
+        if len(np.unique(y[drawn])) < 2 or not len(out):
+            continue
+        best = _best_weights(metric, y[drawn], proba[drawn], weight[drawn], deadline)
+        score = _scorer(metric, y[out], proba[out], weight[out])
+        gains.append(score(best) - score(equal))
+        logs.append(np.log(best))
+    if not gains or not np.nanmean(gains) > 0:
+        return equal
+    mean = np.mean(logs, axis=0)
+    return np.exp(mean - mean.mean())
+
+
+def _best_weights(metric, y, proba, weight, deadline) -> np.ndarray:
+    if proba.shape[1] == 2:
+        return _best_threshold(metric, y, proba[:, 1], weight)
+    score = _scorer(metric, y, proba, weight)
+    shares = np.bincount(y, weight, proba.shape[1])
+    balanced = 1 / np.maximum(shares / shares.sum(), LEAST_SHARE)
+    starts = np.ones(len(shares)), balanced
+    start = starts[int(np.nanargmax([score(weights) for weights in starts]))]
+    return _ascended(score, start, deadline)
+
+
+def _best_threshold(metric, y, probability, weight) -> np.ndarray:
+    """Return the best of some thresholds, even in what lies above of either class."""
+    thresholds, counts = counts_above(y, probability, weight)
+    _, fp, _, tp = counts
+    steps = np.linspace(0, 1, N_THRESHOLDS)
+    found = [np.searchsorted(part, steps * part[-1]) for part in (fp, tp)]
+    chosen = np.unique(np.concatenate(found))
+    inner = chosen[(chosen > 0) & (chosen < len(thresholds) - 1)]
+    if not len(inner):
+        return np.ones(2)
+    table = np.array(counts).T[inner].reshape(-1, 2, 2)
+    best = np.nanargmax([metric.score_confusion(confusion) for confusion in table])
+    threshold = np.clip(thresholds[inner[best]], LEAST_SHARE, 1 - LEAST_SHARE)
+    return np.array([threshold, 1 - threshold])
+
+
+def _ascended(score, weights, deadline) -> np.ndarray:
+    """Change one weight at a time while the score rises."""
+    best = score(weights)
+    for _ in range(N_PASSES):
+        before = best
+        for column in range(len(weights)):
+            if deadline is not None and time.monotonic() > deadline:
+                return weights
+            kept = weights
+            for factor in FACTORS:
+                changed = weights.copy()
+                changed[column] *= factor
+                value = score(changed)
+                if value > best:
+                    best, kept = value, changed
+            weights = kept
+        if best == before:
+            break
+    return weights
+
+
+def _scorer(metric, y, proba, weight) -> Callable[[np.ndarray], float]:
+    """Return the score of some rows as a function of the weights of the classes."""
+
+    def score(weights):
+        try:
+            return metric.score_labels(y, labels_of(proba, weights), weight)
+        except ValueError:  # such as a class that is missing
+            return math.nan
+
+    return score
