@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from automodel.label_scores import counts_above
+from automodel.label_scores import confusions_above
 from automodel.metric import Metric
 
 N_BAGS = 10
@@ -101,17 +101,17 @@ def _best_weights(metric, y, proba, weight, deadline) -> np.ndarray:
 
 def _best_threshold(metric, y, probability, weight) -> np.ndarray:
     """Return the best of some thresholds, even in what lies above of either class."""
-    thresholds, counts = counts_above(y, probability, weight)
-    _, fp, _, tp = counts
+    thresholds, confusions = confusions_above(y, probability, weight)
     steps = np.linspace(0, 1, N_THRESHOLDS)
-    found = [np.searchsorted(part, steps * part[-1]) for part in (fp, tp)]
+    above = confusions[:, :, 1].T
+    found = [np.searchsorted(part, steps * part[-1]) for part in above]
     chosen = np.unique(np.concatenate(found))
     inner = chosen[(chosen > 0) & (chosen < len(thresholds) - 1)]
     if not len(inner):
         return np.ones(2)
-    table = np.array(counts).T[inner].reshape(-1, 2, 2)
-    best = np.nanargmax([metric.score_confusion(confusion) for confusion in table])
-    threshold = np.clip(thresholds[inner[best]], LEAST_SHARE, 1 - LEAST_SHARE)
+    scores = [metric.score_confusion(confusion) for confusion in confusions[inner]]
+    threshold = thresholds[inner[int(np.nanargmax(scores))]]
+    threshold = np.clip(threshold, LEAST_SHARE, 1 - LEAST_SHARE)
     return np.array([threshold, 1 - threshold])
 
 

@@ -1,7 +1,7 @@
-"""Scores of two classes at the threshold that suits them best.
+"""Scores of labels from confusion matrices, at a tenth of scikit-learn's cost.
 
-A score of labels depends on the probability above which a row gets the positive label.
-At one half, models of a rare class all answer with the other class and look alike.
+Those of two classes are taken at the threshold that suits them best: at one half,
+models of a rare class all answer with the other class and look alike.
 """
 
 from __future__ import annotations
@@ -41,64 +41,85 @@ def is_tuned(scorer: Any) -> bool:
 
 
 def formula_of(scorer: Any, classes: np.ndarray | None) -> Formula | None:
-    """Return the score of two classes as a function of (tn, fp, fn, tp).
+    """Return a score as a function of confusion matrices.
 
     Parameters
     ----------
     scorer : callable
         A scorer of scikit-learn.
-    classes : ndarray of shape (2,) or None
-        The labels; the second is the positive one of the counts.
+    classes : ndarray of shape (n_classes,) or None
+        The labels, in the order of the matrices.
 
     Returns
     -------
     callable or None
-        Takes four arrays of counts of one shape; None if none is known.
+        Maps an array of shape (..., n_classes, n_classes), true classes in the rows,
+        to one of shape (...,); None if no formula is known.
     """
-    if not is_tuned(scorer) or scorer._sign != 1:
+    if not is_tuned(scorer) or scorer._sign != 1 or classes is None:
         return None
     function, options = scorer._score_func, dict(scorer._kwargs)
-    if function in _OF_BOTH:
-        return None if options else _OF_BOTH[function]
-    if function is recall_score:
-        return _balanced_accuracy
-    if function not in _OF_ONE:
+    if function in _OF_ALL:
+        return None if options else _OF_ALL[function]
+    if function not in _OF_EACH:
         return None
-    one: Formula = _OF_ONE[function]
-    if function is not jaccard_score:
-        one = partial(one, beta=options.pop("beta", 1.0))
+    each: Formula = _OF_EACH[function]
+    if function in (f1_score, fbeta_score):
+        each = partial(each, beta=options.pop("beta", 1.0))
     average, label = options.pop("average", "binary"), options.pop("pos_label", 1)
     if options:
         return None
     if average in _AVERAGES:
-        return partial(_AVERAGES[average], one)
-    if average != "binary" or classes is None or label not in list(classes):
+        return partial(_AVERAGES[average], each)
+    positions = np.flatnonzero(np.asarray(classes) == label)
+    if average != "binary" or len(classes) != 2 or not len(positions):
         return None
-    return one if classes[1] == label else partial(_of_first, one)
+    return partial(_of_one, each, positions[0])
 
 
 @dataclass(frozen=True)
 class AtBestThreshold:
-    """The largest value of a score over all thresholds.
+    """The largest value of a score of two classes over all thresholds.
 
     Parameters
     ----------
     formula : callable
-        Of (tn, fp, fn, tp).
+        Of confusion matrices.
     """
 
     formula: Formula
 
     def __call__(self, y_true, probability, sample_weight=None) -> float:
         """Return the score; NaN where a class is missing."""
-        _, counts = counts_above(y_true, probability, sample_weight)
-        tn, fp, fn, tp = counts
-        if fn[0] == 0 or tn[0] == 0:
+        _, confusions = confusions_above(y_true, probability, sample_weight)
+        if not confusions[0].sum(axis=-1).all():
             return np.nan
-        return float(self.formula(*counts).max())
+        found = confusions[:, 1, 1]
+        worthy = np.append(True, np.diff(found) > 0)  # others add false positives alone
+        return float(self.formula(confusions[worthy]).max())
 
 
-def counts_above(y_true, probability, sample_weight=None):
+@dataclass(frozen=True)
+class AtLikeliest:
+    """The score of the likeliest class of each row."""
+
+    formula: Formula
+
+    def __call__(self, y_true, proba, sample_weight=None) -> float:
+        """Return the score."""
+        labels = proba.argmax(axis=1)
+        shape = proba.shape[1], proba.shape[1]
+        return float(self.formula(confusion_of(y_true, labels, shape, sample_weight)))
+
+
+def confusion_of(y_true, labels, shape, sample_weight=None) -> np.ndarray:
+    """Return the weight of the rows of each true class, a row, and label, a column."""
+    cells = np.ravel_multi_index((y_true, labels), shape)
+    counts = np.bincount(cells, sample_weight, shape[0] * shape[1])
+    return counts.reshape(shape).astype(np.float64)
+
+
+def confusions_above(y_true, probability, sample_weight=None):
     """Return all thresholds that differ, and what each leads to.
 
     Parameters
@@ -114,8 +135,8 @@ def counts_above(y_true, probability, sample_weight=None):
     -------
     thresholds : ndarray of shape (n_thresholds,)
         Falling: above the first is no row, above the last are all.
-    counts : tuple of four ndarrays of shape (n_thresholds,)
-        Weights of true negatives, false positives, false negatives, true positives.
+    confusions : ndarray of shape (n_thresholds, 2, 2)
+        As `confusion_of` the labels.
     """
     order = np.argsort(-probability)
     probability = probability[order].astype(np.float64)
@@ -126,59 +147,81 @@ def counts_above(y_true, probability, sample_weight=None):
     fp = np.append(0.0, np.cumsum(weight * (1 - positive))[last])
     values = np.concatenate([[1.0 + TINY], probability[last], [-TINY]])
     thresholds = (values[:-1] + values[1:]) / 2
-    return thresholds, (fp[-1] - fp, fp, tp[-1] - tp, tp)
+    cells = np.stack([fp[-1] - fp, fp, tp[-1] - tp, tp], axis=-1)
+    return thresholds, cells.reshape(-1, 2, 2)
 
 
 def _ratio(part, whole):
     return np.divide(part, whole, out=np.zeros(np.shape(part)), where=whole != 0)
 
 
-def _balanced_accuracy(tn, fp, fn, tp):
-    return (_ratio(tp, tp + fn) + _ratio(tn, tn + fp)) / 2
+def _parts(confusions):
+    """Return the hits, the true rows and the answers of each class."""
+    hits = np.diagonal(confusions, axis1=-2, axis2=-1)
+    return hits, confusions.sum(axis=-1), confusions.sum(axis=-2)
 
 
-def _matthews(tn, fp, fn, tp):
-    scale = np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
-    return _ratio(tp * tn - fp * fn, scale)
+def _recall(confusions):
+    hits, truth, _ = _parts(confusions)
+    return _ratio(hits, truth)
 
 
-def _kappa(tn, fp, fn, tp):
-    by_chance = (tp + fp) * (fp + tn) + (tp + fn) * (fn + tn)
-    return _ratio(2 * (tp * tn - fn * fp), by_chance)
+def _balanced_accuracy(confusions):
+    _, truth, _ = _parts(confusions)
+    return _mean(_recall(confusions), truth > 0)
 
 
-def _fbeta(tn, fp, fn, tp, beta):
-    hits = (1 + beta**2) * tp
-    return _ratio(hits, hits + beta**2 * fn + fp)
+def _matthews(confusions):
+    hits, truth, answers = _parts(confusions)
+    total = truth.sum(axis=-1)
+    scale = (total**2 - (truth**2).sum(-1)) * (total**2 - (answers**2).sum(-1))
+    covariance = hits.sum(axis=-1) * total - (truth * answers).sum(axis=-1)
+    return _ratio(covariance, np.sqrt(np.maximum(scale, 0.0)))
 
 
-def _jaccard(tn, fp, fn, tp):
-    return _ratio(tp, tp + fp + fn)
+def _kappa(confusions):
+    hits, truth, answers = _parts(confusions)
+    total, by_chance = truth.sum(axis=-1), (truth * answers).sum(axis=-1)
+    return _ratio(hits.sum(axis=-1) * total - by_chance, total**2 - by_chance)
 
 
-def _of_first(one, tn, fp, fn, tp):
-    """Score the other class as the positive one."""
-    return one(tp, fn, fp, tn)
+def _fbeta(confusions, beta):
+    hits, truth, answers = _parts(confusions)
+    return _ratio((1 + beta**2) * hits, beta**2 * truth + answers)
 
 
-def _macro(one, tn, fp, fn, tp):
-    return (one(tn, fp, fn, tp) + one(tp, fn, fp, tn)) / 2
+def _jaccard(confusions):
+    hits, truth, answers = _parts(confusions)
+    return _ratio(hits, truth + answers - hits)
 
 
-def _weighted(one, tn, fp, fn, tp):
-    total = tn + fp + fn + tp
-    of_second, of_first = one(tn, fp, fn, tp), one(tp, fn, fp, tn)
-    return ((tp + fn) * of_second + (tn + fp) * of_first) / total
+def _of_one(each, position, confusions):
+    return each(confusions)[..., position]
 
 
-_OF_BOTH: dict[Any, Formula] = {
+def _macro(each, confusions):
+    _, truth, answers = _parts(confusions)
+    return _mean(each(confusions), truth + answers > 0)
+
+
+def _weighted(each, confusions):
+    _, truth, _ = _parts(confusions)
+    return _mean(each(confusions), truth)
+
+
+def _mean(values, weight):
+    return _ratio((values * weight).sum(axis=-1), weight.sum(axis=-1))
+
+
+_OF_ALL: dict[Any, Formula] = {
     balanced_accuracy_score: _balanced_accuracy,
     matthews_corrcoef: _matthews,
     cohen_kappa_score: _kappa,
 }
-_OF_ONE: dict[Any, Formula] = {
+_OF_EACH: dict[Any, Formula] = {
     f1_score: _fbeta,
     fbeta_score: _fbeta,
     jaccard_score: _jaccard,
+    recall_score: _recall,
 }
 _AVERAGES: dict[Any, Formula] = {"macro": _macro, "weighted": _weighted}

@@ -13,7 +13,14 @@ from scipy.stats import rankdata
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.metrics import get_scorer, get_scorer_names
 
-from automodel.label_scores import AtBestThreshold, Formula, formula_of, is_tuned
+from automodel.label_scores import (
+    AtBestThreshold,
+    AtLikeliest,
+    Formula,
+    confusion_of,
+    formula_of,
+    is_tuned,
+)
 from automodel.quiet import no_warnings
 from automodel.task import Task
 
@@ -76,8 +83,8 @@ class Metric:
     classes : ndarray of shape (n_classes,) or None
         The user's labels, in the order of the columns of a prediction.
     formula : callable, default=None
-        The score of two classes from the counts of right and wrong labels; it is
-        then that of the best threshold.
+        The score of a confusion matrix. The score of two classes is then that of
+        the best threshold.
     """
 
     name: str
@@ -114,9 +121,11 @@ class Metric:
                 f"scoring='roc_auc' is for two classes, and y has {task.n_classes}. "
                 "Use 'roc_auc_ovr', 'roc_auc_ovo' or 'neg_log_loss'."
             )
-        formula = formula_of(scorer, classes) if task.kind == "binary" else None
-        if formula is not None:
+        formula = formula_of(scorer, classes) if task.is_classification else None
+        if formula is not None and task.kind == "binary":
             fast = Fast(AtBestThreshold(formula), _positive_probability)
+        elif formula is not None:
+            fast = Fast(AtLikeliest(formula))
         return cls(name, scorer, classes, formula, fast, _accepts_weight(scorer))
 
     @property
@@ -183,7 +192,7 @@ class Metric:
             The score, at this threshold.
         """
         if self.formula is not None:
-            return float(self.formula(*confusion.ravel().astype(float)))
+            return float(self.formula(confusion))
         truth, answer = np.nonzero(confusion)
         scorer, labels = self.scorer, np.asarray(self.classes)
         return scorer._sign * scorer._score_func(
@@ -200,10 +209,8 @@ class Metric:
         sample_weight: np.ndarray | None = None,
     ) -> float:
         """Score labels that are given as column numbers."""
-        n_classes = len(self.classes)  # type: ignore[arg-type]
-        cells = y_true * n_classes + labels
-        confusion = np.bincount(cells, sample_weight, n_classes**2)
-        return self.score_confusion(confusion.reshape(n_classes, n_classes))
+        shape = len(self.classes), len(self.classes)  # type: ignore[arg-type]
+        return self.score_confusion(confusion_of(y_true, labels, shape, sample_weight))
 
     def check(
         self, y_true: np.ndarray, sample_weight: np.ndarray | None = None

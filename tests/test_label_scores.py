@@ -1,4 +1,4 @@
-"""Formulas of counts say what scikit-learn's functions say of labels."""
+"""Formulas of confusion matrices say what scikit-learn's functions say of labels."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,13 @@ from sklearn.metrics import (
     make_scorer,
 )
 
-from automodel.label_scores import AtBestThreshold, counts_above, formula_of, is_tuned
+from automodel.label_scores import (
+    AtBestThreshold,
+    AtLikeliest,
+    confusions_above,
+    formula_of,
+    is_tuned,
+)
 
 LABELS = np.array([0, 1])
 SCORERS = {
@@ -48,8 +54,8 @@ def make_answers(n_rows=80):
 def test_a_formula_equals_the_function_at_each_threshold(scorer, is_weighted):
     y, probability, weight = make_answers()
     weight = weight if is_weighted else None
-    thresholds, counts = counts_above(y, probability, weight)
-    ours = formula_of(scorer, LABELS)(*counts)
+    thresholds, confusions = confusions_above(y, probability, weight)
+    ours = formula_of(scorer, LABELS)(confusions)
     theirs = [
         scorer._score_func(
             y, (probability > t).astype(int), sample_weight=weight, **scorer._kwargs
@@ -63,12 +69,32 @@ def test_a_formula_equals_the_function_at_each_threshold(scorer, is_weighted):
     ) == pytest.approx(max(theirs))
 
 
+OF_MANY = ["f1_macro", "f1_weighted", "jaccard_macro", "jaccard_weighted"]
+OF_MANY += ["balanced_accuracy", "recall_macro", "matthews_corrcoef", "kappa"]
+
+
+@pytest.mark.parametrize("is_weighted", [False, True])
+@pytest.mark.parametrize("name", OF_MANY)
+def test_a_formula_equals_the_function_for_many_classes(name, is_weighted):
+    rng = np.random.default_rng(0)
+    proba = rng.dirichlet(np.ones(5), 200)
+    proba[:, 3] = 0  # never answered
+    y = rng.choice([0, 1, 2, 3], 200)  # and one that is never true
+    weight = rng.uniform(0.1, 2.0, 200) if is_weighted else None
+    scorer = SCORERS[name]
+    theirs = scorer._score_func(
+        y, proba.argmax(axis=1), sample_weight=weight, **scorer._kwargs
+    )
+    ours = AtLikeliest(formula_of(scorer, np.arange(5)))(y, proba, weight)
+    assert ours == pytest.approx(theirs, rel=1e-12)
+
+
 def test_the_positive_label_may_be_of_any_type():
     y, probability, _ = make_answers()
     scorer = make_scorer(f1_score, pos_label="yes")
     formula = formula_of(scorer, np.array(["no", "yes"]))
-    _, counts = counts_above(y, probability)
-    assert formula(*counts)[-1] == pytest.approx(f1_score(y, np.ones(len(y))))
+    _, confusions = confusions_above(y, probability)
+    assert formula(confusions)[-1] == pytest.approx(f1_score(y, np.ones(len(y))))
     assert formula_of(get_scorer("f1"), np.array(["no", "yes"])) is None
 
 
