@@ -68,6 +68,9 @@ class ModelFamily:
     seldom_helps : bool
         Whether an ensemble with the other families rarely gains from it: it is tried
         where that costs little of the time.
+    least_share : float
+        Share of its usual seconds in which a first trial is still worthwhile; below 1
+        for models that fit their training into the time they get.
     starts_search : bool
         Whether its first trial may run in the process of the user while the workers
         start: for what is cheap, obeys its deadline, and cannot crash.
@@ -93,6 +96,7 @@ class ModelFamily:
     start_seconds: float = 0.0
     by_default: bool = True
     seldom_helps: bool = False
+    least_share: float = 1.0
     starts_search: bool = False
     joins_folds: bool = False
     is_random: bool = True

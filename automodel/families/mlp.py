@@ -15,6 +15,7 @@ from automodel.families._net import (
 from automodel.nets._rows import choose_batch_size
 
 SECONDS_PER_STEP = 5e-4
+MANY_ROWS = 5000  # of which half the epochs are as good
 
 
 class MLPFamily(NetFamily):
@@ -24,7 +25,7 @@ class MLPFamily(NetFamily):
     """
 
     name = "mlp"
-    rank = 50
+    rank = 38
     classifier = "RealMLPClassifier"
     regressor = "RealMLPRegressor"
 
@@ -68,7 +69,7 @@ class MLPFamily(NetFamily):
             "parametric_activation": False,
             "weight_decay": 0.02,
             "batch_size": "auto",
-            "max_epochs": 128,
+            "max_epochs": 128 if task.n_samples <= MANY_ROWS else 64,
             "embedding": "periodic",
             "embedding_sigma": 0.1,
             **usual_training(task),

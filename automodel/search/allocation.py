@@ -15,6 +15,7 @@ EXPLORATION = 0.35
 COST_EXPONENT = 0.3  # between ignoring the cost (0) and gain per second (1)
 FLOOR_SHARE = 0.03  # of the trials, that each family gets at least
 MAX_FAILURES = 2
+TRIAL_SHARE = 0.3  # of the time left, for one trial
 SELDOM_SHARE = 0.02  # of the time left, for the first trial of what seldom helps
 
 
@@ -39,6 +40,8 @@ class FamilyState:
         Seconds for the first import.
     seldom_helps : bool
         Whether it is tried only where that costs little.
+    least_share : float
+        Of these seconds, in which a first trial is still worthwhile.
     """
 
     name: str
@@ -50,6 +53,7 @@ class FamilyState:
     seconds: float = math.nan
     start_seconds: float = 0.0
     seldom_helps: bool = False
+    least_share: float = 1.0
 
     @property
     def is_hopeless(self) -> bool:
@@ -133,7 +137,8 @@ def has_converged(
 def _fits(state: FamilyState, seconds_left: float) -> bool:
     needed = state.seconds if math.isfinite(state.seconds) else 0.0
     if state.n_asked == 0:
-        needed += 3 * state.start_seconds
+        needed *= min(state.least_share / TRIAL_SHARE, 1.0)
+        needed = max(needed, 2 * state.start_seconds) + state.start_seconds
     return needed < seconds_left
 
 

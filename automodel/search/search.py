@@ -18,7 +18,12 @@ from optuna.trial import FrozenTrial
 from automodel.evaluation import Candidate, Evaluation
 from automodel.families.base import ModelFamily
 from automodel.folds import Folds
-from automodel.search.allocation import FamilyState, choose_family, has_converged
+from automodel.search.allocation import (
+    TRIAL_SHARE,
+    FamilyState,
+    choose_family,
+    has_converged,
+)
 from automodel.search.budget import Budget
 from automodel.search.pruning import ForgivingPruner, Snapshot
 from automodel.search.storage import SearchStorage
@@ -26,7 +31,6 @@ from automodel.search.study import FamilyStudy, Setting, evaluation_of
 from automodel.search.workers import Evaluations, Workers, WorkItem
 
 ROUND_SIZE = 4
-TRIAL_SHARE = 0.3  # of the time left, for one trial
 MIN_TRIAL_SECONDS = 0.5
 SYNC_SECONDS = 2.0  # between two looks at what other processes have done
 DIED_TWICE = "the process that ran it died, twice"
@@ -327,15 +331,11 @@ class Search:
         """
         if self.budget.seconds is not None and own.seconds:
             return own.seconds_of_next
-        work = own.family.cost({}, self.folds.task)
+        work = own.work_of_next
         if self.budget.seconds is None:
             return work
-        ratios = [
-            np.mean(other.seconds) / other.family.cost({}, self.folds.task)
-            for other in self._families.values()
-            if other.seconds
-        ]
-        known = [ratio for ratio in ratios if math.isfinite(ratio)]
+        paces = [np.mean(o.paces) for o in self._families.values() if o.paces]
+        known = [pace for pace in paces if math.isfinite(pace)]
         return work * float(np.median(known)) if known else math.nan
 
     def _seconds_left(self) -> float:

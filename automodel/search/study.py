@@ -97,6 +97,7 @@ class FamilyStudy:
         self.scores: list[float] = []
         self.seconds: list[float] = []
         self.complete_seconds: list[float] = []
+        self.paces: list[float] = []  # seconds for a unit of `ModelFamily.cost`
         self._portfolio = deque(family.portfolio(task))
         self._seen: set[str] = set()
         self._ended: list[FrozenTrial] = []
@@ -118,6 +119,7 @@ class FamilyStudy:
             predicted_seconds,
             self.family.start_seconds,
             self.family.seldom_helps,
+            self.family.least_share,
         )
 
     def ask(self, seed: int) -> Setting | None:
@@ -178,6 +180,12 @@ class FamilyStudy:
         return setting
 
     @property
+    def work_of_next(self) -> float:
+        """Return the cost of the next proven setting, or of a usual one."""
+        params = self._portfolio[0] if self._portfolio else {}
+        return self.family.cost(params, self.task)
+
+    @property
     def seconds_of_next(self) -> float:
         """Predict a trial from the complete ones, else as more than the others had.
 
@@ -201,6 +209,8 @@ class FamilyStudy:
         if evaluation.status == "complete":
             self.scores.append(evaluation.score)
             self.complete_seconds.append(evaluation.seconds)
+            work = self.family.cost(setting.params, self.task)
+            self.paces.append(evaluation.seconds / work if work else math.nan)
         storage, trial_id = self.study._storage, self.frozen(setting)._trial_id
         for step, value in evaluation.reports.items():
             storage.set_trial_intermediate_value(trial_id, step, value)

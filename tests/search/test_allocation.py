@@ -39,6 +39,14 @@ def test_a_family_with_a_long_start_is_not_begun_at_the_end():
     assert choose_family(states, seconds_left=20.0) == "net"
 
 
+def test_a_first_trial_that_fits_into_the_time_given_needs_less_of_it():
+    states = [make_state("net", seconds=15.0, least_share=0.15)]
+    assert choose_family(states, seconds_left=10.0) == "net"
+    assert choose_family(states, seconds_left=7.0) is None
+    known = [make_state("net", n_asked=1, n_complete=1, seconds=15.0, least_share=0.15)]
+    assert choose_family(known, seconds_left=10.0) is None
+
+
 def test_what_seldom_helps_is_tried_where_it_costs_little():
     states = [
         make_state("good", 1, n_asked=40, n_complete=40, best_score=0.9, seconds=1.0),
