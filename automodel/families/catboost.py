@@ -139,8 +139,8 @@ def _setting(
         "colsample_bylevel": 1.0,
         "leaf_estimation_iterations": steps,
     }
-    if task.n_categorical:  # crosses of categories cost more than they gain
-        setting |= {"one_hot_max_size": 15, "max_ctr_complexity": 1}
+    if task.n_categorical:  # crosses of pairs: some columns tell nothing alone
+        setting |= {"one_hot_max_size": 15, "max_ctr_complexity": 2}
     return setting
 
 
