@@ -156,7 +156,8 @@ class Assembly:
         order = sorted(weights, key=lambda number: -weights[number])
         order = [number for number in order if weights[number] > 0]
         best = max(usable, key=lambda number: usable[number].score)
-        allowance = Allowance.for_folds(self.folds)
+        reads_clock = self.budget.seconds is not None
+        allowance = Allowance.for_folds(self.folds, reads_clock)
         for number in order:
             allowance.takes(usable[number], 1)
         blended = self._blended(order, usable, best_score, allowance)
@@ -266,10 +267,10 @@ class Allowance:
     n_rows: int
 
     @classmethod
-    def for_folds(cls, folds: Folds) -> Allowance:
-        """Return the whole allowance."""
+    def for_folds(cls, folds: Folds, reads_clock: bool) -> Allowance:
+        """Return the whole allowance; the seconds count only where the clock does."""
         n_rows = sum(max(len(valid), ROWS_OF_CALL) for _, valid in folds.splits)
-        return cls(SECONDS_PER_ROW, MODEL_BYTES, n_rows)
+        return cls(SECONDS_PER_ROW if reads_clock else math.inf, MODEL_BYTES, n_rows)
 
     def takes(self, evaluation: Evaluation, n_models: int) -> bool:
         """Book some models like those of a trial, if there is room for them."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from automodel.label_scores import confusions_above
+from automodel.label_scores import confusion_of, confusions_above
 from automodel.metric import Metric
 
 N_BAGS = 10
@@ -82,7 +82,7 @@ def tuned_weights(
         score = _scorer(metric, y[out], proba[out], weight[out])
         gains.append(score(best) - score(equal))
         logs.append(np.log(best))
-    if not gains or not np.nanmean(gains) > 0:
+    if not np.mean(gains or [0.0]) > 0:  # nor where it is NaN
         return equal
     mean = np.mean(logs, axis=0)
     return np.exp(mean - mean.mean())
@@ -95,7 +95,7 @@ def _best_weights(metric, y, proba, weight, deadline) -> np.ndarray:
     shares = np.bincount(y, weight, proba.shape[1])
     balanced = 1 / np.maximum(shares / shares.sum(), LEAST_SHARE)
     starts = np.ones(len(shares)), balanced
-    start = starts[int(np.nanargmax([score(weights) for weights in starts]))]
+    start = starts[_best([score(weights) for weights in starts])]
     return _ascended(score, start, deadline)
 
 
@@ -109,8 +109,8 @@ def _best_threshold(metric, y, probability, weight) -> np.ndarray:
     inner = chosen[(chosen > 0) & (chosen < len(thresholds) - 1)]
     if not len(inner):
         return np.ones(2)
-    scores = [metric.score_confusion(confusion) for confusion in confusions[inner]]
-    threshold = thresholds[inner[int(np.nanargmax(scores))]]
+    scores = [_value(metric, confusion) for confusion in confusions[inner]]
+    threshold = thresholds[inner[_best(scores)]]
     threshold = np.clip(threshold, LEAST_SHARE, 1 - LEAST_SHARE)
     return np.array([threshold, 1 - threshold])
 
@@ -138,11 +138,22 @@ def _ascended(score, weights, deadline) -> np.ndarray:
 
 def _scorer(metric, y, proba, weight) -> Callable[[np.ndarray], float]:
     """Return the score of some rows as a function of the weights of the classes."""
+    shape = proba.shape[1], proba.shape[1]
 
     def score(weights):
-        try:
-            return metric.score_labels(y, labels_of(proba, weights), weight)
-        except ValueError:  # such as a class that is missing
-            return math.nan
+        labels = labels_of(proba, weights)
+        return _value(metric, confusion_of(y, labels, shape, weight))
 
     return score
+
+
+def _value(metric: Metric, confusion: np.ndarray) -> float:
+    """Return a score; NaN where it cannot be told, such as for a class alone."""
+    try:
+        return metric.score_confusion(confusion)
+    except Exception:  # noqa: BLE001  of the user, and made for whole columns of labels
+        return math.nan
+
+
+def _best(scores: list[float]) -> int:
+    return int(np.argmax(np.nan_to_num(scores, nan=-np.inf)))

@@ -109,11 +109,12 @@ def test_large_models_are_few(tmp_path):
 
 
 def test_the_allowance_is_for_a_row_of_one_model_each():
-    allowance = Allowance.for_folds(make_assembly().folds)
+    allowance = Allowance.for_folds(make_assembly().folds, reads_clock=True)
     assert (allowance.seconds, allowance.n_bytes) == (SECONDS_PER_ROW, MODEL_BYTES)
     assert allowance.n_rows == 3 * ROWS_OF_CALL  # of three short calls
     slow = make_evaluation(1.01 * SECONDS_PER_ROW * allowance.n_rows / N_ROWS)
     assert not allowance.takes(slow, 1)
+    assert Allowance.for_folds(make_assembly().folds, reads_clock=False).takes(slow, 1)
 
 
 def test_refits_and_models_of_folds_share_a_weight_in_halves():

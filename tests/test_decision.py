@@ -114,6 +114,17 @@ def test_rows_without_a_prediction_are_left_out():
     assert np.isfinite(tuned_weights(make_metric("f1", 2), y, with_gaps)).all()
 
 
+def test_a_score_that_cannot_be_told_leaves_the_likeliest_class():
+    def of_whole_columns(y_true, y_pred, sample_weight=None):
+        raise IndexError(len(y_true))
+
+    y, proba = make_rare(np.array([0.9, 0.1]), seed=0)
+    for n_classes in (2, 3):
+        metric = make_metric(make_scorer(of_whole_columns), n_classes)
+        wide = np.column_stack([proba, np.zeros(len(y))])[:, :n_classes]
+        np.testing.assert_array_equal(tuned_weights(metric, y, wide), 1)
+
+
 def test_no_time_leaves_the_likeliest_class():
     y, proba = make_rare(np.array([0.9, 0.1]), seed=0)
     late = time.monotonic() - 1
