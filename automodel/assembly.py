@@ -128,7 +128,7 @@ class Assembly:
         oof = mixture(evaluations, weights)
         best_score = folds.score(oof)
         decision = None
-        if folds.task.is_classification:
+        if folds.metric.tuned:
             decision = tuned_weights(
                 folds.metric,
                 folds.y,

@@ -138,11 +138,10 @@ def _ascended(score, weights, deadline) -> np.ndarray:
 
 def _scorer(metric, y, proba, weight) -> Callable[[np.ndarray], float]:
     """Return the score of some rows as a function of the weights of the classes."""
-    shape = proba.shape[1], proba.shape[1]
 
     def score(weights):
         labels = labels_of(proba, weights)
-        return _value(metric, confusion_of(y, labels, shape, weight))
+        return _value(metric, confusion_of(y, labels, proba.shape[1], weight))
 
     return score
 

@@ -192,7 +192,7 @@ def expected_score(
         if tuned:
             return folds.metric.score_labels(y, labels, weight)
         return folds.metric.score(y, honest, weight)
-    except Exception:  # noqa: BLE001  of a scorer of the user, and no reason to fail
+    except ValueError:
         return math.nan
 
 

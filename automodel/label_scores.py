@@ -108,15 +108,14 @@ class AtLikeliest:
     def __call__(self, y_true, proba, sample_weight=None) -> float:
         """Return the score."""
         labels = proba.argmax(axis=1)
-        shape = proba.shape[1], proba.shape[1]
-        return float(self.formula(confusion_of(y_true, labels, shape, sample_weight)))
+        confusion = confusion_of(y_true, labels, proba.shape[1], sample_weight)
+        return float(self.formula(confusion))
 
 
-def confusion_of(y_true, labels, shape, sample_weight=None) -> np.ndarray:
+def confusion_of(y_true, labels, n_classes, sample_weight=None) -> np.ndarray:
     """Return the weight of the rows of each true class, a row, and label, a column."""
-    cells = np.ravel_multi_index((y_true, labels), shape)
-    counts = np.bincount(cells, sample_weight, shape[0] * shape[1])
-    return counts.reshape(shape).astype(np.float64)
+    counts = np.bincount(y_true * n_classes + labels, sample_weight, n_classes**2)
+    return counts.reshape(n_classes, n_classes).astype(np.float64)
 
 
 def confusions_above(y_true, probability, sample_weight=None):

@@ -209,8 +209,13 @@ class Metric:
         sample_weight: np.ndarray | None = None,
     ) -> float:
         """Score labels that are given as column numbers."""
-        shape = len(self.classes), len(self.classes)  # type: ignore[arg-type]
-        return self.score_confusion(confusion_of(y_true, labels, shape, sample_weight))
+        n_classes = len(self.classes)  # type: ignore[arg-type]
+        if self.formula is None:
+            answers = np.eye(n_classes)[labels]
+            return float(self._call_scorer(y_true, answers, sample_weight))
+        return self.score_confusion(
+            confusion_of(y_true, labels, n_classes, sample_weight)
+        )
 
     def check(
         self, y_true: np.ndarray, sample_weight: np.ndarray | None = None

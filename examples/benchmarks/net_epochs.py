@@ -72,7 +72,7 @@ def measure(table, epochs, regression, seed=0):
         if hasattr(train, "select_dtypes")
         else [],
     )
-    of_trees, seconds = predictions(trees, train, target, test, kind)
+    of_trees, _ = predictions(trees, train, target, test, kind)
     yield f"{name_of(table)} {len(X)} rows: CatBoost {judged(of_trees):.5g}"
     train, test = encoded(
         X, X_test, target, missing="keep", categories="native", dtype="float32"
