@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,12 +77,28 @@ class FittedEnsemble:
 def max_candidates(n_samples: int) -> int:
     """Return how many models the data can tell apart.
 
-    8 at 100 rows, 16 at 500, 30 at 2,500, 40 from 10,000 on, straight lines between
-    on logarithmic axes: choosing among more overfits the out-of-fold predictions.
+    12 at 100 rows, 24 at 500, 40 from 2,500 on, straight lines between on logarithmic
+    axes: choosing among more overfits the out-of-fold predictions.
     """
-    rows = np.log([100, 500, 2500, 10_000])
-    models = np.log([8, 16, 30, 40])
+    rows, models = np.log([100, 500, 2500]), np.log([12, 24, 40])
     return round(float(np.exp(np.interp(math.log(max(n_samples, 1)), rows, models))))
+
+
+def shortlist(evaluations: Sequence[Evaluation], n: int) -> list[int]:
+    """Return the positions of the most promising evaluations, best first.
+
+    The best of each family come before the second best of any: an ensemble lives of
+    different models, and many settings of one family differ by luck alone.
+    """
+    order = sorted(range(len(evaluations)), key=lambda i: -_sortable(evaluations[i]))
+    n_before: Counter[str] = Counter()
+    turns = {}
+    for i in order:
+        family = evaluations[i].candidate.family.name
+        turns[i] = n_before[family]
+        n_before[family] += 1
+    chosen = set(sorted(order, key=turns.__getitem__)[:n])
+    return [i for i in order if i in chosen]
 
 
 def select_weights(
@@ -96,9 +113,10 @@ def select_weights(
     """Choose weights by greedy selection with replacement.
 
     Models are added one at a time, each the one whose addition scores best on the
-    out-of-fold predictions [1]_. Only the best `max_candidates` take part, and the
-    choice is averaged over bootstraps of the rows, which guards against overfitting:
-    a model that owes its place to few rows is in few of the choices.
+    out-of-fold predictions [1]_. Only `max_candidates` take part, of all families
+    alike (`shortlist`), and the choice is averaged over bootstraps of the rows, which
+    guards against overfitting: a model that owes its place to few rows is in few of
+    the choices.
 
     Parameters
     ----------
@@ -124,9 +142,8 @@ def select_weights(
     ----------
     .. [1] Caruana et al. (2004), Ensemble Selection from Libraries of Models.
     """
-    scores = np.array([evaluation.score for evaluation in evaluations])
     weights = np.zeros(len(evaluations))
-    order = np.argsort(-scores, kind="stable")[: max_candidates(len(folds.y))]
+    order = shortlist(evaluations, max_candidates(len(folds.y)))
     if size == 1 or len(order) == 1:
         weights[order[0]] = 1.0
         return weights
@@ -200,6 +217,10 @@ def mixture(evaluations: Sequence[Evaluation], weights: np.ndarray) -> np.ndarra
     """Return the out-of-fold predictions of the weighted ensemble."""
     chosen = [(w, e.oof) for w, e in zip(weights, evaluations, strict=True) if w > 0]
     return sum(w * np.asarray(oof, dtype=np.float64) for w, oof in chosen)  # type: ignore[return-value]
+
+
+def _sortable(evaluation: Evaluation) -> float:
+    return evaluation.score if math.isfinite(evaluation.score) else -math.inf
 
 
 def _row_scorer(folds: Folds, rows: np.ndarray):

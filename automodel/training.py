@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -68,8 +67,7 @@ def train(
     Warns with `FitWarning` if nothing but the floor could be fitted, if the storage
     failed, or if Ctrl-C came: the ensemble is then made at once, without refits.
     """
-    n_kept = math.ceil(1.25 * max_candidates(len(folds.y)))
-    storage = SearchStorage(n_kept, settings.archive)
+    storage = SearchStorage(max_candidates(len(folds.y)), settings.archive)
     notes: list[str] = []
     names = [family.name for family in families]
     # The files of the workers have to outlive an interrupt: hence the stack.

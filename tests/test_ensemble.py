@@ -13,6 +13,7 @@ from automodel.ensemble import (
     max_candidates,
     mixture,
     select_weights,
+    shortlist,
 )
 from automodel.evaluation import Candidate, Evaluation
 from automodel.families import all_families
@@ -21,6 +22,7 @@ from automodel.folds import Folds
 from automodel.metric import Metric
 from automodel.preprocessing.table import Table
 from automodel.task import Task
+from tests.conftest import StubFamily
 
 
 class Shift(TransformerMixin, BaseEstimator):
@@ -64,10 +66,31 @@ def folds():
 
 
 @pytest.mark.parametrize(
-    "rows, models", [(10, 8), (100, 8), (500, 16), (2500, 30), (10**6, 40)]
+    "rows, models", [(10, 12), (100, 12), (500, 24), (2500, 40), (10**6, 40)]
 )
 def test_more_rows_allow_for_more_candidates(rows, models):
     assert max_candidates(rows) == models
+
+
+def test_the_best_of_each_family_come_before_the_second_best_of_any():
+    scores = [("a", 0.9), ("a", 0.8), ("a", 0.7), ("b", 0.1), ("c", 0.2), ("b", 0.0)]
+    evaluations = [
+        Evaluation(Candidate(StubFamily(family), {}), "complete", score)
+        for family, score in scores
+    ]
+    assert shortlist(evaluations, 1) == [0]
+    assert shortlist(evaluations, 3) == [0, 4, 3]
+    assert shortlist(evaluations, 4) == [0, 1, 4, 3]
+    assert shortlist(evaluations, 9) == [0, 1, 2, 4, 3, 5]
+
+
+def test_a_family_of_many_good_trials_does_not_shut_out_what_complements_it(folds):
+    noise = np.random.default_rng(1).normal(size=400)
+    many = [noise * (1 + step / 1000) for step in range(60)]
+    names = ["lightgbm"] * len(many) + ["linear"]
+    evaluations = make_evaluations(folds, [*many, -2 * noise], names)
+    weights = select_weights(evaluations, folds)
+    assert weights[-1] == pytest.approx(1 / 3, abs=0.03)
 
 
 def test_models_whose_errors_cancel_are_combined(folds):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from optuna.trial import FrozenTrial
 
+from automodel.ensemble import shortlist
 from automodel.evaluation import Evaluation
 from automodel.search.archive import Archive, Asked, Ended
 from automodel.search.budget import Budget
@@ -146,26 +147,3 @@ def _load_predictions(path: Path) -> np.ndarray | None:
         return np.load(path)
     except (OSError, ValueError, EOFError):  # another process has dropped it
         return None
-
-
-def shortlist(evaluations: Sequence[Evaluation], n_kept: int) -> list[int]:
-    """Return the positions of the most promising evaluations, best first.
-
-    Half of the places go to the best of each family, since an ensemble lives of
-    different models; the others to the best that remain.
-    """
-    order = sorted(range(len(evaluations)), key=lambda i: -_sortable(evaluations[i]))
-    seen: set[str] = set()
-    first_of_family = []
-    for i in order:
-        if evaluations[i].candidate.family.name not in seen:
-            seen.add(evaluations[i].candidate.family.name)
-            first_of_family.append(i)
-    chosen = first_of_family[: math.ceil(n_kept / 2)]
-    rest = [i for i in order if i not in chosen]
-    chosen += rest[: n_kept - len(chosen)]
-    return sorted(chosen, key=order.index)
-
-
-def _sortable(evaluation: Evaluation) -> float:
-    return evaluation.score if math.isfinite(evaluation.score) else -math.inf

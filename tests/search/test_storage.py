@@ -8,7 +8,7 @@ import numpy as np
 from automodel.evaluation import Candidate, Evaluation
 from automodel.fitted_model import FittedModel
 from automodel.search.models import ModelFolder, load_models
-from automodel.search.storage import SearchStorage, shortlist
+from automodel.search.storage import SearchStorage
 from tests.conftest import StubFamily
 
 
@@ -20,13 +20,6 @@ def evaluation(score, family="stub", models=()):
 
 def model(value=1):
     return FittedModel(encoder=None, estimator=value, classes=None, n_outputs=1, fold=2)
-
-
-def test_half_of_the_places_go_to_the_best_of_each_family():
-    scores = [("a", 0.9), ("a", 0.8), ("a", 0.7), ("b", 0.1), ("c", 0.2)]
-    evaluations = [evaluation(score, family) for family, score in scores]
-    assert shortlist(evaluations, 4) == [0, 1, 2, 4]
-    assert shortlist(evaluations, 2) == [0, 1]
 
 
 def test_those_that_are_put_out_lose_their_arrays_and_files(tmp_path):
