@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from automodel.calibration import sharpened
 from automodel.decision import tuned_weights
 from automodel.ensemble import (
     FittedEnsemble,
@@ -19,6 +20,7 @@ from automodel.ensemble import (
     expected_score,
     mixture,
     select_weights,
+    temperature_of,
 )
 from automodel.evaluation import Candidate, Evaluation, is_joined
 from automodel.fitted_model import FittedModel
@@ -60,6 +62,7 @@ class Selection:
     """The weight of each trial, and how the mixture scores and becomes labels."""
 
     weights: dict[int, float]
+    temperature: float
     score: float
     expected_score: float
     decision_weights: np.ndarray | None
@@ -107,7 +110,7 @@ class Assembly:
             }
             if not gone:
                 return Trained(
-                    FittedEnsemble(members),
+                    FittedEnsemble(members, chosen.temperature),
                     best_model,
                     chosen.score,
                     chosen.expected_score,
@@ -126,6 +129,9 @@ class Assembly:
             evaluations, folds, size=size, deadline=self._share(), random_state=seed
         )
         oof = mixture(evaluations, weights)
+        rows = np.flatnonzero(np.isfinite(oof.reshape(len(oof), -1)[:, 0]))
+        temperature = temperature_of(oof[rows], rows, folds)
+        oof = sharpened(oof, temperature)
         best_score = folds.score(oof)
         decision = None
         if folds.metric.tuned:
@@ -141,7 +147,7 @@ class Assembly:
             evaluations, folds, size=size, deadline=self._share(), random_state=seed
         )
         chosen = {n: float(w) for n, w in zip(usable, weights, strict=True)}
-        return Selection(chosen, best_score, honest, decision)
+        return Selection(chosen, temperature, best_score, honest, decision)
 
     def _share(self) -> float | None:
         left = self.budget.seconds_left

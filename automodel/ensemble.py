@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from automodel.calibration import best_temperature, sharpened
 from automodel.decision import labels_of, tuned_weights
 from automodel.evaluation import Evaluation
 from automodel.fitted_model import FittedModel, share_encoders
@@ -54,9 +55,13 @@ class Member:
 
 @dataclass
 class FittedEnsemble:
-    """The weighted mean of its members, which share encoders that are alike."""
+    """The weighted mean of its members, which share encoders that are alike.
+
+    Probabilities are then as sure as `temperature` makes them.
+    """
 
     members: list[Member] = field(default_factory=list)
+    temperature: float = 1.0
 
     def __post_init__(self):
         share_encoders(model for member in self.members for model in member.models)
@@ -71,7 +76,7 @@ class FittedEnsemble:
                 if id(encoder) not in encoded:
                     encoded[id(encoder)] = encoder.transform(table)
                 total = total + share * model.predict_encoded(encoded[id(encoder)])
-        return np.asarray(total)
+        return sharpened(np.asarray(total), self.temperature)
 
 
 def max_candidates(n_samples: int) -> int:
@@ -200,6 +205,7 @@ def expected_score(
             random_state=random_state,
         )
         mixed = np.tensordot(weights, predictions, axes=1)
+        mixed = sharpened(mixed, temperature_of(mixed[~out], rows[~out], folds))
         honest[out] = mixed[out]
         if tuned:
             others = mixed[~out], None if weight is None else weight[~out]
@@ -221,6 +227,23 @@ def mixture(evaluations: Sequence[Evaluation], weights: np.ndarray) -> np.ndarra
 
 def _sortable(evaluation: Evaluation) -> float:
     return evaluation.score if math.isfinite(evaluation.score) else -math.inf
+
+
+def temperature_of(mixed: np.ndarray, rows: np.ndarray, folds: Folds) -> float:
+    """Return the temperature for the predictions of some rows; 1 if it brings nothing.
+
+    Most scores do not change with it, but a score of ranks over several classes may.
+    """
+    if not folds.task.is_classification:
+        return 1.0
+    y, weight = folds.y[rows], folds.weight_of(rows)
+    temperature = best_temperature(y, mixed, weight)
+    try:
+        before = folds.metric.score(y, mixed, weight)
+        after = folds.metric.score(y, sharpened(mixed, temperature), weight)
+    except ValueError:  # these rows have no such score
+        return 1.0
+    return temperature if after >= before else 1.0
 
 
 def _row_scorer(folds: Folds, rows: np.ndarray):

@@ -16,7 +16,7 @@ MOST_FUNCTION_LINES = 60
 LAYERS = [
     ["exceptions", "quiet", "task", "label_scores"],
     ["metric", "checks", "resampling", "nets", "preprocessing"],
-    ["monitor", "decision"],
+    ["monitor", "calibration", "decision"],
     ["families"],
     ["folds", "fitted_model"],
     ["evaluation"],
