@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
 
-from automodel.families._cost import encoded_columns
 from automodel.families.base import ModelFamily
 
 if TYPE_CHECKING:
@@ -37,13 +36,32 @@ class ForestFamily(ModelFamily):
         return TabularEncoder(categories="target", dtype="float32")
 
     def cost(self, params: dict[str, Any], task: Task) -> float:
+        columns = self.n_columns(task)
         share = params.get("max_features", 1.0)
         if not isinstance(share, float):
-            share = encoded_columns(task) ** -0.5
+            share = columns**-0.5
         rows = task.n_samples
         depth = np.log2(2 + rows / params.get("min_samples_leaf", 1))
-        tried = max(1.0, share * encoded_columns(task)) + 1 + 0.1 * task.n_classes
+        tried = max(1.0, share * columns) + 1 + 0.1 * task.n_classes
         return N_TREES * (1e-3 + self.seconds_per_cell * rows * tried * depth)
+
+    def setting(
+        self, task: Task, share: float, split: int, leaf: int = 1
+    ) -> dict[str, Any]:
+        """Return a proven setting in the names of `forest_space`.
+
+        Where there are many columns a smaller share of them is tried at a node.
+        """
+        share = float(np.clip(COLUMNS_TRIED / self.n_columns(task), 0.1, share))
+        setting: dict[str, Any] = {
+            "max_features": share,
+            "min_samples_split": split,
+            "min_samples_leaf": max(leaf, least_leaf(task)),
+            "min_impurity_decrease": 0.0,
+        }
+        if task.is_classification:
+            setting["criterion"] = "entropy"
+        return setting
 
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):
         monitor.check_time()
@@ -102,11 +120,6 @@ def least_leaf(task: Task) -> int:
     return int(np.clip(round(rows_of_class / ROWS_PER_LEAF_ROW), 1, 50))
 
 
-def column_share(task: Task, share: float) -> float:
-    """Return the share of columns to try at a node, less where there are many."""
-    return float(np.clip(COLUMNS_TRIED / encoded_columns(task), 0.1, share))
-
-
 def forest_space(trial, task: Task) -> dict[str, Any]:
     """Suggest what both kinds of forest have."""
     leaf = least_leaf(task)
@@ -123,18 +136,3 @@ def forest_space(trial, task: Task) -> dict[str, Any]:
             "criterion", ["gini", "entropy"]
         )
     return params
-
-
-def forest_setting(
-    task: Task, share: float, split: int, leaf: int = 1
-) -> dict[str, Any]:
-    """Return a setting in the names of `forest_space`."""
-    setting: dict[str, Any] = {
-        "max_features": column_share(task, share),
-        "min_samples_split": split,
-        "min_samples_leaf": max(leaf, least_leaf(task)),
-        "min_impurity_decrease": 0.0,
-    }
-    if task.is_classification:
-        setting["criterion"] = "entropy"
-    return setting

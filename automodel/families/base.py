@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
+from automodel.families._cost import encoded_columns
 from automodel.task import Task
 
 if TYPE_CHECKING:
@@ -128,6 +129,10 @@ class ModelFamily:
     def cost(self, params: dict[str, Any], task: Task) -> float:
         """Return about the seconds of one fit on one core; NaN if nothing is known."""
         return math.nan
+
+    def n_columns(self, task: Task) -> int:
+        """Return about how many columns its encoder makes of the table."""
+        return encoded_columns(task)
 
     def fit(
         self,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from automodel.families._forest import (
     N_TREES,
     ForestFamily,
-    forest_setting,
     forest_space,
 )
 
@@ -43,9 +42,9 @@ class ExtraTrees(ForestFamily):
 
     def portfolio(self, task: Task) -> Sequence[dict[str, Any]]:
         return [
-            forest_setting(task, share=0.75, split=5),
+            self.setting(task, share=0.75, split=5),
             # Smoother probabilities, for noisy targets.
-            forest_setting(task, share=1.0, split=12, leaf=4),
+            self.setting(task, share=1.0, split=12, leaf=4),
             # Fully grown, for targets without noise.
-            forest_setting(task, share=0.5, split=2),
+            self.setting(task, share=0.5, split=2),
         ]

@@ -10,7 +10,6 @@ from sklearn.utils.validation import has_fit_parameter
 
 from automodel.families._boosting import RoundTracker, rounds_for, set_rounds
 from automodel.families._cost import (
-    encoded_columns,
     expected_rounds,
     trees_per_round,
 )
@@ -37,6 +36,7 @@ class LightGBM(ModelFamily):
     iteration_param = "n_estimators"
     rank = 20
     start_seconds = 0.3
+    least_columns, most_columns = 0.4, 1.0  # share that a tree sees
 
     def estimator(self, task: Task, random_state: int):
         from lightgbm import LGBMClassifier, LGBMRegressor
@@ -62,7 +62,9 @@ class LightGBM(ModelFamily):
                 "min_child_samples", 1, 64, log=True
             ),
             "subsample": trial.suggest_float("subsample", 0.7, 1.0),
-            "colsample_bytree": trial.suggest_float("colsample_bytree", 0.4, 1.0),
+            "colsample_bytree": trial.suggest_float(
+                "colsample_bytree", self.least_columns, self.most_columns
+            ),
             "extra_trees": trial.suggest_categorical("extra_trees", [False, True]),
             "reg_alpha": trial.suggest_float("reg_alpha", 0.0, 1.0),
             "reg_lambda": trial.suggest_float("reg_lambda", 0.0, 2.0),
@@ -84,13 +86,13 @@ class LightGBM(ModelFamily):
         settings = [
             _default(task),
             # Random thresholds and few columns a tree: the best complement in TabRepo.
-            _setting(0.03, 39, 3, 0.9, 0.46, extra_trees=True, task=task),
+            setting(0.03, 39, 3, 0.9, 0.46, extra_trees=True, task=task),
             # Shallow trees: hardly any interaction, for small or noisy data.
-            _setting(0.05, 5, 20, 0.9, 0.7, extra_trees=True, task=task),
+            setting(0.05, 5, 20, 0.9, 0.7, extra_trees=True, task=task),
             # Slow and deep, where there is time for it.
-            _setting(0.015, 84, 3, 0.9, 0.53, task=task),
-            _setting(0.04, 16, 10, 0.8, 0.6, reg_lambda=1.0, task=task),
-            _setting(0.02, 180, 12, 0.95, 0.4, extra_trees=True, task=task),
+            setting(0.015, 84, 3, 0.9, 0.53, task=task),
+            setting(0.04, 16, 10, 0.8, 0.6, reg_lambda=1.0, task=task),
+            setting(0.02, 180, 12, 0.95, 0.4, extra_trees=True, task=task),
         ]
         if task.n_samples < SMALL_ROWS:  # 50 leaves overfit on few rows
             settings.insert(0, settings.pop(4))
@@ -99,7 +101,7 @@ class LightGBM(ModelFamily):
     def cost(self, params: dict[str, Any], task: Task) -> float:
         trees = expected_rounds(params, self.iteration_param) * trees_per_round(task)
         leaves = params.get("num_leaves", 31)
-        width = encoded_columns(task) * params.get("colsample_bytree", 1.0)
+        width = self.n_columns(task) * params.get("colsample_bytree", 1.0)
         scan = 5e-9 * task.n_samples * width * np.log2(1 + leaves) / 5
         return trees * (2e-5 * leaves + scan)
 
@@ -119,7 +121,7 @@ class LightGBM(ModelFamily):
         return estimator
 
 
-def _setting(
+def setting(
     learning_rate,
     num_leaves,
     min_child_samples,
@@ -129,8 +131,9 @@ def _setting(
     extra_trees=False,
     reg_lambda=0.0,
     task,
-):
-    setting = {
+) -> dict[str, Any]:
+    """Return a proven setting, complete for the task."""
+    params = {
         "learning_rate": learning_rate,
         "num_leaves": num_leaves,
         "min_child_samples": min_child_samples,
@@ -141,21 +144,21 @@ def _setting(
         "reg_lambda": reg_lambda,
     }
     if task.n_categorical:  # the library's defaults
-        setting |= {
+        params |= {
             "min_data_per_group": 100,
             "cat_l2": 10.0,
             "cat_smooth": 10.0,
             "max_cat_to_onehot": 4,
         }
-    return setting
+    return params
 
 
 def _default(task: Task) -> dict[str, Any]:
     if task.kind == "regression":
-        return _setting(0.05, 100, 3, 0.7, 1.0, task=task)
+        return setting(0.05, 100, 3, 0.7, 1.0, task=task)
     if task.n_classes > 8:  # one tree a class and round: fewer rounds, smaller trees
-        return _setting(0.1, 20, 20, 0.75, 0.7, task=task)
-    return _setting(0.04, 50, 40, 0.75, 1.0, task=task)
+        return setting(0.1, 20, 20, 0.75, 0.7, task=task)
+    return setting(0.04, 50, 40, 0.75, 1.0, task=task)
 
 
 def _scale_penalty(estimator, y) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from automodel.families._forest import (
     N_TREES,
     ForestFamily,
-    forest_setting,
     forest_space,
 )
 
@@ -43,7 +42,7 @@ class RandomForest(ForestFamily):
         # Pure leaves make probabilities of 0 and 1, which are overconfident.
         leaf = 3 if task.is_classification else 1
         return [
-            forest_setting(task, share=0.5, split=4, leaf=leaf) | {"max_samples": 1.0},
+            self.setting(task, share=0.5, split=4, leaf=leaf) | {"max_samples": 1.0},
             # Less alike trees, for noisy targets.
-            forest_setting(task, share=0.4, split=8, leaf=5) | {"max_samples": 0.6},
+            self.setting(task, share=0.4, split=8, leaf=5) | {"max_samples": 0.6},
         ]

@@ -9,6 +9,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from automodel.preprocessing.arithmetic import ArithmeticColumns
 from automodel.preprocessing.categories import (
     OneHotColumns,
     PooledCategories,
@@ -56,8 +57,11 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
     target_encode_above : int or None, default=30
         With "native", columns of more categories are target encoded as well; None
         for estimators that do so themselves.
+    n_arithmetic : int, default=0
+        Columns to make of pairs of numeric columns, see `ArithmeticColumns`.
     random_state : int, default=0
-        Seed of the folds of target encoding and of the components of text.
+        Seed of the folds of target encoding, of the components of text and of the
+        pairs.
 
     Attributes
     ----------
@@ -91,6 +95,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         dtype: str = "float32",
         max_categories: int = 254,
         target_encode_above: int | None = 30,
+        n_arithmetic: int = 0,
         random_state: int = 0,
     ):
         self.missing = missing
@@ -101,6 +106,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         self.dtype = dtype
         self.max_categories = max_categories
         self.target_encode_above = target_encode_above
+        self.n_arithmetic = n_arithmetic
         self.random_state = random_state
 
     def fit(self, table: Table, y: Any = None, sample_weight: Any = None):
@@ -137,9 +143,13 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             return self._fit_sparse(table, weight)
         self.sparse_columns_: SparseColumns | None = None
         means = self._fit_categories(table, y, weight)
-        numeric = _beside(table.numeric, means)
+        self.arithmetic_ = ArithmeticColumns(
+            self.n_arithmetic, random_state=self.random_state
+        )
+        if self.n_arithmetic:
+            self.arithmetic_.fit(table.numeric, None, weight)
         self.numeric_ = NumericColumns(self.missing, self.scale)
-        self.numeric_.fit(numeric, None, weight)
+        self.numeric_.fit(self._numbers(table, means), None, weight)
         text = self._fit_text(table, weight)
         return self._assemble(table, means, text)
 
@@ -222,9 +232,16 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             parts.append(encoder.transform(counts))
         return parts
 
+    def _numbers(self, table: Table, means: np.ndarray) -> np.ndarray:
+        """Return numeric, target encoded and arithmetic columns, in this order."""
+        numbers = _beside(table.numeric, means)
+        if not self.n_arithmetic:
+            return numbers
+        return _beside(numbers, self.arithmetic_.transform(table.numeric))
+
     def _assemble(self, table: Table, means: np.ndarray, text: list):
         """Join numbers, one-hot columns and text, in this order."""
-        dense = [self.numeric_.transform(_beside(table.numeric, means))]
+        dense = [self.numeric_.transform(self._numbers(table, means))]
         dense += [part for part in text if not sparse.issparse(part)]
         one_hot = self.one_hot_.transform(table.codes[:, self.one_hot_columns_])
         light: list[Any] = [one_hot, *filter(sparse.issparse, text)]
@@ -266,8 +283,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         return pd.DataFrame(columns, copy=False)
 
 
-def _beside(numeric: np.ndarray, means: np.ndarray) -> np.ndarray:
-    return np.hstack([numeric, means]) if means.shape[1] else numeric
+def _beside(numbers: np.ndarray, others: np.ndarray) -> np.ndarray:
+    return np.hstack([numbers, others]) if others.shape[1] else numbers
 
 
 def _used_categories(table: Table, weight) -> np.ndarray:

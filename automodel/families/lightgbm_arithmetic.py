@@ -1,0 +1,28 @@
+"""LightGBM on sums, differences, products and ratios of the numeric columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from automodel.families._arithmetic import OnPairs
+from automodel.families.lightgbm import SMALL_ROWS, LightGBM, setting
+
+if TYPE_CHECKING:
+    from automodel.task import Task
+
+
+class LightGBMArithmetic(OnPairs, LightGBM):
+    """LightGBM that sees pairs of numeric columns as one."""
+
+    name = "lightgbm_arithmetic"
+    rank = 32
+    least_columns, most_columns = 0.1, 0.6
+
+    def portfolio(self, task: Task) -> Sequence[dict[str, Any]]:
+        leaves = 12 if task.n_samples < SMALL_ROWS else 31
+        return [
+            setting(0.04, leaves, 5, 0.85, 0.3, task=task),
+            setting(0.04, leaves, 5, 0.85, 0.3, extra_trees=True, task=task),
+            setting(0.02, 64, 28, 0.9, 0.4, extra_trees=True, task=task),
+        ]

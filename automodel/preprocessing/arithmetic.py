@@ -1,0 +1,93 @@
+"""Sums, differences, products and ratios of numeric columns, for trees."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+
+FEWEST_VALUES = 3  # of a column that takes part
+ROWS_LOOKED_AT = 5000
+
+
+class ArithmeticColumns(TransformerMixin, BaseEstimator):
+    """Make columns of pairs of numeric columns.
+
+    A tree needs many splits for a ratio or a difference, and has it at once where it
+    is a column. This is the arithmetic part of the features of TabPrep
+    (arXiv:2606.02384).
+
+    Parameters
+    ----------
+    n_features : int, default=150
+        Columns to make; all pairs and operations if there are no more, else a draw.
+    n_columns : int, default=30
+        Columns that take part: those of the most different values.
+    random_state : int, default=0
+        Seed of the draw.
+
+    Attributes
+    ----------
+    operations_ : list of (ufunc, left, right)
+        What is made, with the numbers of two columns.
+    scale_ : ndarray of shape (n_features_in,)
+        Standard deviations, so that sums are not those of the largest column alone.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from automodel.preprocessing.arithmetic import ArithmeticColumns
+    >>> X = np.array([[1.0, 2.0], [2.0, 8.0], [3.0, 5.0]])
+    >>> made = ArithmeticColumns().fit_transform(X)
+    >>> made.shape
+    (3, 5)
+    """
+
+    def __init__(
+        self, n_features: int = 150, n_columns: int = 30, random_state: int = 0
+    ):
+        self.n_features = n_features
+        self.n_columns = n_columns
+        self.random_state = random_state
+
+    def fit(self, X: np.ndarray, y=None, sample_weight: np.ndarray | None = None):
+        """Choose the pairs; rows of weight zero have no influence."""
+        if sample_weight is not None:
+            X = X[sample_weight > 0]
+        rows = np.linspace(0, len(X) - 1, min(len(X), ROWS_LOOKED_AT)).astype(int)
+        looked_at = X[rows]
+        n_values = [len(np.unique(c[np.isfinite(c)])) for c in looked_at.T]
+        order = np.argsort(-np.array(n_values, dtype=int), kind="stable")
+        chosen = [i for i in order[: self.n_columns] if n_values[i] >= FEWEST_VALUES]
+        self.scale_ = _spread(looked_at)
+        possible = [
+            (operation, left, right)
+            for left, right in combinations(sorted(chosen), 2)
+            for operation in (np.add, np.subtract, np.multiply, np.divide)
+        ]
+        possible += [(np.divide, j, i) for i, j in combinations(sorted(chosen), 2)]
+        if len(possible) > self.n_features:
+            rng = np.random.default_rng(self.random_state)
+            drawn = rng.choice(len(possible), self.n_features, replace=False)
+            possible = [possible[i] for i in sorted(drawn)]
+        self.operations_ = possible
+        return self
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """Return the made columns; NaN where a value is missing or not finite."""
+        made = np.empty((len(X), len(self.operations_)), order="F")
+        with np.errstate(all="ignore"):
+            scaled = X / self.scale_
+            for column, (operation, left, right) in enumerate(self.operations_):
+                operation(scaled[:, left], scaled[:, right], out=made[:, column])
+        made[~np.isfinite(made)] = np.nan
+        return made
+
+
+def _spread(X: np.ndarray) -> np.ndarray:
+    """Return the standard deviation of each column; 1 where there is none."""
+    known = np.isfinite(X)
+    with np.errstate(all="ignore"):
+        spread = np.array([c[k].std() for c, k in zip(X.T, known.T, strict=True)])
+    return np.where(np.isfinite(spread) & (spread > 0), spread, 1.0)
