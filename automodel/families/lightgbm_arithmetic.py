@@ -11,6 +11,8 @@ from automodel.families.lightgbm import SMALL_ROWS, LightGBM, setting
 if TYPE_CHECKING:
     from automodel.task import Task
 
+LARGE_ROWS = 5000
+
 
 class LightGBMArithmetic(OnPairs, LightGBM):
     """LightGBM that sees pairs of numeric columns as one."""
@@ -21,8 +23,11 @@ class LightGBMArithmetic(OnPairs, LightGBM):
 
     def portfolio(self, task: Task) -> Sequence[dict[str, Any]]:
         leaves = 12 if task.n_samples < SMALL_ROWS else 31
-        return [
+        settings = [
             setting(0.04, leaves, 5, 0.85, 0.3, task=task),
             setting(0.04, leaves, 5, 0.85, 0.3, extra_trees=True, task=task),
             setting(0.02, 64, 28, 0.9, 0.4, extra_trees=True, task=task),
         ]
+        if task.n_samples > LARGE_ROWS:  # most of the gain in a third of the time
+            settings.insert(0, setting(0.08, leaves, 5, 0.85, 0.2, task=task))
+        return settings

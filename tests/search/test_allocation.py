@@ -91,7 +91,9 @@ def test_no_family_starves():
     assert max(asked, key=lambda name: asked[name]) == "good"
 
 
-@pytest.mark.parametrize("rows, trials", [(50, 6), (100, 6), (2500, 20), (10**6, 50)])
+@pytest.mark.parametrize(
+    "rows, trials", [(50, 12), (100, 12), (2500, 40), (10**6, 100)]
+)
 def test_patience_grows_with_the_rows(rows, trials):
     assert patience(rows) == trials
 
