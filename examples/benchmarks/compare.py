@@ -315,8 +315,32 @@ def in_fresh_process(job, python, arguments):
     return {"error": last[0][:300]}
 
 
+def errors(scores):
+    """Return what is to be small: 1 - AUC, the log loss, or the RMSE."""
+    return scores.where(scores <= 0, scores - 1).abs()
+
+
+def interval_of_share(share, n):
+    """Return the 95 % interval of a share of n (Wilson, 1927)."""
+    z = 1.96
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    width = z / (1 + z**2 / n) * (share * (1 - share) / n + z**2 / (4 * n**2)) ** 0.5
+    return middle - width, middle + width
+
+
+def interval_of_mean(values):
+    """Return the 95 % interval of the mean of one value a table, by bootstrap."""
+    rng = np.random.default_rng(0)
+    drawn = rng.choice(values.to_numpy(), (10_000, len(values)))
+    return np.quantile(drawn.mean(axis=1), [0.025, 0.975])
+
+
 def summarize(rows):
-    """Print the scores, and how often the first system is better than each other."""
+    """Print the scores, and how often the first system is better than each other.
+
+    The splits of a table count as one: their ratios of errors are averaged first. A
+    system that failed has lost, but for the ratios.
+    """
     frame = pd.DataFrame(rows)
     order = list(dict.fromkeys(frame["system"]))
     wide = frame.pivot_table(
@@ -325,10 +349,24 @@ def summarize(rows):
     print(wide.round(4).to_string())
     ranks = wide.rank(axis=1, ascending=False, na_option="bottom")
     print("mean rank:", ranks.mean().round(2).to_dict())
+    tried = frame.pivot_table(
+        index=["table", "seed"], columns="system", values="rows", aggfunc="size"
+    )
     for other in order[1:]:
-        both = wide[[order[0], other]].dropna()
-        wins = (both[order[0]] > both[other]).mean()
-        print(f"{order[0]} is better than {other} on {wins:.0%} of {len(both)}")
+        both = tried[[order[0], other]].dropna().index
+        pair = wide.reindex(both)
+        ours, theirs = pair[order[0]], pair[other]
+        share = ((ours > theirs) | theirs.isna()).mean()
+        low, high = interval_of_share(share, len(both))
+        print(
+            f"{order[0]} is better than {other} on {share:.0%} of {len(both)}", end=""
+        )
+        print(f" [{low:.2f}, {high:.2f}]", end="")
+        logs = np.log(errors(ours) / errors(theirs)).dropna()
+        means = logs.groupby(level="table").mean()
+        if len(means):
+            low, high = np.exp(interval_of_mean(means))
+            print(f"; errors {np.exp(means.mean()):.3f} [{low:.3f}, {high:.3f}]")
     if "error" in frame:
         failed = frame[frame["error"].notna()]
         print(failed[["system", "table", "error"]].to_string())
