@@ -64,6 +64,13 @@ def test_rows_that_were_not_validated_are_left_out():
     assert best_temperature(y, said) == pytest.approx(known)
 
 
+def test_of_very_many_rows_some_are_enough():
+    y, said = draw(400_000, 0.7)
+    assert best_temperature(y, said) == pytest.approx(0.7, rel=0.02)
+    few = np.linspace(0, len(y) - 1, 50_000).astype(int)
+    assert best_temperature(y, said) == best_temperature(y[few], said[few])
+
+
 def test_nothing_known_changes_nothing():
     said = np.full((3, 2), np.nan)
     assert best_temperature(np.zeros(3, dtype=int), said) == 1.0
