@@ -130,7 +130,7 @@ class Assembly:
         )
         oof = mixture(evaluations, weights)
         rows = np.flatnonzero(np.isfinite(oof.reshape(len(oof), -1)[:, 0]))
-        temperature = temperature_of(oof[rows], rows, folds)
+        temperature = temperature_of(weights, oof[rows], rows, folds)
         oof = sharpened(oof, temperature)
         best_score = folds.score(oof)
         decision = None

@@ -40,7 +40,7 @@ def best_temperature(
         Out-of-fold probabilities; rows of NaN are left out, and of very many rows
         every n-th takes part.
     sample_weight : ndarray of shape (n_samples,), default=None
-        Weights of the rows.
+        Weights of the rows; one of 2 counts as two rows.
 
     Returns
     -------
@@ -66,9 +66,10 @@ def best_temperature(
         known = known[np.linspace(0, len(known) - 1, most).astype(int)]
     weight = np.ones(len(y)) if sample_weight is None else sample_weight
     y, logits, weight = y[known], _logits(proba[known]), weight[known]
-    if not weight.sum() > 0:
+    n_rows = weight.sum()
+    if not n_rows > 0:
         return 1.0
-    weight, prior = weight / weight.sum(), PRIOR_ROWS / len(y)
+    weight, prior = weight / n_rows, PRIOR_ROWS / n_rows
     factor = 1.0  # the inverse temperature, by Newton's method on a convex function
     for _ in range(N_STEPS):
         slope, curvature = _derivatives(y, logits, factor)
@@ -78,7 +79,7 @@ def best_temperature(
         factor = min(max(factor - step, before / MOST_CHANGE), before * MOST_CHANGE)
         if abs(factor - before) < TOLERANCE * before:
             break
-    variance = (weight**2 @ slope**2) / (bend * before) ** 2
+    variance = (weight @ slope**2) / n_rows / (bend * before) ** 2
     log = -np.log(factor)
     return float(np.exp(log**3 / (log**2 + variance))) if log else 1.0
 

@@ -205,7 +205,9 @@ def expected_score(
             random_state=random_state,
         )
         mixed = np.tensordot(weights, predictions, axes=1)
-        mixed = sharpened(mixed, temperature_of(mixed[~out], rows[~out], folds))
+        mixed = sharpened(
+            mixed, temperature_of(weights, mixed[~out], rows[~out], folds)
+        )
         honest[out] = mixed[out]
         if tuned:
             others = mixed[~out], None if weight is None else weight[~out]
@@ -229,12 +231,15 @@ def _sortable(evaluation: Evaluation) -> float:
     return evaluation.score if math.isfinite(evaluation.score) else -math.inf
 
 
-def temperature_of(mixed: np.ndarray, rows: np.ndarray, folds: Folds) -> float:
-    """Return the temperature for the predictions of some rows; 1 if it brings nothing.
+def temperature_of(
+    weights: np.ndarray, mixed: np.ndarray, rows: np.ndarray, folds: Folds
+) -> float:
+    """Return the temperature for the mixed predictions of some rows.
 
-    Most scores do not change with it, but a score of ranks over several classes may.
+    It is 1 for one model alone, which stays as it is, and where it brings nothing: most
+    scores do not change with it, but a score of ranks over several classes may.
     """
-    if not folds.task.is_classification:
+    if not folds.task.is_classification or np.count_nonzero(weights) < 2:
         return 1.0
     y, weight = folds.y[rows], folds.weight_of(rows)
     temperature = best_temperature(y, mixed, weight)
