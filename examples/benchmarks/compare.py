@@ -155,9 +155,11 @@ def flaml(X, y, kind, seconds, seed):
 
     metric = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}
     task = "regression" if kind == "regression" else "classification"
-    return AutoML(
+    model = AutoML(
         task=task, time_budget=seconds, metric=metric[kind], seed=seed, verbose=0
-    ).fit(X, y, n_jobs=2)
+    )
+    model.fit(X, y, n_jobs=2)  # which returns nothing
+    return model
 
 
 def autogluon(X, y, kind, seconds, seed, presets="best_quality"):
@@ -184,7 +186,7 @@ def mljar(X, y, kind, seconds, seed):
         "regression": "regression",
     }
     metric = {"binary": "auc", "multiclass": "logloss", "regression": "rmse"}
-    return AutoML(
+    model = AutoML(
         results_path=str(Path(tempfile.mkdtemp(), "results")),
         mode="Compete",
         total_time_limit=int(seconds),
@@ -194,7 +196,9 @@ def mljar(X, y, kind, seconds, seed):
         n_jobs=2,
         verbose=0,
         explain_level=0,
-    ).fit(X, y)
+    )
+    model.fit(X, y)
+    return model
 
 
 def boosted(kind, seed, **params):
