@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,15 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from automodel.calibration import sharpened
 from automodel.decision import tuned_weights
 from automodel.ensemble import (
+    Blend,
     FittedEnsemble,
     Member,
-    expected_score,
-    mixture,
+    blend_of,
+    calibrated,
+    common_rows,
+    judged,
     select_weights,
-    temperature_of,
+    temperatures_of,
 )
 from automodel.evaluation import Candidate, Evaluation, is_joined
 from automodel.fitted_model import FittedModel
@@ -59,10 +62,10 @@ class Trained:
 
 @dataclass(frozen=True)
 class Selection:
-    """The weight of each trial, and how the mixture scores and becomes labels."""
+    """The blend of some trials, how it scores and how it becomes labels."""
 
-    weights: dict[int, float]
-    temperature: float
+    numbers: list[int]
+    blend: Blend
     score: float
     expected_score: float
     decision_weights: np.ndarray | None
@@ -102,37 +105,41 @@ class Assembly:
             with self.budget.stage("ensemble"):
                 chosen = self._select(usable)
             with self.budget.stage("refit"):
-                members, best_model = self._members(
-                    usable, chosen.weights, chosen.score, workers
-                )
-            gone = {n for n, w in chosen.weights.items() if w > 0} - {
-                m.number for m in members
-            }
-            if not gone:
+                members, best_model = self._members(usable, chosen, workers)
+            if len(members) == len(chosen.numbers):
                 return Trained(
-                    FittedEnsemble(members, chosen.temperature),
+                    FittedEnsemble(members, chosen.blend),
                     best_model,
                     chosen.score,
                     chosen.expected_score,
-                    _records(storage, chosen.weights),
+                    _records(storage, members),
                     chosen.decision_weights,
                 )
+            gone = set(chosen.numbers) - {m.number for m in members}
             usable = {n: e for n, e in usable.items() if n not in gone}
-        floor, ensemble = self.floor, FittedEnsemble([self.floor])
-        records = _records(storage, {})
+        floor = self.floor
+        ensemble = FittedEnsemble([floor], Blend.mean([floor.weight]))
+        records = _records(storage, [])
         return Trained(ensemble, floor.models[0], floor.score, floor.score, records)
 
     def _select(self, usable: dict[int, Evaluation]) -> Selection:
         evaluations = list(usable.values())
         folds, size, seed = self.folds, self.size, self.seed
+        temperatures = temperatures_of(evaluations, folds)
+        surer = calibrated(evaluations, temperatures)
         weights = select_weights(
-            evaluations, folds, size=size, deadline=self._share(), random_state=seed
+            surer, folds, size=size, deadline=self._share(), random_state=seed
         )
-        oof = mixture(evaluations, weights)
-        rows = np.flatnonzero(np.isfinite(oof.reshape(len(oof), -1)[:, 0]))
-        temperature = temperature_of(weights, oof[rows], rows, folds)
-        oof = sharpened(oof, temperature)
-        best_score = folds.score(oof)
+        rows = common_rows(evaluations, folds)
+        blend = blend_of(surer, weights, rows, folds)
+        is_corrected, honest = judged(
+            surer, folds, size=size, deadline=self._share(), random_state=seed
+        )
+        if not is_corrected:
+            blend = replace(blend, stack=None)
+        if np.count_nonzero(weights) > 1:
+            blend = replace(blend, temperatures=temperatures)
+        oof = blend.predict([e.oof for e in evaluations])
         decision = None
         if folds.metric.tuned:
             decision = tuned_weights(
@@ -143,43 +150,45 @@ class Assembly:
                 deadline=self._share(),
                 random_state=seed,
             )
-        honest = expected_score(
-            evaluations, folds, size=size, deadline=self._share(), random_state=seed
-        )
-        chosen = {n: float(w) for n, w in zip(usable, weights, strict=True)}
-        return Selection(chosen, temperature, best_score, honest, decision)
+        order = np.argsort(-blend.importances, kind="stable")
+        order = order[blend.importances[order] > 0]
+        numbers = [list(usable)[i] for i in order]
+        best_score = folds.score(oof)
+        return Selection(numbers, blend.take(order), best_score, honest, decision)
 
     def _share(self) -> float | None:
         left = self.budget.seconds_left
         return None if math.isinf(left) else time.monotonic() + SELECT_SHARE * left
 
-    def _members(self, usable, weights, best_score, workers):
+    def _members(self, usable, chosen: Selection, workers):
         """Return the members with their models, and the best single model.
 
         Members are refitted on all rows in the order of their weights, while the time
         left allows for it; the others keep the models of their folds.
         """
-        order = sorted(weights, key=lambda number: -weights[number])
-        order = [number for number in order if weights[number] > 0]
+        order = chosen.numbers
         best = max(usable, key=lambda number: usable[number].score)
         reads_clock = self.budget.seconds is not None
         allowance = Allowance.for_folds(self.folds, reads_clock)
         for number in order:
             allowance.takes(usable[number], 1)
-        blended = self._blended(order, usable, best_score, allowance)
+        blended = self._blended(order, usable, chosen.score, allowance)
         refitted: dict[int, list[FittedModel]] = {}
         if workers is not None:
             refitted = self._refitted(order, best, usable, allowance, workers)
         stored = partial(_stored, defer=workers is None)
         members = []
-        for number in order:
+        shares = zip(order, chosen.blend.weights, chosen.blend.corrections, strict=True)
+        for number, weight, correction in shares:
             models = list(refitted.get(number, [])) if self.refit else []
             if not models:
                 models = stored(usable[number])
             elif number in blended:
                 models += stored(usable[number])[:MOST_FOLDS]
             if models:
-                members.append(_member(number, usable[number], weights[number], models))
+                members.append(
+                    _member(number, usable[number], weight, correction, models)
+                )
         if best in refitted:
             return members, refitted[best][0]
         best_models = stored(usable[best]) or [m for x in members for m in x.models]
@@ -320,21 +329,25 @@ def _stored(evaluation: Evaluation, *, defer: bool) -> list[Any]:
         return []
 
 
-def _member(number, evaluation: Evaluation, weight: float, models) -> Member:
+def _member(number, evaluation: Evaluation, weight, correction, models) -> Member:
     candidate = evaluation.candidate
     return Member(
         number,
         candidate.family.name,
         candidate.params,
-        weight,
+        float(weight),
         evaluation.score,
         models,
+        float(correction),
     )
 
 
-def _records(storage: SearchStorage, weights: dict[int, float]) -> list[TrialRecord]:
-    return [
-        TrialRecord(
+def _records(storage: SearchStorage, members: Sequence[Member]) -> list[TrialRecord]:
+    by_number = {member.number: member for member in members}
+    records = []
+    for number, evaluation in sorted(storage.evaluations.items()):
+        member = by_number.get(number)
+        record = TrialRecord(
             number,
             evaluation.candidate.family.name,
             evaluation.candidate.params,
@@ -345,7 +358,8 @@ def _records(storage: SearchStorage, weights: dict[int, float]) -> list[TrialRec
             evaluation.seconds,
             list(evaluation.n_iterations),
             evaluation.error,
-            float(weights.get(number, 0.0)),
         )
-        for number, evaluation in sorted(storage.evaluations.items())
-    ]
+        if member is not None:
+            record.weight, record.correction = member.weight, member.correction
+        records.append(record)
+    return records

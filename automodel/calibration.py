@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 LEAST_PROBABILITY = 1e-7  # of out-of-fold predictions, which are float32
-MOST_CELLS = 200_000  # rows x classes that take part
+MOST_CELLS = 50_000  # rows x classes that take part
 N_STEPS, TOLERANCE = 20, 1e-4
 MOST_CHANGE = 3.0  # of the inverse temperature in one step
 PRIOR_ROWS = 10.0  # that speak for 1: rows without an error would be never sure enough
@@ -18,7 +18,7 @@ def sharpened(proba: np.ndarray, temperature: float) -> np.ndarray:
     """
     if temperature == 1.0:
         return proba
-    return _softmax(_logits(proba) / temperature)
+    return softmax(log_proba(proba) / temperature)
 
 
 def best_temperature(
@@ -65,7 +65,7 @@ def best_temperature(
     if len(known) > most:
         known = known[np.linspace(0, len(known) - 1, most).astype(int)]
     weight = np.ones(len(y)) if sample_weight is None else sample_weight
-    y, logits, weight = y[known], _logits(proba[known]), weight[known]
+    y, logits, weight = y[known], log_proba(proba[known]), weight[known]
     n_rows = weight.sum()
     if not n_rows > 0:
         return 1.0
@@ -84,18 +84,20 @@ def best_temperature(
     return float(np.exp(log**3 / (log**2 + variance))) if log else 1.0
 
 
-def _logits(proba: np.ndarray) -> np.ndarray:
+def log_proba(proba: np.ndarray) -> np.ndarray:
+    """Return the logarithms of probabilities, which softmax turns back."""
     return np.log(np.clip(proba, LEAST_PROBABILITY, None, dtype=np.float64))
 
 
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+def softmax(log_odds: np.ndarray) -> np.ndarray:
+    """Return the probabilities of each row whose logarithms differ by these."""
+    odds = np.exp(log_odds - log_odds.max(axis=1, keepdims=True))
     return odds / odds.sum(axis=1, keepdims=True)
 
 
 def _derivatives(y, logits, factor) -> tuple[np.ndarray, np.ndarray]:
     """Return those of each row's log loss by the inverse temperature."""
-    proba = _softmax(factor * logits)
+    proba = softmax(factor * logits)
     mean = (proba * logits).sum(axis=1)
     slope = mean - logits[np.arange(len(y)), y]
     return slope, (proba * logits**2).sum(axis=1) - mean**2

@@ -1,4 +1,4 @@
-"""Choose a weighted ensemble on out-of-fold predictions, and predict with it."""
+"""Choose an ensemble on out-of-fold predictions, and predict with it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ import math
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from automodel.calibration import best_temperature, sharpened
+from automodel.calibration import best_temperature, log_proba, sharpened
 from automodel.decision import labels_of, tuned_weights
 from automodel.evaluation import Evaluation
 from automodel.fitted_model import FittedModel, share_encoders
 from automodel.folds import Folds
 from automodel.preprocessing.table import Table
+from automodel.stacking import Stack, fit_stack
 
 SELECTION_ROWS = 10_000  # more rows do not change which models are chosen
+STACK_CELLS = 200_000  # rows x classes that its correction is fitted to
 N_BAGS = 20
 BAG_ROWS = 2500
 LEAST_WEIGHT = 0.03  # below it a member costs more than it gives
@@ -31,7 +33,8 @@ class Member:
     """One model of the ensemble, by the number of its trial.
 
     `models` holds one model per fold, or some that were refitted on all rows with
-    different seeds, or both. The floor model has the number -1.
+    different seeds, or both. The floor model has the number -1. `weight` is that in the
+    mean, `correction` the coefficient in the correction of it.
     """
 
     number: int
@@ -40,6 +43,7 @@ class Member:
     weight: float
     score: float
     models: list[FittedModel]
+    correction: float = 0.0
 
     def shares(self) -> list[float]:
         """Return the weight of each model: refits as much together as folds."""
@@ -47,21 +51,71 @@ class Member:
         n_folds = len(self.models) - n_refits
         half = 0.5 if n_refits and n_folds else 1.0
         of_refit, of_fold = half / max(n_refits, 1), half / max(n_folds, 1)
-        return [
-            self.weight * (of_refit if model.fold < 0 else of_fold)
-            for model in self.models
-        ]
+        return [of_refit if model.fold < 0 else of_fold for model in self.models]
+
+
+@dataclass(frozen=True)
+class Blend:
+    """How the predictions of models become one.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_models,)
+        Of the mean; 0 for a model that is not in it.
+    temperatures : ndarray of shape (n_models,)
+        How sure each model's probabilities are made before.
+    temperature : float
+        How sure those of the mean are made after.
+    stack : Stack, default=None
+        Its correction.
+    """
+
+    weights: np.ndarray
+    temperatures: np.ndarray
+    temperature: float = 1.0
+    stack: Stack | None = None
+
+    @classmethod
+    def mean(cls, weights) -> Blend:
+        """Return the weighted mean alone."""
+        return cls(np.array(weights, dtype=float), np.ones(len(weights)))
+
+    @property
+    def corrections(self) -> np.ndarray:
+        """Coefficients of the models in the correction."""
+        if self.stack is None:
+            return np.zeros(len(self.weights))
+        return self.stack.coefficients
+
+    @property
+    def importances(self) -> np.ndarray:
+        """By how much each model moves the blend; 0 for one that has no say."""
+        return np.maximum(self.weights, np.abs(self.corrections))
+
+    def take(self, models) -> Blend:
+        """Return the same for some of the models, or in another order."""
+        stack = None if self.stack is None else self.stack.take(models)
+        weights, temperatures = self.weights[models], self.temperatures[models]
+        return Blend(weights, temperatures, self.temperature, stack)
+
+    def predict(self, predictions: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+        """Return the blend of one prediction of each model."""
+        used = np.flatnonzero(self.importances > 0).tolist()
+        parts = [sharpened(predictions[i], self.temperatures[i]) for i in used]
+        pairs = zip(self.weights[used], parts, strict=True)
+        mixed = sum(w * np.asarray(p, dtype=np.float64) for w, p in pairs if w > 0)
+        mixed = sharpened(np.asarray(mixed), self.temperature)
+        if self.stack is None:
+            return mixed
+        return self.stack.take(used).corrected(mixed, parts)
 
 
 @dataclass
 class FittedEnsemble:
-    """The weighted mean of its members, which share encoders that are alike.
+    """The blend of its members, which share encoders that are alike."""
 
-    Probabilities are then as sure as `temperature` makes them.
-    """
-
-    members: list[Member] = field(default_factory=list)
-    temperature: float = 1.0
+    members: list[Member]
+    blend: Blend
 
     def __post_init__(self):
         share_encoders(model for member in self.members for model in member.models)
@@ -69,14 +123,16 @@ class FittedEnsemble:
     def predict(self, table: Table) -> np.ndarray:
         """Return probabilities, or values, of the rows of a table."""
         encoded: dict[int, Any] = {}  # by the encoders that models share
-        total: np.ndarray | float = 0.0
+        predictions = []
         for member in self.members:
+            total: np.ndarray | float = 0.0
             for model, share in zip(member.models, member.shares(), strict=True):
                 encoder = model.encoder
                 if id(encoder) not in encoded:
                     encoded[id(encoder)] = encoder.transform(table)
                 total = total + share * model.predict_encoded(encoded[id(encoder)])
-        return sharpened(np.asarray(total), self.temperature)
+            predictions.append(np.asarray(total))
+        return self.blend.predict(predictions)
 
 
 def max_candidates(n_samples: int) -> int:
@@ -162,84 +218,164 @@ def select_weights(
     return weights
 
 
-def expected_score(
+def blend_of(
+    evaluations: Sequence[Evaluation],
+    weights: np.ndarray,
+    rows: np.ndarray,
+    folds: Folds,
+) -> Blend:
+    """Complete a weighted mean by its temperature and its correction.
+
+    One model alone stays as it is.
+
+    Parameters
+    ----------
+    evaluations : sequence of Evaluation
+        Those that the weights are for.
+    weights : ndarray of shape (n_evaluations,)
+        Of the mean.
+    rows : ndarray
+        Those whose out-of-fold predictions take part; of many every n-th.
+    folds : Folds
+        Data of the search.
+    """
+    blend = Blend.mean(weights)
+    if np.count_nonzero(weights) < 2:
+        return blend
+    most = min(SELECTION_ROWS, STACK_CELLS // max(folds.task.n_classes, 1))
+    rows = rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
+    parts = np.stack([np.asarray(e.oof[rows], dtype=np.float64) for e in evaluations])
+    mixed = np.tensordot(weights, parts, axes=1)
+    temperature = temperature_of(mixed, rows, folds)
+    mixed = sharpened(mixed, temperature)
+    stack = fit_stack(folds.y[rows], mixed, parts, weights, folds.weight_of(rows))
+    return replace(blend, temperature=temperature, stack=stack)
+
+
+def judged(
     evaluations: Sequence[Evaluation],
     folds: Folds,
     *,
     size: int = 25,
     deadline: float | None = None,
     random_state: int = 0,
-) -> float:
-    """Score the ensemble on rows that did not choose it.
+) -> tuple[bool, float]:
+    """Score the ensemble on rows that did not choose it, with its correction or not.
 
-    The out-of-fold rows are cut into parts; each part is predicted with the weights
+    The out-of-fold rows are cut into parts; each part is predicted with the blend
     that the other rows choose, and turned into labels as they choose. The score of the
     ensemble on the rows that chose it flatters: with 100 models and 100 rows by more
     than a tenth.
 
     Returns
     -------
+    bool
+        Whether the correction is worthwhile.
     float
-        Greater is better; NaN if the deadline came first.
+        The score; greater is better. NaN if the deadline came first.
     """
-    rows = _common_rows(evaluations, folds)
+    rows = common_rows(evaluations, folds)
     part_of = np.random.default_rng(random_state).integers(HONEST_PARTS, size=len(rows))
-    weight = None if folds.sample_weight is None else folds.sample_weight[rows]
-    y, tuned = folds.y[rows], folds.metric.tuned
     predictions = np.stack([e.oof[rows] for e in evaluations])
-    honest = np.full(predictions.shape[1:], np.nan)
-    labels = np.zeros(len(rows), dtype=int)
-    for part in range(HONEST_PARTS):
+    plain = np.full(predictions.shape[1:], np.nan)
+    corrected, blends = plain.copy(), {}
+    for part in np.unique(part_of):
         out = part_of == part
-        if not out.any():
-            continue
-        chosen = _without_rows(evaluations, folds, rows[out])
-        if chosen is None or (deadline is not None and time.monotonic() > deadline):
-            return math.nan
+        others = _without_rows(evaluations, folds, rows[out])
+        if others is None or (deadline is not None and time.monotonic() > deadline):
+            return False, math.nan
         weights = select_weights(
-            chosen,
+            others,
             folds,
             size=size,
             n_bags=HONEST_BAGS,
             deadline=deadline,
             random_state=random_state,
         )
-        mixed = np.tensordot(weights, predictions, axes=1)
-        mixed = sharpened(
-            mixed, temperature_of(weights, mixed[~out], rows[~out], folds)
-        )
-        honest[out] = mixed[out]
-        if tuned:
-            others = mixed[~out], None if weight is None else weight[~out]
-            decision = tuned_weights(folds.metric, y[~out], *others, deadline=deadline)
-            labels[out] = labels_of(mixed[out], decision)
+        blend = blend_of(others, weights, rows[~out], folds)
+        blends[part] = blend
+        corrected[out] = blend.predict(predictions[:, out])
+        plain[out] = replace(blend, stack=None).predict(predictions[:, out])
+    is_corrected = size > 1 and _is_worthwhile(plain, corrected, rows, folds)
+    honest = corrected if is_corrected else plain
+    y, weight = folds.y[rows], folds.weight_of(rows)
     try:
-        if tuned:
-            return folds.metric.score_labels(y, labels, weight)
-        return folds.metric.score(y, honest, weight)
+        if not folds.metric.tuned:
+            return is_corrected, folds.metric.score(y, honest, weight)
+        labels = np.zeros(len(rows), dtype=int)
+        for part, blend in blends.items():
+            out = part_of == part
+            final = blend if is_corrected else replace(blend, stack=None)
+            mixed = final.predict(predictions[:, ~out])
+            decision = tuned_weights(
+                folds.metric,
+                y[~out],
+                mixed,
+                None if weight is None else weight[~out],
+                deadline=deadline,
+            )
+            labels[out] = labels_of(honest[out], decision)
+        return is_corrected, folds.metric.score_labels(y, labels, weight)
     except ValueError:
-        return math.nan
+        return is_corrected, math.nan
 
 
-def mixture(evaluations: Sequence[Evaluation], weights: np.ndarray) -> np.ndarray:
-    """Return the out-of-fold predictions of the weighted ensemble."""
-    chosen = [(w, e.oof) for w, e in zip(weights, evaluations, strict=True) if w > 0]
-    return sum(w * np.asarray(oof, dtype=np.float64) for w, oof in chosen)  # type: ignore[return-value]
+def temperatures_of(evaluations: Sequence[Evaluation], folds: Folds) -> np.ndarray:
+    """Return the best temperature of each model alone; 1 for values."""
+    if not folds.task.is_classification:
+        return np.ones(len(evaluations))
+    y, weight = folds.y, folds.sample_weight
+    return np.array([best_temperature(y, e.oof, weight) for e in evaluations])
+
+
+def calibrated(
+    evaluations: Sequence[Evaluation], temperatures: np.ndarray
+) -> list[Evaluation]:
+    """Return copies whose out-of-fold probabilities have their best temperature."""
+    return [
+        replace(evaluation, oof=sharpened(evaluation.oof, t).astype(np.float32))
+        for evaluation, t in zip(evaluations, temperatures, strict=True)
+    ]
+
+
+def _is_worthwhile(plain, corrected, rows, folds) -> bool:
+    """Tell whether the correction did better in rows that it was not fitted to.
+
+    Values say more than labels do, and the correction of squared errors is kept unless
+    they are a standard error worse. All else has to be a standard error better, and
+    better by the score that the user wants.
+    """
+    y, weight = folds.y[rows], folds.weight_of(rows)
+    gains = _losses(y, plain) - _losses(y, corrected)
+    weight = np.ones(len(y)) if weight is None else weight
+    mean = np.average(gains, weights=weight)
+    variance = np.average((gains - mean) ** 2, weights=weight) / weight.sum()
+    if folds.metric.is_of_squares:
+        return bool(mean > -math.sqrt(variance))
+    try:
+        before, after = (folds.metric.score(y, p, weight) for p in (plain, corrected))
+    except ValueError:
+        return False
+    return bool(mean > math.sqrt(variance) and after > before)
+
+
+def _losses(y: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    if prediction.ndim == 1:
+        return (y - prediction) ** 2
+    return -log_proba(prediction[np.arange(len(y)), y])
 
 
 def _sortable(evaluation: Evaluation) -> float:
     return evaluation.score if math.isfinite(evaluation.score) else -math.inf
 
 
-def temperature_of(
-    weights: np.ndarray, mixed: np.ndarray, rows: np.ndarray, folds: Folds
-) -> float:
+def temperature_of(mixed: np.ndarray, rows: np.ndarray, folds: Folds) -> float:
     """Return the temperature for the mixed predictions of some rows.
 
-    It is 1 for one model alone, which stays as it is, and where it brings nothing: most
-    scores do not change with it, but a score of ranks over several classes may.
+    It is 1 where it brings nothing: most scores do not change with it, but a score of
+    ranks over several classes may.
     """
-    if not folds.task.is_classification or np.count_nonzero(weights) < 2:
+    if not folds.task.is_classification:
         return 1.0
     y, weight = folds.y[rows], folds.weight_of(rows)
     temperature = best_temperature(y, mixed, weight)
@@ -301,7 +437,8 @@ def _greedy(predictions, score, size, deadline) -> np.ndarray:
     return best_counts / best_counts.sum()
 
 
-def _common_rows(evaluations, folds) -> np.ndarray:
+def common_rows(evaluations: Sequence[Evaluation], folds: Folds) -> np.ndarray:
+    """Return the rows that all of them have predicted."""
     validated = np.ones(len(folds.y), dtype=bool)
     for evaluation in evaluations:
         oof = evaluation.oof
@@ -310,7 +447,7 @@ def _common_rows(evaluations, folds) -> np.ndarray:
 
 
 def _selection_rows(evaluations, folds, rng) -> np.ndarray:
-    rows = _common_rows(evaluations, folds)
+    rows = common_rows(evaluations, folds)
     if len(rows) > SELECTION_ROWS:
         rows = np.sort(rng.choice(rows, SELECTION_ROWS, replace=False))
         missing = np.setdiff1d(np.unique(folds.y), folds.y[rows])

@@ -14,6 +14,7 @@ COLUMNS = (
     "seconds",
     "status",
     "weight",
+    "correction",
     "params",
     "error",
 )
@@ -34,6 +35,7 @@ class TrialRecord:
     n_iterations: list[int]
     error: str
     weight: float = 0.0
+    correction: float = 0.0
 
 
 def leaderboard(records: Sequence[TrialRecord], left_out: dict[str, str]):
@@ -50,8 +52,8 @@ def leaderboard(records: Sequence[TrialRecord], left_out: dict[str, str]):
     Returns
     -------
     DataFrame
-        With the columns family, score, fold_scores, seconds, status, weight, params
-        and error.
+        With the columns family, score, fold_scores, seconds, status, weight and
+        correction in the ensemble, params and error.
     """
     import pandas as pd
 
@@ -65,7 +67,7 @@ def leaderboard(records: Sequence[TrialRecord], left_out: dict[str, str]):
             dict(
                 zip(
                     COLUMNS,
-                    (family, math.nan, [], 0.0, "skipped", 0.0, {}, reason),
+                    (family, math.nan, [], 0.0, "skipped", 0.0, 0.0, {}, reason),
                     strict=True,
                 )
             )

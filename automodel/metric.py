@@ -129,6 +129,11 @@ class Metric:
         return cls(name, scorer, classes, formula, fast, _accepts_weight(scorer))
 
     @property
+    def is_of_squares(self) -> bool:
+        """Whether it is best where the sum of squared errors is least."""
+        return self.name in _OF_SQUARES
+
+    @property
     def tuned(self) -> bool:
         """Whether it scores labels, and other labels than the likeliest may be best."""
         return self.classes is not None and self._takes_weight and is_tuned(self.scorer)
@@ -374,3 +379,4 @@ _FAST: dict[str, Fast] = {
     "neg_mean_absolute_error": Fast(_neg_mean_absolute_error),
 }
 _OF_CLASSES = ("neg_log_loss", "roc_auc", "accuracy")
+_OF_SQUARES = ("neg_mean_squared_error", "neg_root_mean_squared_error", "r2")

@@ -67,4 +67,4 @@ def replay(
             replace(member, models=[next(models) for _ in member.models])
             for member in searched
         ]
-    return FittedEnsemble(members or [fit_floor(folds)], ensemble.temperature)
+    return FittedEnsemble(members or [fit_floor(folds)], ensemble.blend)

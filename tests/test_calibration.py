@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import log_loss
@@ -8,8 +10,6 @@ from automodel.ensemble import temperature_of
 from automodel.folds import Folds
 from automodel.metric import Metric
 from automodel.task import Task
-
-TWO = np.array([0.5, 0.5])  # weights of two models
 
 
 def draw(n_rows, temperature, n_classes=4, seed=0):
@@ -67,8 +67,8 @@ def test_rows_that_were_not_validated_are_left_out():
 
 def test_of_very_many_rows_some_are_enough():
     y, said = draw(400_000, 0.7)
-    assert best_temperature(y, said) == pytest.approx(0.7, rel=0.02)
-    few = np.linspace(0, len(y) - 1, 50_000).astype(int)
+    assert best_temperature(y, said) == pytest.approx(0.7, rel=0.04)
+    few = np.linspace(0, len(y) - 1, 12_500).astype(int)
     assert best_temperature(y, said) == best_temperature(y[few], said[few])
 
 
@@ -93,10 +93,12 @@ def test_an_ensemble_that_is_too_modest_is_made_surer():
     y = np.digitize(X[:, 0] + X[:, 1] + 2 * both, [-0.8, 0.8, 2])
     settings = {"families": ["linear", "extra_trees"], "n_trials": 4}
     search = AutoClassifier(time_budget=None, random_state=0, **settings).fit(X, y)
-    assert len(search.ensemble_.members) == 2
-    assert search.ensemble_.temperature < 0.95
+    assert sum(member.weight > 0 for member in search.ensemble_.members) == 2
+    blend = replace(search.ensemble_.blend, stack=None)
+    assert blend.temperature < 0.95
+    search.ensemble_.blend = blend
     surer = search.predict_proba(X)
-    search.ensemble_.temperature = 1.0
+    search.ensemble_.blend = replace(blend, temperature=1.0)
     assert surer.max(axis=1).mean() > search.predict_proba(X).max(axis=1).mean()
 
 
@@ -113,7 +115,7 @@ def test_the_score_of_the_ensemble_never_falls(scoring):
     for seed in range(10):
         y, said = draw(200, 0.7, seed=seed)
         folds, rows = folds_of(scoring, y), np.arange(200)
-        temperature = temperature_of(TWO, said, rows, folds)
+        temperature = temperature_of(said, rows, folds)
         after = folds.metric.score(y, sharpened(said, temperature))
         assert after >= folds.metric.score(y, said)
 
@@ -124,11 +126,5 @@ def test_a_score_that_the_temperature_lowers_leaves_it_at_one():
 
     y, said = draw(200, 0.5)
     rows, log_loss = np.arange(200), folds_of("neg_log_loss", y)
-    assert temperature_of(TWO, said, rows, log_loss) < 1
-    assert temperature_of(TWO, said, rows, folds_of(modesty, y)) == 1
-
-
-def test_a_model_alone_stays_as_it_is():
-    y, said = draw(200, 0.5)
-    rows, log_loss = np.arange(200), folds_of("neg_log_loss", y)
-    assert temperature_of(np.array([0.0, 1.0]), said, rows, log_loss) == 1
+    assert temperature_of(said, rows, log_loss) < 1
+    assert temperature_of(said, rows, folds_of(modesty, y)) == 1

@@ -1,4 +1,5 @@
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,11 +8,12 @@ from sklearn.linear_model import LinearRegression
 
 from automodel.ensemble import (
     LEAST_WEIGHT,
+    Blend,
     FittedEnsemble,
     Member,
-    expected_score,
+    blend_of,
+    judged,
     max_candidates,
-    mixture,
     select_weights,
     shortlist,
 )
@@ -23,6 +25,8 @@ from automodel.metric import Metric
 from automodel.preprocessing.table import Table
 from automodel.task import Task
 from tests.conftest import StubFamily
+
+HALVES = Blend.mean([0.5, 0.5])
 
 
 class Shift(TransformerMixin, BaseEstimator):
@@ -58,6 +62,10 @@ def make_evaluations(folds, errors, names=None):
         score = folds.score(oof)
         evaluations.append(Evaluation(candidate, "complete", score, oof=oof))
     return evaluations
+
+
+def mixture(evaluations, weights):
+    return Blend.mean(weights).predict([e.oof for e in evaluations])
 
 
 @pytest.fixture
@@ -159,7 +167,7 @@ def test_the_expected_score_does_not_flatter_models_of_noise():
     evaluations = make_evaluations(folds, oofs - folds.y)
     weights = select_weights(evaluations, folds)
     naive = folds.score(mixture(evaluations, weights))
-    honest = expected_score(evaluations, folds)
+    _, honest = judged(evaluations, folds)
     assert honest < naive
 
 
@@ -170,7 +178,7 @@ def test_rows_that_no_fold_validates_stay_out(folds):
         evaluation.oof[:100] = np.nan
     weights = select_weights(evaluations, folds)
     assert np.isfinite(folds.score(mixture(evaluations, weights)))
-    assert np.isfinite(expected_score(evaluations, folds))
+    assert np.isfinite(judged(evaluations, folds)[1])
 
 
 def make_model(values, fold):
@@ -190,7 +198,7 @@ def test_members_fitted_on_different_rows_do_not_share_encoded_rows():
     ]
     table = make_table([3.0, 4.0])
     expected = (kept.predict(table) + refitted.predict(table)) / 2
-    assert FittedEnsemble(members).predict(table) == pytest.approx(expected)
+    assert FittedEnsemble(members, HALVES).predict(table) == pytest.approx(expected)
     assert expected == pytest.approx([3.0, 4.0])
 
 
@@ -202,10 +210,59 @@ def test_encoders_that_are_alike_are_kept_once():
         Member(0, "a", {}, 0.5, 0.0, models[:1]),
         Member(1, "b", {}, 0.5, 0.0, models[1:]),
     ]
-    kept = pickle.loads(pickle.dumps(FittedEnsemble(members)))
+    kept = pickle.loads(pickle.dumps(FittedEnsemble(members, HALVES)))
     one, two, other = (m.encoder for member in kept.members for m in member.models)
     assert one is two
     assert one is not other
     assert kept.members[1].models[0].predict(make_table(values)) == pytest.approx(
         before
     )
+
+
+def test_a_correction_that_helps_is_found_worthwhile(folds):
+    rng = np.random.default_rng(1)
+    shared = rng.normal(size=400)
+    errors = [shared + 0.2 * rng.normal(size=400) for _ in range(2)]
+    evaluations = make_evaluations(folds, [*errors, 3 * shared])
+    weights = np.array([0.5, 0.5, 0.0])
+    blend = blend_of(evaluations, weights, np.arange(400), folds)
+    assert blend.corrections[2] < -0.2  # only a difference takes off what all share
+    plain = folds.score(mixture(evaluations, weights))
+    assert folds.score(blend.predict([e.oof for e in evaluations])) > plain
+    assert judged(evaluations, folds)[0]
+
+
+def test_a_correction_is_not_made_where_it_would_be_noise():
+    folds = class_folds(rows=300)
+    rng = np.random.default_rng(1)
+    evaluations = []
+    for _ in range(12):
+        positive = np.clip(0.5 + 0.1 * rng.normal(size=300), 0.01, 0.99)
+        oof = np.column_stack([1 - positive, positive]).astype(np.float32)
+        candidate = Candidate(all_families()["linear"], {})
+        evaluations.append(Evaluation(candidate, "complete", folds.score(oof), oof=oof))
+    assert not judged(evaluations, folds)[0]
+
+
+def class_folds(rows):
+    y = np.random.default_rng(0).integers(2, size=rows)
+    task = Task("binary", rows, 1, n_classes=2)
+    metric = Metric.from_scoring("neg_log_loss", task, np.arange(2))
+    return Folds(make_table(y), y, None, [], task, metric)
+
+
+def test_the_correction_of_another_score_than_squares_has_to_improve_it(folds):
+    rng = np.random.default_rng(0)
+    outliers = np.where(rng.random(400) < 0.05, 50.0, 0.0)
+    errors = [rng.normal(size=400) + outliers, rng.normal(size=400) + 10.0]
+    evaluations = make_evaluations(folds, errors)
+    metric = Metric.from_scoring("neg_median_absolute_error", folds.task)
+    assert judged(evaluations, folds)[0]
+    assert not judged(evaluations, replace(folds, metric=metric))[0]
+
+
+def test_one_model_alone_has_no_correction(folds):
+    evaluations = make_evaluations(folds, np.ones((2, 400)))
+    blend = blend_of(evaluations, np.array([0.0, 1.0]), np.arange(400), folds)
+    assert blend.stack is None
+    assert blend.temperature == 1.0
