@@ -341,9 +341,9 @@ def calibrated(
 def _is_worthwhile(plain, corrected, rows, folds) -> bool:
     """Tell whether the correction did better in rows that it was not fitted to.
 
-    Values say more than labels do, and the correction of squared errors is kept unless
-    they are a standard error worse. All else has to be a standard error better, and
-    better by the score that the user wants.
+    It was fitted to fewer rows there than it will be. Values say more than labels do,
+    and the correction of squared errors is kept unless they are two standard errors
+    worse. All else has to be one better, and better by the score that the user wants.
     """
     y, weight = folds.y[rows], folds.weight_of(rows)
     gains = _losses(y, plain) - _losses(y, corrected)
@@ -351,7 +351,7 @@ def _is_worthwhile(plain, corrected, rows, folds) -> bool:
     mean = np.average(gains, weights=weight)
     variance = np.average((gains - mean) ** 2, weights=weight) / weight.sum()
     if folds.metric.is_of_squares:
-        return bool(mean > -math.sqrt(variance))
+        return bool(mean > -2.0 * math.sqrt(variance))
     try:
         before, after = (folds.metric.score(y, p, weight) for p in (plain, corrected))
     except ValueError:

@@ -19,7 +19,7 @@ STYLE = (
     ".automodel-report td.number,.automodel-report th.number{text-align:right}"
 )
 COLUMNS = ("rank", "family", "score", "weight", "seconds", "status", "params")
-NUMBERS = ("rank", "score", "weight", "seconds")
+NUMBERS = ("rank", "score", "weight", "correction", "seconds")
 
 
 class ReportMixin:
@@ -96,6 +96,7 @@ def html_summary(estimator: Any, top: int = TOP) -> str:
         {
             "family": member.family,
             "weight": _number(member.weight, 3),
+            "correction": _number(member.correction, 3),
             "score": _number(member.score, 5),
             "params": _params(member.params),
         }
@@ -106,7 +107,7 @@ def html_summary(estimator: Any, top: int = TOP) -> str:
     return (
         f'<div class="automodel-report"><style>{STYLE}</style><p>{text}</p>'
         f"<details open><summary>Ensemble</summary>"
-        f"{_html_table(members, ('family', 'weight', 'score', 'params'))}</details>"
+        f"{_html_table(members, ('family', 'weight', 'correction', 'score', 'params'))}</details>"
         f"<details><summary>Best trials</summary>"
         f"{_html_table(_records(estimator, top), COLUMNS)}</details></div>"
     )

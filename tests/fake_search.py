@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
+from automodel.ensemble import Member
 from automodel.exceptions import FitWarning
 from automodel.report import ReportMixin
 
@@ -34,8 +35,8 @@ def board():
 
 def members():
     return [
-        SimpleNamespace(number=1, family="knn", params={}, weight=0.25, score=-0.5),
-        SimpleNamespace(number=0, family="catboost", params={}, weight=0.75, score=-1),
+        Member(1, "knn", {}, weight=0.25, score=-0.5, models=[], correction=-0.125),
+        Member(0, "catboost", {}, weight=0.75, score=-1, models=[]),
     ]
 
 
