@@ -19,6 +19,7 @@ STYLE = (
     ".automodel-report td.number,.automodel-report th.number{text-align:right}"
 )
 COLUMNS = ("rank", "family", "score", "weight", "seconds", "status", "params")
+MEMBER_COLUMNS = ("family", "weight", "correction", "score", "params")
 NUMBERS = ("rank", "score", "weight", "correction", "seconds")
 
 
@@ -107,7 +108,7 @@ def html_summary(estimator: Any, top: int = TOP) -> str:
     return (
         f'<div class="automodel-report"><style>{STYLE}</style><p>{text}</p>'
         f"<details open><summary>Ensemble</summary>"
-        f"{_html_table(members, ('family', 'weight', 'correction', 'score', 'params'))}</details>"
+        f"{_html_table(members, MEMBER_COLUMNS)}</details>"
         f"<details><summary>Best trials</summary>"
         f"{_html_table(_records(estimator, top), COLUMNS)}</details></div>"
     )

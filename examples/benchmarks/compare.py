@@ -101,6 +101,14 @@ def without_ensemble(*data):
     return automodel(*data, ensemble_size=1)
 
 
+def without_stacking(*data):
+    """The mean of the members is not corrected."""
+    from automodel import ensemble
+
+    ensemble._is_worthwhile = lambda *data: False
+    return automodel(*data)
+
+
 def without_portfolio(*data):
     """Settings come from the sampler alone."""
     from automodel.families import all_families
@@ -261,6 +269,7 @@ SYSTEMS = {
     "without-nets": without_nets,
     "without-pruning": without_pruning,
     "without-ensemble": without_ensemble,
+    "without-stacking": without_stacking,
     "without-portfolio": without_portfolio,
     "without-allocation": without_allocation,
     "without-cache": without_cache,
