@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import rankdata
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.metrics import get_scorer, get_scorer_names
 
@@ -334,12 +333,7 @@ def _positive_probability(y_true, proba):
 def _roc_auc(y_true, score, sample_weight):
     positive = y_true == 1
     if sample_weight is None:
-        n_positive = int(positive.sum())
-        n_negative = len(y_true) - n_positive
-        if min(n_positive, n_negative) == 0:
-            return np.nan
-        ranks = rankdata(score)[positive].sum()
-        return (ranks - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative)
+        return _share_above(np.sort(score[positive]), np.sort(score[~positive]))
     order, group = np.unique(score, return_inverse=True)
     weight_positive = np.bincount(group, sample_weight * positive, len(order))
     weight_negative = np.bincount(group, sample_weight * ~positive, len(order))
@@ -348,6 +342,17 @@ def _roc_auc(y_true, score, sample_weight):
     if total == 0:
         return np.nan
     return (weight_positive * (below + weight_negative / 2)).sum() / total
+
+
+def _share_above(positive, negative):
+    """Return the share of pairs of sorted scores that are in order; ties count half."""
+    if min(len(positive), len(negative)) == 0:
+        return np.nan
+    if len(positive) > len(negative):  # the fewer are looked up
+        return 1.0 - _share_above(negative, positive)
+    below = np.searchsorted(negative, positive, "left").sum()
+    not_above = np.searchsorted(negative, positive, "right").sum()
+    return (below + not_above) / (2.0 * len(positive) * len(negative))
 
 
 def _accuracy(y_true, proba, sample_weight):
