@@ -226,7 +226,9 @@ def blend_of(
 ) -> Blend:
     """Complete a weighted mean by its temperature and its correction.
 
-    One model alone stays as it is.
+    One model alone stays as it is. And there is no correction where a single split
+    shows one model of each trial: it would be fitted to what is particular to these,
+    and the models that are refitted later are others.
 
     Parameters
     ----------
@@ -248,8 +250,11 @@ def blend_of(
     mixed = np.tensordot(weights, parts, axes=1)
     temperature = temperature_of(mixed, rows, folds)
     mixed = sharpened(mixed, temperature)
+    blend = replace(blend, temperature=temperature)
+    if len(folds) == 1:
+        return blend
     stack = fit_stack(folds.y[rows], mixed, parts, weights, folds.weight_of(rows))
-    return replace(blend, temperature=temperature, stack=stack)
+    return replace(blend, stack=stack)
 
 
 def judged(
@@ -296,7 +301,8 @@ def judged(
         blends[part] = blend
         corrected[out] = blend.predict(predictions[:, out])
         plain[out] = replace(blend, stack=None).predict(predictions[:, out])
-    is_corrected = size > 1 and _is_worthwhile(plain, corrected, rows, folds)
+    can_correct = size > 1 and any(b.stack is not None for b in blends.values())
+    is_corrected = can_correct and _is_worthwhile(plain, corrected, rows, folds)
     honest = corrected if is_corrected else plain
     y, weight = folds.y[rows], folds.weight_of(rows)
     try:

@@ -248,7 +248,20 @@ def class_folds(rows):
     y = np.random.default_rng(0).integers(2, size=rows)
     task = Task("binary", rows, 1, n_classes=2)
     metric = Metric.from_scoring("neg_log_loss", task, np.arange(2))
-    return Folds(make_table(y), y, None, [], task, metric)
+    halves = np.arange(rows)[::2], np.arange(rows)[1::2]
+    return Folds(make_table(y), y, None, [halves, halves[::-1]], task, metric)
+
+
+def test_a_single_split_shows_too_little_for_a_correction(folds):
+    rng = np.random.default_rng(1)
+    shared = rng.normal(size=400)
+    errors = [shared + 0.2 * rng.normal(size=400) for _ in range(2)]
+    evaluations = make_evaluations(folds, [*errors, 3 * shared])
+    assert judged(evaluations, folds)[0]
+    once = replace(folds, splits=folds.splits[:1])
+    weights = np.array([0.5, 0.5, 0.0])
+    assert blend_of(evaluations, weights, np.arange(400), once).stack is None
+    assert not judged(evaluations, once)[0]
 
 
 def test_the_correction_of_another_score_than_squares_has_to_improve_it(folds):
