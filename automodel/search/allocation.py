@@ -102,11 +102,11 @@ def choose_family(
 def patience(n_samples: int) -> int:
     """Return how many trials without improvement end a search.
 
-    Few rows cannot tell many candidates apart: 12 at 100 rows, 20 at 500, 40 at
-    2,500, 100 from 10,000 on.
+    Few rows cannot tell many candidates apart: 25 at 100 rows, 40 at 500, 80 at
+    2,500, 200 from 10,000 on.
     """
     rows = np.log([100, 500, 2500, 10_000])
-    trials = np.log([12, 20, 40, 100])
+    trials = np.log([25, 40, 80, 200])
     return round(float(np.exp(np.interp(math.log(max(n_samples, 1)), rows, trials))))
 
 

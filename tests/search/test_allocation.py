@@ -92,7 +92,7 @@ def test_no_family_starves():
 
 
 @pytest.mark.parametrize(
-    "rows, trials", [(50, 12), (100, 12), (2500, 40), (10**6, 100)]
+    "rows, trials", [(50, 25), (100, 25), (2500, 80), (10**6, 200)]
 )
 def test_patience_grows_with_the_rows(rows, trials):
     assert patience(rows) == trials
