@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from automodel.decision import tuned_weights
-from automodel.ensemble import (
-    Blend,
-    FittedEnsemble,
-    Member,
-    blend_of,
-    calibrated,
-    common_rows,
-    judged,
-    select_weights,
-    temperatures_of,
-)
+from automodel.ensemble import Blend, FittedEnsemble, Member
 from automodel.evaluation import Candidate, Evaluation, is_joined
+from automodel.families.base import ModelFamily
 from automodel.fitted_model import FittedModel
 from automodel.folds import Folds
 from automodel.leaderboard import TrialRecord
@@ -35,10 +28,18 @@ from automodel.search.search import REFIT_FACTOR
 from automodel.search.storage import SearchStorage
 from automodel.search.work import Refit
 from automodel.search.workers import Workers
+from automodel.selection import (
+    blend_of,
+    calibrated,
+    common_rows,
+    judged,
+    select_weights,
+    temperatures_of,
+)
 
 SELECT_SHARE = 0.35  # of the time left, for the weights, and again for the honest score
 N_SEEDS = 3  # refits of a member
-SECONDS_PER_ROW = 3e-4  # of a prediction, within which members may have more models
+SECONDS_PER_ROW = 2e-4  # of a prediction, within which members may have more models
 ROWS_OF_CALL = 500
 MODEL_BYTES = 256 * 2**20  # the same for their size
 MOST_FOLDS = 5  # whose models stay beside a refit
@@ -233,7 +234,11 @@ class Assembly:
             )
             for number, repeat in chosen
         ]
+        families = {n: usable[n].candidate.family for n in (*order, best)}
+        loading = threading.Thread(target=_load_libraries, args=(families.values(),))
+        loading.start()
         found = workers.refit(orders) if orders else []
+        loading.join()
         workers.dismiss()  # before the models are loaded, to save memory
         refitted: dict[int, list[FittedModel]] = {}
         for (number, _), model in zip(chosen, found, strict=True):
@@ -296,6 +301,13 @@ class Allowance:
         self.seconds -= seconds
         self.n_bytes -= n_bytes
         return True
+
+
+def _load_libraries(families: Iterable[ModelFamily]) -> None:
+    """Import what the models need to be loaded, while workers are still at them."""
+    for name in dict.fromkeys(name for f in families for name in f.requires):
+        with suppress(Exception):  # loading the model tells
+            import_module(name)
 
 
 def _mean_bytes(models) -> float:

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from automodel.assembly import Assembly, Trained
-from automodel.ensemble import Member, max_candidates
+from automodel.ensemble import Member
 from automodel.exceptions import FitWarning
 from automodel.families.base import ModelFamily
 from automodel.fitted_model import FittedModel
@@ -23,6 +23,7 @@ from automodel.search.containment import contained
 from automodel.search.search import Search, SearchSettings
 from automodel.search.storage import SearchStorage
 from automodel.search.workers import open_workers
+from automodel.selection import max_candidates
 
 FLOOR = -1  # the number of the floor model, which is no trial
 INTERRUPTED = (

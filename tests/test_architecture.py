@@ -16,11 +16,11 @@ MOST_FUNCTION_LINES = 60
 LAYERS = [
     ["exceptions", "quiet", "task", "label_scores"],
     ["metric", "checks", "resampling", "nets", "preprocessing"],
-    ["monitor", "calibration", "decision"],
+    ["monitor", "calibration", "decision", "stacking"],
     ["families"],
     ["folds", "fitted_model"],
     ["evaluation"],
-    ["ensemble", "leaderboard", "report"],
+    ["ensemble", "selection", "leaderboard", "report"],
     ["search"],
     ["callbacks", "assembly"],
     ["training"],

@@ -120,6 +120,6 @@ def test_the_allowance_is_for_a_row_of_one_model_each():
 def test_refits_and_models_of_folds_share_a_weight_in_halves():
     models = [FittedModel(None, None, None, 1, fold) for fold in (-1, -1, 0, 1, 2, 3)]
     member = Member(0, "linear", {}, 0.8, 0.0, models)
-    assert member.shares() == pytest.approx([0.2, 0.2, 0.1, 0.1, 0.1, 0.1])
+    assert member.shares() == pytest.approx([0.25, 0.25, *[0.125] * 4])
     member.models = models[:2]
-    assert member.shares() == pytest.approx([0.4, 0.4])
+    assert member.shares() == pytest.approx([0.5, 0.5])

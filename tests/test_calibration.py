@@ -6,9 +6,9 @@ from sklearn.metrics import log_loss
 
 from automodel import AutoClassifier
 from automodel.calibration import best_temperature, sharpened
-from automodel.ensemble import temperature_of
 from automodel.folds import Folds
 from automodel.metric import Metric
+from automodel.selection import temperature_of
 from automodel.task import Task
 
 

@@ -6,23 +6,21 @@ import pytest
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.linear_model import LinearRegression
 
-from automodel.ensemble import (
-    LEAST_WEIGHT,
-    Blend,
-    FittedEnsemble,
-    Member,
-    blend_of,
-    judged,
-    max_candidates,
-    select_weights,
-    shortlist,
-)
+from automodel.ensemble import Blend, FittedEnsemble, Member
 from automodel.evaluation import Candidate, Evaluation
 from automodel.families import all_families
 from automodel.fitted_model import FittedModel
 from automodel.folds import Folds
 from automodel.metric import Metric
 from automodel.preprocessing.table import Table
+from automodel.selection import (
+    LEAST_WEIGHT,
+    blend_of,
+    judged,
+    max_candidates,
+    select_weights,
+    shortlist,
+)
 from automodel.task import Task
 from tests.conftest import StubFamily
 

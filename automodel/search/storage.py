@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from optuna.trial import FrozenTrial
 
-from automodel.ensemble import shortlist
 from automodel.evaluation import Evaluation
 from automodel.search.archive import Archive, Asked, Ended
 from automodel.search.budget import Budget
 from automodel.search.models import ModelFolder
+from automodel.selection import shortlist
 
 
 class SearchStorage:

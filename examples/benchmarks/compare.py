@@ -103,9 +103,9 @@ def without_ensemble(*data):
 
 def without_stacking(*data):
     """The mean of the members is not corrected."""
-    from automodel import ensemble
+    from automodel import selection
 
-    ensemble._is_worthwhile = lambda *data: False
+    selection._is_worthwhile = lambda *data: False
     return automodel(*data)
 
 
