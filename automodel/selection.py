@@ -192,7 +192,7 @@ def judged(
         blends[part] = blend
         corrected[out] = blend.predict(predictions[:, out])
         plain[out] = replace(blend, stack=None).predict(predictions[:, out])
-    can_correct = size > 1 and any(b.stack is not None for b in blends.values())
+    can_correct = any(blend.stack is not None for blend in blends.values())
     is_corrected = can_correct and _is_worthwhile(plain, corrected, rows, folds)
     honest = corrected if is_corrected else plain
     y, weight = folds.y[rows], folds.weight_of(rows)
@@ -286,7 +286,7 @@ def temperature_of(mixed: np.ndarray, rows: np.ndarray, folds: Folds) -> float:
 
 def _row_scorer(folds: Folds, rows: np.ndarray):
     y = folds.y[rows]
-    weight = None if folds.sample_weight is None else folds.sample_weight[rows]
+    weight = folds.weight_of(rows)
     return lambda mean: folds.metric.score_decisive(y, mean, weight)
 
 

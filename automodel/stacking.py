@@ -161,8 +161,10 @@ class _Squares:
         slopes = columns * self.weight
         return slopes @ (at - self.y), slopes @ columns.T
 
-    def curvatures(self, at, columns):
-        return (self.weight * columns**2).sum(axis=1)
+    def derivatives_alone(self, at, columns):
+        """Return them for each column as if it were the only one."""
+        slopes = columns * self.weight
+        return slopes @ (at - self.y), (slopes * columns).sum(axis=1)
 
 
 class _Logs:
@@ -179,10 +181,12 @@ class _Logs:
         flat = slopes.reshape(len(columns), -1) @ columns.reshape(len(columns), -1).T
         return (means - true) @ self.weight, flat - (means * self.weight) @ means.T
 
-    def curvatures(self, at, columns):
+    def derivatives_alone(self, at, columns):
         proba = softmax(at)
         means = (columns * proba).sum(axis=2)
-        return ((columns**2 * proba).sum(axis=2) - means**2) @ self.weight
+        true = columns[:, np.arange(len(self.y)), self.y]
+        curvatures = (columns**2 * proba).sum(axis=2) - means**2
+        return (means - true) @ self.weight, curvatures @ self.weight
 
 
 def _newton(loss, base, columns, coefficients, n_steps) -> np.ndarray:
@@ -201,8 +205,8 @@ def _newton(loss, base, columns, coefficients, n_steps) -> np.ndarray:
 
 def _promise(loss, at, columns) -> np.ndarray:
     """Return by how much one step of each column alone would lower the loss."""
-    gradients = np.array([loss.derivatives(at, c[None])[0][0] for c in columns])
-    return gradients**2 / (loss.curvatures(at, columns) + 1 / SPREAD**2)
+    gradients, curvatures = loss.derivatives_alone(at, columns)
+    return gradients**2 / (curvatures + 1 / SPREAD**2)
 
 
 def _linked(prediction: np.ndarray, is_values: bool) -> np.ndarray:
