@@ -7,6 +7,7 @@ from automodel.families._net import FEWEST_STEPS, NetFamily, clock_of, net_input
 
 MOST_ROWS = 5000  # beyond, a step of one net keeps a core as busy as it can be
 FEW_ROWS = 2000  # that a full pack is for
+FEW_INPUTS = 512  # too: beyond, its weights and their moments take half a gigabyte
 SECONDS_PER_STEP = 2e-3
 SECONDS_PER_WEIGHT = 1.6e-10  # and row: with dropout and all, of a single net
 SHARE = 0.27  # of the members that train, on average over a schedule
@@ -74,8 +75,7 @@ class PackedMLPFamily(NetFamily):
     def cost(self, params, task):
         """Return the seconds of the nets of one fold on one core."""
         width = params.get("width", 64)
-        embedding = {"embedding": "periodic" if task.n_numeric else "none"}
-        n_weights = width * (net_inputs(embedding, task) + 1.5 * width + task.n_outputs)
+        n_weights = width * (_n_inputs(task) + 1.5 * width + task.n_outputs)
         n_nets = params.get("n_members", _n_members(task)) * SHARE
         batch = 64
         n_steps = params.get("max_epochs", 128) * max(task.n_samples / batch, 1)
@@ -122,5 +122,10 @@ class PackedMLPFamily(NetFamily):
         return fitted
 
 
+def _n_inputs(task) -> int:
+    return net_inputs({"embedding": "periodic" if task.n_numeric else "none"}, task)
+
+
 def _n_members(task) -> int:
-    return 16 if task.n_samples <= FEW_ROWS else 8
+    is_small = task.n_samples <= FEW_ROWS and _n_inputs(task) <= FEW_INPUTS
+    return 16 if is_small else 8
