@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -235,10 +234,7 @@ class Assembly:
             for number, repeat in chosen
         ]
         families = {n: usable[n].candidate.family for n in (*order, best)}
-        loading = threading.Thread(target=_load_libraries, args=(families.values(),))
-        loading.start()
-        found = workers.refit(orders) if orders else []
-        loading.join()
+        found = workers.refit(orders, partial(_load_libraries, families.values()))
         workers.dismiss()  # before the models are loaded, to save memory
         refitted: dict[int, list[FittedModel]] = {}
         for (number, _), model in zip(chosen, found, strict=True):
@@ -304,7 +300,7 @@ class Allowance:
 
 
 def _load_libraries(families: Iterable[ModelFamily]) -> None:
-    """Import what the models need to be loaded, while workers are still at them."""
+    """Import what the models need to be loaded."""
     for name in dict.fromkeys(name for f in families for name in f.requires):
         with suppress(Exception):  # loading the model tells
             import_module(name)

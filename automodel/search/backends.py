@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import joblib
 
 from automodel.evaluation import Evaluation
-from automodel.fitted_model import FittedModel
 from automodel.folds import Folds
 from automodel.search.work import Refit, WorkItem, refit, work
-from automodel.search.workers import Evaluations, ModelFolders, Workers
+from automodel.search.workers import (
+    Evaluations,
+    ModelFolders,
+    Refitted,
+    Step,
+    Workers,
+)
 
 
 class BackendWorkers(Workers):
@@ -60,10 +64,12 @@ class BackendWorkers(Workers):
         """Yield items with their evaluations as they end."""
         return self._stream(items) if self._streams else self._batches(iter(items))
 
-    def refit(self, orders: list[Refit]) -> list[FittedModel | Path | None]:
+    def refit(self, orders: list[Refit], then: Step = lambda: None) -> Refitted:
         """See `Workers.refit`."""
         call = joblib.delayed(refit)
-        return self._parallel(call(order, self._data) for order in orders)
+        found = self._parallel(call(order, self._data) for order in orders)
+        then()
+        return found
 
     def _stream(self, items: Iterable[WorkItem]) -> Evaluations:
         in_flight: dict[int, WorkItem] = {}

@@ -150,6 +150,12 @@ class ProcessPool:
             if worker.is_busy:
                 worker.kill()
 
+    def end_idle(self) -> None:
+        """End the processes that run nothing; the next calls start others."""
+        for worker in self._workers:
+            if not worker.is_busy:
+                worker.kill()
+
     def close(self) -> None:
         """End all processes at once."""
         for worker in self._workers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -29,10 +30,13 @@ CROWDED_SECONDS = 20.0  # left, below which the workers start after that trial
 GRACE_SECONDS = 0.2  # between the deadline and the end of a worker that missed it
 SLOW_START = 1.0  # seconds, from which one worker alone loads a library
 HANG_FACTOR, HANG_SECONDS = 1.5, 5.0  # a trial that ignores its time limit is ended
+THEN_SECONDS = 2.0  # for what follows the refits, before these have to end
 
 
 Evaluations = Generator[tuple[WorkItem, Evaluation]]
 ModelFolders = Callable[[int], ModelFolder]
+Refitted = list[FittedModel | Path | None]
+Step = Callable[[], None]
 
 
 def open_workers(
@@ -103,9 +107,14 @@ class Workers:
         for item in items:
             yield item, run_item(item, self.folds, self._keep_model(item))
 
-    def refit(self, orders: list[Refit]) -> list[FittedModel | Path | None]:
-        """Return the models, or the files they are in; None for what failed."""
-        return [refit(order, self.folds) for order in orders]
+    def refit(self, orders: list[Refit], then: Step = lambda: None) -> Refitted:
+        """Return the models, or the files they are in; None for what failed.
+
+        `then` is called before it returns, beside the last refits where it can be.
+        """
+        found = [refit(order, self.folds) for order in orders]
+        then()
+        return found
 
     def accepts(self, family: ModelFamily) -> bool:
         """Tell whether a trial of the family should start now.
@@ -182,25 +191,39 @@ class OwnProcesses(Workers):
         finally:
             self._abandon()
 
-    def refit(self, orders: list[Refit]) -> list[FittedModel | Path | None]:
-        """See `Workers.refit`; a call whose process died twice has no result."""
-        calls = (
-            _Call(
+    def refit(self, orders: list[Refit], then: Step = lambda: None) -> Refitted:
+        """See `Workers.refit`; a call whose process died twice has no result.
+
+        `then` runs once a process has nothing left to do, and that process is ended
+        first: what this one loads comes in the place of what that one held. It runs
+        without waiting for that a little before the refits have to end.
+        """
+        is_time = threading.Event()
+        ends = [order.ends_at for order in orders if order.ends_at is not None]
+        patience = max(min(ends) - THEN_SECONDS - time.time(), 0.0) if ends else None
+        thread = threading.Thread(target=_call_at, args=(is_time, patience, then))
+        thread.start()
+        results: Refitted = [None] * len(orders)
+        try:
+            for call, outcome in self._outcomes(self._refits(orders, is_time)):
+                results[call.key] = outcome.value
+        finally:
+            is_time.set()
+            self._abandon()
+        thread.join()
+        return results
+
+    def _refits(self, orders: list[Refit], is_time: threading.Event) -> Iterator[_Call]:
+        for i, order in enumerate(orders):
+            yield _Call(
                 i,
                 order,
                 partial(refit, order, self._data, self._keep_refit(i)),
                 None if order.ends_at is None else order.ends_at + GRACE_SECONDS / 2,
                 slow_library(order.candidate.family),
             )
-            for i, order in enumerate(orders)
-        )
-        results: list[FittedModel | Path | None] = [None] * len(orders)
-        try:
-            for call, outcome in self._outcomes(calls):
-                results[call.key] = outcome.value
-        finally:
-            self._abandon()
-        return results
+        self._pool.end_idle()  # one has asked for more than there is
+        is_time.set()
 
     def _keep_refit(self, i: int) -> ModelFolder:
         return ModelFolder(self._folder, f"refit-{i}")
@@ -275,6 +298,11 @@ class _Call:
     ends_at: float | None
     library: str
     is_second: bool = False
+
+
+def _call_at(is_time: threading.Event, patience: float | None, step: Step) -> None:
+    is_time.wait(patience)
+    step()
 
 
 def slow_library(family: ModelFamily) -> str:

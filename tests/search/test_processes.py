@@ -57,6 +57,20 @@ def test_a_death_is_told(mode, error):
     assert (outcome.cause, outcome.error) == ("died", error)
 
 
+def test_idle_processes_can_be_ended():
+    with ProcessPool(2) as pool:
+        pool.submit("long", partial(time.sleep, 5.0))
+        pids = []
+        for key in ("before", "after"):
+            pool.submit(key, os.getpid)
+            (outcome,) = pool.wait()
+            pids.append(outcome.value)
+            pool.end_idle()
+        (outcome,) = pool.wait()
+    assert pids[0] != pids[1]
+    assert (outcome.key, outcome.cause) == ("long", "")
+
+
 def test_hangs_are_ended_at_their_moment():
     start = time.monotonic()
     with ProcessPool(2) as pool:

@@ -7,8 +7,11 @@ from functools import partial
 import joblib
 import pytest
 
+from automodel.evaluation import Candidate
+from automodel.search import workers as module
 from automodel.search.backends import BackendWorkers
 from automodel.search.processes import ProcessPool
+from automodel.search.work import Refit
 from automodel.search.workers import OwnProcesses, Workers, open_workers, slow_library
 from tests.conftest import StubFamily
 
@@ -35,6 +38,39 @@ def test_an_active_backend_is_used():
 def test_the_jobs_of_the_active_backend_count():
     with joblib.parallel_config(n_jobs=2):
         assert isinstance(open_workers(None, None), OwnProcesses)
+
+
+def places():
+    yield Workers(2, None)
+    yield OwnProcesses(2, None)
+    with joblib.parallel_config(backend="threading"):
+        yield open_workers(2, None)
+
+
+def test_a_step_follows_the_refits_once():
+    for place in places():
+        steps = []
+        with place as workers:
+            assert workers.refit([], partial(steps.append, "then")) == []
+        assert steps == ["then"]
+
+
+@pytest.mark.slow
+def test_a_step_runs_beside_the_last_refit(monkeypatch):
+    monkeypatch.setattr(module, "refit", slow_second)
+    orders = [
+        Refit(number, Candidate(StubFamily("stub"), {}), None) for number in (0, 1)
+    ]
+    moments = []
+    with OwnProcesses(2, None) as workers:
+        found = workers.refit(orders, lambda: moments.append(time.time()))
+    assert found[0] < moments[0] < found[1]
+
+
+def slow_second(order, data, keep_model):
+    """Return when a refit ends."""
+    time.sleep(5.0 * order.number)
+    return time.time()
 
 
 def test_a_slow_library_is_named():
