@@ -387,40 +387,51 @@ def interval_of_mean(values):
 
 
 def summarize(rows):
-    """Print the scores, and how often the first system is better than each other.
-
-    The splits of a table count as one: their ratios of errors are averaged first. A
-    system that failed has lost, but for the ratios.
-    """
+    """Print the scores, and how often the first system is better than each other."""
     frame = pd.DataFrame(rows)
     order = list(dict.fromkeys(frame["system"]))
     wide = frame.pivot_table(
         index=["table", "seed"], columns="system", values="score", sort=False
     ).reindex(columns=order)
     print(wide.round(4).to_string())
-    ranks = wide.rank(axis=1, ascending=False, na_option="bottom")
-    print("mean rank:", ranks.mean().round(2).to_dict())
     tried = frame.pivot_table(
         index=["table", "seed"], columns="system", values="rows", aggfunc="size"
     )
+    by_all = wide.loc[tried.dropna().index]
+    ranks = by_all.rank(axis=1, ascending=False, na_option="bottom").mean().round(2)
+    print(f"mean rank on the {len(by_all)} that all have tried:", ranks.to_dict())
+    worst, best = wide.min(axis=1), wide.max(axis=1)
+    normalised = wide.sub(worst, axis=0).div(best - worst, axis=0).fillna(0.0)
     for other in order[1:]:
         both = tried[[order[0], other]].dropna().index
-        pair = wide.reindex(both)
-        ours, theirs = pair[order[0]], pair[other]
-        share = ((ours > theirs) | theirs.isna()).mean()
-        low, high = interval_of_share(share, len(both))
-        print(
-            f"{order[0]} is better than {other} on {share:.0%} of {len(both)}", end=""
-        )
-        print(f" [{low:.2f}, {high:.2f}]", end="")
-        logs = np.log(errors(ours) / errors(theirs)).dropna()
-        means = logs.groupby(level="table").mean()
-        if len(means):
-            low, high = np.exp(interval_of_mean(means))
-            print(f"; errors {np.exp(means.mean()):.3f} [{low:.3f}, {high:.3f}]")
+        pair = [order[0], other]
+        compare(wide.loc[both, pair], normalised.loc[both, pair])
     if "error" in frame:
         failed = frame[frame["error"].notna()]
         print(failed[["system", "table", "error"]].to_string())
+
+
+def compare(scores, normalised):
+    """Print how the first of two columns fares, with intervals of 95 %.
+
+    The splits of a table count as one: what is said of them is averaged first. A
+    system that failed has lost, but for the ratios. A normalised score is 0 for the
+    worst system of a split, also if it failed, and 1 for the best.
+    """
+    name, other = scores.columns
+    ours, theirs = scores[name], scores[other]
+    share = ((ours > theirs) | theirs.isna()).mean()
+    low, high = interval_of_share(share, len(scores))
+    print(f"{name} is better than {other} on {share:.0%} of {len(scores)}", end="")
+    print(f" [{low:.2f}, {high:.2f}]", end="")
+    logs = np.log(errors(ours) / errors(theirs)).dropna()
+    ratios = logs.groupby(level="table").mean()
+    if len(ratios):
+        low, high = np.exp(interval_of_mean(ratios))
+        print(f"; errors {np.exp(ratios.mean()):.3f} [{low:.3f}, {high:.3f}]", end="")
+    gaps = (normalised[name] - normalised[other]).groupby(level="table").mean()
+    low, high = interval_of_mean(gaps)
+    print(f"; normalised scores {gaps.mean():+.3f} [{low:+.3f}, {high:+.3f}]")
 
 
 def earlier(out):
