@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,6 +35,8 @@ TEXT_WORDS = 8.0
 TEXT_DISTINCT = 0.3
 NEARLY_DISTINCT = 0.9
 MIN_ROWS_OF_IDS = 20  # in fewer rows all values differ by chance
+ORDERED_ABOVE = 30  # fewer categories a model tells apart by themselves
+MOST_IN_ALPHABET = 1000
 
 
 @dataclass
@@ -56,6 +59,10 @@ class ColumnPlan:
         is then missing, and an error otherwise.
     categories : list of str
         The known strings, sorted.
+    alphabet : list of str
+        Strings in order, at most 1,000, if the place of a string among them is a
+        numeric column: what begins alike is often of a kind, as tickets, cabins and
+        family names are, and a string that is new has a place too.
     tokens : {"", "word", "char"}
         How text is cut.
     date_format : str
@@ -72,6 +79,7 @@ class ColumnPlan:
     reason: str = ""
     from_strings: bool = False
     categories: list[str] = field(default_factory=list)
+    alphabet: list[str] = field(default_factory=list)
     tokens: str = ""
     date_format: str = "ISO8601"
     origin: int = 0
@@ -82,12 +90,14 @@ class ColumnPlan:
         """Number of numeric columns that the column gives."""
         if self.kind == DATES:
             return len(PARTS)
-        return int(self.kind in (NUMERIC, DURATIONS))
+        return int(self.kind in (NUMERIC, DURATIONS) or bool(self.alphabet))
 
     def numbers(self, column: Column) -> np.ndarray:
         """Return the numeric columns, of shape (n_samples, width)."""
         if column.is_all_missing:
             return np.full((len(column.values), self.width), np.nan)
+        if self.alphabet:
+            return self._places(column).reshape(-1, 1)
         if self.kind == DATES:
             origin = np.datetime64(self.origin, "us")
             return date_parts(self._moments(column), origin, self.zone)
@@ -107,6 +117,15 @@ class ColumnPlan:
         codes, labels = as_labels(column)
         known = [_position(self.categories, label) for label in labels]
         return np.array([*known, -1], dtype=np.int32)[codes]
+
+    def _places(self, column: Column) -> np.ndarray:
+        """Return how many strings of the alphabet come before each."""
+        codes, labels = as_labels(column)
+        places = [
+            np.nan if label is None else bisect_left(self.alphabet, label)
+            for label in labels
+        ]
+        return np.array([*places, np.nan])[codes]
 
     def _moments(self, column: Column) -> np.ndarray:
         if column.form == DATE:
@@ -235,6 +254,7 @@ def _plan_strings(
     words = np.array([len(label.split()) for label in given])
     mean_words = float(words @ counts) / n_given
     plan = ColumnPlan(position, name, CATEGORICAL, categories=categories)
+    plan.alphabet = _alphabet(categories)
     is_text = mean_words >= TEXT_WORDS and distinct >= TEXT_DISTINCT
     has_ids = distinct >= NEARLY_DISTINCT and n_given >= MIN_ROWS_OF_IDS
     has_words = mean_words >= SEVERAL_WORDS and (
@@ -246,9 +266,18 @@ def _plan_strings(
         plan.kind = TEXT if is_text or distinct >= NEARLY_DISTINCT else BOTH
         if plan.kind == TEXT:
             plan.categories = []
+        if not is_short:
+            plan.alphabet = []
     elif distinct == 1.0 and n_given >= MIN_ROWS_OF_IDS:
         return ColumnPlan(position, name, DROPPED, reason="id-like")
     return plan
+
+
+def _alphabet(categories: list[str]) -> list[str]:
+    """Return the strings, or every n-th of them; none of few."""
+    if len(categories) <= ORDERED_ABOVE:
+        return []
+    return categories[:: math.ceil(len(categories) / MOST_IN_ALPHABET)]
 
 
 def as_texts(column: Column) -> tuple[np.ndarray, list[Any]]:

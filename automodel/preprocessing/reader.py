@@ -184,7 +184,7 @@ class TableReader(TransformerMixin, BaseEstimator):
         )
         for plan, start, width in zip(plans, self.offsets_, widths, strict=False):
             lost = [reasons.get(i) for i in range(start, start + width)]
-            if width and all(lost):
+            if width and all(lost) and not plan.alphabet:
                 plan.kind, plan.reason = DROPPED, lost[0]
 
     def _read(self, columns: Columns) -> Table:

@@ -150,7 +150,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             self.arithmetic_.fit(table.numeric, None, weight)
         self.numeric_ = NumericColumns(self.missing, self.scale)
         self.numeric_.fit(self._numbers(table, means), None, weight)
-        text = self._fit_text(table, weight)
+        text = self._fit_text(table, y, weight)
         return self._assemble(table, means, text)
 
     def transform(self, table: Table):
@@ -219,15 +219,17 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         share = DENSE_ONE_HOT_COLUMNS // max(len(self.one_hot_columns_), 1)
         return min(self.max_categories, max(share, FEW_CATEGORIES))
 
-    def _fit_text(self, table: Table, weight) -> list:
+    def _fit_text(self, table: Table, y, weight) -> list:
         self.text_: list[Any] = []
         parts = []
+        used = slice(None) if weight is None else weight > 0
+        y_used = None if y is None else y[used]
         for counts in table.text:
             if self.text == "tfidf" and self.sparse_output:
                 encoder: Any = TfidfColumns()
             else:
                 encoder = TextComponents(random_state=self.random_state)
-            encoder.fit(counts if weight is None else counts[weight > 0])
+            encoder.fit(counts[used], y_used)
             self.text_.append(encoder)
             parts.append(encoder.transform(counts))
         return parts

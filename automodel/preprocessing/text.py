@@ -8,11 +8,13 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.feature_selection import f_classif, f_regression
 from sklearn.preprocessing import normalize
 from sklearn.utils.extmath import randomized_svd
 
 N_BUCKETS = 2**18
 SVD_ROWS = 20_000
+TINY = 1e-9
 
 
 def count_tokens(texts: Sequence[str], tokens: str) -> sparse.csr_matrix:
@@ -102,24 +104,57 @@ class TextComponents(TransformerMixin, BaseEstimator):
     ----------
     n_components : int, default=30
         Most components.
+    alpha : float, default=0.1
+        With a target, components are kept whose p-value is below it (F-test of a
+        linear relation, or of classes with different means), the best one at least. Of
+        few rows most components are noise, in which a model of trees gets lost.
     random_state : int, default=0
         Seed of the randomised SVD.
     """
 
-    def __init__(self, n_components: int = 30, random_state: int = 0):
+    def __init__(
+        self, n_components: int = 30, alpha: float = 0.1, random_state: int = 0
+    ):
         self.n_components = n_components
+        self.alpha = alpha
         self.random_state = random_state
 
     def fit(self, counts: sparse.csr_matrix, y=None):
-        """Learn the components."""
+        """Learn the components, and which of them tell something about y."""
         self.tfidf_ = TfidfColumns(max_buckets=20_000).fit(counts)
         matrix = self.tfidf_.transform(counts)
-        self.components_ = fit_components(matrix, self.n_components, self.random_state)
+        axes = fit_components(matrix, self.n_components, self.random_state)
+        if y is not None:
+            axes = axes[:, telling_columns(np.asarray(matrix @ axes), y, self.alpha)]
+        self.components_ = axes
         return self
 
     def transform(self, counts: sparse.csr_matrix) -> np.ndarray:
         """Return the components of rows, of shape (n_samples, n_components)."""
         return np.asarray(self.tfidf_.transform(counts) @ self.components_)
+
+
+def telling_columns(X: np.ndarray, y: np.ndarray, alpha: float) -> np.ndarray:
+    """Return the positions of the columns that have to do with the target.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_columns)
+        The columns.
+    y : ndarray of shape (n_samples,)
+        Positions of classes (int) or values (float).
+    alpha : float
+        The p-value of the F-test below which a column counts. The one with the lowest
+        is returned in any case, and all where y has one value.
+    """
+    varied = np.flatnonzero(X.std(axis=0) > TINY)
+    if len(varied) == 0 or len(np.unique(y)) < 2:
+        return np.arange(X.shape[1])
+    test = f_regression if y.dtype.kind == "f" else f_classif
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p_values = test(X[:, varied], y)[1]
+    p_values = np.nan_to_num(p_values, nan=1.0)
+    return varied[p_values <= max(alpha, p_values.min())]
 
 
 def fit_components(
@@ -140,4 +175,4 @@ def fit_components(
         matrix, n_components, n_iter=3, random_state=random_state
     )
     spread = float((matrix @ axes.T).std(axis=0).max())
-    return axes.T / spread if spread > 1e-9 else axes.T
+    return axes.T / spread if spread > TINY else axes.T

@@ -15,7 +15,12 @@ from automodel import AutoClassifier, AutoRegressor
 from automodel.evaluation import Candidate, evaluate, fit_candidate
 from automodel.exceptions import DeadlineReached, TrialPruned
 from automodel.families.base import FoldPart
-from automodel.families.packed_mlp import MOST_ROWS, PackedMLPFamily
+from automodel.families.packed_mlp import (
+    FEW_INPUTS,
+    FEW_ROWS,
+    MOST_ROWS,
+    PackedMLPFamily,
+)
 from automodel.folds import Folds
 from automodel.metric import Metric
 from automodel.monitor import Monitor
@@ -142,6 +147,18 @@ def test_tables_of_many_rows_are_left_to_other_nets():
     assert FAMILY.supports(replace(task, n_samples=MOST_ROWS))
     assert not FAMILY.supports(replace(task, n_samples=MOST_ROWS + 1))
     assert not FAMILY.supports(replace(task, n_features=10_000, is_sparse=True))
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "n_features", "n_members"),
+    [(300, 5, 16), (FEW_ROWS + 1, 5, 8), (300, FEW_INPUTS, 8)],
+)
+def test_packs_are_full_for_few_rows_and_inputs(n_samples, n_features, n_members):
+    task = replace(
+        TASKS[0], n_samples=n_samples, n_features=n_features, n_numeric=n_features
+    )
+    trial = optuna.trial.FixedTrial(FAMILY.portfolio(task)[0])
+    assert FAMILY.search_space(trial, task)["n_members"] == n_members
 
 
 @each_task

@@ -141,6 +141,30 @@ def test_names_that_never_repeat_are_text():
     assert reader.kinds_ == {"a": "text"}
 
 
+@pytest.mark.parametrize("suffix", ["", ", Mr. John"], ids=["codes", "names"])
+def test_the_place_of_a_string_among_many_is_a_number(suffix):
+    names = [f"{letter}{i}{suffix}" for i in range(4) for letter in "bdfhjlnprt"]
+    reader, table = read_column([*names, *names[:30], None])
+    expected = np.argsort(np.argsort(names))
+    np.testing.assert_array_equal(table.numeric[:40, 0], expected)
+    assert np.isnan(table.numeric[-1, 0])
+    new = reader.transform(pd.DataFrame({"a": ["a", "b2x", "zebra"]}))
+    assert new.numeric[:, 0].tolist() == [0, 3, 40]
+
+
+def test_few_strings_and_long_texts_have_no_place():
+    assert read_column([f"{i % 30}x" for i in range(90)])[1].numeric.shape == (90, 0)
+    texts = [f"number {i} of the many long texts that there are" for i in range(90)]
+    assert read_column(texts)[1].numeric.shape == (90, 0)
+
+
+def test_places_are_told_apart_coarsely_among_very_many_strings():
+    reader, table = read_column([f"{i:05d}x" for i in range(5000)] * 2)
+    assert len(reader.plans_[0].alphabet) == 1000
+    assert (np.diff(table.numeric[:5000, 0]) >= 0).all()
+    assert len(np.unique(table.numeric)) == 1001
+
+
 def test_missing_text_has_no_tokens():
     values = [f"word{i} and more words of a long text here" for i in range(150)]
     _, table = read_column([*values, None, ""])
@@ -312,7 +336,7 @@ def test_thousands_of_categories_and_of_numeric_columns_are_read():
     frame = pd.DataFrame(RNG.normal(size=(50, 3000)))
     frame["many"] = [f"c{i % 49}" for i in range(50)]
     table = TableReader().fit_transform(frame)
-    assert table.numeric.shape == (50, 3000)
+    assert table.numeric.shape == (50, 3001)  # and the places of the 49 strings
     values = [f"c{i % 5000}" for i in range(10_000)]
     assert read_column(values)[1].cardinalities == (5000,)
 

@@ -10,6 +10,7 @@ from sklearn.tree import DecisionTreeClassifier
 from automodel.preprocessing.reader import TableReader
 from automodel.preprocessing.table import Table
 from automodel.preprocessing.tabular import TabularEncoder
+from automodel.preprocessing.text import telling_columns
 
 N = 300
 FLOAT32_MAX = np.finfo(np.float32).max
@@ -130,12 +131,12 @@ def test_encoding_leaves_the_table_as_it_is(table, y):
     assert (table.text[0] != counts).nnz == 0
 
 
-def test_native_gives_a_frame_with_numbers_first_and_plain_names(table, y):
-    frame = TabularEncoder(target_encode_above=None).fit_transform(table, y)
+def test_native_gives_a_frame_with_numbers_first_and_plain_names(table):
+    frame = TabularEncoder(target_encode_above=None).fit_transform(table)
     assert isinstance(frame, pd.DataFrame)
-    assert list(frame.columns) == [f"x{i}" for i in range(32)] + ["c0", "c1", "c2"]
-    assert (frame.dtypes[:32] == np.float32).all()
-    assert all(isinstance(d, pd.CategoricalDtype) for d in frame.dtypes[32:])
+    assert list(frame.columns) == [f"x{i}" for i in range(33)] + ["c0", "c1", "c2"]
+    assert (frame.dtypes[:33] == np.float32).all()
+    assert all(isinstance(d, pd.CategoricalDtype) for d in frame.dtypes[33:])
     assert frame["c0"].cat.categories.tolist() == [0, 1, 2, 3]
     assert frame["c0"].tolist() == (table.codes[:, 0] + 1).tolist()
 
@@ -313,6 +314,30 @@ def test_components_of_text_tell_topics_apart():
     encoded = encoder.fit_transform(table.take(slice(150)), y[:150])
     tree = DecisionTreeClassifier(max_depth=3).fit(encoded, y[:150])
     assert tree.score(encoder.transform(table.take(slice(150, 200))), y[150:]) == 1.0
+
+
+@pytest.mark.parametrize("kind", ["classes", "values"])
+def test_components_of_text_that_tell_nothing_of_the_target_are_left_out(kind):
+    rng = np.random.default_rng(0)
+    words = rng.choice([f"word{i}" for i in range(60)], (300, 10))
+    table = TableReader().fit_transform(pd.DataFrame({"a": map(" ".join, words)}))
+    all_columns = TabularEncoder().fit_transform(table)
+    assert all_columns.shape == (300, 30)
+    y = all_columns[:, 3] + rng.normal(scale=0.1, size=300)
+    y = np.digitize(y, [-0.5, 0.5]) if kind == "classes" else y.astype(float)
+    kept = TabularEncoder().fit_transform(table, y)
+    assert 1 <= kept.shape[1] <= 10
+    matches = [np.array_equal(column, all_columns[:, 3]) for column in kept.T]
+    assert any(matches)
+    noise = rng.permutation(y)
+    assert 1 <= TabularEncoder().fit_transform(table, noise).shape[1] <= 10
+
+
+def test_columns_are_tested_only_where_there_is_something_to_test():
+    X = np.column_stack([np.zeros(20), np.arange(20.0)])
+    assert telling_columns(X, np.zeros(20), 0.1).tolist() == [0, 1]
+    assert telling_columns(X, np.arange(20.0), 0.1).tolist() == [1]
+    assert telling_columns(X[:, :1], np.arange(20.0), 0.1).tolist() == [0]
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=repr)
