@@ -34,6 +34,7 @@ MAX_CHAR_ROWS = 50_000  # pieces of words are many; for more rows, words must do
 TEXT_WORDS = 8.0
 TEXT_DISTINCT = 0.3
 NEARLY_DISTINCT = 0.9
+MOSTLY_DISTINCT = 0.5  # a category has less than two rows to learn from
 MIN_ROWS_OF_IDS = 20  # in fewer rows all values differ by chance
 ORDERED_ABOVE = 30  # fewer categories a model tells apart by themselves
 MOST_IN_ALPHABET = 1000
@@ -260,16 +261,21 @@ def _plan_strings(
     has_words = mean_words >= SEVERAL_WORDS and (
         len(categories) > MANY_CATEGORIES or is_text or has_ids
     )
-    if has_words and not is_category:
+    if (
+        distinct == 1.0
+        and n_given >= MIN_ROWS_OF_IDS
+        and (is_category or not has_words)
+    ):
+        return ColumnPlan(position, name, DROPPED, reason="id-like")
+    is_single = distinct > MOSTLY_DISTINCT
+    if not is_category and (has_words or (is_single and plan.alphabet)):
         is_short = mean_words < TEXT_WORDS and n_given <= MAX_CHAR_ROWS
         plan.tokens = "char" if is_short else "word"
-        plan.kind = TEXT if is_text or distinct >= NEARLY_DISTINCT else BOTH
+        plan.kind = TEXT if is_text or is_single else BOTH
         if plan.kind == TEXT:
             plan.categories = []
         if not is_short:
             plan.alphabet = []
-    elif distinct == 1.0 and n_given >= MIN_ROWS_OF_IDS:
-        return ColumnPlan(position, name, DROPPED, reason="id-like")
     return plan
 
 

@@ -141,6 +141,16 @@ def test_names_that_never_repeat_are_text():
     assert reader.kinds_ == {"a": "text"}
 
 
+def test_codes_that_seldom_repeat_are_text_unless_declared_categories():
+    codes = [f"C{i}" for i in range(60)] + [f"C{i}" for i in range(40)]
+    reader, table = read_column(codes)
+    assert reader.kinds_ == {"a": "text"}
+    assert table.numeric.shape == (100, 1)
+    assert table.text[0].shape == (100, 2**18)
+    assert read_column(pd.Categorical(codes))[0].kinds_ == {"a": "categorical"}
+    assert read_column([*codes, *codes[:30]])[0].kinds_ == {"a": "categorical"}
+
+
 @pytest.mark.parametrize("suffix", ["", ", Mr. John"], ids=["codes", "names"])
 def test_the_place_of_a_string_among_many_is_a_number(suffix):
     names = [f"{letter}{i}{suffix}" for i in range(4) for letter in "bdfhjlnprt"]
