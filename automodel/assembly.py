@@ -233,8 +233,8 @@ class Assembly:
             )
             for number, repeat in chosen
         ]
-        families = {n: usable[n].candidate.family for n in (*order, best)}
-        found = workers.refit(orders, partial(_load_libraries, families.values()))
+        families = [usable[number].candidate.family for number in (*order, best)]
+        found = workers.refit(orders, partial(_load_libraries, families))
         workers.dismiss()  # before the models are loaded, to save memory
         refitted: dict[int, list[FittedModel]] = {}
         for (number, _), model in zip(chosen, found, strict=True):

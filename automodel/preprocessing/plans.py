@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -115,18 +116,14 @@ class ColumnPlan:
 
     def codes(self, column: Column) -> np.ndarray:
         """Return the category numbers; -1 where the value is missing or unknown."""
-        codes, labels = as_labels(column)
-        known = [_position(self.categories, label) for label in labels]
-        return np.array([*known, -1], dtype=np.int32)[codes]
+        known = _by_label(column, lambda label: _position(self.categories, label), -1)
+        return known.astype(np.int32)
 
     def _places(self, column: Column) -> np.ndarray:
         """Return how many strings of the alphabet come before each."""
-        codes, labels = as_labels(column)
-        places = [
-            np.nan if label is None else bisect_left(self.alphabet, label)
-            for label in labels
-        ]
-        return np.array([*places, np.nan])[codes]
+        return _by_label(
+            column, lambda label: bisect_left(self.alphabet, label), np.nan
+        )
 
     def _moments(self, column: Column) -> np.ndarray:
         if column.form == DATE:
@@ -152,9 +149,16 @@ class ColumnPlan:
         )
 
 
-def _position(categories: list[str], label: str | None) -> int:
-    if label is None:
-        return -1
+def _by_label(
+    column: Column, value_of: Callable[[str], int], missing: float
+) -> np.ndarray:
+    """Return a number for each row, computed once for each different label."""
+    codes, labels = as_labels(column)
+    values = [missing if label is None else value_of(label) for label in labels]
+    return np.array([*values, missing])[codes]
+
+
+def _position(categories: list[str], label: str) -> int:
     i = bisect_left(categories, label)
     return i if i < len(categories) and categories[i] == label else -1
 
@@ -261,11 +265,8 @@ def _plan_strings(
     has_words = mean_words >= SEVERAL_WORDS and (
         len(categories) > MANY_CATEGORIES or is_text or has_ids
     )
-    if (
-        distinct == 1.0
-        and n_given >= MIN_ROWS_OF_IDS
-        and (is_category or not has_words)
-    ):
+    is_unique = distinct == 1.0 and n_given >= MIN_ROWS_OF_IDS
+    if is_unique and (is_category or not has_words):
         return ColumnPlan(position, name, DROPPED, reason="id-like")
     is_single = distinct > MOSTLY_DISTINCT
     if not is_category and (has_words or (is_single and plan.alphabet)):

@@ -165,7 +165,7 @@ class TableReader(TransformerMixin, BaseEstimator):
                 else:
                     key = (tuple(plan.categories), plan.codes(column).tobytes())
                 if key in seen:
-                    plan.kind, plan.reason = DROPPED, "duplicate"
+                    plan.kind, plan.reason, plan.alphabet = DROPPED, "duplicate", []
                 seen.add(key)
 
     def _keep_numbers(self, plans, columns) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.feature_extraction.text import HashingVectorizer
-from sklearn.feature_selection import f_classif, f_regression
 from sklearn.preprocessing import normalize
 from sklearn.utils.extmath import randomized_svd
 
@@ -147,6 +146,8 @@ def telling_columns(X: np.ndarray, y: np.ndarray, alpha: float) -> np.ndarray:
         The p-value of the F-test below which a column counts. The one with the lowest
         is returned in any case, and all where y has one value.
     """
+    from sklearn.feature_selection import f_classif, f_regression  # slow to load
+
     varied = np.flatnonzero(X.std(axis=0) > TINY)
     if len(varied) == 0 or len(np.unique(y)) < 2:
         return np.arange(X.shape[1])
