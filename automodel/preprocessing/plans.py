@@ -31,7 +31,7 @@ CATEGORICAL, TEXT, BOTH, DROPPED = "categorical", "text", "categorical+text", "d
 
 MANY_CATEGORIES = 100  # with several words each, the words say more than the code
 SEVERAL_WORDS = 1.8
-MAX_CHAR_ROWS = 50_000  # pieces of words are many; for more rows, words must do
+MAX_CHAR_TEXTS = 50_000  # pieces of words are many; for more texts, words must do
 TEXT_WORDS = 8.0
 TEXT_DISTINCT = 0.3
 NEARLY_DISTINCT = 0.9
@@ -270,8 +270,9 @@ def _plan_strings(
         return ColumnPlan(position, name, DROPPED, reason="id-like")
     is_single = distinct > MOSTLY_DISTINCT
     if not is_category and (has_words or (is_single and plan.alphabet)):
-        is_short = mean_words < TEXT_WORDS and n_given <= MAX_CHAR_ROWS
-        plan.tokens = "char" if is_short else "word"
+        is_short = mean_words < TEXT_WORDS
+        is_cut = is_short and len(categories) <= MAX_CHAR_TEXTS
+        plan.tokens = "char" if is_cut else "word"
         plan.kind = TEXT if is_text or is_single else BOTH
         if plan.kind == TEXT:
             plan.categories = []

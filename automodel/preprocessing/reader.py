@@ -21,7 +21,7 @@ from automodel.preprocessing.plans import (
     as_texts,
     plan_column,
 )
-from automodel.preprocessing.table import Table
+from automodel.preprocessing.table import Table, Texts
 from automodel.preprocessing.text import N_BUCKETS, count_tokens
 
 HASHED_ROWS = 512
@@ -196,7 +196,7 @@ class TableReader(TransformerMixin, BaseEstimator):
                 codes.append(plan.codes(columns.column(plan.position)))
                 cardinalities.append(len(plan.categories))
             if plan.tokens:
-                text.append(_token_counts(plan, columns.column(plan.position)))
+                text.append(_texts(plan, columns.column(plan.position)))
         numbers = self._numbers(columns, {p.position: p for p in plans if p.width})
         empty = np.empty((columns.n_rows, 0), dtype=np.int32)
         return Table(
@@ -285,12 +285,14 @@ def _column_hashes(matrix: np.ndarray) -> np.ndarray:
     return hashes
 
 
-def _token_counts(plan: ColumnPlan, column: Column) -> sparse.csr_matrix:
-    codes, texts = as_texts(column)
-    counts = count_tokens(texts, plan.tokens)
+def _texts(plan: ColumnPlan, column: Column) -> Texts:
+    codes, labels = as_texts(column)
+    counts = count_tokens(labels, plan.tokens)
     blank = sparse.csr_matrix((1, N_BUCKETS), dtype=counts.dtype)
-    # Each different text is cut once, however many rows hold it.
-    return sparse.csr_matrix(sparse.vstack([counts, blank], format="csr")[codes])
+    return Texts(
+        sparse.csr_matrix(sparse.vstack([counts, blank], format="csr")),
+        np.where(codes < 0, len(labels), codes).astype(np.int32),
+    )
 
 
 def _read_sparse(X: Any) -> sparse.csr_matrix:

@@ -10,6 +10,46 @@ from automodel.task import Task
 
 
 @dataclass(frozen=True)
+class Texts:
+    """A column of texts; each different one is held once, however many rows have it.
+
+    Parameters
+    ----------
+    counts : csr_matrix of shape (n_texts, n_buckets)
+        Hashed token counts of the different texts.
+    codes : ndarray of shape (n_samples,), int32
+        Which of them each row has.
+    """
+
+    counts: csr_matrix
+    codes: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the arrays hold."""
+        return _nbytes(self.counts) + self.codes.nbytes
+
+    @property
+    def repeats(self) -> np.ndarray:
+        """The number of rows of each text, of shape (n_texts,)."""
+        return np.bincount(self.codes, minlength=self.counts.shape[0])
+
+    def take(self, rows: Sequence[int] | np.ndarray | slice) -> "Texts":
+        """Return the texts of the given rows."""
+        return Texts(self.counts, self.codes[rows])
+
+    def used(self) -> "Texts":
+        """Return the same rows without the texts that none of them has."""
+        used, codes = np.unique(self.codes, return_inverse=True)
+        if len(used) == self.counts.shape[0]:
+            return self
+        return Texts(self.counts[used], codes)
+
+
+@dataclass(frozen=True)
 class Table:
     """Rows as arrays, whatever the user's container was.
 
@@ -22,8 +62,8 @@ class Table:
         Category numbers; -1 is missing or unknown.
     cardinalities : tuple of int
         Number of categories of each column of `codes`.
-    text : tuple of csr_matrix of shape (n_samples, n_buckets)
-        Hashed token counts, one matrix per text column.
+    text : tuple of Texts
+        One for each text column.
     sparse : csr_matrix of shape (n_samples, n_features) or None
         Set when X is a scipy sparse matrix; the other parts are then empty.
     """
@@ -31,7 +71,7 @@ class Table:
     numeric: np.ndarray
     codes: np.ndarray
     cardinalities: tuple[int, ...] = ()
-    text: tuple[csr_matrix, ...] = ()
+    text: tuple[Texts, ...] = ()
     sparse: csr_matrix | None = None
 
     def __len__(self) -> int:
@@ -40,12 +80,9 @@ class Table:
     @property
     def nbytes(self) -> int:
         """Bytes that the arrays hold."""
-        matrices = [m for m in (*self.text, self.sparse) if m is not None]
-        return (
-            self.numeric.nbytes
-            + self.codes.nbytes
-            + sum(m.data.nbytes + m.indices.nbytes for m in matrices)
-        )
+        dense = self.numeric.nbytes + self.codes.nbytes
+        matrix = 0 if self.sparse is None else _nbytes(self.sparse)
+        return dense + sum(texts.nbytes for texts in self.text) + matrix
 
     def take(self, rows: Sequence[int] | np.ndarray | slice) -> "Table":
         """Return the table of the given rows."""
@@ -53,9 +90,13 @@ class Table:
             numeric=self.numeric[rows],
             codes=self.codes[rows],
             cardinalities=self.cardinalities,
-            text=tuple(matrix[rows] for matrix in self.text),
+            text=tuple(texts.take(rows) for texts in self.text),
             sparse=None if self.sparse is None else self.sparse[rows],
         )
+
+
+def _nbytes(matrix: csr_matrix) -> int:
+    return matrix.data.nbytes + matrix.indices.nbytes
 
 
 def describe(task: Task, table: Table) -> Task:

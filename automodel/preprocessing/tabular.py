@@ -171,7 +171,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             return self._finished(self.sparse_columns_.transform(table.sparse))
         means = self.means_.transform(table.codes[:, self.encoded_])
         pairs = zip(self.text_, table.text, strict=True)
-        return self._assemble(table, means, [t.transform(m) for t, m in pairs])
+        return self._assemble(table, means, [e.transform(t) for e, t in pairs])
 
     def _check_parameters(self) -> None:
         for name, allowed in _CHOICES.items():
@@ -224,14 +224,14 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         parts = []
         used = slice(None) if weight is None else weight > 0
         y_used = None if y is None else y[used]
-        for counts in table.text:
+        for texts in table.text:
             if self.text == "tfidf" and self.sparse_output:
                 encoder: Any = TfidfColumns()
             else:
                 encoder = TextComponents(random_state=self.random_state)
-            encoder.fit(counts[used], y_used)
+            encoder.fit(texts.take(used), y_used)
             self.text_.append(encoder)
-            parts.append(encoder.transform(counts))
+            parts.append(encoder.transform(texts))
         return parts
 
     def _numbers(self, table: Table, means: np.ndarray) -> np.ndarray:

@@ -11,6 +11,8 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.preprocessing import normalize
 from sklearn.utils.extmath import randomized_svd
 
+from automodel.preprocessing.table import Texts
+
 N_BUCKETS = 2**18
 SVD_ROWS = 20_000
 TINY = 1e-9
@@ -72,10 +74,11 @@ class TfidfColumns(TransformerMixin, BaseEstimator):
     def __init__(self, max_buckets: int = 50_000):
         self.max_buckets = max_buckets
 
-    def fit(self, counts: sparse.csr_matrix, y=None):
+    def fit(self, texts: Texts, y=None):
         """Choose the buckets and learn their weights."""
-        n_rows = counts.shape[0]
-        frequency = np.bincount(counts.indices, minlength=counts.shape[1])
+        n_rows, counts = len(texts), texts.counts
+        rows_of_token = np.repeat(texts.repeats, np.diff(counts.indptr))
+        frequency = np.bincount(counts.indices, rows_of_token, counts.shape[1])
         buckets = np.flatnonzero(frequency >= 2)
         if len(buckets) == 0:
             buckets = np.flatnonzero(frequency)
@@ -87,8 +90,13 @@ class TfidfColumns(TransformerMixin, BaseEstimator):
         self.idf_ = idf.astype(np.float32)
         return self
 
-    def transform(self, counts: sparse.csr_matrix) -> sparse.csr_matrix:
+    def transform(self, texts: Texts) -> sparse.csr_matrix:
         """Return rows of unit length, of shape (n_samples, len(buckets_))."""
+        texts = texts.used()
+        return self.weighed(texts.counts)[texts.codes]
+
+    def weighed(self, counts: sparse.csr_matrix) -> sparse.csr_matrix:
+        """Return the weights of the tokens of single texts."""
         chosen = counts[:, self.buckets_].astype(np.float32)
         if not chosen.nnz:
             return chosen
@@ -118,19 +126,25 @@ class TextComponents(TransformerMixin, BaseEstimator):
         self.alpha = alpha
         self.random_state = random_state
 
-    def fit(self, counts: sparse.csr_matrix, y=None):
+    def fit(self, texts: Texts, y=None):
         """Learn the components, and which of them tell something about y."""
-        self.tfidf_ = TfidfColumns(max_buckets=20_000).fit(counts)
-        matrix = self.tfidf_.transform(counts)
-        axes = fit_components(matrix, self.n_components, self.random_state)
+        texts = texts.used()
+        self.tfidf_ = TfidfColumns(max_buckets=20_000).fit(texts)
+        matrix = self.tfidf_.weighed(texts.counts)
+        axes = fit_components(
+            matrix, self.n_components, self.random_state, repeats=texts.repeats
+        )
         if y is not None:
-            axes = axes[:, telling_columns(np.asarray(matrix @ axes), y, self.alpha)]
+            columns = np.asarray(matrix @ axes)[texts.codes]
+            axes = axes[:, telling_columns(columns, y, self.alpha)]
         self.components_ = axes
         return self
 
-    def transform(self, counts: sparse.csr_matrix) -> np.ndarray:
+    def transform(self, texts: Texts) -> np.ndarray:
         """Return the components of rows, of shape (n_samples, n_components)."""
-        return np.asarray(self.tfidf_.transform(counts) @ self.components_)
+        texts = texts.used()
+        matrix = self.tfidf_.weighed(texts.counts)
+        return np.asarray(matrix @ self.components_)[texts.codes]
 
 
 def telling_columns(X: np.ndarray, y: np.ndarray, alpha: float) -> np.ndarray:
@@ -159,21 +173,49 @@ def telling_columns(X: np.ndarray, y: np.ndarray, alpha: float) -> np.ndarray:
 
 
 def fit_components(
-    matrix: sparse.csr_matrix, n_components: int, random_state: int
+    matrix: sparse.csr_matrix,
+    n_components: int,
+    random_state: int,
+    repeats: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return what to multiply a matrix with to get the components of its rows.
 
     They come from a truncated SVD of at most 20,000 rows. All are scaled alike,
     the widest one to unit spread: the last ones are noise and shall stay small.
+
+    Parameters
+    ----------
+    matrix : csr_matrix of shape (n_rows, n_columns)
+        The rows.
+    n_components : int
+        Most components.
+    random_state : int
+        Seed of the randomised SVD.
+    repeats : ndarray of shape (n_rows,), default=None
+        How many times each row stands for; once if None.
+
+    Returns
+    -------
+    ndarray of shape (n_columns, n_components)
+        The axes.
     """
     n_rows, n_columns = matrix.shape
+    weight = np.ones(n_rows) if repeats is None else repeats
     if n_rows > SVD_ROWS:
-        matrix = matrix[np.linspace(0, n_rows - 1, SVD_ROWS).astype(np.intp)]
+        chosen = np.linspace(0, n_rows - 1, SVD_ROWS).astype(np.intp)
+        matrix, weight = matrix[chosen], weight[chosen]
     if n_columns <= n_components or matrix.nnz == 0:
         return np.eye(n_columns, min(n_columns, n_components), dtype=matrix.dtype)
     n_components = min(n_components, matrix.shape[0])
+    scale = sparse.diags_array(np.sqrt(weight).astype(matrix.dtype))
     _, _, axes = randomized_svd(
-        matrix, n_components, n_iter=3, random_state=random_state
+        scale @ matrix, n_components, n_iter=3, random_state=random_state
     )
-    spread = float((matrix @ axes.T).std(axis=0).max())
+    spread = float(_spread(matrix @ axes.T, weight).max())
     return axes.T / spread if spread > TINY else axes.T
+
+
+def _spread(columns: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return the standard deviation of each column."""
+    distance = columns - np.average(columns, axis=0, weights=weight)
+    return np.sqrt(np.average(distance**2, axis=0, weights=weight))

@@ -7,6 +7,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from automodel.preprocessing import plans
 from automodel.preprocessing.reader import TableReader
 
 N = 60
@@ -123,9 +124,10 @@ def test_long_strings_are_text():
     reader, table = read_column(values)
     assert reader.kinds_ == {"a": "text"}
     assert table.codes.shape == (200, 0)
-    assert table.text[0].shape == (200, 2**18)
+    texts = table.text[0]
+    assert texts.counts[texts.codes].shape == (200, 2**18)
     # Nine words of two letters and more, and their eight pairs.
-    assert (table.text[0].sum(axis=1) == 17).all()
+    assert (texts.counts[texts.codes].sum(axis=1) == 17).all()
 
 
 def test_short_strings_of_several_words_are_categories_and_text():
@@ -133,7 +135,19 @@ def test_short_strings_of_several_words_are_categories_and_text():
     reader, table = read_column(titles)
     assert reader.kinds_ == {"a": "categorical+text"}
     assert table.cardinalities == (225,)
-    assert table.text[0].shape == (450, 2**18)
+    assert table.text[0].codes.tolist() == [*range(225), *range(225)]
+    assert table.text[0].counts.shape == (226, 2**18)  # and the blank one
+
+
+def test_short_strings_are_cut_into_pieces_unless_very_many_differ(monkeypatch):
+    titles = [f"{a} {b} officer" for a in range(15) for b in range(15)]
+    plan = read_column(titles * 240)[0].plans_[0]
+    assert plan.tokens == "char"
+    assert len(plan.alphabet) == 225
+    monkeypatch.setattr(plans, "MAX_CHAR_TEXTS", 200)
+    plan = read_column(titles * 2)[0].plans_[0]
+    assert plan.tokens == "word"
+    assert len(plan.alphabet) == 225
 
 
 def test_names_that_never_repeat_are_text():
@@ -146,7 +160,7 @@ def test_codes_that_seldom_repeat_are_text_unless_declared_categories():
     reader, table = read_column(codes)
     assert reader.kinds_ == {"a": "text"}
     assert table.numeric.shape == (100, 1)
-    assert table.text[0].shape == (100, 2**18)
+    assert len(table.text[0]) == 100
     assert read_column(pd.Categorical(codes))[0].kinds_ == {"a": "categorical"}
     assert read_column([*codes, *codes[:30]])[0].kinds_ == {"a": "categorical"}
 
@@ -178,7 +192,11 @@ def test_places_are_told_apart_coarsely_among_very_many_strings():
 def test_missing_text_has_no_tokens():
     values = [f"word{i} and more words of a long text here" for i in range(150)]
     _, table = read_column([*values, None, ""])
-    assert table.text[0][-2:].nnz == 0
+    texts = table.text[0]
+    assert (np.diff(texts.counts.indptr)[texts.codes] == 0).tolist() == [
+        *[False] * 150,
+        *[True] * 2,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -271,8 +289,9 @@ def assert_same_tables(one, other):
     np.testing.assert_array_equal(one.codes, other.codes)
     assert one.cardinalities == other.cardinalities
     assert len(one.text) == len(other.text)
-    for matrix, matching in zip(one.text, other.text, strict=True):
-        assert (matrix != matching).nnz == 0
+    for texts, matching in zip(one.text, other.text, strict=True):
+        differ = texts.counts[texts.codes] != matching.counts[matching.codes]
+        assert differ.nnz == 0
 
 
 def polars_of(frame):
