@@ -56,10 +56,19 @@ class ProcessPool:
         Processes; each starts with its first call.
     memory_limit : int, default=None
         Bytes of resident memory above which a process is ended.
+    most_kept : int, default=None
+        Bytes above which it is ended when its call is over, and the next one has a
+        fresh process: some libraries never give back what they had.
     """
 
-    def __init__(self, n_workers: int, memory_limit: int | None = None):
+    def __init__(
+        self,
+        n_workers: int,
+        memory_limit: int | None = None,
+        most_kept: int | None = None,
+    ):
         self.memory_limit = memory_limit
+        self.most_kept = most_kept
         self._workers = [_Worker() for _ in range(n_workers)]
         self._unsent: list[Outcome] = []
 
@@ -141,6 +150,8 @@ class ProcessPool:
             now = time.time()
             polled = [worker.poll(now, self.memory_limit) for worker in busy]
             outcomes = [outcome for outcome in polled if outcome is not None]
+            if self.most_kept is not None:
+                self.end_idle(above=self.most_kept)
         return outcomes
 
     def abandon(self) -> None:
@@ -150,10 +161,10 @@ class ProcessPool:
             if worker.is_busy:
                 worker.kill()
 
-    def end_idle(self) -> None:
-        """End the processes that run nothing; the next calls start others."""
+    def end_idle(self, above: int = -1) -> None:
+        """End the processes that run nothing, if they hold more bytes than `above`."""
         for worker in self._workers:
-            if not worker.is_busy:
+            if not worker.is_busy and worker.resident_bytes > above:
                 worker.kill()
 
     def close(self) -> None:
@@ -188,6 +199,10 @@ class _Worker:
         self.start = 0.0
         self.libraries: set[str] = set()
 
+    @property
+    def resident_bytes(self) -> int:
+        return 0 if self.process is None else resident_bytes(self.process.pid)
+
     def run(self, key: Hashable, message: bytes, ends_at: float | None) -> None:
         self._start()
         try:
@@ -206,7 +221,7 @@ class _Worker:
         if self.ends_at is not None and now >= self.ends_at:
             return self._ended("time", "it ran past the moment at which it had to end")
         if memory_limit is not None:
-            used = resident_bytes(self.process.pid)
+            used = self.resident_bytes
             if used > memory_limit:
                 message = (
                     f"MemoryError: it used {_gigabytes(used)} of memory, more than "

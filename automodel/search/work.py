@@ -86,21 +86,26 @@ def refit(
 ) -> FittedModel | Path | None:
     """Return the model or its file; None if it failed, and the search goes on."""
     try:
-        folds = load(data)
-        folds.forget_encoded()  # of the search, which is over
-        give_memory_back()
-        with contained():
-            model = fit_candidate(
-                order.candidate,
-                folds,
-                fold=order.fold,
-                pace=order.pace,
-                n_iterations=order.n_iterations,
-                deadline=_deadline(order.ends_at),
-            )
-        return keep_model(order.fold, model) if keep_model else model
+        return _refit(order, data, keep_model)
     except Exception:  # noqa: BLE001  the deadline, or what went well on fewer rows
         return None
+    finally:
+        give_memory_back()
+
+
+def _refit(order, data, keep_model):
+    folds = load(data)
+    folds.forget_encoded()  # of the search, which is over
+    with contained():
+        model = fit_candidate(
+            order.candidate,
+            folds,
+            fold=order.fold,
+            pace=order.pace,
+            n_iterations=order.n_iterations,
+            deadline=_deadline(order.ends_at),
+        )
+    return keep_model(order.fold, model) if keep_model else model
 
 
 _LOADED: dict[Any, Folds] = {}  # of a worker: the data of the search it serves

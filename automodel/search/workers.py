@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -31,6 +32,7 @@ GRACE_SECONDS = 0.2  # between the deadline and the end of a worker that missed 
 SLOW_START = 1.0  # seconds, from which one worker alone loads a library
 HANG_FACTOR, HANG_SECONDS = 1.5, 5.0  # a trial that ignores its time limit is ended
 THEN_SECONDS = 2.0  # for what follows the refits, before these have to end
+KEPT_BYTES = 576 * 2**20  # by an idle worker, and four times the data
 
 
 Evaluations = Generator[tuple[WorkItem, Evaluation]]
@@ -149,7 +151,8 @@ class OwnProcesses(Workers):
     ):
         super().__init__(n_jobs, folds, model_folder)
         self.memory_limit = memory_limit
-        self._pool = ProcessPool(n_jobs, memory_limit)
+        most_kept = KEPT_BYTES + 4 * sys.getsizeof(folds)
+        self._pool = ProcessPool(n_jobs, memory_limit, most_kept)
         self._may_start_here = memory_limit is None
         self._in_flight: dict[Any, _Call] = {}
         self._lost: list[_Call] = []

@@ -90,6 +90,17 @@ def test_memory_is_bounded():
     assert "memory_limit=0.40 GB" in outcome.error
 
 
+@pytest.mark.parametrize(("most_kept", "n_processes"), [(None, 1), (10**12, 1), (0, 3)])
+def test_a_process_that_keeps_too_much_makes_way(most_kept, n_processes):
+    pids = set()
+    with ProcessPool(1, most_kept=most_kept) as pool:
+        for key in range(3):
+            pool.submit(key, os.getpid)
+            (outcome,) = pool.wait()
+            pids.add(outcome.value)
+    assert len(pids) == n_processes
+
+
 def test_the_others_go_on_when_one_dies():
     with ProcessPool(2) as pool:
         pool.submit("first", partial(pow, 2, 2))
