@@ -172,13 +172,15 @@ def judged(
     """
     rows = common_rows(evaluations, folds)
     part_of = np.random.default_rng(random_state).integers(HONEST_PARTS, size=len(rows))
+    if len(np.unique(part_of)) < 2:
+        return False, math.nan
     predictions = np.stack([e.oof[rows] for e in evaluations])
     plain = np.full(predictions.shape[1:], np.nan)
     corrected, blends = plain.copy(), {}
     for part in np.unique(part_of):
         out = part_of == part
-        others = _without_rows(evaluations, folds, rows[out])
-        if others is None or (deadline is not None and time.monotonic() > deadline):
+        others = _without_rows(evaluations, folds, rows[out], deadline)
+        if others is None:
             return False, math.nan
         weights = select_weights(
             others,
@@ -230,7 +232,9 @@ def calibrated(
 ) -> list[Evaluation]:
     """Return copies whose out-of-fold probabilities have their best temperature."""
     return [
-        replace(evaluation, oof=sharpened(evaluation.oof, t).astype(np.float32))
+        replace(
+            evaluation, oof=sharpened(evaluation.oof, t).astype(np.float32, copy=False)
+        )
         for evaluation, t in zip(evaluations, temperatures, strict=True)
     ]
 
@@ -346,17 +350,19 @@ def common_rows(evaluations: Sequence[Evaluation], folds: Folds) -> np.ndarray:
 def _selection_rows(evaluations, folds, rng) -> np.ndarray:
     rows = common_rows(evaluations, folds)
     if len(rows) > SELECTION_ROWS:
-        rows = np.sort(rng.choice(rows, SELECTION_ROWS, replace=False))
-        missing = np.setdiff1d(np.unique(folds.y), folds.y[rows])
-        if folds.task.is_classification and len(missing):
-            rows = np.union1d(rows, np.flatnonzero(np.isin(folds.y, missing)))
+        known, rows = rows, np.sort(rng.choice(rows, SELECTION_ROWS, replace=False))
+        if folds.task.is_classification:
+            missing = np.setdiff1d(folds.y[known], folds.y[rows])
+            rows = np.union1d(rows, known[np.isin(folds.y[known], missing)])
     return rows
 
 
-def _without_rows(evaluations, folds, rows):
-    """Return copies that are blind to some rows, scored on the others."""
+def _without_rows(evaluations, folds, rows, deadline):
+    """Return copies that are blind to some rows, scored on the others, or None."""
     blind = []
     for evaluation in evaluations:
+        if deadline is not None and time.monotonic() > deadline:
+            return None
         oof = evaluation.oof.copy()
         oof[rows] = np.nan
         try:

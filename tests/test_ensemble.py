@@ -6,6 +6,7 @@ import pytest
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.linear_model import LinearRegression
 
+from automodel import selection
 from automodel.ensemble import Blend, FittedEnsemble, Member
 from automodel.evaluation import Candidate, Evaluation
 from automodel.families import all_families
@@ -179,6 +180,48 @@ def test_rows_that_no_fold_validates_stay_out(folds):
     assert np.isfinite(judged(evaluations, folds)[1])
 
 
+def test_a_class_without_any_prediction_is_left_out(monkeypatch):
+    monkeypatch.setattr(selection, "SELECTION_ROWS", 50)
+    folds = class_folds(rows=300, n_classes=3)
+    folds.y[:] = np.where(folds.y == 2, 0, folds.y)
+    folds.y[[0, 7]] = 2
+    rng = np.random.default_rng(1)
+    evaluations = []
+    for _ in range(2):
+        oof = rng.dirichlet(np.ones(3), size=300).astype(np.float32)
+        oof[[0, 7]] = np.nan
+        candidate = Candidate(all_families()["linear"], {})
+        evaluations.append(Evaluation(candidate, "complete", folds.score(oof), oof=oof))
+    assert select_weights(evaluations, folds).sum() == pytest.approx(1)
+    assert np.isfinite(judged(evaluations, folds)[1])
+
+
+def test_a_class_that_was_not_drawn_has_its_rows(monkeypatch):
+    monkeypatch.setattr(selection, "SELECTION_ROWS", 50)
+    folds = class_folds(rows=300, n_classes=3)
+    folds.y[:] = np.where(folds.y == 2, 0, folds.y)
+    folds.y[:2] = 2
+    oof = np.full((300, 3), 1 / 3, dtype=np.float32)
+    evaluation = Evaluation(
+        Candidate(all_families()["linear"], {}), "complete", oof=oof
+    )
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        rows = selection._selection_rows([evaluation], folds, rng)
+        assert set(folds.y[rows]) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_rows_too_few_to_be_cut_into_parts_have_no_expected_score(seed):
+    folds = replace(make_folds(np.arange(9.0)), sample_weight=np.ones(9))
+    evaluations = make_evaluations(folds, np.ones((2, 9)))
+    for evaluation in evaluations:
+        evaluation.oof[1:] = np.nan
+    is_corrected, score = judged(evaluations, folds, random_state=seed)
+    assert not is_corrected
+    assert np.isnan(score)
+
+
 def make_model(values, fold):
     table = make_table(values)
     encoder = Shift()
@@ -242,10 +285,11 @@ def test_a_correction_is_not_made_where_it_would_be_noise():
     assert not judged(evaluations, folds)[0]
 
 
-def class_folds(rows):
-    y = np.random.default_rng(0).integers(2, size=rows)
-    task = Task("binary", rows, 1, n_classes=2)
-    metric = Metric.from_scoring("neg_log_loss", task, np.arange(2))
+def class_folds(rows, n_classes=2):
+    y = np.random.default_rng(0).integers(n_classes, size=rows)
+    kind = "binary" if n_classes == 2 else "multiclass"
+    task = Task(kind, rows, 1, n_classes=n_classes)
+    metric = Metric.from_scoring("neg_log_loss", task, np.arange(n_classes))
     halves = np.arange(rows)[::2], np.arange(rows)[1::2]
     return Folds(make_table(y), y, None, [halves, halves[::-1]], task, metric)
 

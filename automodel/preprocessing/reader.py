@@ -22,7 +22,7 @@ from automodel.preprocessing.plans import (
     plan_column,
 )
 from automodel.preprocessing.table import Table, Texts
-from automodel.preprocessing.text import N_BUCKETS, count_tokens
+from automodel.preprocessing.text import count_tokens
 
 HASHED_ROWS = 512
 
@@ -287,12 +287,8 @@ def _column_hashes(matrix: np.ndarray) -> np.ndarray:
 
 def _texts(plan: ColumnPlan, column: Column) -> Texts:
     codes, labels = as_texts(column)
-    counts = count_tokens(labels, plan.tokens)
-    blank = sparse.csr_matrix((1, N_BUCKETS), dtype=counts.dtype)
-    return Texts(
-        sparse.csr_matrix(sparse.vstack([counts, blank], format="csr")),
-        np.where(codes < 0, len(labels), codes).astype(np.int32),
-    )
+    counts = count_tokens([*labels, ""], plan.tokens)  # the last one is blank
+    return Texts(counts, np.where(codes < 0, len(labels), codes).astype(np.int32))
 
 
 def _read_sparse(X: Any) -> sparse.csr_matrix:

@@ -199,6 +199,16 @@ def test_missing_text_has_no_tokens():
     ]
 
 
+def test_rows_without_any_text_are_read():
+    reader, _ = read_column(
+        [f"word{i} and more words of a long text" for i in range(99)]
+    )
+    for values in ([None], [None, ""]):
+        table = reader.transform(pd.DataFrame({"a": values}, dtype=object))
+        assert table.text[0].counts.nnz == 0
+        assert len(table) == len(values)
+
+
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
