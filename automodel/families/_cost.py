@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from automodel.task import Task
+from automodel.task import TEXT_COLUMNS, Task
 
 COLUMNS_OF_CATEGORY = 3
-COLUMNS_OF_TEXT = 30  # components that the encoder makes of a text column
 
 
 def encoded_columns(task: Task) -> int:
     """Return about how many dense columns the encoder makes of the table."""
     columns = task.n_numeric + COLUMNS_OF_CATEGORY * task.n_categorical
-    return max(columns + COLUMNS_OF_TEXT * task.n_text, task.n_features, 1)
+    return max(columns + TEXT_COLUMNS * task.n_text, task.n_features, 1)
 
 
 def trees_per_round(task: Task) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from automodel.exceptions import DeadlineReached
 from automodel.families.base import ModelFamily
+from automodel.task import TEXT_COLUMNS
 
 FEWEST_STEPS = 30  # a net of fewer has not left its start
 MOST_SPARSE_COLUMNS = 5000
@@ -98,16 +99,19 @@ def wave_seconds(params: dict[str, Any], task: Any) -> float:
     """Return the seconds that embeddings of numbers cost for each row of an epoch."""
     kind = params.get("embedding", "periodic")
     n_waves = {"periodic": 16, "piecewise": params.get("n_bins", 16), "none": 0}
-    return (
-        SECONDS_PER_WAVE * max(task.n_features - task.n_categorical, 0) * n_waves[kind]
-    )
+    return SECONDS_PER_WAVE * _n_numbers(task) * n_waves[kind]
 
 
 def net_inputs(params: dict[str, Any], task: Any) -> int:
     """Return about how many inputs a net makes of a row."""
     n_columns = D_EMBEDDING[params.get("embedding", "periodic")]
-    n_numbers = max(task.n_features - task.n_categorical, 0)
-    return n_columns * n_numbers + 8 * task.n_categorical
+    return n_columns * _n_numbers(task) + 8 * task.n_categorical
+
+
+def _n_numbers(task: Any) -> int:
+    if task.is_sparse:
+        return task.n_features
+    return task.n_numeric + TEXT_COLUMNS * task.n_text
 
 
 def clock_of(monitor) -> Callable[[], float] | None:

@@ -472,3 +472,15 @@ def test_the_table_of_families_names_each_of_them():
         text=True,
     )
     assert all(name in run.stdout for name in all_families())
+
+
+def test_the_cost_of_nets_counts_the_components_of_text(family, kind):
+    if not isinstance(family, NetFamily):
+        pytest.skip("no net")
+    n_classes = 0 if kind == "regression" else 3
+    plain, texts = (
+        Task(kind, 1000, 8, n_classes, n_numeric=3, n_categorical=5, n_text=n_text)
+        for n_text in (0, 5)
+    )
+    params = family.portfolio(plain)[0]
+    assert family.cost(params, texts) > 1.2 * family.cost(params, plain)
