@@ -386,22 +386,19 @@ def interval_of_mean(values):
     return np.quantile(drawn.mean(axis=1), [0.025, 0.975])
 
 
-def summarize(rows):
+def summarize(rows, order):
     """Print the scores, and how often the first system is better than each other."""
     frame = pd.DataFrame(rows)
-    order = list(dict.fromkeys(frame["system"]))
-    wide = frame.pivot_table(
-        index=["table", "seed"], columns="system", values="score", sort=False
-    ).reindex(columns=order)
+    splits = frame.groupby(["table", "seed", "system"], sort=False)
+    tried = splits.size().unstack().reindex(columns=order)
+    wide = splits["score"].first().unstack().reindex_like(tried)
     print(wide.round(4).to_string())
-    tried = frame.pivot_table(
-        index=["table", "seed"], columns="system", values="rows", aggfunc="size"
-    )
     by_all = wide.loc[tried.dropna().index]
     ranks = by_all.rank(axis=1, ascending=False, na_option="bottom").mean().round(2)
     print(f"mean rank on the {len(by_all)} that all have tried:", ranks.to_dict())
     worst, best = wide.min(axis=1), wide.max(axis=1)
-    normalised = wide.sub(worst, axis=0).div(best - worst, axis=0).fillna(0.0)
+    normalised = wide.sub(worst, axis=0).div(best - worst, axis=0)
+    normalised = normalised.mask(wide.eq(best, axis=0), 1.0).fillna(0.0)
     for other in order[1:]:
         both = tried[[order[0], other]].dropna().index
         pair = [order[0], other]
@@ -415,16 +412,23 @@ def compare(scores, normalised):
     """Print how the first of two columns fares, with intervals of 95 %.
 
     The splits of a table count as one: what is said of them is averaged first. A
-    system that failed has lost, but for the ratios. A normalised score is 0 for the
-    worst system of a split, also if it failed, and 1 for the best.
+    system that failed has lost, but for the ratios, which leave out errors of 0 too. A
+    normalised score is 0 for the worst system of a split, also if it failed, and 1 for
+    the best.
     """
     name, other = scores.columns
     ours, theirs = scores[name], scores[other]
-    share = ((ours > theirs) | theirs.isna()).mean()
-    low, high = interval_of_share(share, len(scores))
-    print(f"{name} is better than {other} on {share:.0%} of {len(scores)}", end="")
+    wins = (ours > theirs) | (theirs.isna() & ours.notna())
+    shares = wins.groupby(level="table").mean()
+    low, high = interval_of_share(shares.mean(), len(shares))
+    print(
+        f"{name} is better than {other} on {wins.sum()} of {len(wins)} splits", end=""
+    )
+    print(f", on {shares.mean():.0%} of {len(shares)} tables", end="")
     print(f" [{low:.2f}, {high:.2f}]", end="")
-    logs = np.log(errors(ours) / errors(theirs)).dropna()
+    with np.errstate(divide="ignore"):
+        logs = np.log(errors(ours) / errors(theirs))
+    logs = logs[np.isfinite(logs)]
     ratios = logs.groupby(level="table").mean()
     if len(ratios):
         low, high = np.exp(interval_of_mean(ratios))
@@ -432,6 +436,18 @@ def compare(scores, normalised):
     gaps = (normalised[name] - normalised[other]).groupby(level="table").mean()
     low, high = interval_of_mean(gaps)
     print(f"; normalised scores {gaps.mean():+.3f} [{low:+.3f}, {high:+.3f}]")
+
+
+def key_of(row):
+    return tuple(row[name] for name in ("system", "table", "seed", "seconds"))
+
+
+def write(row, out):
+    line = json.dumps(row)
+    print(line, flush=True)
+    if out:
+        with Path(out).open("a") as file:
+            file.write(line + "\n")
 
 
 def earlier(out):
@@ -456,24 +472,21 @@ def main():
         print(json.dumps(measure(**job, regression=arguments.regression)), flush=True)
         return
     pythons = dict(pair.split("=", 1) for pair in arguments.python)
-    rows = earlier(arguments.out)
-    known = {(r["system"], r["table"], r["seed"], r["seconds"]) for r in rows}
+    systems = arguments.systems.split(",")
+    known = {key_of(row): row for row in earlier(arguments.out)}
+    rows = []
     for seed in range(arguments.seeds):
         for table in arguments.tables:
-            for system in arguments.systems.split(","):
-                key = (system, name_of(table), seed, arguments.seconds)
-                if key in known:
-                    continue
+            for system in systems:
                 job = {"system": system, "table": table}
                 job |= {"seconds": arguments.seconds, "seed": seed}
-                python = pythons.get(system, sys.executable)
-                figures = in_fresh_process(job, python, arguments)
-                rows.append({**job, "table": name_of(table), **figures})
-                print(json.dumps(rows[-1]), flush=True)
-                if arguments.out:
-                    with Path(arguments.out).open("a") as file:
-                        file.write(json.dumps(rows[-1]) + "\n")
-    summarize(rows)
+                row = {**job, "table": name_of(table)}
+                if key_of(row) not in known:
+                    python = pythons.get(system, sys.executable)
+                    row |= in_fresh_process(job, python, arguments)
+                    write(row, arguments.out)
+                rows.append(known.get(key_of(row), row))
+    summarize(rows, systems)
 
 
 if __name__ == "__main__":
