@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from automodel.checks import as_bytes
+from automodel.decision import labels_of
 from automodel.exceptions import AutoModelError
 from automodel.families import all_families, find_families
 from automodel.metric import Metric
@@ -384,7 +385,7 @@ def _predictions(model, X: pd.DataFrame, with_proba: bool) -> pd.DataFrame:
     if not with_proba:
         return pd.DataFrame({name: model.predict(X)})
     proba = model.predict_proba(X)
-    labels = model.classes_[proba.argmax(axis=1)]
+    labels = model.classes_[labels_of(proba, model.decision_weights_)]
     columns = {
         f"probability_{label}": proba[:, i] for i, label in enumerate(model.classes_)
     }

@@ -116,6 +116,10 @@ class FakeClassifier(ClassifierMixin, _FakeAuto):
     def classes_(self):
         return self.dummy_.classes_
 
+    @property
+    def decision_weights_(self):
+        return np.ones(len(self.classes_))
+
     def predict_proba(self, X):
         return self.dummy_.predict_proba(X)
 

@@ -267,6 +267,12 @@ def test_proba_adds_a_column_per_class(folder, model, capsys):
     assert header == "kind,probability_a,probability_b"
 
 
+def test_labels_beside_probabilities_are_those_of_predict(model, capsys, monkeypatch):
+    monkeypatch.setattr(FakeClassifier, "decision_weights_", np.array([1.0, 4.0]))
+    main(["predict", model, "train.csv", "--proba"])
+    assert {line[:6] for line in capsys.readouterr().out.splitlines()[1:]} == {"b,0.5,"}
+
+
 def test_sigterm_ends_the_fit_and_saves(folder, capsys):
     before = signal.getsignal(signal.SIGTERM)
     argv = ["fit", "train.csv", "--target", "kind", "--random-state", str(SIGTERM)]
