@@ -36,7 +36,7 @@ from automodel.selection import (
     temperatures_of,
 )
 
-SELECT_SHARE = 0.35  # of the time left, for the weights, and again for the honest score
+SELECT_SHARE = 0.35  # of the time left, for the weights, and again for each judgement
 N_SEEDS = 3  # refits of a member
 SECONDS_PER_ROW = 2e-4  # of a prediction, within which members may have more models
 ROWS_OF_CALL = 500
@@ -191,7 +191,15 @@ class Assembly:
                 )
         if best in refitted:
             return members, refitted[best][0]
-        best_models = stored(usable[best]) or [m for x in members for m in x.models]
+        own = [
+            model
+            for member in members
+            if member.number == best
+            for model in member.models
+        ]
+        best_models = (
+            own or stored(usable[best]) or [m for x in members for m in x.models]
+        )
         return members, best_models[0] if best_models else None
 
     def _blended(self, order, usable, best_score, allowance) -> set[int]:

@@ -66,31 +66,36 @@ class Folds:
         Kept in memory, since most trials of a search share a few encodings.
         """
         key = fold, full_repr(encoder)
-        if key not in self._cache:
+        found = self._cache.get(key)
+        if found is None:
             train, valid = self.splits[fold]
-            weight = None if self.sample_weight is None else self.sample_weight[train]
-            X_train = encoder.fit_transform(self.table.take(train), y, weight)
+            X_train = encoder.fit_transform(
+                self.table.take(train), y, self.weight_of(train)
+            )
             X_valid = encoder.transform(self.table.take(valid))
+            found = encoder, X_train, X_valid
             self._forget_over_limit(X_train, X_valid)
-            self._cache[key] = (encoder, X_train, X_valid)
-        return self._cache[key]
+            self._cache[key] = found
+        return found
 
     def forget_encoded(self) -> None:
         """Give the memory of the encoded parts back."""
-        self._cache.clear()
+        self._cache = {}  # threads of a backend may read the old one
 
     def _forget_over_limit(self, *parts) -> None:
-        new = sum(_nbytes(part) for part in parts)
-        held = sum(_nbytes(p) for entry in self._cache.values() for p in entry[1:])
-        while self._cache and held + new > CACHE_BYTES:
-            oldest = self._cache.pop(next(iter(self._cache)))
-            held -= sum(_nbytes(part) for part in oldest[1:])
+        entries = list(self._cache.items())
+        sizes = [sum(map(_nbytes, entry[1:])) for _, entry in entries]
+        held = sum(sizes) + sum(map(_nbytes, parts))
+        for (key, _), size in zip(entries, sizes, strict=True):
+            if held <= CACHE_BYTES:
+                break
+            self._cache.pop(key, None)
+            held -= size
 
     def score(self, oof: np.ndarray) -> float:
         """Score out-of-fold predictions over the rows that were validated."""
         rows = np.isfinite(oof if oof.ndim == 1 else oof[:, 0])
-        weight = None if self.sample_weight is None else self.sample_weight[rows]
-        return self.metric.score(self.y[rows], oof[rows], weight)
+        return self.metric.score(self.y[rows], oof[rows], self.weight_of(rows))
 
 
 def _nbytes(part: Any) -> int:

@@ -131,9 +131,10 @@ def fit_stack(
     found = np.zeros(len(first) + len(chosen))
     for n_left in range(N_ADDED, -1, -1):
         columns = np.concatenate([first, deviations[chosen]])
-        found = _newton(loss, base, columns, found, N_STEPS if not n_left else 3)
         others = np.setdiff1d(np.arange(len(predictions)), chosen)
-        if not n_left or not len(others):
+        is_last = not n_left or not len(others)
+        found = _newton(loss, base, columns, found, N_STEPS if is_last else 3)
+        if is_last:
             break
         at = base + np.tensordot(found, columns, axes=1)
         chosen.append(others[np.argmax(_promise(loss, at, deviations[others]))])

@@ -149,9 +149,10 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         if self.n_arithmetic:
             self.arithmetic_.fit(table.numeric, None, weight)
         self.numeric_ = NumericColumns(self.missing, self.scale)
-        self.numeric_.fit(self._numbers(table, means), None, weight)
+        numbers = self._numbers(table, means)
+        self.numeric_.fit(numbers, None, weight)
         text = self._fit_text(table, y, weight)
-        return self._assemble(table, means, text)
+        return self._assemble(table, numbers, text)
 
     def transform(self, table: Table):
         """Encode rows.
@@ -171,7 +172,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             return self._finished(self.sparse_columns_.transform(table.sparse))
         means = self.means_.transform(table.codes[:, self.encoded_])
         pairs = zip(self.text_, table.text, strict=True)
-        return self._assemble(table, means, [e.transform(t) for e, t in pairs])
+        text = [encoder.transform(texts) for encoder, texts in pairs]
+        return self._assemble(table, self._numbers(table, means), text)
 
     def _check_parameters(self) -> None:
         for name, allowed in _CHOICES.items():
@@ -241,9 +243,9 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             return numbers
         return _beside(numbers, self.arithmetic_.transform(table.numeric))
 
-    def _assemble(self, table: Table, means: np.ndarray, text: list):
+    def _assemble(self, table: Table, numbers: np.ndarray, text: list):
         """Join numbers, one-hot columns and text, in this order."""
-        dense = [self.numeric_.transform(self._numbers(table, means))]
+        dense = [self.numeric_.transform(numbers)]
         dense += [part for part in text if not sparse.issparse(part)]
         one_hot = self.one_hot_.transform(table.codes[:, self.one_hot_columns_])
         light: list[Any] = [one_hot, *filter(sparse.issparse, text)]

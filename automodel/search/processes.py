@@ -161,7 +161,7 @@ class ProcessPool:
             if worker.is_busy:
                 worker.kill()
 
-    def end_idle(self, above: int = -1) -> None:
+    def end_idle(self, above: int = 0) -> None:
         """End the processes that run nothing, if they hold more bytes than `above`."""
         for worker in self._workers:
             if not worker.is_busy and worker.resident_bytes > above:
@@ -349,26 +349,15 @@ def _die_with(parent: int) -> None:
 
 
 def resident_bytes(pid: int) -> int:
-    """Return the resident memory of a process, 0 if it is gone.
-
-    Raises
-    ------
-    ImportError
-        Outside Linux, if psutil is not installed.
-    """
+    """Return the resident memory of a process, 0 if it is gone."""
     if sys.platform == "linux":
         try:
             pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
             return int(pages) * os.sysconf("SC_PAGE_SIZE")
         except (OSError, IndexError):
             return 0
-    try:
-        import psutil
-    except ImportError as error:
-        raise ImportError(
-            "memory_limit needs psutil on this system. Install it by: "
-            "pip install psutil"
-        ) from error
+    import psutil  # installed with this package everywhere else
+
     try:
         return psutil.Process(pid).memory_info().rss
     except psutil.Error:

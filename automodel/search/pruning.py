@@ -27,7 +27,7 @@ class ForgivingPruner(BasePruner):
     fold of the best, the forgiving rule of [1]_, and behind the best in the same folds
     by more than its folds differ.
 
-    Within the first fold: when it is among the worst at a late step that several
+    Within a fold: when it is among the worst at a late step that several
     others reported.
 
     Parameters

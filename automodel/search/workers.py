@@ -156,7 +156,6 @@ class OwnProcesses(Workers):
         self._may_start_here = memory_limit is None
         self._in_flight: dict[Any, _Call] = {}
         self._lost: list[_Call] = []
-        self._alone: Any = None
 
     def __enter__(self) -> Workers:
         self._folder = make_folder()
