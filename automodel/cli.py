@@ -152,7 +152,7 @@ def _add_search_options(fit: argparse.ArgumentParser) -> None:
         "--families",
         type=_names,
         metavar="A,B",
-        help="families to try (default: all; see `automodel families`)",
+        help="families to try (default: the usual; see `automodel families`)",
     )
     search.add_argument(
         "--scoring", metavar="S", help="a scorer of scikit-learn, such as roc_auc"

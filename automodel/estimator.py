@@ -18,8 +18,9 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
     Parameters
     ----------
     families : list of str or ModelFamily, default=None
-        Kinds of models to try; None for all that are installed.
-        ``automodel.families.all_families()`` lists the names.
+        Kinds of models to try; None for all that are installed, but for those that
+        are tried only where they are named. ``automodel.families.all_families()``
+        lists the names.
     scoring : str or callable, default=None
         What is selected for: a scorer of scikit-learn. None is "neg_log_loss".
     cv : int, splitter or iterable, default=None
@@ -71,6 +72,8 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         Out-of-fold score of the ensemble.
     expected_score_ : float
         The same, on rows that had no part in choosing the ensemble.
+    metric_name_ : str
+        Name of the score.
     decision_weights_ : ndarray of shape (n_classes,)
         `predict` answers with the class of the largest weighted probability. All are 1
         unless `scoring` is a score of labels, such as "f1" or "balanced_accuracy":
@@ -154,8 +157,8 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
 class AutoRegressor(RegressorMixin, AutoEstimator):
     """Search for regressors within a time budget, and combine the best.
 
-    The parameters and attributes are those of `AutoClassifier`, apart from
-    `classes_`; ``scoring=None`` is "neg_root_mean_squared_error".
+    The parameters and attributes are those of `AutoClassifier`, apart from `classes_`
+    and `decision_weights_`; ``scoring=None`` is "neg_root_mean_squared_error".
 
     See Also
     --------
