@@ -196,26 +196,14 @@ def judged(
         plain[out] = replace(blend, stack=None).predict(predictions[:, out])
     can_correct = any(blend.stack is not None for blend in blends.values())
     is_corrected = can_correct and _is_worthwhile(plain, corrected, rows, folds)
+    if not is_corrected:
+        blends = {part: replace(blend, stack=None) for part, blend in blends.items()}
     honest = corrected if is_corrected else plain
-    y, weight = folds.y[rows], folds.weight_of(rows)
     try:
-        if not folds.metric.tuned:
-            return is_corrected, folds.metric.score(y, honest, weight)
-        labels = np.zeros(len(rows), dtype=int)
-        for part, blend in blends.items():
-            out = part_of == part
-            final = blend if is_corrected else replace(blend, stack=None)
-            mixed = final.predict(predictions[:, ~out])
-            decision = tuned_weights(
-                folds.metric,
-                y[~out],
-                mixed,
-                None if weight is None else weight[~out],
-                deadline=deadline,
-            )
-            labels[out] = labels_of(honest[out], decision)
-        return is_corrected, folds.metric.score_labels(y, labels, weight)
-    except ValueError:
+        return is_corrected, _honest_score(
+            honest, blends, part_of, predictions, rows, folds, deadline
+        )
+    except ValueError:  # these rows have no such score
         return is_corrected, math.nan
 
 
@@ -237,6 +225,52 @@ def calibrated(
         )
         for evaluation, t in zip(evaluations, temperatures, strict=True)
     ]
+
+
+def temperature_of(mixed: np.ndarray, rows: np.ndarray, folds: Folds) -> float:
+    """Return the temperature for the mixed predictions of some rows.
+
+    It is 1 where it brings nothing: most scores do not change with it, but a score of
+    ranks over several classes may.
+    """
+    if not folds.task.is_classification:
+        return 1.0
+    y, weight = folds.y[rows], folds.weight_of(rows)
+    temperature = best_temperature(y, mixed, weight)
+    try:
+        before = folds.metric.score(y, mixed, weight)
+        after = folds.metric.score(y, sharpened(mixed, temperature), weight)
+    except ValueError:  # these rows have no such score
+        return 1.0
+    return temperature if after >= before else 1.0
+
+
+def common_rows(evaluations: Sequence[Evaluation], folds: Folds) -> np.ndarray:
+    """Return the rows that all of them have predicted."""
+    validated = np.ones(len(folds.y), dtype=bool)
+    for evaluation in evaluations:
+        oof = evaluation.oof
+        validated &= np.isfinite(oof if oof.ndim == 1 else oof[:, 0])
+    return np.flatnonzero(validated)
+
+
+def _honest_score(honest, blends, part_of, predictions, rows, folds, deadline) -> float:
+    """Score predictions; labels, if these count, are what the other rows make of them."""
+    y, weight = folds.y[rows], folds.weight_of(rows)
+    if not folds.metric.tuned:
+        return folds.metric.score(y, honest, weight)
+    labels = np.zeros(len(rows), dtype=int)
+    for part, blend in blends.items():
+        out = part_of == part
+        decision = tuned_weights(
+            folds.metric,
+            y[~out],
+            blend.predict(predictions[:, ~out]),
+            folds.weight_of(rows[~out]),
+            deadline=deadline,
+        )
+        labels[out] = labels_of(honest[out], decision)
+    return folds.metric.score_labels(y, labels, weight)
 
 
 def _is_worthwhile(plain, corrected, rows, folds) -> bool:
@@ -268,24 +302,6 @@ def _losses(y: np.ndarray, prediction: np.ndarray) -> np.ndarray:
 
 def _sortable(evaluation: Evaluation) -> float:
     return evaluation.score if math.isfinite(evaluation.score) else -math.inf
-
-
-def temperature_of(mixed: np.ndarray, rows: np.ndarray, folds: Folds) -> float:
-    """Return the temperature for the mixed predictions of some rows.
-
-    It is 1 where it brings nothing: most scores do not change with it, but a score of
-    ranks over several classes may.
-    """
-    if not folds.task.is_classification:
-        return 1.0
-    y, weight = folds.y[rows], folds.weight_of(rows)
-    temperature = best_temperature(y, mixed, weight)
-    try:
-        before = folds.metric.score(y, mixed, weight)
-        after = folds.metric.score(y, sharpened(mixed, temperature), weight)
-    except ValueError:  # these rows have no such score
-        return 1.0
-    return temperature if after >= before else 1.0
 
 
 def _row_scorer(folds: Folds, rows: np.ndarray):
@@ -336,15 +352,6 @@ def _greedy(predictions, score, size, deadline) -> np.ndarray:
         elif step > 2 * best_counts.sum() + 5:
             break
     return best_counts / best_counts.sum()
-
-
-def common_rows(evaluations: Sequence[Evaluation], folds: Folds) -> np.ndarray:
-    """Return the rows that all of them have predicted."""
-    validated = np.ones(len(folds.y), dtype=bool)
-    for evaluation in evaluations:
-        oof = evaluation.oof
-        validated &= np.isfinite(oof if oof.ndim == 1 else oof[:, 0])
-    return np.flatnonzero(validated)
 
 
 def _selection_rows(evaluations, folds, rng) -> np.ndarray:
