@@ -255,7 +255,7 @@ def common_rows(evaluations: Sequence[Evaluation], folds: Folds) -> np.ndarray:
 
 
 def _honest_score(honest, blends, part_of, predictions, rows, folds, deadline) -> float:
-    """Score predictions; labels, if these count, are what the other rows make of them."""
+    """Score predictions; the other rows say how they become labels, if these count."""
     y, weight = folds.y[rows], folds.weight_of(rows)
     if not folds.metric.tuned:
         return folds.metric.score(y, honest, weight)
