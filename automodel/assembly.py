@@ -191,14 +191,9 @@ class Assembly:
                 )
         if best in refitted:
             return members, refitted[best][0]
-        own = [
-            model
-            for member in members
-            if member.number == best
-            for model in member.models
-        ]
+        models_of = {member.number: member.models for member in members}
         best_models = (
-            own or stored(usable[best]) or [m for x in members for m in x.models]
+            models_of.get(best) or stored(usable[best]) or sum(models_of.values(), [])
         )
         return members, best_models[0] if best_models else None
 

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 
 from automodel.fitted_model import full_repr
 from automodel.metric import Metric
-from automodel.preprocessing.table import Table
+from automodel.preprocessing.table import Table, sparse_nbytes
 from automodel.task import Task
 
 CACHE_BYTES = 64 * 2**20  # a process; what is forgotten is encoded again
@@ -100,7 +100,7 @@ class Folds:
 
 def _nbytes(part: Any) -> int:
     if hasattr(part, "indptr"):
-        return part.data.nbytes + part.indices.nbytes
+        return sparse_nbytes(part)
     if hasattr(part, "memory_usage"):
         return int(part.memory_usage(index=False).sum())
     return part.nbytes

@@ -30,7 +30,7 @@ class Texts:
     @property
     def nbytes(self) -> int:
         """Bytes that the arrays hold."""
-        return _nbytes(self.counts) + self.codes.nbytes
+        return sparse_nbytes(self.counts) + self.codes.nbytes
 
     @property
     def repeats(self) -> np.ndarray:
@@ -81,7 +81,7 @@ class Table:
     def nbytes(self) -> int:
         """Bytes that the arrays hold."""
         dense = self.numeric.nbytes + self.codes.nbytes
-        matrix = 0 if self.sparse is None else _nbytes(self.sparse)
+        matrix = 0 if self.sparse is None else sparse_nbytes(self.sparse)
         return dense + sum(texts.nbytes for texts in self.text) + matrix
 
     def take(self, rows: Sequence[int] | np.ndarray | slice) -> "Table":
@@ -95,7 +95,8 @@ class Table:
         )
 
 
-def _nbytes(matrix: csr_matrix) -> int:
+def sparse_nbytes(matrix: csr_matrix) -> int:
+    """Return about the bytes that a sparse matrix holds."""
     return matrix.data.nbytes + matrix.indices.nbytes
 
 
