@@ -67,6 +67,7 @@ def test_the_parts_are_those_of_the_folds():
     for part, (train, valid), model in zip(
         parts, folds.splits, result.models, strict=True
     ):
+        np.testing.assert_array_equal(part.valid_rows, valid)
         np.testing.assert_array_equal(part.y, Y[train])
         np.testing.assert_array_equal(part.y_valid, Y[valid])
         np.testing.assert_array_equal(part.sample_weight, WEIGHT[train])

@@ -25,6 +25,8 @@ class FoldPart(NamedTuple):
     """Encoded training and validation part of a fold.
 
     Labels are numbers of all classes, also those that the training part lacks.
+    `valid_rows` are the numbers of the validation rows: folds that are repeated have
+    some in common.
     """
 
     X: Any
@@ -33,6 +35,7 @@ class FoldPart(NamedTuple):
     X_valid: Any
     y_valid: np.ndarray
     sample_weight_valid: np.ndarray | None
+    valid_rows: np.ndarray | None = None
 
 
 class ModelFamily:
@@ -159,7 +162,7 @@ class ModelFamily:
         """Train on the training parts of several folds, and return a model of each.
 
         Only for families that set `joins_folds`. The model of a fold may learn from
-        the validation parts of the other folds, never from its own.
+        the validation parts of the other folds, never from rows of its own.
         """
         raise NotImplementedError
 

@@ -92,9 +92,9 @@ class PackedMLPClassifier(ClassifierTask, PackedNet):
     def _target_of(self, part: Part):
         return self.target_
 
-    def _judge(self, target, weight, objective):
+    def _judge(self, target, weight, apart, objective):
         kind = LabelJudge if self.target_.is_multilabel else ClassJudge
-        return kind(target, weight)
+        return kind(target, weight, apart)
 
     def _mixed(self, outputs):
         n_outputs = outputs.shape[-1]
@@ -148,8 +148,8 @@ class PackedMLPRegressor(RegressorTask, PackedNet):
         scale = np.where(target.high > target.low, target.scale, both.scale)
         return replace(target, scale=scale)
 
-    def _judge(self, target, weight, objective):
-        return ValueJudge(target, weight, objective)
+    def _judge(self, target, weight, apart, objective):
+        return ValueJudge(target, weight, apart, objective)
 
     def _mixed(self, outputs):
         folds = []

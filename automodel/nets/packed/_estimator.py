@@ -42,7 +42,7 @@ from automodel.nets.packed._module import (
     is_shared,
     spread,
 )
-from automodel.nets.packed._race import Race
+from automodel.nets.packed._race import Race, folds_apart
 from automodel.nets.packed._rows import FoldRows
 from automodel.nets.packed._training import train_pack
 
@@ -66,6 +66,7 @@ class Part(NamedTuple):
     X_valid: Any
     y_valid: np.ndarray
     sample_weight_valid: np.ndarray | None
+    valid_rows: np.ndarray | None = None
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -147,7 +148,8 @@ class PackedNet(Net):
         valid = self._rows(parts, inputs, valid=True)
         objective = self._objective()
         target, weight = valid.tensors("cpu")[2:]
-        judge = self._judge(target, weight, objective)
+        apart = folds_apart([p.valid_rows for p in parts])
+        judge = self._judge(target, weight, apart, objective)
         members = self._draw_members(seed)
         device = choose_device(self.device)
         pack = Pack(
@@ -211,7 +213,7 @@ class PackedNet(Net):
         for part, encoder, target in zip(
             parts, self.encoders_, self._targets, strict=True
         ):
-            X, y, weight = part[3:] if valid else part[:3]
+            X, y, weight = part[3:6] if valid else part[:3]
             weights = self._weigh(y, weight)
             if weights is None:
                 weights = np.ones(len(y), dtype=np.float32)
@@ -309,7 +311,7 @@ class PackedNet(Net):
         """Return the target as the training part of a fold has it."""
 
     @abstractmethod
-    def _judge(self, target, weight, objective):
+    def _judge(self, target, weight, apart, objective):
         """Return the judge of the validation parts."""
 
 

@@ -1,15 +1,17 @@
 """Judge the members of a pack: best epochs, temperatures, weights, survivors.
 
 Epoch, temperature and weight of a fold's nets are chosen on the validation rows of
-the other folds: its own stay unseen, and its predictions for them are honest. With a
-single fold there are no others, and its own rows decide. Only which members go on is
+the folds apart from it, which share no row with it: its own stay unseen, and its
+predictions for them are honest. With a single fold there are no others, and its own
+rows decide. Only which members go on is
 decided on all rows, as a search decides which of its candidates to keep.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -22,19 +24,34 @@ ENSEMBLE_STEPS = 20
 LEAST_PROBABILITY = 1e-15
 
 
-def deciding_folds(n_folds: int) -> torch.Tensor:
+def folds_apart(valid_rows: Sequence[np.ndarray | None]) -> torch.Tensor:
+    """Return which folds have no validation row in common; None is met by no other."""
+    apart = ~torch.eye(len(valid_rows), dtype=torch.bool)
+    for i, j in apart.nonzero().tolist():
+        one, other = valid_rows[i], valid_rows[j]
+        if one is not None and other is not None:
+            apart[i, j] = not np.intersect1d(one, other).size
+    return apart
+
+
+def deciding_folds(apart: torch.Tensor) -> torch.Tensor:
     """Return which folds decide on the epoch of a net that serves a choice.
+
+    Parameters
+    ----------
+    apart : Tensor of bool of shape (n_folds, n_folds)
+        Which folds have no validation row in common.
 
     Returns
     -------
     Tensor of bool of shape (n_folds, n_folds, n_folds)
         For what is chosen for the fold of the first axis, and the nets of the second,
-        the folds that neither one nor the other is. With two folds the nets' own has
-        to do, and with one it is all there is.
+        the folds apart from both. With two folds the nets' own has to do, and with one
+        it is all there is.
     """
-    same = torch.eye(n_folds, dtype=torch.bool)
-    decide = ~same[:, None] & ~same[None]
-    decide = torch.where(decide.any(-1, keepdim=True), decide, ~same[:, None])
+    same = torch.eye(len(apart), dtype=torch.bool)
+    decide = apart[:, None] & apart[None]
+    decide = torch.where(decide.any(-1, keepdim=True), decide, apart[:, None])
     return torch.where(decide.any(-1, keepdim=True), decide, same[:, None])
 
 
@@ -47,10 +64,12 @@ class ClassJudge:
         Class numbers of the validation rows.
     weight : Tensor of shape (n_folds, n_rows)
         Their weights, zero for padding.
+    apart : Tensor of bool of shape (n_folds, n_folds)
+        Which folds have no validation row in common.
     """
 
-    def __init__(self, target: torch.Tensor, weight: torch.Tensor):
-        self.target, self.weight = target, weight
+    def __init__(self, target, weight, apart):
+        self.target, self.weight, self.apart = target, weight, apart
         mean_weight = float(weight.sum() / (weight > 0).sum().clamp(min=1))
         self.prior = PRIOR_ROWS * mean_weight
 
@@ -83,9 +102,8 @@ class ClassJudge:
 
     def _judge_fold(self, outputs, fold, factor):
         weight = self.weight
-        if len(weight) > 1:
-            weight = weight.clone()
-            weight[fold] = 0
+        if self.apart[fold].any():
+            weight = weight * self.apart[fold, :, None]
         for _ in range(NEWTON_STEPS):
             slope, curvature = (
                 value.flatten(1) @ weight.flatten()
@@ -143,8 +161,8 @@ class ClassJudge:
 class LabelJudge(ClassJudge):
     """Mean log loss of several labels per row; target (n_folds, n_rows, n_labels)."""
 
-    def __init__(self, target: torch.Tensor, weight: torch.Tensor):
-        super().__init__(target, weight)
+    def __init__(self, target, weight, apart):
+        super().__init__(target, weight, apart)
         self._labels = target.movedim(-1, 0)[:, None]
 
     def _true(self, values):
@@ -179,12 +197,14 @@ class ValueJudge:
         Standardised values of the validation rows.
     weight : Tensor of shape (n_folds, n_rows)
         Their weights, zero for padding.
+    apart : Tensor of bool of shape (n_folds, n_folds)
+        Which folds have no validation row in common.
     loss : callable
         `loss(outputs, target)` of shape (n_rows, n_outputs) returns one per row.
     """
 
-    def __init__(self, target: torch.Tensor, weight: torch.Tensor, loss: Callable):
-        self.target, self.weight, self.loss = target, weight, loss
+    def __init__(self, target, weight, apart, loss: Callable):
+        self.target, self.weight, self.apart, self.loss = target, weight, apart, loss
 
     def judge(self, outputs, factors):
         """Return the losses, and factors of one; see `ClassJudge.judge`."""
@@ -238,7 +258,7 @@ class Race:
         self.running = list(range(n_members))
         self.losses: list[list[float]] = [[] for _ in range(n_members)]
         n_folds = len(judge.weight)
-        self._decide = deciding_folds(n_folds)
+        self._decide = deciding_folds(judge.apart)
         shape = (n_members, n_folds)
         self.best_epochs = torch.zeros(shape, dtype=torch.int64)
         self.factors = torch.ones(shape)
@@ -329,7 +349,7 @@ class Race:
         """Return the weights of the members in a greedy ensemble.
 
         Selection with replacement (Caruana et al., 2004) on the validation rows of
-        all folds but one; equal weights where these rows weigh nothing.
+        all folds apart from one; equal weights where these rows weigh nothing.
         """
         rows = self.referee.weight > 0
         if fold is None:
@@ -337,9 +357,8 @@ class Race:
         else:
             assert self._judged is not None
             judged, least = self._judged[:, fold], self._least[:, fold].amax(1)
-            if len(rows) > 1:
-                rows = rows.clone()
-                rows[fold] = False
+            if self.referee.apart[fold].any():
+                rows = rows & self.referee.apart[fold, :, None]
         if not rows.any():
             equal = (least < torch.inf).float()
             return equal / equal.sum()

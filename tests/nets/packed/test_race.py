@@ -2,6 +2,7 @@
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +13,7 @@ from automodel.nets.packed._race import (
     Race,
     ValueJudge,
     deciding_folds,
+    folds_apart,
 )
 
 N_MEMBERS, N_FOLDS, N_ROWS, N_OUTPUTS = 5, 3, 40, 3
@@ -31,11 +33,13 @@ def make_target(kind, seed=0):
     return target if kind == "values" else (target > 0).float()
 
 
-def make_judge(kind, target, weight=None):
+def make_judge(kind, target, weight=None, apart=None):
     weight = torch.ones(target.shape[:2]) if weight is None else weight
+    apart = folds_apart([None] * len(target)) if apart is None else apart
     if kind == "values":
-        return ValueJudge(target, weight, regressor_objective("squared_error", 0.5))
-    return (ClassJudge if kind == "classes" else LabelJudge)(target, weight)
+        loss = regressor_objective("squared_error", 0.5)
+        return ValueJudge(target, weight, apart, loss)
+    return (ClassJudge if kind == "classes" else LabelJudge)(target, weight, apart)
 
 
 def make_epochs(target, n_epochs=8, n_members=N_MEMBERS):
@@ -96,12 +100,37 @@ def test_an_epoch_is_the_best_for_the_other_folds():
 
 
 def test_epochs_that_weights_are_judged_by_are_chosen_by_the_folds_left():
-    decide = deciding_folds(4).tolist()
+    decide = deciding_folds(folds_apart([None] * 4)).tolist()
     for chosen, nets in itertools.product(range(4), repeat=2):
         expected = [fold not in (chosen, nets) for fold in range(4)]
         assert decide[chosen][nets] == expected
-    assert deciding_folds(2)[0].tolist() == [[False, True], [False, True]]
-    assert deciding_folds(1).tolist() == [[[True]]]
+    assert deciding_folds(folds_apart([None] * 2))[0].tolist() == [[False, True]] * 2
+    assert deciding_folds(folds_apart([None])).tolist() == [[[True]]]
+
+
+def test_folds_that_share_rows_do_not_decide_for_each_other():
+    repeats = [np.array(rows) for rows in ([0, 1], [2, 3], [4, 5], [0, 2], [1, 4])]
+    apart = folds_apart(repeats)
+    assert apart[0].tolist() == [False, True, True, False, False]
+    decide = deciding_folds(apart)
+    assert not (decide & ~apart[:, None]).any()
+    assert decide[0, 1].tolist() == [False, False, True, False, False]
+
+
+@pytest.mark.parametrize("kind", ["classes", "labels", "values"])
+def test_what_repeated_folds_choose_does_not_know_their_rows(kind):
+    target, other = make_target(kind), make_target(kind, seed=1)
+    rows = [np.arange(N_ROWS) + N_ROWS * i for i in range(N_FOLDS)]
+    apart = folds_apart([*rows, *rows])
+    epochs = [torch.cat([e, e], 1) for e in make_epochs(target)]
+    chosen = []
+    for first in (target[0], other[0]):
+        own = torch.cat([first[None], target[1:]])
+        race = run(make_judge(kind, torch.cat([own, own]), apart=apart), epochs)
+        kept = race.best_epochs, race.factors, race.weights(0)[:, None]
+        chosen.append([values[:, 0] for values in kept])
+    for one, two in zip(*chosen, strict=True):
+        assert torch.equal(one, two)
 
 
 def test_weights_are_chosen_by_nets_that_did_not_choose_their_epoch():

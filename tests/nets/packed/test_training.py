@@ -9,7 +9,7 @@ from automodel.nets._objective import regressor_objective
 from automodel.nets._training import Hooks, Recipe
 from automodel.nets.packed import _training
 from automodel.nets.packed._module import Inputs, Member, Pack, grouped
-from automodel.nets.packed._race import Race, ValueJudge
+from automodel.nets.packed._race import Race, ValueJudge, folds_apart
 from automodel.nets.packed._rows import FoldRows
 from automodel.nets.packed._training import PackLoss, outputs_of, train_pack
 
@@ -48,7 +48,8 @@ def run(
     rows, valid = make_rows(60, 0, scale=scale), make_rows(40, 1, scale=scale)
     pack = Pack(grouped(members), 2, INPUTS, 1)
     target, weight = valid.tensors("cpu")[2:]
-    race = Race(ValueJudge(target, weight, OBJECTIVE), len(members), patience)
+    judge = ValueJudge(target, weight, folds_apart([None] * 2), OBJECTIVE)
+    race = Race(judge, len(members), patience)
     recipe = Recipe(
         learning_rate=lr,
         weight_decay=0.01,
