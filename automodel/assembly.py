@@ -124,14 +124,15 @@ class Assembly:
 
     def _select(self, usable: dict[int, Evaluation]) -> Selection:
         evaluations = list(usable.values())
-        folds, size, seed = self.folds, self.size, self.seed
+        rows = common_rows(evaluations, self.folds)
+        folds, size, seed = self.folds.judging(rows), self.size, self.seed
+        evaluations = [replace(e, oof=e.oof[rows]) for e in evaluations]
         temperatures = temperatures_of(evaluations, folds)
         surer = calibrated(evaluations, temperatures)
         weights = select_weights(
             surer, folds, size=size, deadline=self._share(), random_state=seed
         )
-        rows = common_rows(evaluations, folds)
-        blend = blend_of(surer, weights, rows, folds)
+        blend = blend_of(surer, weights, np.arange(len(rows)), folds)
         is_corrected, honest = judged(
             surer, folds, size=size, deadline=self._share(), random_state=seed
         )
@@ -199,8 +200,9 @@ class Assembly:
 
     def _blended(self, order, usable, best_score, allowance) -> set[int]:
         """Return the members that keep the models of their folds beside the refits."""
-        is_noisy = self._skill(best_score) < NOISY_SKILL
-        if self.refit != "auto" or len(self.folds) == 1 or not is_noisy:
+        if self.refit != "auto" or len(self.folds) == 1:
+            return set()
+        if not self._skill(best_score) < NOISY_SKILL:
             return set()
         n_folds = min(len(self.folds), MOST_FOLDS)
         return {n for n in order if allowance.takes(usable[n], n_folds)}
@@ -210,19 +212,23 @@ class Assembly:
         y = self.folds.y
         task = self.folds.task
         truth = np.eye(task.n_outputs)[y] if task.is_classification else y
-        perfect = self.folds.score(truth)
+        try:
+            perfect = self.folds.score(truth)
+        except ValueError:  # a mean of zero is no Poisson
+            return 0.0
         return (score - self.floor.score) / max(perfect - self.floor.score, 1e-12)
 
     def _refitted(self, order, best, usable, allowance, workers):
         """Refit what the time left allows for; return the models by number."""
         plan = self._plan(order, best, usable, allowance)
         left = 0.8 * self.budget.seconds_left
-        chosen, needed = [], 0.0
+        chosen, ends = [], [0.0] * workers.n_jobs
         for number, repeat in plan:
             seconds = REFIT_FACTOR * usable[number].seconds / len(self.folds)
-            if (needed + seconds) / workers.n_jobs < left:
+            first = ends.index(min(ends))
+            if ends[first] + seconds < left:
                 chosen.append((number, repeat))
-                needed += seconds
+                ends[first] += seconds
         ends_at = None
         if self.budget.seconds is not None:
             margin = 0.2 + 0.01 * self.budget.seconds

@@ -92,7 +92,8 @@ def evaluate(
     start = time.monotonic()
     result = Evaluation(candidate, "complete", models=[])
     try:
-        _new_estimator(candidate, folds.task)  # imports are not the model's time
+        _new_estimator(candidate, folds.task)
+        start = time.monotonic()  # imports are not the model's time
         for fold, model in _run_folds(
             result, folds, deadline, time_limit, should_prune
         ):
@@ -161,7 +162,7 @@ def _fit_joined(candidate, folds, monitor):
         (train, y, w), (valid, y_valid, w_valid) = zip(
             encoded, (folds.y[part] for part in rows), weights, strict=True
         )
-        parts.append(FoldPart(train, y, w, valid, y_valid, w_valid))
+        parts.append(FoldPart(train, y, w, valid, y_valid, w_valid, rows[1]))
     fitted = candidate.family.fit_folds(estimator, parts, monitor=monitor)
     for fold, (encoder, own) in enumerate(zip(encoders, fitted, strict=True)):
         classes = own.classes_ if task.is_classification else None
@@ -293,8 +294,9 @@ def fit_candidate(
     weight = folds.weight_of(rows)
     classes, y = _local_labels(folds.y[rows], task)
     estimator = _new_estimator(candidate, task)
-    encoder = candidate.family.preprocessor(estimator, task)
-    X = encoder.fit_transform(folds.table.take(rows), y, weight)
+    encoder, X, _ = folds.encoded(
+        fold, candidate.family.preprocessor(estimator, task), y
+    )
     monitor = Monitor(deadline, n_iterations=n_iterations, pace=pace)
     monitor.check_time()
     estimator = _train(candidate, estimator, X, y, weight, monitor)

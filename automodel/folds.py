@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -60,15 +60,26 @@ class Folds:
         """Return the weights of some rows; None where rows have none."""
         return None if self.sample_weight is None else self.sample_weight[rows]
 
+    def judging(self, rows: np.ndarray) -> Folds:
+        """Return what scores predictions of some rows, without a table."""
+        return replace(
+            self,
+            table=self.table.take(slice(0)),
+            y=self.y[rows],
+            sample_weight=self.weight_of(rows),
+            _cache={},
+        )
+
     def encoded(self, fold: int, encoder: BaseEstimator, y: np.ndarray):
         """Return the encoder fitted on a fold's training rows, and both parts.
 
-        Kept in memory, since most trials of a search share a few encodings.
+        Fold -1 is that of the refits: all rows, and a validation part of none. Kept
+        in memory, since most trials of a search share a few encodings.
         """
         key = fold, full_repr(encoder)
         found = self._cache.get(key)
         if found is None:
-            train, valid = self.splits[fold]
+            train, valid = self.splits[fold] if fold >= 0 else (slice(None), slice(0))
             X_train = encoder.fit_transform(
                 self.table.take(train), y, self.weight_of(train)
             )
@@ -78,9 +89,10 @@ class Folds:
             self._cache[key] = found
         return found
 
-    def forget_encoded(self) -> None:
-        """Give the memory of the encoded parts back."""
-        self._cache = {}  # threads of a backend may read the old one
+    def forget_encoded(self, but: int | None = None) -> None:
+        """Give the memory of the encoded parts back, but those of one fold."""
+        cache = self._cache  # threads of a backend may read the old one
+        self._cache = {key: cache[key] for key in list(cache) if key[0] == but}
 
     def _forget_over_limit(self, *parts) -> None:
         entries = list(self._cache.items())

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,10 @@ from automodel.evaluation import Candidate, Evaluation
 from automodel.fitted_model import FittedModel
 from automodel.folds import Folds
 from automodel.metric import Metric
+from automodel.preprocessing.table import Table
 from automodel.search.budget import Budget
+from automodel.search.search import REFIT_FACTOR
+from automodel.search.workers import Workers
 from automodel.task import Task
 from tests.conftest import StubFamily
 
@@ -123,3 +127,50 @@ def test_refits_and_models_of_folds_share_a_weight_in_halves():
     assert member.shares() == pytest.approx([0.25, 0.25, *[0.125] * 4])
     member.models = models[:2]
     assert member.shares() == pytest.approx([0.5, 0.5])
+
+
+def test_a_refit_that_would_not_end_in_time_is_not_begun():
+    """Two workers have twelve seconds each: the third of eight is too much."""
+    own = replace(make_assembly(), budget=Budget(15.0))
+    workers = CountingWorkers(2, None)
+    usable = {n: make_evaluation() for n in range(4)}
+    for evaluation in usable.values():
+        evaluation.seconds = 3 * 8.0 / REFIT_FACTOR
+    usable[3].seconds = 3 * 2.0 / REFIT_FACTOR
+    own._refitted([0, 1, 2, 3], 0, usable, free(), workers)
+    assert [order.number for order in workers.orders] == [0, 1, 3, 3]
+
+
+class CountingWorkers(Workers):
+    def refit(self, orders, then=lambda: None):
+        self.orders = orders
+        return [None] * len(orders)
+
+
+def test_an_ensemble_of_a_holdout_is_that_of_its_rows():
+    """Rows that nobody has validated change nothing."""
+    rng = np.random.default_rng(0)
+    signal = rng.normal(size=(3, N_ROWS)) + Y
+    chosen = []
+    for unseen in (0, 500):
+        own = make_assembly(n_folds=1)
+        y = np.concatenate([np.zeros(unseen, dtype=int), Y])
+        folds = replace(own.folds, table=make_table(len(y)), y=y)
+        own = replace(own, folds=folds)
+        usable = {}
+        for number, values in enumerate(signal):
+            proba = 1 / (1 + np.exp(-values))
+            oof = np.full((len(y), 2), np.nan, dtype=np.float32)
+            oof[unseen:] = np.column_stack([1 - proba, proba])
+            usable[number] = replace(make_evaluation(), oof=oof)
+            usable[number].score = own.folds.score(oof)
+        chosen.append(own._select(usable))
+    one, two = chosen
+    assert one.numbers == two.numbers
+    assert one.score == pytest.approx(two.score)
+    assert one.expected_score == pytest.approx(two.expected_score)
+    np.testing.assert_allclose(one.blend.weights, two.blend.weights)
+
+
+def make_table(n_rows):
+    return Table(np.zeros((n_rows, 1)), np.empty((n_rows, 0), dtype=np.int32))

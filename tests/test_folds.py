@@ -58,3 +58,13 @@ def test_encoders_whose_repr_is_shortened_are_told_apart():
     y = folds.y[folds.splits[0][0]]
     parts = [folds.encoded(0, Chosen(columns), y)[1] for columns in (one, other)]
     assert not np.array_equal(*parts)
+
+
+def test_refits_share_what_is_encoded_of_all_rows():
+    folds = make_folds()
+    encoder, X, none = folds.encoded(-1, Chosen([0, 1]), folds.y)
+    assert (X.shape, none.shape) == ((5000, 2), (0, 2))
+    folds.encoded(0, Chosen([0, 1]), folds.y[folds.splits[0][0]])
+    folds.forget_encoded(but=-1)
+    assert folds.encoded(-1, Chosen([0, 1]), folds.y)[0] is encoder
+    assert [fold for fold, _ in folds._cache] == [-1]

@@ -95,7 +95,7 @@ def refit(
 
 def _refit(order, data, keep_model):
     folds = load(data)
-    folds.forget_encoded()  # of the search, which is over
+    folds.forget_encoded(but=order.fold)  # the search is over
     with contained():
         model = fit_candidate(
             order.candidate,
