@@ -29,13 +29,13 @@ class ModelFolder:
     def __call__(self, fold: int, model: FittedModel) -> Path | FittedModel:
         """Write the model of a fold and return the path of its file.
 
-        If it finds no space, the model itself is returned.
+        If it finds no space or cannot be pickled, the model itself is returned.
         """
         path = self.folder / f"{self.name}-{fold}.pickle"
         try:
             with path.open("wb") as file:
                 cloudpickle.dump(model, file)  # classes of a script or notebook too
-        except OSError:
+        except Exception:  # noqa: BLE001  what pickling raises is up to the model
             path.unlink(missing_ok=True)
             return model
         return path

@@ -59,8 +59,8 @@ def open_workers(
         Bytes of resident memory of a worker. One job then has a worker too, since
         only a process can be ended.
     model_folder : callable, default=None
-        Returns what keeps the models of a trial, by its number. None keeps them until
-        the end of the block: in files, or in memory where there is one process only.
+        Returns what keeps the models of a trial, by its number. None keeps them in
+        temporary files until the end of the block; other backends, in memory.
     """
     backend, _ = get_active_backend()
     n_jobs = joblib.effective_n_jobs(n_jobs)
@@ -96,10 +96,13 @@ class Workers:
         self.model_folder = model_folder
 
     def __enter__(self) -> Workers:
+        self._folder = make_folder()
+        self.model_folder = self.model_folder or partial(ModelFolder, self._folder)
         return self
 
     def __exit__(self, *exc_info) -> None:
         self.dismiss()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def run(self, items: Iterable[WorkItem]) -> Evaluations:
         """Yield items with their evaluations as they end.
@@ -158,19 +161,14 @@ class OwnProcesses(Workers):
         self._lost: list[_Call] = []
 
     def __enter__(self) -> Workers:
-        self._folder = make_folder()
+        super().__enter__()
         self._data = self._folder / "folds.joblib"
         try:
             joblib.dump(self.folds, self._data)
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
-        self.model_folder = self.model_folder or partial(ModelFolder, self._folder)
         return self
-
-    def __exit__(self, *exc_info) -> None:
-        self.dismiss()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def dismiss(self) -> None:
         """End the processes; fold models stay until the end of the block."""
@@ -238,7 +236,11 @@ class OwnProcesses(Workers):
         first = next(items, None)
         if first is None:
             return
-        if first.is_rerun or not first.candidate.family.starts_search:
+        candidate = first.candidate
+        is_cheap = candidate.family.starts_search and (
+            candidate.family.cost(candidate.params, self.folds.task) < FIRST_SECONDS
+        )
+        if first.is_rerun or not is_cheap:
             self._submit(self._call(first))
             return
         if first.ends_at is None or first.ends_at - time.time() >= CROWDED_SECONDS:

@@ -1,6 +1,7 @@
 """Where trials run, and which of them may start now."""
 
 import os
+import threading
 import time
 from functools import partial
 
@@ -10,10 +11,12 @@ import pytest
 from automodel.evaluation import Candidate
 from automodel.search import workers as module
 from automodel.search.backends import BackendWorkers
+from automodel.search.models import ModelFolder
 from automodel.search.processes import ProcessPool
-from automodel.search.work import Refit
+from automodel.search.work import Refit, WorkItem
 from automodel.search.workers import OwnProcesses, Workers, open_workers, slow_library
 from tests.conftest import StubFamily
+from tests.test_folds import make_folds
 
 
 @pytest.mark.parametrize(
@@ -97,3 +100,33 @@ def test_calls_of_one_library_go_to_one_process():
         assert pool.has_idle("another")
         pool.wait()
         assert pool.has_idle("torch")
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_models_of_trials_are_in_files_until_the_end(n_jobs):
+    with open_workers(n_jobs, None) as workers:
+        path = workers.model_folder(7)(0, "a model")
+        assert path.exists()
+    assert not path.parent.exists()
+
+
+def test_what_cannot_be_pickled_stays_in_memory(tmp_path):
+    lock = threading.Lock()
+    assert ModelFolder(tmp_path, 7)(0, lock) is lock
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("cost", "pid"), [(0.1, "own"), (100.0, "other")])
+def test_only_a_cheap_trial_runs_here(monkeypatch, cost, pid):
+    family = StubFamily("stub")
+    family.starts_search, family.cost = True, lambda params, task: cost
+    for name in ("work", "run_item"):
+        monkeypatch.setattr(module, name, where_it_runs)
+    item = WorkItem(0, Candidate(family, {}))
+    with OwnProcesses(1, make_folds()) as workers:
+        ((_, found),) = workers.run([item])
+    assert (found == os.getpid()) == (pid == "own")
+
+
+def where_it_runs(*arguments):
+    return os.getpid()
