@@ -13,6 +13,8 @@ from automodel.fitted_model import FittedModel, share_encoders
 from automodel.preprocessing.table import Table
 from automodel.stacking import Stack
 
+ENCODED_ROWS = 20_000  # at a time: members may have as many encodings
+
 
 @dataclass
 class Member:
@@ -108,6 +110,13 @@ class FittedEnsemble:
 
     def predict(self, table: Table) -> np.ndarray:
         """Return probabilities, or values, of the rows of a table."""
+        if len(table) <= ENCODED_ROWS:
+            return self._predict_part(table)
+        starts = range(0, len(table), ENCODED_ROWS)
+        parts = [table.take(slice(start, start + ENCODED_ROWS)) for start in starts]
+        return np.concatenate([self._predict_part(part) for part in parts])
+
+    def _predict_part(self, table: Table) -> np.ndarray:
         encoded: dict[int, Any] = {}  # by the encoders that models share
         predictions = []
         for member in self.members:

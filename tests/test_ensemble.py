@@ -6,7 +6,7 @@ import pytest
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.linear_model import LinearRegression
 
-from automodel import selection
+from automodel import ensemble, selection
 from automodel.ensemble import Blend, FittedEnsemble, Member
 from automodel.evaluation import Candidate, Evaluation
 from automodel.families import all_families
@@ -241,6 +241,15 @@ def test_members_fitted_on_different_rows_do_not_share_encoded_rows():
     expected = (kept.predict(table) + refitted.predict(table)) / 2
     assert FittedEnsemble(members, HALVES).predict(table) == pytest.approx(expected)
     assert expected == pytest.approx([3.0, 4.0])
+
+
+def test_many_rows_are_predicted_in_parts(monkeypatch):
+    member = Member(0, "a", {}, 1.0, 0.0, [make_model([0.0, 1.0, 2.0], fold=0)])
+    own = FittedEnsemble([member], Blend.mean([1.0]))
+    table = make_table(np.arange(7.0))
+    expected = own.predict(table)
+    monkeypatch.setattr(ensemble, "ENCODED_ROWS", 3)
+    np.testing.assert_array_equal(own.predict(table), expected)
 
 
 def test_encoders_that_are_alike_are_kept_once():
