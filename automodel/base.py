@@ -206,6 +206,8 @@ class AutoEstimator(ReportMixin, BaseEstimator):
 
         Raises
         ------
+        ValueError
+            If y has other classes.
         RuntimeError
             If a model cannot be fitted on this data.
 
@@ -227,6 +229,11 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         X, y, sample_weight, groups = again._check_data(X, y, sample_weight, groups)
         seed_and_seconds = self._seed_, self.task_.time_budget
         folds = again._make_folds(X, y, sample_weight, groups, *seed_and_seconds)
+        if list(getattr(self, "classes_", ())) != list(getattr(again, "classes_", ())):
+            raise ValueError(
+                f"y has the classes {again.classes_}, and the ensemble was made for "
+                f"{self.classes_}. Fit anew, with a search."
+            )
         families = find_families(self.families)
         again.ensemble_ = replay(self.ensemble_, families, folds, self.n_jobs)
         heaviest = max(again.ensemble_.members, key=lambda member: member.weight)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.metrics import get_scorer, get_scorer_names
+from sklearn.metrics import get_scorer, get_scorer_names, roc_auc_score
 
 from automodel.label_scores import (
     AtBestThreshold,
@@ -240,7 +240,8 @@ class Metric:
         """
         if self.classes is None:
             kind, example = "regression", "neg_root_mean_squared_error"
-            prediction = np.linspace(y_true.min(), y_true.max(), len(y_true))
+            # Between the ends: some scores take no mean of zero.
+            prediction = np.linspace(y_true.min(), y_true.max(), len(y_true) + 2)[1:-1]
         else:
             kind, example = "classification", "neg_log_loss"
             n_classes = len(self.classes)
@@ -266,7 +267,12 @@ class Metric:
         labels = self.classes[y_true]
         function = getattr(self.scorer, "_score_func", None)
         if function and _wants_labels(self.scorer) and len(self.classes) > 2:
-            options = {"labels": self.classes, **self.scorer._kwargs, **weight}
+            known = np.arange(len(self.classes))
+            if function is roc_auc_score:  # there is none of a class without rows
+                known = np.unique(y_true)
+            proba = proba[:, known] + TINY
+            proba /= proba.sum(axis=1, keepdims=True)
+            options = {"labels": self.classes[known], **self.scorer._kwargs, **weight}
             return self.scorer._sign * function(labels, proba, **options)
         return self.scorer(
             _ClassifierAnswers(proba, self.classes), rows, labels, **weight

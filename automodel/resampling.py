@@ -63,16 +63,16 @@ def make_splits(
             "compared on rows that they were not trained on."
         )
     if cv is None:
-        return _default_splits(task, y, groups, seed)
-    if isinstance(cv, numbers.Integral):
+        splits = _default_splits(task, y, groups, seed)
+    elif isinstance(cv, numbers.Integral):
         n_folds = _possible_folds(int(cv), task, y, groups)
-        return _folds(n_folds, task, y, groups, seed)
-    if isinstance(cv, BaseCrossValidator) or hasattr(cv, "split"):
+        splits = _folds(n_folds, task, y, groups, seed)
+    elif isinstance(cv, BaseCrossValidator) or hasattr(cv, "split"):
         labels = y if task.is_classification else np.asarray(y, dtype=float)
-        splits = cv.split(np.zeros((len(y), 1)), labels, groups)
+        splits = _checked(cv.split(np.zeros((len(y), 1)), labels, groups), len(y))
     else:
-        splits = iter(cv)
-    return _checked(splits, len(y))
+        splits = _checked(iter(cv), len(y))
+    return _without_unknown_classes(splits, y) if task.n_classes > 2 else splits
 
 
 def drop_zero_weight(
@@ -119,11 +119,25 @@ def _holdout(task: Task, y, groups, seed: int) -> Splits:
     if groups is not None:
         splitter = GroupShuffleSplit(1, test_size=share, random_state=seed)
         return _checked(splitter.split(y, y, groups), len(y))
-    if task.is_classification and np.bincount(y).min() >= 2:
+    can_stratify = (
+        task.is_classification
+        and np.bincount(y).min() >= 2
+        and share * len(y) >= task.n_classes
+    )
+    if can_stratify:
         splitter = StratifiedShuffleSplit(1, test_size=share, random_state=seed)
     else:
         splitter = ShuffleSplit(1, test_size=share, random_state=seed)
     return _checked(splitter.split(np.zeros((len(y), 1)), y), len(y))
+
+
+def _without_unknown_classes(splits: Splits, y) -> Splits:
+    """Leave out validation rows of a class that the training part lacks.
+
+    No model can know it; how surely each rules it out would decide between them.
+    """
+    known = [(train, valid[np.isin(y[valid], y[train])]) for train, valid in splits]
+    return [pair for pair in known if len(pair[1])] or splits
 
 
 def _possible_folds(n_folds: int, task: Task, y, groups) -> int:
@@ -131,7 +145,7 @@ def _possible_folds(n_folds: int, task: Task, y, groups) -> int:
     limit, what = len(y), "rows"
     if groups is not None:
         limit, what = len(np.unique(groups)), "groups"
-    elif task.is_classification:
+    if task.is_classification:
         largest = int(np.bincount(y).max())
         if largest < limit:
             limit, what = largest, "rows of the largest class"
@@ -139,7 +153,7 @@ def _possible_folds(n_folds: int, task: Task, y, groups) -> int:
         raise ValueError(
             f"The {what} allow only {limit} fold, and at least 2 are needed, since "
             "models are compared on rows that they were not trained on. Give more "
-            f"{'groups' if groups is not None else 'rows of each class'}."
+            f"{'groups' if what == 'groups' else 'rows of each class'}."
         )
     if n_folds > limit:
         warnings.warn(

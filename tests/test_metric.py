@@ -104,3 +104,19 @@ def test_an_unknown_scorer_is_refused_with_the_nearest_name():
 def test_roc_auc_of_three_classes_is_refused_with_alternatives():
     with pytest.raises(ValueError, match="roc_auc_ovr"):
         Metric.from_scoring("roc_auc", MULTI)
+
+
+def test_counts_with_a_zero_have_the_score_of_counts():
+    y = np.array([0.0, 1.0, 3.0, 0.0])
+    Metric.from_scoring("neg_mean_poisson_deviance", REGRESSION).check(y)
+
+
+def test_roc_auc_of_classes_leaves_out_one_without_rows():
+    y, proba, _ = make_prediction(4)
+    metric = Metric.from_scoring(
+        "roc_auc_ovr", Task("multiclass", 60, 3, 4), np.arange(4)
+    )
+    rows = y != 3
+    left = proba[rows, :3] / proba[rows, :3].sum(axis=1, keepdims=True)
+    expected = sklearn_score("roc_auc_ovr", y[rows], left, None, np.arange(3))
+    assert metric.score(y[rows], proba[rows]) == pytest.approx(expected)

@@ -117,3 +117,9 @@ def test_a_pacer_without_a_limit_asks_no_clock():
     pacer = Pacer(10)
     assert list(iter(pacer.advance, 1.0)) == [(i + 0.5) / 10 for i in range(10)]
     assert pacer.pace == []
+
+
+def test_other_classes_are_refused():
+    search = AutoClassifier(**CHEAP).fit(X, LABELS)
+    with pytest.raises(ValueError, match="has the classes"):
+        search.replay(X, np.where(VALUES > 0.3, "yes", "perhaps"))

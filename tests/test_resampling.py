@@ -121,3 +121,26 @@ def test_one_group_is_refused():
 def test_one_row_is_refused():
     with pytest.raises(ValueError, match="n_samples=1"):
         make_splits(None, make_task(np.ones(1), kind="regression"), np.ones(1), None, 0)
+
+
+def test_more_classes_than_rows_to_validate_are_split_without_strata():
+    y = np.repeat(np.arange(1000), 3)
+    task = make_task(y, n_features=50, time_budget=10.0, kind="multiclass")
+    ((train, valid),) = make_splits(None, task, y, None, 0)
+    assert len(valid) < 1000
+    assert np.isin(y[valid], y[train]).all()
+
+
+def test_groups_allow_no_more_folds_than_the_largest_class_has_rows():
+    y = np.repeat(np.arange(100), 3)
+    task = make_task(y, kind="multiclass")
+    with pytest.warns(FitWarning, match="3 rows of the largest class|3 folds are used"):
+        splits = make_splits(5, task, y, np.arange(300), 0)
+    assert len(splits) == 3
+
+
+def test_rows_of_a_class_that_cannot_be_learned_are_not_validated():
+    y = np.array([0, 1] * 20 + [2])
+    splits = make_splits(5, make_task(y, kind="multiclass"), y, None, 0)
+    validated = np.concatenate([valid for _, valid in splits])
+    assert sorted(validated) == list(range(40))
