@@ -31,6 +31,7 @@ from automodel.table_file import (
     read_table,
     replaced_when_done,
     table_format,
+    words_of_missing,
     write_table,
     write_text,
 )
@@ -88,7 +89,8 @@ def predict(arguments: Namespace) -> int:
                 "--proba needs a classifier, and the model in "
                 f"{arguments.model} is a regressor."
             )
-        X = _model_columns(model, read_table(arguments.table), arguments.table, say)
+        table = read_table(arguments.table, strings=model._reader.strings)
+        X = _model_columns(model, table, arguments.table, say)
         predictions = _predictions(model, X, arguments.proba)
     if arguments.out == "-":
         write_text(predictions, sys.stdout)
@@ -138,7 +140,9 @@ def _split(table: pd.DataFrame, arguments: Namespace, say: Say):
     if missing.all():
         raise UsageError(f"the target {target!r} has no value in any row of {path}.")
     if missing.any():
-        say(f"{missing.sum()} of {len(table)} rows left out: no {target!r}.")
+        words = words_of_missing(path, table[target])
+        why = f" ({_listed(map(repr, words))} count as none)" if words else ""
+        say(f"{missing.sum()} of {len(table)} rows left out: no {target!r}{why}.")
         table = table[~missing]
     X = table.drop(columns=[*special, *dict.fromkeys(arguments.drop)])
     if X.shape[1] == 0:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import os
 import tempfile
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -23,8 +24,15 @@ class FileError(AutoModelError, OSError):
     """A file cannot be read or written; the message says why and what to do."""
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
+def read_table(path: str | Path, strings: Iterable[str] = ()) -> pd.DataFrame:
     """Read a table, its columns named by its first line.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    strings : iterable of str, default=()
+        Columns that are text, whatever the text of a CSV file looks like.
 
     Raises
     ------
@@ -46,7 +54,10 @@ def read_table(path: str | Path) -> pd.DataFrame:
     path = Path(path)
     kind = table_format(path)
     check_readable(path)
-    table = _read_parquet(path) if kind == ".parquet" else _read_text(path, kind)
+    if kind == ".parquet":
+        table = _read_parquet(path)
+    else:
+        table = _read_text(path, kind, dtype=dict.fromkeys(strings, str))
     if table.shape[1] == 0 or table.empty:
         raise FileError(
             f"{path} holds no rows. A header and at least one row is needed."
@@ -121,7 +132,18 @@ def replaced_when_done(path: Path) -> Iterator[Path]:
         ) from error
 
 
-def _read_text(path: Path, kind: str) -> pd.DataFrame:
+def words_of_missing(path: str | Path, column: pd.Series) -> list[str]:
+    """Return the words, such as "None", that a column of the file misses for them."""
+    path = Path(path)
+    kind = table_format(path)
+    if kind == ".parquet":
+        return []
+    options = {"usecols": [column.name], "dtype": str, "keep_default_na": False}
+    words = _read_text(path, kind, **options)[column.name][column.isna().to_numpy()]
+    return sorted(set(words.str.strip()) - {""})
+
+
+def _read_text(path: Path, kind: str, **options) -> pd.DataFrame:
     import pandas as pd
 
     mark, text = SEPARATORS[kind], "utf-8-sig"
@@ -130,7 +152,21 @@ def _read_text(path: Path, kind: str) -> pd.DataFrame:
             path, sep=mark, encoding=text, header=None, nrows=1, dtype=str
         )
         _check_names(path, header.iloc[0].dropna().tolist())
-        return pd.read_csv(path, sep=mark, encoding=text, low_memory=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return pd.read_csv(
+                path,
+                sep=mark,
+                encoding=text,
+                index_col=False,  # a comma at the end of each line shifts nothing
+                low_memory=False,
+                **options,
+            )
+    except pd.errors.ParserWarning as error:
+        raise FileError(
+            f"{path} has more values in its lines than names in its first line. Name "
+            f"every column, and quote values that hold {mark!r}."
+        ) from error
     except UnicodeDecodeError as error:
         raise FileError(f"{path} is not text in UTF-8. Save it as UTF-8.") from error
     except pd.errors.EmptyDataError as error:

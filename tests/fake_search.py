@@ -99,6 +99,7 @@ class _FakeAuto(FakeSearch):
         }
         behave.get(self.random_state, lambda: None)()
         super().fit(X, y)
+        self._reader = SimpleNamespace(strings=[])
         self.dummy_ = self._dummy().fit(X, y)
         self.feature_names_in_ = np.asarray(X.columns, dtype=object)
         self.n_features_in_ = X.shape[1]

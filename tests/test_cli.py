@@ -212,6 +212,15 @@ def test_rows_without_target_are_left_out_and_it_is_said(folder, capsys):
     assert last_call()[1].y.dtype == np.int64
 
 
+def test_words_that_count_as_no_target_are_named(folder, capsys):
+    frame = pd.read_csv("train.csv")
+    frame.loc[:3, "kind"] = ["None", "NA", "None", ""]
+    frame.to_csv("t.csv", index=False)
+    main(["fit", "t.csv", "--target", "kind"])
+    said = "4 of 40 rows left out: no 'kind' ('NA', 'None' count as none)."
+    assert said in capsys.readouterr().err
+
+
 def test_drop_groups_and_weight_are_no_features(folder):
     options = "--target kind --drop colour,price --groups owner --weight grade"
     main(["fit", "train.csv", *options.split()])
@@ -344,6 +353,7 @@ def test_what_fit_refuses_gets_one_line(folder, capsys):
         (b"x;y\n1;2\n", "not separated by commas"),
         (b"x,y\n\xff\xfe\xe9,2\n", "not text in UTF-8"),
         (b"x,y\n1,2\n1,2,3,4\n", "cannot be read as a table"),
+        (b"x,y\n1,2,3\n3,4,5\n", "more values in its lines than names"),
     ],
 )
 def test_a_bad_table_gets_one_line(folder, capsys, content, words):
@@ -369,6 +379,12 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name(folder):
     frame = pd.read_csv("train.csv")[["kind", "size"]]
     frame.to_csv("t.csv", index=False, encoding="utf-8-sig")
     assert main(["fit", "t.csv", "--target", "kind"]) == 0
+
+
+def test_a_comma_at_the_end_of_each_line_shifts_nothing(folder):
+    Path("t.csv").write_text("x,y,z\n1,a,2,\n3,b,4,\n")
+    main(["fit", "t.csv", "--target", "y"])
+    assert last_call()[1].X.to_dict("list") == {"x": [1, 3], "z": [2, 4]}
 
 
 def test_missing_columns_are_named(folder, model, capsys):
@@ -450,6 +466,24 @@ def test_fit_and_predict_for_real(folder):
     assert table.shape == (40, 5)
     assert set(table["grade"]) <= {1, 2, 3, 4}
     assert np.allclose(table.iloc[:, 1:].sum(axis=1), 1)
+
+
+def test_categories_are_read_as_in_the_file_of_fit(folder):
+    """Codes of digits alone are still codes, and True beside True still a word."""
+    frame = pd.read_csv("train.csv")
+    frame["code"] = ["01", "02", "2A", "02"] * 10
+    frame["flag"] = ["True", "False", "unknown", "False"] * 10
+    frame = frame[["code", "flag", "grade"]]
+    frame.to_csv("t.csv", index=False)
+    frame[frame["grade"] != 3].to_csv("new.csv", index=False)
+    options = "--families linear --n-trials 1 --jobs 1 --task classification"
+    assert run("fit", "t.csv", "--target", "grade", *options.split()).returncode == 0
+    whole, part = (
+        pd.read_csv(io.StringIO(run("predict", "model.joblib", name, "--proba").stdout))
+        for name in ("t.csv", "new.csv")
+    )
+    whole = whole[frame["grade"] != 3].reset_index(drop=True)
+    pd.testing.assert_frame_equal(whole, part)
 
 
 @pytest.mark.slow

@@ -168,17 +168,20 @@ def _spread(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
     return np.concatenate([values, missing])[codes]
 
 
+_NUMBERS = (float, np.floating, bool, np.bool_)
+
+
 def label_of(value: Any) -> str | None:
     """Return the string that stands for a value; None for a blank.
 
-    Whole numbers read alike whether they come as int or as float, since a missing
-    value turns a column of ints into floats.
+    Whole numbers read alike whether they come as int, float or bool: a missing value
+    turns a column of ints into floats, and a column of bools alone holds numbers.
     """
     if isinstance(value, str):
         text = str(value)
     elif isinstance(value, bytes):
         text = value.decode("utf-8", "replace")
-    elif isinstance(value, (float, np.floating)) and float(value).is_integer():
+    elif isinstance(value, _NUMBERS) and float(value).is_integer():
         text = str(int(value))
     else:
         text = str(value)

@@ -55,6 +55,12 @@ class TableReader(TransformerMixin, BaseEstimator):
     {'0': 'numeric', '1': 'categorical'}
     """
 
+    @property
+    def strings(self) -> list[str]:
+        """Names of the columns of categories and texts: "01" there is not 1."""
+        kinds = self.kinds_.items()
+        return [name for name, kind in kinds if kind in (CATEGORICAL, BOTH, TEXT)]
+
     def fit(self, X: Any, y: Any = None):
         """Decide what each column is.
 
