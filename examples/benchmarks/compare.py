@@ -19,6 +19,7 @@ A peer that lives in another environment is named with its python:
 
 import argparse
 import json
+import pickle
 import random
 import subprocess
 import sys
@@ -320,6 +321,16 @@ def score(model, X, y, kind):
     return -log_loss(y, answers, labels=np.arange(answers.shape[1])), seconds
 
 
+def saved_size(model):
+    """Return the MiB of the model in a file, or in AutoGluon's folder."""
+    if hasattr(model, "disk_usage"):
+        return model.disk_usage() / 2**20
+    try:
+        return len(pickle.dumps(model)) / 2**20
+    except Exception:  # noqa: BLE001  mljar's cannot be pickled at times
+        return None
+
+
 def shares(model):
     """Return what automodel says of its families: trials, seconds and weight."""
     board = getattr(model, "leaderboard_", None)
@@ -350,6 +361,7 @@ def measure(system, table, seconds, seed, regression):
         "fit_seconds": round(fit_seconds, 2),
         "microseconds_a_row": round(predict_seconds / len(X_test) * 1e6, 1),
         "peak_mib": round(memory.peak),
+        "saved_mib": saved_size(model),
         **shares(model),
     }
 
