@@ -23,7 +23,6 @@ from automodel.folds import Folds
 from automodel.leaderboard import TrialRecord
 from automodel.search.budget import Budget
 from automodel.search.models import load_models
-from automodel.search.search import REFIT_FACTOR
 from automodel.search.storage import SearchStorage
 from automodel.search.work import Refit
 from automodel.search.workers import Workers
@@ -38,6 +37,7 @@ from automodel.selection import (
 
 SELECT_SHARE = 0.35  # of the time left, for the weights, and again for each judgement
 N_SEEDS = 3  # refits of a member
+LEAST_STEPS = 0.7  # of those of the folds, for a refit that the clock has cut
 SECONDS_PER_ROW = 2e-4  # of a prediction, within which members may have more models
 ROWS_OF_CALL = 500
 MODEL_BYTES = 256 * 2**20  # the same for their size
@@ -221,10 +221,11 @@ class Assembly:
     def _refitted(self, order, best, usable, allowance, workers):
         """Refit what the time left allows for; return the models by number."""
         plan = self._plan(order, best, usable, allowance)
-        left = 0.8 * self.budget.seconds_left
+        left = self.budget.seconds_left
         chosen, ends = [], [0.0] * workers.n_jobs
         for number, repeat in plan:
-            seconds = REFIT_FACTOR * usable[number].seconds / len(self.folds)
+            # With a quarter more rows, but no rounds beyond the best, most take less.
+            seconds = usable[number].seconds / len(self.folds)
             first = ends.index(min(ends))
             if ends[first] + seconds < left:
                 chosen.append((number, repeat))
@@ -246,9 +247,10 @@ class Assembly:
         found = workers.refit(orders, partial(_load_libraries, families))
         workers.dismiss()  # before the models are loaded, to save memory
         refitted: dict[int, list[FittedModel]] = {}
-        for (number, _), model in zip(chosen, found, strict=True):
-            if model is not None:
-                refitted.setdefault(number, []).extend(load_models([model]))
+        for order, found_model in zip(orders, found, strict=True):
+            for model in load_models([found_model] if found_model else []):
+                if (model.n_iterations or 0) >= LEAST_STEPS * (order.n_iterations or 0):
+                    refitted.setdefault(order.number, []).append(model)
         return refitted
 
     def _plan(self, order, best, usable, allowance) -> list[tuple[int, int]]:

@@ -19,7 +19,6 @@ from automodel.folds import Folds
 from automodel.metric import Metric
 from automodel.preprocessing.table import Table
 from automodel.search.budget import Budget
-from automodel.search.search import REFIT_FACTOR
 from automodel.search.workers import Workers
 from automodel.task import Task
 from tests.conftest import StubFamily
@@ -131,20 +130,37 @@ def test_refits_and_models_of_folds_share_a_weight_in_halves():
 
 def test_a_refit_that_would_not_end_in_time_is_not_begun():
     """Two workers have twelve seconds each: the third of eight is too much."""
-    own = replace(make_assembly(), budget=Budget(15.0))
+    own = replace(make_assembly(), budget=Budget(12.0))
     workers = CountingWorkers(2, None)
     usable = {n: make_evaluation() for n in range(4)}
     for evaluation in usable.values():
-        evaluation.seconds = 3 * 8.0 / REFIT_FACTOR
-    usable[3].seconds = 3 * 2.0 / REFIT_FACTOR
+        evaluation.seconds = 3 * 8.0
+    usable[3].seconds = 3 * 2.1
     own._refitted([0, 1, 2, 3], 0, usable, free(), workers)
     assert [order.number for order in workers.orders] == [0, 1, 3, 3]
 
 
+@pytest.mark.parametrize(("steps", "kept"), [(6, []), (7, [7]), (None, [])])
+def test_a_refit_with_too_few_steps_is_not_used(steps, kept):
+    usable = {0: make_evaluation(is_random=False)}
+    usable[0].n_iterations = [9, 10, 11]
+    workers = CountingWorkers(1, None, steps)
+    found = make_assembly()._refitted([0], 0, usable, free(), workers)
+    assert [model.n_iterations for model in found.get(0, [])] == kept
+
+
 class CountingWorkers(Workers):
+    """Notes the refits, and returns models of some steps, or none."""
+
+    def __init__(self, n_jobs, folds, steps=None):
+        super().__init__(n_jobs, folds)
+        self.steps = steps
+
     def refit(self, orders, then=lambda: None):
         self.orders = orders
-        return [None] * len(orders)
+        steps = self.steps
+        model = steps and FittedModel(None, None, None, 2, n_iterations=steps)
+        return [model] * len(orders)
 
 
 def test_an_ensemble_of_a_holdout_is_that_of_its_rows():

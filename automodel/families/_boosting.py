@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 from sklearn.base import BaseEstimator
 
-from automodel.exceptions import DeadlineReached
-
 if TYPE_CHECKING:
     from automodel.monitor import Monitor
 
@@ -63,30 +61,13 @@ class RoundTracker:
         ----------
         value : float, default=None
             Score on the validation part, greater is better.
-
-        Raises
-        ------
-        DeadlineReached
-            See `check_refit`.
         """
         self.rounds += 1
         if value is not None:
             if value > self.best_value:
                 self.best_round, self.best_value = self.rounds, value
             self.monitor.report(self.rounds, value)
-        if self.monitor.expired:
-            self.check_refit()
-            return True
-        return self.is_over
-
-    def check_refit(self) -> None:
-        """Raise `DeadlineReached` for a refit without all of its rounds.
-
-        The models of the folds, which had theirs, are better.
-        """
-        wanted = self.monitor.n_iterations
-        if wanted and not self.monitor.has_validation and self.rounds < wanted:
-            raise DeadlineReached
+        return self.monitor.expired or self.is_over
 
     @property
     def is_over(self) -> bool:

@@ -96,7 +96,6 @@ class HistGradientBoosting(ModelFamily):
             estimator.set_params(max_iter=min(size, n_rounds)).fit(X, y, sample_weight)
             if _follow(estimator, tracker) or monitor.expired or size >= n_rounds:
                 break
-        tracker.check_refit()
         monitor.steps_used = _cut(estimator, tracker.rounds_used)
         estimator.set_params(warm_start=False)
         return estimator
