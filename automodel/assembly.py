@@ -247,8 +247,8 @@ class Assembly:
         found = workers.refit(orders, partial(_load_libraries, families))
         workers.dismiss()  # before the models are loaded, to save memory
         refitted: dict[int, list[FittedModel]] = {}
-        for order, found_model in zip(orders, found, strict=True):
-            for model in load_models([found_model] if found_model else []):
+        for order, result in zip(orders, found, strict=True):
+            for model in load_models([] if result is None else [result]):
                 if (model.n_iterations or 0) >= LEAST_STEPS * (order.n_iterations or 0):
                     refitted.setdefault(order.number, []).append(model)
         return refitted
