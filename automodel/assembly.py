@@ -247,10 +247,11 @@ class Assembly:
         found = workers.refit(orders, partial(_load_libraries, families))
         workers.dismiss()  # before the models are loaded, to save memory
         refitted: dict[int, list[FittedModel]] = {}
-        for order, result in zip(orders, found, strict=True):
+        for refit, result in zip(orders, found, strict=True):
+            least = LEAST_STEPS * (refit.n_iterations or 0)
             for model in load_models([] if result is None else [result]):
-                if (model.n_iterations or 0) >= LEAST_STEPS * (order.n_iterations or 0):
-                    refitted.setdefault(order.number, []).append(model)
+                if (model.n_iterations or 0) >= least:
+                    refitted.setdefault(refit.number, []).append(model)
         return refitted
 
     def _plan(self, order, best, usable, allowance) -> list[tuple[int, int]]:
