@@ -3,8 +3,8 @@
 Epoch, temperature and weight of a fold's nets are chosen on the validation rows of
 the folds apart from it, which share no row with it: its own stay unseen, and its
 predictions for them are honest. With a single fold there are no others, and its own
-rows decide. Only which members go on is
-decided on all rows, as a search decides which of its candidates to keep.
+rows decide. Only which members go on is decided on all rows, as a search decides which
+of its candidates to keep.
 """
 
 from __future__ import annotations
