@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 
+import numpy as np
 from sklearn.base import BaseEstimator
 
 from automodel.exceptions import DeadlineReached, TrialPruned
@@ -33,13 +34,20 @@ class Monitor:
         Number of the fold in training.
     pace : list, default=None
         The `pace_used` of an earlier training, to repeat it without a clock.
+    groups : ndarray of shape (n_samples,), default=None
+        Group of each training row. Rows of one group must not be parted where a family
+        holds out rows of its own.
 
     Attributes
     ----------
     X_valid, y_valid, sample_weight_valid
         The validation part, or None.
     steps_used : int or None
-        To be set by the family: steps that the returned model is made of.
+        To be set by the family: steps that the returned model is made of. Where a
+        family `chooses_rounds`, those that are best on the validation part.
+    steps_cut : int or None
+        To be set by a family that drops steps which early stopping on rows of its own
+        found to be too many: the steps that it trained, if the clock ended them.
     pace_used : list
         To be set by a family whose model depends on how the steps were cut to the
         time: what it needs to train the same again, in values that JSON can hold.
@@ -56,11 +64,14 @@ class Monitor:
         reports: dict[int, float] | None = None,
         fold: int = 0,
         pace: list | None = None,
+        groups: np.ndarray | None = None,
     ):
         self.deadline = deadline
         self.n_iterations = n_iterations
         self.X_valid, self.y_valid, self.sample_weight_valid = valid or (None,) * 3
+        self.groups = groups
         self.steps_used: int | None = None
+        self.steps_cut: int | None = None
         self.pace = pace
         self.pace_used: list = []
         self.reports = {} if reports is None else reports

@@ -1,6 +1,8 @@
 """Task: the facts about the problem that every module may read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from automodel.objective import Objective
 
 TEXT_COLUMNS = 30  # that a text column becomes, for most models
 
@@ -29,6 +31,8 @@ class Task:
         Whether sample weights were given.
     time_budget : float or None
         Seconds that the user gave; None when only trials are counted.
+    objective : Objective
+        The loss of values that the score asks for; a classifier learns log losses.
     modality : {"tabular"}
         Kind of input; families of another modality are left out.
     """
@@ -45,6 +49,7 @@ class Task:
     is_sparse: bool = False
     is_weighted: bool = False
     time_budget: float | None = None
+    objective: Objective = field(default_factory=Objective)
     modality: str = "tabular"
 
     @property

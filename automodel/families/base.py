@@ -26,7 +26,7 @@ class FoldPart(NamedTuple):
 
     Labels are numbers of all classes, also those that the training part lacks.
     `valid_rows` are the numbers of the validation rows: folds that are repeated have
-    some in common.
+    some in common. `groups` are those of the training rows.
     """
 
     X: Any
@@ -36,6 +36,7 @@ class FoldPart(NamedTuple):
     y_valid: np.ndarray
     sample_weight_valid: np.ndarray | None
     valid_rows: np.ndarray | None = None
+    groups: np.ndarray | None = None
 
 
 class ModelFamily:
@@ -82,6 +83,10 @@ class ModelFamily:
         Whether `fit_folds` trains the models of all folds in one run. They are kept,
         and not refitted on all rows; only with a single split `fit` is called, and
         called again for the refit.
+    chooses_rounds : bool
+        Whether `fit` stops on the validation part of the fold and notes its best round.
+        The model keeps all rounds that it has trained until `cut` is called, so that
+        each fold can be scored at the rounds that the other folds have chosen.
     is_random : bool
         Whether another `random_state` makes another model, so that their mean is
         better than one.
@@ -103,6 +108,7 @@ class ModelFamily:
     least_share: float = 1.0
     starts_search: bool = False
     joins_folds: bool = False
+    chooses_rounds: bool = False
     is_random: bool = True
     gpu: bool = False
 
@@ -148,13 +154,21 @@ class ModelFamily:
     ) -> BaseEstimator:
         """Train `estimator` on encoded rows and return it, fitted.
 
-        Families that train in steps report to the monitor, stop when it is
+        Its loss is that of `task.objective`, which `estimator` has set. Families that train in steps report to the monitor, stop when it is
         expired, and train `monitor.n_iterations` steps without early stopping
         when there is no validation part.
         """
         if sample_weight is None:
             return estimator.fit(X, y)
         return estimator.fit(X, y, sample_weight=sample_weight)
+
+    def cut(self, estimator: BaseEstimator, n_iterations: int) -> BaseEstimator:
+        """Return a copy of a fitted estimator with its first rounds alone.
+
+        Only for families that set `chooses_rounds`. Of a model with fewer rounds all
+        are kept.
+        """
+        raise NotImplementedError
 
     def fit_folds(
         self, estimator: BaseEstimator, parts: Sequence[FoldPart], *, monitor: Monitor

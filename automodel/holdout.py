@@ -1,0 +1,88 @@
+"""One split of rows: some held out, with classes spread evenly and groups kept whole."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.model_selection import (
+    GroupShuffleSplit,
+    ShuffleSplit,
+    StratifiedGroupKFold,
+    StratifiedShuffleSplit,
+)
+
+from automodel.quiet import no_warnings
+
+
+def hold_out(
+    n_rows: int,
+    share: float,
+    seed: int,
+    *,
+    labels: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows that stay, and those that are held out, both sorted.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows to split, at least two.
+    share : float
+        Share of the rows to hold out.
+    seed : int
+        Seed of the split.
+    labels : ndarray of shape (n_rows,), default=None
+        Class numbers, to be spread evenly. The rarest, of which one row or none would
+        be held out, are spread together, so that one rare class does not undo it.
+    groups : ndarray of shape (n_rows,), default=None
+        Rows of one group stay together. With a single group there is no such split,
+        and rows are drawn one by one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from automodel.holdout import hold_out
+    >>> stay, out = hold_out(10, 0.4, 0, groups=np.repeat([0, 1, 2, 3, 4], 2))
+    >>> sorted(set(out // 2) & set(stay // 2)), len(out)
+    ([], 4)
+    """
+    rows = np.zeros((n_rows, 1))
+    if groups is not None and len(np.unique(groups)) > 1:
+        stay, out = _groups_held_out(rows, share, seed, labels, groups)
+    else:
+        strata = None if labels is None else _strata(labels, share)
+        splitter = ShuffleSplit if strata is None else StratifiedShuffleSplit
+        split = splitter(1, test_size=share, random_state=seed).split(rows, strata)
+        stay, out = next(split)
+    return np.sort(stay), np.sort(out)
+
+
+def _groups_held_out(rows, share, seed, labels, groups):
+    n_folds = round(1 / share)
+    if labels is not None and 2 <= n_folds <= min(
+        len(np.unique(groups)), np.bincount(labels).max()
+    ):
+        splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+        with no_warnings():  # of a class with fewer rows than folds
+            stay, out = next(splitter.split(rows, labels, groups))
+        if len(stay) and len(out):
+            return stay, out
+    splitter = GroupShuffleSplit(1, test_size=share, random_state=seed)
+    return next(splitter.split(rows, None, groups))
+
+
+def _strata(labels: np.ndarray, share: float) -> np.ndarray | None:
+    """Return the labels with the rarest pooled; None if even that cannot be spread."""
+    counts = np.bincount(labels)
+    n_out = int(np.ceil(share * len(labels)))
+    most = min(n_out, len(labels) - n_out)  # each part takes a row of each
+    order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
+    is_rare = np.zeros(len(counts), dtype=bool)
+    is_rare[order[max(most - 1, 0) :]] = len(order) > most
+    is_rare |= counts < 2
+    n_rare = counts[is_rare].sum()
+    if n_rare == 1:  # a class of its own that cannot be spread: with the next rarest
+        is_rare[order[counts[order] >= 2][-1:]] = True
+    strata = np.where(is_rare[labels], len(counts), labels)
+    kinds, sizes = np.unique(strata, return_counts=True)
+    return strata if 1 <= len(kinds) <= most and sizes.min() >= 2 else None
