@@ -1,4 +1,4 @@
-"""One split of rows: some held out, with classes spread evenly and groups kept whole."""
+"""One split of rows: some held out, classes spread evenly and groups kept whole."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Scorers: what a scorer of scikit-learn is made of, however it was written.
 
-`"r2"`, `get_scorer("r2")` and `make_scorer(r2_score)` are one score. All that depends on
-the score, such as the loss of the models, goes by these parts.
+`"r2"`, `get_scorer("r2")` and `make_scorer(r2_score)` are one score. All that depends
+on the score, such as the loss of the models, goes by these parts.
 """
 
 from __future__ import annotations

@@ -154,9 +154,10 @@ class ModelFamily:
     ) -> BaseEstimator:
         """Train `estimator` on encoded rows and return it, fitted.
 
-        Its loss is that of `task.objective`, which `estimator` has set. Families that train in steps report to the monitor, stop when it is
-        expired, and train `monitor.n_iterations` steps without early stopping
-        when there is no validation part.
+        Its loss is that of `task.objective`, which `estimator` has set. Families that
+        train in steps report to the monitor, stop when it is expired, and train
+        `monitor.n_iterations` steps without early stopping when there is no validation
+        part.
         """
         if sample_weight is None:
             return estimator.fit(X, y)
