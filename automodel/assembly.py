@@ -20,20 +20,14 @@ from automodel.evaluation import Candidate, Evaluation, is_joined
 from automodel.families.base import ModelFamily
 from automodel.fitted_model import FittedModel
 from automodel.folds import Folds
+from automodel.judging import judged
 from automodel.leaderboard import TrialRecord
 from automodel.search.budget import Budget
 from automodel.search.models import load_models
 from automodel.search.storage import SearchStorage
 from automodel.search.work import Refit
 from automodel.search.workers import Workers
-from automodel.selection import (
-    blend_of,
-    calibrated,
-    common_rows,
-    judged,
-    select_weights,
-    temperatures_of,
-)
+from automodel.selection import common_rows, fit_blend, restricted
 
 SELECT_SHARE = 0.35  # of the time left, for the weights, and again for each judgement
 N_SEEDS = 3  # refits of a member
@@ -103,7 +97,7 @@ class Assembly:
         usable = storage.loaded()
         while usable:
             with self.budget.stage("ensemble"):
-                chosen = self._select(usable)
+                chosen = self._select(usable, storage.judges(usable))
             with self.budget.stage("refit"):
                 members, best_model = self._members(usable, chosen, workers)
             if len(members) == len(chosen.numbers):
@@ -122,40 +116,34 @@ class Assembly:
         records = _records(storage, [])
         return Trained(ensemble, floor.models[0], floor.score, floor.score, records)
 
-    def _select(self, usable: dict[int, Evaluation]) -> Selection:
-        evaluations = list(usable.values())
-        rows = common_rows(evaluations, self.folds)
-        folds, size, seed = self.folds.judging(rows), self.size, self.seed
-        evaluations = [replace(e, oof=e.oof[rows]) for e in evaluations]
-        temperatures = temperatures_of(evaluations, folds)
-        surer = calibrated(evaluations, temperatures)
-        weights = select_weights(
-            surer, folds, size=size, deadline=self._share(), random_state=seed
-        )
-        blend = blend_of(surer, weights, np.arange(len(rows)), folds)
+    def _select(self, usable, judged_by) -> Selection:
+        """Choose among the usable evaluations; all that are known judge the choice."""
+        candidates, folds = list(usable.values()), self.folds
+        options: dict[str, Any] = {"size": self.size, "random_state": self.seed}
+        rows = common_rows(candidates, folds)
+        known, part = restricted(candidates, folds, rows)
+        blend = fit_blend(known, part, deadline=self._share(), **options)
         is_corrected, honest = judged(
-            surer, folds, size=size, deadline=self._share(), random_state=seed
+            judged_by, folds, deadline=self._share(), **options
         )
         if not is_corrected:
             blend = replace(blend, stack=None)
-        if np.count_nonzero(weights) > 1:
-            blend = replace(blend, temperatures=temperatures)
-        oof = blend.predict([e.oof for e in evaluations])
+        oof = blend.predict([e.oof for e in known])
         decision = None
         if folds.metric.tuned:
             decision = tuned_weights(
                 folds.metric,
-                folds.y,
+                part.y,
                 oof,
-                folds.sample_weight,
+                part.sample_weight,
+                groups=part.groups,
                 deadline=self._share(),
-                random_state=seed,
+                random_state=self.seed,
             )
         order = np.argsort(-blend.importances, kind="stable")
         order = order[blend.importances[order] > 0]
         numbers = [list(usable)[i] for i in order]
-        best_score = folds.score(oof)
-        return Selection(numbers, blend.take(order), best_score, honest, decision)
+        return Selection(numbers, blend.take(order), part.score(oof), honest, decision)
 
     def _share(self) -> float | None:
         left = self.budget.seconds_left
@@ -177,7 +165,7 @@ class Assembly:
         refitted: dict[int, list[FittedModel]] = {}
         if workers is not None:
             refitted = self._refitted(order, best, usable, allowance, workers)
-        stored = partial(_stored, defer=workers is None)
+        stored = partial(_stored, folds=self.folds.large_folds, defer=workers is None)
         members = []
         shares = zip(order, chosen.blend.weights, chosen.blend.corrections, strict=True)
         for number, weight, correction in shares:
@@ -204,7 +192,7 @@ class Assembly:
             return set()
         if not self._skill(best_score) < NOISY_SKILL:
             return set()
-        n_folds = min(len(self.folds), MOST_FOLDS)
+        n_folds = min(len(self.folds.large_folds), MOST_FOLDS)
         return {n for n in order if allowance.takes(usable[n], n_folds)}
 
     def _skill(self, score: float) -> float:
@@ -250,7 +238,7 @@ class Assembly:
         for refit, result in zip(orders, found, strict=True):
             least = LEAST_STEPS * (refit.n_iterations or 0)
             for model in load_models([] if result is None else [result]):
-                if (model.n_iterations or 0) >= least:
+                if model.n_trained is None or model.n_trained >= least:
                     refitted.setdefault(refit.number, []).append(model)
         return refitted
 
@@ -341,10 +329,11 @@ def mean_iterations(evaluation: Evaluation) -> int | None:
     return round(float(np.mean(steps))) if steps else None
 
 
-def _stored(evaluation: Evaluation, *, defer: bool) -> list[Any]:
-    """Return the fold models; none if their files are gone."""
+def _stored(evaluation: Evaluation, folds: Sequence[int], *, defer: bool) -> list[Any]:
+    """Return the models of some folds; none if their files are gone."""
     try:
-        return load_models(evaluation.models, defer=defer)
+        chosen = [evaluation.models[fold] for fold in folds]
+        return load_models(chosen, defer=defer)
     except Exception:  # noqa: BLE001  dropped by another process, or half written
         return []
 

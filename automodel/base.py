@@ -28,7 +28,6 @@ from automodel.metric import Metric
 from automodel.preprocessing.reader import TableReader
 from automodel.preprocessing.table import describe
 from automodel.report import ReportMixin
-from automodel.resampling import drop_zero_weight, make_splits
 from automodel.search.shared import SharedStorage
 from automodel.task import Task
 
@@ -263,20 +262,25 @@ class AutoEstimator(ReportMixin, BaseEstimator):
             time_budget=seconds,
         )
         classes = getattr(self, "classes_", None)
-        metric = Metric.from_scoring(self.scoring, task, classes)
+        metric = Metric.from_scoring(self.scoring, task, classes).of_target(y)
+        y = metric.objective.encode(y)
         metric.check(y, sample_weight)
         self._reader = TableReader()
         table = self._reader.fit_transform(X)
         self._warn_of_columns()
-        task = describe(task, table)
-        splits = make_splits(self.cv, task, y, groups, seed)
-        if sample_weight is not None and (sample_weight == 0).any():
-            table, y, sample_weight, splits = drop_zero_weight(
-                table, y, sample_weight, splits
-            )
-        self.task_ = replace(task, n_samples=len(table))
-        self.metric_name_ = metric.name
-        return Folds(table, y, sample_weight, splits, self.task_, metric)
+        task = describe(replace(task, objective=metric.objective), table)
+        folds = Folds.draw(
+            table,
+            y,
+            sample_weight,
+            groups,
+            cv=self.cv,
+            task=task,
+            metric=metric,
+            seed=seed,
+        )
+        self.task_, self.metric_name_ = folds.task, metric.name
+        return folds
 
     def _seed_and_seconds(self, archive) -> tuple[int, float | None]:
         """Return the seed, and the time budget that the splits are chosen for.
@@ -328,12 +332,14 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         check_is_fitted(self, "ensemble_")
         from sklearn.pipeline import Pipeline
 
-        from automodel.preprocessing.target import DecodedClassifier
+        from automodel.preprocessing.target import DecodedClassifier, DecodedRegressor
 
-        model = self._best_model
+        model, objective = self._best_model, self.task_.objective
         estimator = model.estimator
         if model.classes is not None:
             estimator = DecodedClassifier(estimator, self.classes_[model.classes])
+        elif objective.decodes:
+            estimator = DecodedRegressor(estimator, objective)
         steps = [
             ("reader", self._reader),
             ("encoder", model.encoder),

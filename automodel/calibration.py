@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from automodel.clusters import variance_of_mean
+
 LEAST_PROBABILITY = 1e-7  # of out-of-fold predictions, which are float32
 MOST_CELLS = 50_000  # rows x classes that take part
 N_STEPS, TOLERANCE = 20, 1e-4
@@ -22,7 +24,10 @@ def sharpened(proba: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def best_temperature(
-    y: np.ndarray, proba: np.ndarray, sample_weight: np.ndarray | None = None
+    y: np.ndarray,
+    proba: np.ndarray,
+    sample_weight: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
 ) -> float:
     """Choose the temperature of the least log loss, nearer to 1 the less is known.
 
@@ -41,6 +46,8 @@ def best_temperature(
         every n-th takes part.
     sample_weight : ndarray of shape (n_samples,), default=None
         Weights of the rows; one of 2 counts as two rows.
+    groups : ndarray of shape (n_samples,), default=None
+        Rows of one group have errors in common, and tell less than others.
 
     Returns
     -------
@@ -79,7 +86,8 @@ def best_temperature(
         factor = min(max(factor - step, before / MOST_CHANGE), before * MOST_CHANGE)
         if abs(factor - before) < TOLERANCE * before:
             break
-    variance = (weight @ slope**2) / n_rows / (bend * before) ** 2
+    groups = None if groups is None else groups[known]
+    variance = variance_of_mean(slope, n_rows * weight, groups) / (bend * before) ** 2
     log = -np.log(factor)
     return float(np.exp(log**3 / (log**2 + variance))) if log else 1.0
 

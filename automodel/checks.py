@@ -150,7 +150,11 @@ def check_values(y: Any) -> np.ndarray:
 
 
 def check_weights(sample_weight: Any, X: Any) -> np.ndarray | None:
-    """Return the weights as a float array, or None.
+    """Return the weights as a float array of mean 1, or None.
+
+    With that mean a weight counts rows, which is how strongly penalties and priors are
+    held against it, and a multiple of all weights means the same. Rows of weight zero
+    have no part in the mean. Weights are rounded, so that multiples are equal.
 
     Raises
     ------
@@ -168,7 +172,8 @@ def check_weights(sample_weight: Any, X: Any) -> np.ndarray | None:
             "Sample weights must contain at least one non-zero number; all "
             f"{n_rows} are zero. Leave sample_weight out to weight all rows alike."
         )
-    return weight
+    weight = weight / weight.max()
+    return (weight / weight[weight > 0].mean()).astype(np.float32).astype(np.float64)
 
 
 def check_groups(groups: Any, X: Any) -> np.ndarray | None:

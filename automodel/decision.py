@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from automodel.clusters import bootstrap
 from automodel.label_scores import confusion_of, confusions_above
 from automodel.metric import Metric
 
@@ -33,6 +34,7 @@ def tuned_weights(
     proba: np.ndarray,
     sample_weight: np.ndarray | None = None,
     *,
+    groups: np.ndarray | None = None,
     deadline: float | None = None,
     random_state: int = 0,
 ) -> np.ndarray:
@@ -52,6 +54,8 @@ def tuned_weights(
         Out-of-fold probabilities; rows of NaN are left out.
     sample_weight : ndarray of shape (n_samples,), default=None
         Weights of the rows.
+    groups : ndarray of shape (n_samples,), default=None
+        Rows of one group are drawn together.
     deadline : float, default=None
         Moment (`time.monotonic`) at which the choice ends with what it has.
     random_state : int, default=0
@@ -74,7 +78,8 @@ def tuned_weights(
     for _ in range(N_BAGS):
         if deadline is not None and time.monotonic() > deadline:
             break
-        drawn = rng.choice(known, len(known))
+        part = None if groups is None else groups[known]
+        drawn = known[bootstrap(rng, len(known), len(known), part)]
         out = np.setdiff1d(known, drawn)
         if len(np.unique(y[drawn])) < 2 or not len(out):
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -84,6 +84,21 @@ class Blend:
         """Return the same for some of the models, or in another order."""
         stack = None if self.stack is None else self.stack.take(models)
         weights, temperatures = self.weights[models], self.temperatures[models]
+        return Blend(weights, temperatures, self.temperature, stack)
+
+    def among(self, positions: Sequence[int], n_models: int) -> Blend:
+        """Return the same for more models, of which these have a say."""
+
+        def spread(values, rest):
+            return np.bincount(positions, values - rest, n_models) + rest
+
+        stack = self.stack
+        if stack is not None:
+            stack = replace(stack, coefficients=spread(stack.coefficients, 0.0))
+        weights, temperatures = (
+            spread(self.weights, 0.0),
+            spread(self.temperatures, 1.0),
+        )
         return Blend(weights, temperatures, self.temperature, stack)
 
     def predict(self, predictions: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:

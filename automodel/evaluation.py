@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,9 @@ from sklearn.base import BaseEstimator
 from automodel.exceptions import DeadlineReached, TrialPruned
 from automodel.families.base import FoldPart, ModelFamily
 from automodel.fitted_model import FittedModel
-from automodel.folds import Folds
-from automodel.monitor import Monitor, check_time
+from automodel.folds import Folds, Pool
+from automodel.monitor import Monitor, TrialClock, check_time
 from automodel.task import Task
-
-MIN_FOLD_SECONDS = 0.3  # for training, so that a slow encoding leaves some
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class Evaluation:
 
 def is_joined(candidate: Candidate, folds: Folds) -> bool:
     """Tell whether the models of all folds come from one training."""
-    return candidate.family.joins_folds and len(folds) > 1
+    return candidate.family.joins_folds and folds.can_join
 
 
 def evaluate(
@@ -114,20 +112,71 @@ def evaluate(
 
 def _run_folds(result, folds, deadline, time_limit, should_prune):
     """Train and judge fold by fold; yield the number and the model of each."""
-    result.oof = _Pool(folds)
+    result.oof = Pool(folds)
     if is_joined(result.candidate, folds):
         yield from _run_joined(result, folds, deadline, time_limit, should_prune)
         return
-    clock = _TrialClock(deadline, time_limit, len(folds))
-    for fold, (_, valid) in enumerate(folds.splits):
+    clock = TrialClock(deadline, time_limit, len(folds))
+    trained = []
+    for fold in range(len(folds)):
         check_time(deadline)
-        monitor, model, prediction = _run_fold(result, folds, fold, clock, should_prune)
-        result.n_iterations.append(monitor.steps_used or 0)
-        result.oof.add(valid, prediction)
-        result.fold_scores.append(_fold_score(folds, valid, prediction))
-        yield fold, model
+        own = _train_fold(result, folds, fold, clock, should_prune)
+        result.fold_scores.append(_fold_score(folds, fold, own.prediction))
+        if result.candidate.family.chooses_rounds and len(folds) > 1:
+            trained.append(own)
+        else:
+            yield _keep(result, folds, own)
         if fold + 1 < len(folds):
-            monitor.report_fold(float(np.nanmean(result.fold_scores)))
+            own.monitor.report_fold(float(np.nanmean(result.fold_scores)))
+    rounds = [own.monitor.steps_used or 0 for own in trained]
+    for fold, own in enumerate(trained):
+        _cut(own, result, folds, _rounds_of_others(rounds, folds, fold), deadline)
+        result.fold_scores[fold] = _fold_score(folds, fold, own.prediction)
+        yield _keep(result, folds, own)
+
+
+@dataclass
+class _TrainedFold:
+    """The model of a fold, with what it predicts for the validation part."""
+
+    model: FittedModel
+    monitor: Monitor
+    X_valid: Any
+    prediction: np.ndarray
+
+
+def _keep(result: Evaluation, folds: Folds, own: _TrainedFold):
+    """Book a fold; return its number and its model."""
+    result.n_iterations.append(own.model.n_iterations or 0)
+    result.oof.add(folds.splits[own.model.fold][1], own.prediction)
+    return own.model.fold, own.model
+
+
+def _rounds_of_others(rounds: list[int], folds: Folds, fold: int) -> int:
+    """Return the mean of the rounds that are best for the folds apart from one.
+
+    Those that are best for its own rows would flatter it, and the fewer the rows the
+    more: a search of few rows would choose boosting for its luck.
+    """
+    others = np.flatnonzero(folds.apart[fold])
+    if not len(
+        others
+    ):  # splits that overlap: the rows of the others are nearly its own
+        others = np.delete(np.arange(len(rounds)), fold)
+    return max(round(float(np.mean([rounds[other] for other in others]))), 1)
+
+
+def _cut(own: _TrainedFold, result: Evaluation, folds, n_rounds: int, deadline):
+    """Cut the model of a fold to some rounds, and predict with it again."""
+    model, family = own.model, result.candidate.family
+    if own.monitor.steps_used is None:  # a constant
+        return
+    is_same = n_rounds == own.monitor.steps_used
+    model.estimator = family.cut(model.estimator, n_rounds)
+    model.n_iterations = n_rounds
+    if not is_same:
+        own.prediction = model.predict_encoded(own.X_valid, deadline)
+    own.X_valid = None
 
 
 def _run_joined(result, folds, deadline, time_limit, should_prune):
@@ -141,11 +190,8 @@ def _run_joined(result, folds, deadline, time_limit, should_prune):
         before = time.monotonic()
         prediction = model.predict_encoded(X_valid, deadline)
         result.predict_seconds += time.monotonic() - before
-        valid = folds.splits[model.fold][1]
-        result.n_iterations.append(model.n_iterations or 0)
-        result.oof.add(valid, prediction)
-        result.fold_scores.append(_fold_score(folds, valid, prediction))
-        yield model.fold, model
+        result.fold_scores.append(_fold_score(folds, model.fold, prediction))
+        yield _keep(result, folds, _TrainedFold(model, monitor, X_valid, prediction))
 
 
 def _fit_joined(candidate, folds, monitor):
@@ -158,63 +204,18 @@ def _fit_joined(candidate, folds, monitor):
         own = candidate.family.preprocessor(estimator, task)
         encoder, *encoded = folds.encoded(fold, own, folds.y[rows[0]])
         encoders.append(encoder)
-        weights = [folds.weight_of(part) for part in rows]
+        weights = [_training_weight(candidate, folds, part) for part in rows]
         (train, y, w), (valid, y_valid, w_valid) = zip(
             encoded, (folds.y[part] for part in rows), weights, strict=True
         )
-        parts.append(FoldPart(train, y, w, valid, y_valid, w_valid, rows[1]))
+        groups = folds.groups_of(rows[0])
+        parts.append(FoldPart(train, y, w, valid, y_valid, w_valid, rows[1], groups))
     fitted = candidate.family.fit_folds(estimator, parts, monitor=monitor)
     for fold, (encoder, own) in enumerate(zip(encoders, fitted, strict=True)):
         classes = own.classes_ if task.is_classification else None
-        seed = candidate.seed
-        model = FittedModel(encoder, own, classes, task.n_outputs, fold, seed=seed)
+        model = _new_model(candidate, task, encoder, own, classes, fold)
         model.n_iterations, model.pace = monitor.steps_used, monitor.pace_used
         yield model, parts[fold].X_valid
-
-
-class _TrialClock:
-    """Shares the time for training among the folds of a trial.
-
-    Imports and encoding are left out: what is encoded serves many trials.
-    """
-
-    def __init__(self, deadline: float | None, time_limit: float | None, n_folds: int):
-        self.deadline = deadline
-        self._left = time_limit
-        self._n_folds = n_folds
-        self._start = 0.0
-
-    def start_fold(self) -> float | None:
-        """Return the moment at which the training of a fold has to end."""
-        self._start = time.monotonic()
-        if self._left is None:
-            return self.deadline
-        end = self._start + max(self._left / self._n_folds, MIN_FOLD_SECONDS)
-        return end if self.deadline is None else min(end, self.deadline)
-
-    def end_fold(self) -> None:
-        """Book the time that the fold took."""
-        if self._left is not None:
-            self._left -= time.monotonic() - self._start
-        self._n_folds -= 1
-
-
-class _Pool:
-    """The mean of the predictions of each row over the folds that validate it."""
-
-    def __init__(self, folds: Folds):
-        n_rows, task = len(folds.y), folds.task
-        shape = (n_rows, task.n_outputs) if task.is_classification else (n_rows,)
-        self._total = np.zeros(shape)
-        self._count = np.zeros(n_rows)
-
-    def add(self, rows: np.ndarray, prediction: np.ndarray) -> None:
-        self._total[rows] += prediction
-        self._count[rows] += 1
-
-    def mean(self) -> np.ndarray:
-        count = np.where(self._count, self._count, np.nan)
-        return (self._total.T / count).T.astype(np.float32)
 
 
 def _pool(result: Evaluation, folds: Folds) -> None:
@@ -224,7 +225,7 @@ def _pool(result: Evaluation, folds: Folds) -> None:
         raise ValueError(f"the score is {result.score}")
 
 
-def _run_fold(result, folds, fold, clock, should_prune):
+def _train_fold(result, folds, fold, clock, should_prune) -> _TrainedFold:
     train, valid = folds.splits[fold]
     candidate, task = result.candidate, folds.task
     classes, y_train = _local_labels(folds.y[train], task)
@@ -232,25 +233,30 @@ def _run_fold(result, folds, fold, clock, should_prune):
     encoder, X_train, X_valid = folds.encoded(
         fold, candidate.family.preprocessor(estimator, task), y_train
     )
-    model = FittedModel(
-        encoder, estimator, classes, task.n_outputs, fold, seed=candidate.seed
-    )
+    model = _new_model(candidate, task, encoder, estimator, classes, fold)
+    weight_valid = _training_weight(candidate, folds, valid)
     monitor = Monitor(
         clock.start_fold(),
-        valid=_known_rows(folds, valid, X_valid, classes),
-        score=_scorer_of(model, folds, valid, X_valid),
+        valid=_known_rows(folds.y[valid], weight_valid, X_valid, classes),
+        score=_scorer_of(model, folds, X_valid),
         should_prune=should_prune,
         reports=result.reports,
         fold=fold,
+        groups=folds.groups_of(train),
     )
-    weight = folds.weight_of(train)
-    model.estimator = _train(candidate, estimator, X_train, y_train, weight, monitor)
+    weight = _training_weight(candidate, folds, train)
+    trained = _train(candidate, estimator, X_train, y_train, weight, monitor)
+    model.estimator = trained
+    model.n_iterations, model.pace = monitor.steps_used, monitor.pace_used
+    if candidate.family.chooses_rounds and monitor.steps_used is not None:
+        model.estimator = candidate.family.cut(trained, monitor.steps_used)
     before = time.monotonic()
     prediction = model.predict_encoded(X_valid, clock.deadline)
     result.predict_seconds += time.monotonic() - before
     clock.end_fold()
-    model.n_iterations, model.pace = monitor.steps_used, monitor.pace_used
-    return monitor, model, prediction
+    if len(folds) > 1:
+        model.estimator = trained  # with the rounds that other folds may choose
+    return _TrainedFold(model, monitor, X_valid, prediction)
 
 
 def fit_candidate(
@@ -291,25 +297,46 @@ def fit_candidate(
             m for m, _ in _fit_joined(candidate, folds, monitor) if m.fold == fold
         )
     rows = slice(None) if fold < 0 else folds.splits[fold][0]
-    weight = folds.weight_of(rows)
+    weight = _training_weight(candidate, folds, rows)
     classes, y = _local_labels(folds.y[rows], task)
     estimator = _new_estimator(candidate, task)
     encoder, X, _ = folds.encoded(
         fold, candidate.family.preprocessor(estimator, task), y
     )
-    monitor = Monitor(deadline, n_iterations=n_iterations, pace=pace)
+    monitor = Monitor(
+        deadline, n_iterations=n_iterations, pace=pace, groups=folds.groups_of(rows)
+    )
     monitor.check_time()
     estimator = _train(candidate, estimator, X, y, weight, monitor)
+    model = _new_model(candidate, task, encoder, estimator, classes, fold)
+    model.n_iterations, model.pace = monitor.steps_used, monitor.pace_used
+    model.n_trained = monitor.steps_cut
+    if not candidate.family.stops_on_own_rows:
+        model.n_trained = monitor.steps_used
+    return model
+
+
+def _new_model(candidate, task: Task, encoder, estimator, classes, fold) -> FittedModel:
     return FittedModel(
         encoder,
         estimator,
         classes,
         task.n_outputs,
         fold,
-        monitor.steps_used,
-        monitor.pace_used,
-        candidate.seed,
+        seed=candidate.seed,
+        limits=task.objective.limits,
     )
+
+
+def _training_weight(candidate: Candidate, folds: Folds, rows) -> np.ndarray | None:
+    """Return the weights of some rows in training.
+
+    Relative errors are learned by weights, if the family takes any.
+    """
+    is_relative = folds.task.objective.is_relative
+    if is_relative and not candidate.family.takes_sample_weight(folds.task):
+        return folds.weight_of(rows)
+    return folds.training_weight_of(rows)
 
 
 def _new_estimator(candidate: Candidate, task: Task) -> BaseEstimator:
@@ -336,10 +363,8 @@ def _local_labels(y: np.ndarray, task: Task):
     return np.unique(y, return_inverse=True)
 
 
-def _known_rows(folds, valid, X_valid, classes):
+def _known_rows(y, weight, X_valid, classes):
     """Return the validation part without the rows of classes not trained on."""
-    y = folds.y[valid]
-    weight = folds.weight_of(valid)
     if classes is None:
         return X_valid, y, weight
     known = np.isin(y, classes)
@@ -350,17 +375,17 @@ def _known_rows(folds, valid, X_valid, classes):
     return X, position, None if weight is None else weight[known]
 
 
-def _scorer_of(model: FittedModel, folds: Folds, valid, X_valid):
+def _scorer_of(model: FittedModel, folds: Folds, X_valid):
     def score(estimator):
-        fitted = FittedModel(model.encoder, estimator, model.classes, model.n_outputs)
-        return _fold_score(folds, valid, fitted.predict_encoded(X_valid))
+        fitted = replace(model, estimator=estimator)
+        return _fold_score(folds, model.fold, fitted.predict_encoded(X_valid))
 
     return score
 
 
-def _fold_score(folds: Folds, valid, prediction) -> float:
-    weight = folds.weight_of(valid)
+def _fold_score(folds: Folds, fold: int, prediction) -> float:
+    valid = folds.splits[fold][1]
     try:
-        return folds.metric.score(folds.y[valid], prediction, weight)
+        return folds.metric.score(folds.y[valid], prediction, folds.weight_of(valid))
     except ValueError:  # a fold without one of the classes has no such score
         return math.nan

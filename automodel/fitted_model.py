@@ -25,7 +25,8 @@ class FittedModel:
     `classes` are the columns of a prediction that the estimator has seen; None
     for regression. `fold` is the number of the fold whose training rows those were,
     -1 for all rows. `seed`, `n_iterations` and `pace` say how it was trained: see
-    `Candidate` and `Monitor`.
+    `Candidate` and `Monitor`. `n_trained` are the steps after which the clock may have
+    cut a training; None where it did not. Values are kept within `limits`.
     """
 
     encoder: BaseEstimator
@@ -36,6 +37,8 @@ class FittedModel:
     n_iterations: int | None = None
     pace: list = field(default_factory=list)
     seed: int = 0
+    n_trained: int | None = None
+    limits: tuple[float, float] = (-np.inf, np.inf)
 
     def predict(self, table: Table, deadline: float | None = None) -> np.ndarray:
         """Predict the rows of a table."""
@@ -59,7 +62,8 @@ class FittedModel:
 
     def _predict_chunk(self, X) -> np.ndarray:
         if self.classes is None:
-            return np.asarray(self.estimator.predict(X), dtype=np.float64).ravel()
+            values = np.asarray(self.estimator.predict(X), dtype=np.float64)
+            return np.clip(values.ravel(), *self.limits)
         proba = np.zeros((X.shape[0], self.n_outputs))
         proba[:, self.classes] = _probabilities(self.estimator, X, len(self.classes))
         return proba

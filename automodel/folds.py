@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator
 
 from automodel.fitted_model import full_repr
 from automodel.metric import Metric
 from automodel.preprocessing.table import Table, sparse_nbytes
+from automodel.resampling import (
+    kept_together,
+    make_splits,
+    without_rows,
+    without_unknown_classes,
+)
 from automodel.task import Task
 
+LARGE_SHARE = 0.75  # of the rows of the largest training part
 CACHE_BYTES = 64 * 2**20  # a process; what is forgotten is encoded again
 
 
@@ -35,6 +45,9 @@ class Folds:
         The facts about the problem.
     metric : Metric
         Scores pooled out-of-fold predictions.
+    groups : ndarray of shape (n_samples,), default=None
+        Numbers of the groups. Rows of one group stay together wherever rows are drawn:
+        in inner splits, bootstraps and parts that judge.
     """
 
     table: Table
@@ -43,7 +56,39 @@ class Folds:
     splits: Sequence[tuple[np.ndarray, np.ndarray]]
     task: Task
     metric: Metric
+    groups: np.ndarray | None = None
     _cache: dict = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def draw(
+        cls,
+        table: Table,
+        y: np.ndarray,
+        sample_weight: np.ndarray | None,
+        groups: np.ndarray | None,
+        *,
+        cv: Any,
+        task: Task,
+        metric: Metric,
+        seed: int,
+    ) -> Folds:
+        """Draw the splits, and leave out what cannot be learned from.
+
+        Rows of weight zero are no rows. For `cv` and `seed` see `make_splits`, for the
+        rest the parameters of `Folds`; `groups` are as the user gives them.
+        """
+        splits = make_splits(cv, task, y, groups, seed)
+        if sample_weight is not None and not sample_weight.all():
+            kept = sample_weight > 0
+            splits = without_rows(splits, kept)
+            table, y = table.take(np.flatnonzero(kept)), y[kept]
+            sample_weight = sample_weight[kept]
+            groups = None if groups is None else groups[kept]
+        if task.is_classification:
+            splits = without_unknown_classes(splits, y)
+        task = replace(task, n_samples=len(table))
+        groups = kept_together(groups, splits, len(y))
+        return cls(table, y, sample_weight, splits, task, metric, groups)
 
     def __getstate__(self):
         return {**self.__dict__, "_cache": {}}
@@ -60,13 +105,60 @@ class Folds:
         """Return the weights of some rows; None where rows have none."""
         return None if self.sample_weight is None else self.sample_weight[rows]
 
+    def training_weight_of(self, rows) -> np.ndarray | None:
+        """Return the weights that some rows have in the loss of the objective."""
+        weight = self.weight_of(rows)
+        if self.task.is_classification:
+            return weight
+        return self.task.objective.weights(self.y[rows], weight)
+
+    def groups_of(self, rows) -> np.ndarray | None:
+        """Return the groups of some rows; None where rows have none."""
+        return None if self.groups is None else self.groups[rows]
+
+    @cached_property
+    def apart(self) -> np.ndarray:
+        """Which folds have no validation row in common, of shape (n_folds, n_folds)."""
+        valid = [rows for _, rows in self.splits]
+        sizes = [len(rows) for rows in valid]
+        pointers = np.concatenate([[0], np.cumsum(sizes)])
+        shape = len(valid), len(self.y)
+        ones = np.ones(pointers[-1])
+        rows = csr_matrix((ones, np.concatenate(valid), pointers), shape=shape)
+        return (rows @ rows.T).toarray() == 0
+
+    @property
+    def can_join(self) -> bool:
+        """Whether each fold has another that can decide for it, unseen by its rows."""
+        return len(self) > 1 and bool(self.apart.any(axis=1).all())
+
+    @property
+    def large_folds(self) -> list[int]:
+        """The folds whose models know most, in order: those with most training rows.
+
+        Folds that go by time begin with few rows, and their models would only dilute
+        those of the last.
+        """
+        sizes = np.array([len(train) for train, _ in self.splits])
+        shares = np.round(sizes / sizes.max(), 1)
+        order = np.argsort(-shares, kind="stable")
+        return [int(i) for i in order if sizes[i] >= LARGE_SHARE * sizes.max()]
+
+    def first_folds(self) -> np.ndarray:
+        """Return the first fold that validates each row; -1 where none does."""
+        first = np.full(len(self.y), -1)
+        for fold in range(len(self) - 1, -1, -1):
+            first[self.splits[fold][1]] = fold
+        return first
+
     def judging(self, rows: np.ndarray) -> Folds:
-        """Return what scores predictions of some rows, without a table."""
+        """Return what scores predictions of some rows, without a table or splits."""
         return replace(
             self,
             table=self.table.take(slice(0)),
             y=self.y[rows],
             sample_weight=self.weight_of(rows),
+            groups=self.groups_of(rows),
             _cache={},
         )
 
@@ -80,8 +172,10 @@ class Folds:
         found = self._cache.get(key)
         if found is None:
             train, valid = self.splits[fold] if fold >= 0 else (slice(None), slice(0))
+            groups = self.groups_of(train)
+            keywords = {"groups": groups} if _takes_groups(encoder, groups) else {}
             X_train = encoder.fit_transform(
-                self.table.take(train), y, self.weight_of(train)
+                self.table.take(train), y, self.weight_of(train), **keywords
             )
             X_valid = encoder.transform(self.table.take(valid))
             found = encoder, X_train, X_valid
@@ -108,6 +202,32 @@ class Folds:
         """Score out-of-fold predictions over the rows that were validated."""
         rows = np.isfinite(oof if oof.ndim == 1 else oof[:, 0])
         return self.metric.score(self.y[rows], oof[rows], self.weight_of(rows))
+
+
+class Pool:
+    """The mean of the predictions of each row over the folds that validate it."""
+
+    def __init__(self, folds: Folds):
+        n_rows, task = len(folds.y), folds.task
+        shape = (n_rows, task.n_outputs) if task.is_classification else (n_rows,)
+        self._total = np.zeros(shape)
+        self._count = np.zeros(n_rows)
+
+    def add(self, rows: np.ndarray, prediction: np.ndarray) -> None:
+        """Add what one fold predicts for its rows."""
+        self._total[rows] += prediction
+        self._count[rows] += 1
+
+    def mean(self) -> np.ndarray:
+        """Return the means, float32; NaN in rows that no fold has predicted."""
+        count = np.where(self._count, self._count, np.nan)
+        return (self._total.T / count).T.astype(np.float32)
+
+
+def _takes_groups(encoder: BaseEstimator, groups: np.ndarray | None) -> bool:
+    if groups is None:
+        return False
+    return "groups" in inspect.signature(encoder.fit_transform).parameters
 
 
 def _nbytes(part: Any) -> int:

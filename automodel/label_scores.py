@@ -24,8 +24,11 @@ from sklearn.metrics import (
     recall_score,
 )
 
+from automodel.scorers import parts_of
+
 # One half is best for accuracy; for the others a threshold at the edge is.
 NEVER_TUNED = (accuracy_score, precision_score, recall_score)
+AT_THE_EDGE = ("positive_likelihood_ratio", "negative_likelihood_ratio")  # private
 
 Formula = Callable[..., Any]
 TINY = 1e-9  # by which the outer thresholds are above and below all
@@ -33,11 +36,16 @@ TINY = 1e-9  # by which the outer thresholds are above and below all
 
 def is_tuned(scorer: Any) -> bool:
     """Tell whether a scorer reads labels whose threshold is worth a choice."""
-    if getattr(scorer, "_response_method", None) != "predict":
+    parts = parts_of(scorer)
+    if parts is None or not parts.reads_labels:
         return False
-    if scorer._score_func is recall_score:  # the mean over classes is balanced accuracy
-        return scorer._kwargs.get("average") == "macro"
-    return scorer._score_func not in NEVER_TUNED
+    average = parts.options.get("average")
+    if parts.function is recall_score:  # the mean over classes is balanced accuracy
+        return average == "macro"
+    is_accuracy = average == "micro"  # of all labels together
+    if is_accuracy or getattr(parts.function, "__name__", "") in AT_THE_EDGE:
+        return False
+    return parts.function not in NEVER_TUNED
 
 
 def formula_of(scorer: Any, classes: np.ndarray | None) -> Formula | None:
@@ -56,9 +64,10 @@ def formula_of(scorer: Any, classes: np.ndarray | None) -> Formula | None:
         Maps an array of shape (..., n_classes, n_classes), true classes in the rows,
         to one of shape (...,); None if no formula is known.
     """
-    if not is_tuned(scorer) or scorer._sign != 1 or classes is None:
+    parts = parts_of(scorer)
+    if parts is None or not is_tuned(scorer) or parts.sign != 1 or classes is None:
         return None
-    function, options = scorer._score_func, dict(scorer._kwargs)
+    function, options = parts.function, dict(parts.options)
     if function in _OF_ALL:
         return None if options else _OF_ALL[function]
     if function not in _OF_EACH:

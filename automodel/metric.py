@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.metrics import get_scorer, get_scorer_names, roc_auc_score
+from sklearn.metrics import roc_auc_score
 
+from automodel.fast_scores import (
+    FAST_SCORES,
+    TINY,
+    Fast,
+    fast_score_of_values,
+    positive_probability,
+)
 from automodel.label_scores import (
     AtBestThreshold,
     AtLikeliest,
@@ -20,10 +25,10 @@ from automodel.label_scores import (
     formula_of,
     is_tuned,
 )
+from automodel.objective import Objective, is_own_loss, objective_of
 from automodel.quiet import no_warnings
+from automodel.scorers import name_of, parts_of, scorer_named, takes
 from automodel.task import Task
-
-TINY = 1e-15
 
 
 class _Answers(BaseEstimator):
@@ -57,17 +62,6 @@ class _ClassifierAnswers(ClassifierMixin, _Answers):
         return self.classes[self.prediction.argmax(axis=1)]
 
 
-class Fast(NamedTuple):
-    """A score at a tenth of the cost of scikit-learn's scorer.
-
-    `score(y_true, part, sample_weight)` takes the part of a prediction that
-    `decisive(y_true, prediction)` returns; None is the whole.
-    """
-
-    score: Callable[..., float]
-    decisive: Callable[..., np.ndarray] | None = None
-
-
 @dataclass(frozen=True)
 class Metric:
     """Score pooled predictions; greater is better.
@@ -84,12 +78,16 @@ class Metric:
     formula : callable, default=None
         The score of a confusion matrix. The score of two classes is then that of
         the best threshold.
+    objective : Objective
+        What models of values learn for it. Targets and predictions of values come in
+        its units.
     """
 
     name: str
     scorer: Any
     classes: np.ndarray | None = None
     formula: Formula | None = field(default=None, repr=False)
+    objective: Objective = field(default_factory=Objective)
     _fast: Fast | None = field(default=None, repr=False)
     _takes_weight: bool = True
 
@@ -109,28 +107,42 @@ class Metric:
                 else "neg_root_mean_squared_error"
             )
         if isinstance(scoring, str):
-            scorer, name = _scorer_named(scoring), scoring
+            scorer, name = scorer_named(scoring), scoring
         else:
-            scorer, name = scoring, _scorer_name(scoring)
-        fast = _FAST.get(name)
-        if task.is_classification != (name in _OF_CLASSES):
-            fast = None
+            scorer, name = scoring, name_of(scoring)
+        takes_weight = takes(scorer, "sample_weight")
+        if not task.is_classification:
+            objective, fast = objective_of(scorer), fast_score_of_values(scorer)
+            return cls(name, scorer, None, None, objective, fast, takes_weight)
         if name == "roc_auc" and task.kind == "multiclass":
             raise ValueError(
                 f"scoring='roc_auc' is for two classes, and y has {task.n_classes}. "
                 "Use 'roc_auc_ovr', 'roc_auc_ovo' or 'neg_log_loss'."
             )
-        formula = formula_of(scorer, classes) if task.is_classification else None
+        formula = formula_of(scorer, classes)
+        fast = FAST_SCORES.get(name)
         if formula is not None and task.kind == "binary":
-            fast = Fast(AtBestThreshold(formula), _positive_probability)
+            fast = Fast(AtBestThreshold(formula), positive_probability)
         elif formula is not None:
             fast = Fast(AtLikeliest(formula))
-        return cls(name, scorer, classes, formula, fast, _accepts_weight(scorer))
+        return cls(name, scorer, classes, formula, Objective(), fast, takes_weight)
+
+    def of_target(self, y: np.ndarray) -> Metric:
+        """Return the metric with the limits that a target of values sets.
+
+        Raises
+        ------
+        ValueError
+            If a value is outside the domain of the score.
+        """
+        if self.classes is not None:
+            return self
+        return replace(self, objective=self.objective.of_target(y, self.name))
 
     @property
-    def is_of_squares(self) -> bool:
-        """Whether it is best where the sum of squared errors is least."""
-        return self.name in _OF_SQUARES
+    def is_own_loss(self) -> bool:
+        """Whether it is best where the mean loss of values is least."""
+        return self.classes is None and is_own_loss(self.scorer)
 
     @property
     def tuned(self) -> bool:
@@ -167,6 +179,8 @@ class Metric:
 
         The mean of predictions has the mean of it.
         """
+        if self.classes is None and np.isfinite(self.objective.limits).any():
+            prediction = np.clip(prediction, *self.objective.limits)
         if self._fast is None or self._fast.decisive is None:
             return prediction
         return self._fast.decisive(y_true, prediction)
@@ -198,12 +212,13 @@ class Metric:
         if self.formula is not None:
             return float(self.formula(confusion))
         truth, answer = np.nonzero(confusion)
-        scorer, labels = self.scorer, np.asarray(self.classes)
-        return scorer._sign * scorer._score_func(
+        parts, labels = parts_of(self.scorer), np.asarray(self.classes)
+        assert parts is not None  # only of scores that are tuned
+        return parts.sign * parts.function(
             labels[truth],
             labels[answer],
             sample_weight=confusion[truth, answer],
-            **scorer._kwargs,
+            **parts.options,
         )
 
     def score_labels(
@@ -256,138 +271,33 @@ class Metric:
                 ) from error
 
     def _call_scorer(self, y_true, prediction, sample_weight):
-        rows = np.arange(len(y_true)).reshape(-1, 1)
         weight = {}
         if sample_weight is not None and self._takes_weight:
             weight = {"sample_weight": sample_weight}
         if self.classes is None:
-            return self.scorer(_RegressorAnswers(prediction), rows, y_true, **weight)
+            decoded = self.objective.decode(np.asarray(prediction, np.float64))
+            return self._call(
+                _RegressorAnswers(decoded), self.objective.decode_target(y_true), weight
+            )
         proba = prediction.astype(np.float64)
         proba = proba / proba.sum(axis=1, keepdims=True)
         labels = self.classes[y_true]
-        function = getattr(self.scorer, "_score_func", None)
-        if function and _wants_labels(self.scorer) and len(self.classes) > 2:
-            known = np.arange(len(self.classes))
-            if function is roc_auc_score:  # there is none of a class without rows
-                known = np.unique(y_true)
-            proba = proba[:, known] + TINY
-            proba /= proba.sum(axis=1, keepdims=True)
-            options = {"labels": self.classes[known], **self.scorer._kwargs, **weight}
-            return self.scorer._sign * function(labels, proba, **options)
-        return self.scorer(
-            _ClassifierAnswers(proba, self.classes), rows, labels, **weight
-        )
+        parts = parts_of(self.scorer)
+        if len(self.classes) == 2 or parts is None or not _wants_labels(parts):
+            return self._call(_ClassifierAnswers(proba, self.classes), labels, weight)
+        known = np.arange(len(self.classes))
+        if parts.function is roc_auc_score:  # there is none of a class without rows
+            known = np.unique(y_true)
+        proba = proba[:, known] + TINY
+        proba /= proba.sum(axis=1, keepdims=True)
+        options = {"labels": self.classes[known], **parts.options, **weight}
+        return parts.sign * parts.function(labels, proba, **options)
+
+    def _call(self, answers, y, weight):
+        return self.scorer(answers, np.arange(len(y)).reshape(-1, 1), y, **weight)
 
 
-def _scorer_named(name: str) -> Callable[..., float]:
-    names = get_scorer_names()
-    if name not in names:
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(
-            f"scoring={name!r} is not a scorer of scikit-learn.{hint} "
-            "sklearn.metrics.get_scorer_names() lists them."
-        )
-    return get_scorer(name)
-
-
-def _scorer_name(scorer: Callable[..., float]) -> str:
-    for name in _FAST:
-        known = get_scorer(name)
-        same = all(
-            getattr(scorer, attribute, None) == getattr(known, attribute)
-            for attribute in ("_score_func", "_sign", "_kwargs", "_response_method")
-        )
-        if same:
-            return name
-    function = getattr(scorer, "_score_func", scorer)
-    return getattr(function, "__name__", type(scorer).__name__)
-
-
-def _accepts_weight(scorer: Callable[..., float]) -> bool:
-    function = getattr(scorer, "_score_func", None)
-    parameters = inspect.signature(function or scorer).parameters
-    return "sample_weight" in parameters
-
-
-def _wants_labels(scorer: Any) -> bool:
-    """Whether the scorer reads probabilities and can be told all labels."""
-    if "labels" not in inspect.signature(scorer._score_func).parameters:
-        return False
-    response = getattr(scorer, "_response_method", "predict")
-    return "predict_proba" in (response if isinstance(response, tuple) else [response])
-
-
-def neg_log_loss(y_true, proba, sample_weight=None):
-    """Return the mean log probability of each row's class, a column number."""
-    return _mean_log(y_true, _own_probability(y_true, proba), sample_weight)
-
-
-def _own_probability(y_true, proba):
-    total = proba.sum(axis=1, dtype=np.float64)
-    return proba[np.arange(len(y_true)), y_true].astype(np.float64) / total
-
-
-def _mean_log(y_true, own, sample_weight):
-    return np.average(np.log(np.clip(own, TINY, 1.0)), weights=sample_weight)
-
-
-def _positive_probability(y_true, proba):
-    return proba[:, 1]
-
-
-def _roc_auc(y_true, score, sample_weight):
-    positive = y_true == 1
-    if sample_weight is None:
-        return _share_above(np.sort(score[positive]), np.sort(score[~positive]))
-    order, group = np.unique(score, return_inverse=True)
-    weight_positive = np.bincount(group, sample_weight * positive, len(order))
-    weight_negative = np.bincount(group, sample_weight * ~positive, len(order))
-    below = np.cumsum(weight_negative) - weight_negative
-    total = weight_positive.sum() * weight_negative.sum()
-    if total == 0:
-        return np.nan
-    return (weight_positive * (below + weight_negative / 2)).sum() / total
-
-
-def _share_above(positive, negative):
-    """Return the share of pairs of sorted scores that are in order; ties count half."""
-    if min(len(positive), len(negative)) == 0:
-        return np.nan
-    if len(positive) > len(negative):  # the fewer are looked up
-        return 1.0 - _share_above(negative, positive)
-    below = np.searchsorted(negative, positive, "left").sum()
-    not_above = np.searchsorted(negative, positive, "right").sum()
-    return (below + not_above) / (2.0 * len(positive) * len(negative))
-
-
-def _accuracy(y_true, proba, sample_weight):
-    return np.average(proba.argmax(axis=1) == y_true, weights=sample_weight)
-
-
-def _neg_mean_squared_error(y_true, prediction, sample_weight):
-    error = np.asarray(y_true, np.float64) - prediction
-    return -np.average(error * error, weights=sample_weight)
-
-
-def neg_root_mean_squared_error(y_true, prediction, sample_weight=None):
-    """Return the root of the mean squared error, negated."""
-    return -np.sqrt(-_neg_mean_squared_error(y_true, prediction, sample_weight))
-
-
-def _neg_mean_absolute_error(y_true, prediction, sample_weight):
-    error = np.abs(np.asarray(y_true, np.float64) - prediction)
-    return -np.average(error, weights=sample_weight)
-
-
-# The ensemble scores thousands of mixtures.
-_FAST: dict[str, Fast] = {
-    "neg_log_loss": Fast(_mean_log, _own_probability),
-    "roc_auc": Fast(_roc_auc, _positive_probability),
-    "accuracy": Fast(_accuracy),
-    "neg_mean_squared_error": Fast(_neg_mean_squared_error),
-    "neg_root_mean_squared_error": Fast(neg_root_mean_squared_error),
-    "neg_mean_absolute_error": Fast(_neg_mean_absolute_error),
-}
-_OF_CLASSES = ("neg_log_loss", "roc_auc", "accuracy")
-_OF_SQUARES = ("neg_mean_squared_error", "neg_root_mean_squared_error", "r2")
+def _wants_labels(parts) -> bool:
+    """Tell whether a score reads probabilities and can be told all labels."""
+    takes_labels = "labels" in inspect.signature(parts.function).parameters
+    return takes_labels and not parts.reads_labels

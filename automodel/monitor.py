@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 
 from automodel.exceptions import DeadlineReached, TrialPruned
 
+MIN_FOLD_SECONDS = 0.3  # for training, so that a slow encoding leaves some
 SLOTS_PER_FOLD = 16  # reports of one fold: steps 1, 2, 4, ..., then the fold's end
 
 
@@ -141,6 +142,33 @@ class Monitor:
         self.reports[self._first_slot + slot] = float(value)
         if self._should_prune(self.reports):
             raise TrialPruned
+
+
+class TrialClock:
+    """Shares the time for training among the folds of a trial.
+
+    Imports and encoding are left out: what is encoded serves many trials.
+    """
+
+    def __init__(self, deadline: float | None, time_limit: float | None, n_folds: int):
+        self.deadline = deadline
+        self._left = time_limit
+        self._n_folds = n_folds
+        self._start = 0.0
+
+    def start_fold(self) -> float | None:
+        """Return the moment at which the training of a fold has to end."""
+        self._start = time.monotonic()
+        if self._left is None:
+            return self.deadline
+        end = self._start + max(self._left / self._n_folds, MIN_FOLD_SECONDS)
+        return end if self.deadline is None else min(end, self.deadline)
+
+    def end_fold(self) -> None:
+        """Book the time that the fold took."""
+        if self._left is not None:
+            self._left -= time.monotonic() - self._start
+        self._n_folds -= 1
 
 
 def check_time(deadline: float | None) -> None:

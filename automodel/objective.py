@@ -130,6 +130,11 @@ class Objective:
         """Whether the score takes positive predictions alone."""
         return self.is_deviance or self.power < 0
 
+    @property
+    def decodes(self) -> bool:
+        """Whether predictions are not left as models make them."""
+        return self.is_log or bool(np.isfinite(self.limits).any())
+
     def encode(self, y: np.ndarray) -> np.ndarray:
         """Return what is learned in place of the target."""
         return np.log1p(y) if self.is_log else y
@@ -138,6 +143,10 @@ class Objective:
         """Return predictions in the units of the target, within the domain."""
         prediction = np.clip(prediction, *self.limits)
         return np.expm1(prediction) if self.is_log else prediction
+
+    def decode_target(self, y: np.ndarray) -> np.ndarray:
+        """Return an encoded target as it was."""
+        return np.expm1(y) if self.is_log else y
 
     def weights(
         self, y: np.ndarray, sample_weight: np.ndarray | None

@@ -10,22 +10,20 @@ import numpy as np
 from sklearn.model_selection import (
     BaseCrossValidator,
     GroupKFold,
-    GroupShuffleSplit,
     KFold,
-    ShuffleSplit,
     StratifiedGroupKFold,
     StratifiedKFold,
-    StratifiedShuffleSplit,
 )
 
 from automodel.exceptions import FitWarning
-from automodel.preprocessing.table import Table
+from automodel.holdout import hold_out
 from automodel.quiet import no_warnings
 from automodel.task import Task
 
 N_FOLDS = 5
 REPEATS_UP_TO = 500  # rows; two repeats halve the noise of a score there
 HOLDOUT_FROM = 100_000  # rows
+N_BLOCKS = 20  # of consecutive rows, where splits go by time
 EFFORT_PER_SECOND = 5_000  # rows x columns x outputs; above it folds cost too much
 
 Splits = list[tuple[np.ndarray, np.ndarray]]
@@ -72,20 +70,33 @@ def make_splits(
         splits = _checked(cv.split(np.zeros((len(y), 1)), labels, groups), len(y))
     else:
         splits = _checked(iter(cv), len(y))
-    return _without_unknown_classes(splits, y) if task.n_classes > 2 else splits
+    return splits
 
 
-def drop_zero_weight(
-    table: Table, y: np.ndarray, sample_weight: np.ndarray, splits: Splits
-) -> tuple[Table, np.ndarray, np.ndarray, Splits]:
-    """Drop the rows of weight zero: they are no rows at all.
+def kept_together(
+    groups: np.ndarray | None, splits: Splits, n_rows: int
+) -> np.ndarray | None:
+    """Return the number of each row's group; None if rows are independent.
+
+    Where all splits train on rows that come before those they validate, neighbours in
+    time are alike: blocks of consecutive rows take the place of groups.
+    """
+    if groups is not None:
+        return np.unique(groups, return_inverse=True)[1].reshape(-1)
+    goes_by_time = all(train.max() < valid.min() for train, valid in splits)
+    if not goes_by_time or n_rows <= N_BLOCKS:
+        return None
+    return np.arange(n_rows) * N_BLOCKS // n_rows
+
+
+def without_rows(splits: Splits, kept: np.ndarray) -> Splits:
+    """Return the splits of the rows that are kept, numbered anew.
 
     Raises
     ------
     ValueError
         If no split keeps rows in both parts.
     """
-    kept = sample_weight > 0
     position = np.cumsum(kept) - 1
     splits = [
         (position[train[kept[train]]], position[valid[kept[valid]]])
@@ -96,8 +107,32 @@ def drop_zero_weight(
         raise ValueError(
             "No split of cv has rows of positive sample_weight in both parts."
         )
-    rows = np.flatnonzero(kept)
-    return table.take(rows), y[rows], sample_weight[rows], splits
+    return splits
+
+
+def without_unknown_classes(splits: Splits, y: np.ndarray) -> Splits:
+    """Leave out what no model can know: it must not decide between the families.
+
+    These are validation rows of a class that the training part lacks, for how surely a
+    model rules it out would count, and splits whose training part has one class alone.
+
+    Warns with `FitWarning` if splits are left out.
+    """
+    known = []
+    for train, valid in splits:
+        classes = np.unique(y[train])
+        valid = valid[np.isin(y[valid], classes)]
+        if len(classes) > 1 and len(valid):
+            known.append((train, valid))
+    if known and len(known) < len(splits):
+        warnings.warn(
+            f"{len(splits) - len(known)} of {len(splits)} splits are left out: their "
+            "training rows are of one class, or none of their validation rows has a "
+            "class that they know.",
+            FitWarning,
+            stacklevel=2,
+        )
+    return known or splits
 
 
 def _default_splits(task: Task, y, groups, seed: int) -> Splits:
@@ -115,29 +150,9 @@ def _default_splits(task: Task, y, groups, seed: int) -> Splits:
 
 def _holdout(task: Task, y, groups, seed: int) -> Splits:
     """Return one split; a fifth of the rows, at most 20,000, is validated."""
+    labels = y if task.is_classification else None
     share = min(0.2, 20_000 / len(y))
-    if groups is not None:
-        splitter = GroupShuffleSplit(1, test_size=share, random_state=seed)
-        return _checked(splitter.split(y, y, groups), len(y))
-    can_stratify = (
-        task.is_classification
-        and np.bincount(y).min() >= 2
-        and share * len(y) >= task.n_classes
-    )
-    if can_stratify:
-        splitter = StratifiedShuffleSplit(1, test_size=share, random_state=seed)
-    else:
-        splitter = ShuffleSplit(1, test_size=share, random_state=seed)
-    return _checked(splitter.split(np.zeros((len(y), 1)), y), len(y))
-
-
-def _without_unknown_classes(splits: Splits, y) -> Splits:
-    """Leave out validation rows of a class that the training part lacks.
-
-    No model can know it; how surely each rules it out would decide between them.
-    """
-    known = [(train, valid[np.isin(y[valid], y[train])]) for train, valid in splits]
-    return [pair for pair in known if len(pair[1])] or splits
+    return [hold_out(len(y), share, seed, labels=labels, groups=groups)]
 
 
 def _possible_folds(n_folds: int, task: Task, y, groups) -> int:

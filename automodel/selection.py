@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from automodel.calibration import best_temperature, log_proba, sharpened
-from automodel.decision import labels_of, tuned_weights
+from automodel.calibration import best_temperature, sharpened
+from automodel.clusters import bootstrap
 from automodel.ensemble import Blend
 from automodel.evaluation import Evaluation
 from automodel.folds import Folds
@@ -22,8 +22,6 @@ STACK_CELLS = 200_000  # rows x classes that its correction is fitted to
 N_BAGS = 20
 BAG_ROWS = 2500
 LEAST_WEIGHT = 0.03  # below it a member costs more than it gives
-HONEST_PARTS = 4
-HONEST_BAGS = 3
 
 
 def max_candidates(n_samples: int) -> int:
@@ -97,7 +95,7 @@ def select_weights(
     weights = np.zeros(len(evaluations))
     order = shortlist(evaluations, max_candidates(len(folds.y)))
     if size == 1 or len(order) == 1:
-        weights[order[0]] = 1.0
+        weights[max(order, key=lambda i: _sortable(evaluations[i]))] = 1.0
         return weights
     rng = np.random.default_rng(random_state)
     rows = _selection_rows(evaluations, folds, rng)
@@ -117,7 +115,7 @@ def blend_of(
 ) -> Blend:
     """Complete a weighted mean by its temperature and its correction.
 
-    One model alone stays as it is. And there is no correction where a single split
+    One model alone has neither. And there is no correction where a single split
     shows one model of each trial: it would be fitted to what is particular to these,
     and the models that are refitted later are others.
 
@@ -144,87 +142,96 @@ def blend_of(
     blend = replace(blend, temperature=temperature)
     if len(folds) == 1:
         return blend
-    stack = fit_stack(folds.y[rows], mixed, parts, weights, folds.weight_of(rows))
+    stack = fit_stack(
+        folds.y[rows],
+        mixed,
+        parts,
+        weights,
+        folds.training_weight_of(rows),
+        folds.task.objective,
+    )
     return replace(blend, stack=stack)
 
 
-def judged(
+def fit_blend(
     evaluations: Sequence[Evaluation],
     folds: Folds,
     *,
     size: int = 25,
+    n_bags: int = N_BAGS,
     deadline: float | None = None,
     random_state: int = 0,
-) -> tuple[bool, float]:
-    """Score the ensemble on rows that did not choose it, with its correction or not.
+) -> Blend:
+    """Choose a blend on all rows: shortlist, calibrate, select, correct.
 
-    The out-of-fold rows are cut into parts; each part is predicted with the blend
-    that the other rows choose, and turned into labels as they choose. The score of the
-    ensemble on the rows that chose it flatters: with 100 models and 100 rows by more
-    than a tenth.
+    Nothing else is decided by scores before, so that what `judged` does on some of the
+    rows is what is done on all.
 
-    Returns
-    -------
-    bool
-        Whether the correction is worthwhile.
-    float
-        The score; greater is better. NaN if the deadline came first.
+    Parameters
+    ----------
+    evaluations : sequence of Evaluation
+        Complete ones whose predictions cover all rows, see `restricted`.
+    folds : Folds
+        Data of these rows.
+    size, n_bags, deadline, random_state
+        As in `select_weights`.
     """
-    rows = common_rows(evaluations, folds)
-    part_of = np.random.default_rng(random_state).integers(HONEST_PARTS, size=len(rows))
-    if len(np.unique(part_of)) < 2:
-        return False, math.nan
-    predictions = np.stack([e.oof[rows] for e in evaluations])
-    plain = np.full(predictions.shape[1:], np.nan)
-    corrected, blends = plain.copy(), {}
-    for part in np.unique(part_of):
-        out = part_of == part
-        others = _without_rows(evaluations, folds, rows[out], deadline)
-        if others is None:
-            return False, math.nan
-        weights = select_weights(
-            others,
-            folds,
-            size=size,
-            n_bags=HONEST_BAGS,
-            deadline=deadline,
-            random_state=random_state,
-        )
-        blend = blend_of(others, weights, rows[~out], folds)
-        blends[part] = blend
-        corrected[out] = blend.predict(predictions[:, out])
-        plain[out] = replace(blend, stack=None).predict(predictions[:, out])
-    can_correct = any(blend.stack is not None for blend in blends.values())
-    is_corrected = can_correct and _is_worthwhile(plain, corrected, rows, folds)
-    if not is_corrected:
-        blends = {part: replace(blend, stack=None) for part, blend in blends.items()}
-    honest = corrected if is_corrected else plain
-    try:
-        return is_corrected, _honest_score(
-            honest, blends, part_of, predictions, rows, folds, deadline
-        )
-    except ValueError:  # these rows have no such score
-        return is_corrected, math.nan
+    order = shortlist(evaluations, max_candidates(len(folds.y)))
+    listed = [evaluations[i] for i in order]
+    temperatures = temperatures_of(listed, folds)
+    surer = calibrated(listed, temperatures, folds)
+    weights = select_weights(
+        surer,
+        folds,
+        size=size,
+        n_bags=n_bags,
+        deadline=deadline,
+        random_state=random_state,
+    )
+    blend = blend_of(surer, weights, np.arange(len(folds.y)), folds)
+    return replace(blend, temperatures=temperatures).among(order, len(evaluations))
+
+
+def restricted(
+    evaluations: Sequence[Evaluation], folds: Folds, rows: np.ndarray
+) -> tuple[list[Evaluation], Folds]:
+    """Return copies that know of some rows alone, scored on these, and their data.
+
+    Raises
+    ------
+    ValueError
+        If the rows have no such score.
+    """
+    part = folds.judging(rows)
+    known = []
+    for evaluation in evaluations:
+        oof = evaluation.oof[rows]
+        score = part.score(oof)
+        if not math.isfinite(score):
+            raise ValueError(f"the score is {score}")
+        known.append(replace(evaluation, oof=oof, score=score))
+    return known, part
 
 
 def temperatures_of(evaluations: Sequence[Evaluation], folds: Folds) -> np.ndarray:
     """Return the best temperature of each model alone; 1 for values."""
     if not folds.task.is_classification:
         return np.ones(len(evaluations))
-    y, weight = folds.y, folds.sample_weight
-    return np.array([best_temperature(y, e.oof, weight) for e in evaluations])
+    facts = folds.sample_weight, folds.groups
+    return np.array([best_temperature(folds.y, e.oof, *facts) for e in evaluations])
 
 
 def calibrated(
-    evaluations: Sequence[Evaluation], temperatures: np.ndarray
+    evaluations: Sequence[Evaluation], temperatures: np.ndarray, folds: Folds
 ) -> list[Evaluation]:
-    """Return copies whose out-of-fold probabilities have their best temperature."""
-    return [
-        replace(
-            evaluation, oof=sharpened(evaluation.oof, t).astype(np.float32, copy=False)
-        )
-        for evaluation, t in zip(evaluations, temperatures, strict=True)
-    ]
+    """Return copies whose probabilities have their best temperature, scored anew."""
+    surer = []
+    for evaluation, temperature in zip(evaluations, temperatures, strict=True):
+        if temperature != 1.0:
+            oof = sharpened(evaluation.oof, temperature).astype(np.float32, copy=False)
+            evaluation = replace(evaluation, oof=oof, score=folds.score(oof))
+        surer.append(evaluation)
+    return surer
 
 
 def temperature_of(mixed: np.ndarray, rows: np.ndarray, folds: Folds) -> float:
@@ -236,7 +243,7 @@ def temperature_of(mixed: np.ndarray, rows: np.ndarray, folds: Folds) -> float:
     if not folds.task.is_classification:
         return 1.0
     y, weight = folds.y[rows], folds.weight_of(rows)
-    temperature = best_temperature(y, mixed, weight)
+    temperature = best_temperature(y, mixed, weight, folds.groups_of(rows))
     try:
         before = folds.metric.score(y, mixed, weight)
         after = folds.metric.score(y, sharpened(mixed, temperature), weight)
@@ -254,52 +261,6 @@ def common_rows(evaluations: Sequence[Evaluation], folds: Folds) -> np.ndarray:
     return np.flatnonzero(validated)
 
 
-def _honest_score(honest, blends, part_of, predictions, rows, folds, deadline) -> float:
-    """Score predictions; the other rows say how they become labels, if these count."""
-    y, weight = folds.y[rows], folds.weight_of(rows)
-    if not folds.metric.tuned:
-        return folds.metric.score(y, honest, weight)
-    labels = np.zeros(len(rows), dtype=int)
-    for part, blend in blends.items():
-        out = part_of == part
-        decision = tuned_weights(
-            folds.metric,
-            y[~out],
-            blend.predict(predictions[:, ~out]),
-            folds.weight_of(rows[~out]),
-            deadline=deadline,
-        )
-        labels[out] = labels_of(honest[out], decision)
-    return folds.metric.score_labels(y, labels, weight)
-
-
-def _is_worthwhile(plain, corrected, rows, folds) -> bool:
-    """Tell whether the correction did better in rows that it was not fitted to.
-
-    It was fitted to fewer rows there than it will be. Values say more than labels do,
-    and the correction of squared errors is kept unless they are two standard errors
-    worse. All else has to be one better, and better by the score that the user wants.
-    """
-    y, weight = folds.y[rows], folds.weight_of(rows)
-    gains = _losses(y, plain) - _losses(y, corrected)
-    weight = np.ones(len(y)) if weight is None else weight
-    mean = np.average(gains, weights=weight)
-    variance = np.average((gains - mean) ** 2, weights=weight) / weight.sum()
-    if folds.metric.is_of_squares:
-        return bool(mean > -2.0 * math.sqrt(variance))
-    try:
-        before, after = (folds.metric.score(y, p, weight) for p in (plain, corrected))
-    except ValueError:
-        return False
-    return bool(mean > math.sqrt(variance) and after > before)
-
-
-def _losses(y: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    if prediction.ndim == 1:
-        return (y - prediction) ** 2
-    return -log_proba(prediction[np.arange(len(y)), y])
-
-
 def _sortable(evaluation: Evaluation) -> float:
     return evaluation.score if math.isfinite(evaluation.score) else -math.inf
 
@@ -314,13 +275,14 @@ def _bagged(oofs, folds, rows, size, n_bags, deadline, rng) -> np.ndarray:
     """Return the mean of the weights that all rows and bootstraps of them choose."""
     y, decisive = folds.y, folds.metric.decisive
     parts = np.stack([decisive(y[rows], oof[rows]) for oof in oofs])
+    size_of_bag, groups = min(len(rows), BAG_ROWS), folds.groups_of(rows)
     total = np.zeros(len(oofs))
     for bag in range(n_bags):
         if bag and deadline is not None and time.monotonic() > deadline:
             break
         drawn = np.arange(len(rows))
         if bag:
-            drawn = rng.integers(len(rows), size=min(len(rows), BAG_ROWS))
+            drawn = bootstrap(rng, len(rows), size_of_bag, groups)
         score = _row_scorer(folds, rows[drawn])
         try:
             total += _greedy(parts[:, drawn], score, size, deadline)
@@ -362,21 +324,3 @@ def _selection_rows(evaluations, folds, rng) -> np.ndarray:
             missing = np.setdiff1d(folds.y[known], folds.y[rows])
             rows = np.union1d(rows, known[np.isin(folds.y[known], missing)])
     return rows
-
-
-def _without_rows(evaluations, folds, rows, deadline):
-    """Return copies that are blind to some rows, scored on the others, or None."""
-    blind = []
-    for evaluation in evaluations:
-        if deadline is not None and time.monotonic() > deadline:
-            return None
-        oof = evaluation.oof.copy()
-        oof[rows] = np.nan
-        try:
-            score = folds.score(oof)
-        except ValueError:
-            return None
-        if not math.isfinite(score):
-            return None
-        blind.append(Evaluation(evaluation.candidate, "complete", score, oof=oof))
-    return blind

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from automodel.calibration import log_proba, softmax
+from automodel.objective import Objective
 
 N_ADDED = 4  # models beside those of the mixture
 SPREAD = 0.3  # of the coefficients, before the data have spoken
 N_STEPS, TOLERANCE = 8, 1e-3
 MOST_CHANGE = 1.0  # of a coefficient in one step
 LEAST_ERROR = 1e-9  # of the variance: below it values are exact, and rounding speaks
+BLUNT_SHARE = 0.02  # of the mean loss: how far from its kink a pinball loss is bent
+LEAST_MEAN = 1e-300
+MOST_LOG_CHANGE = 5.0
 
 
 @dataclass(frozen=True)
@@ -20,7 +26,8 @@ class Stack:
     """A linear model on top of a mixture.
 
     It adds `slope` times the mixture, and `coefficients` times how far each model is
-    from the mixture, in either direction: of values, or of logarithms of probabilities.
+    from the mixture, in either direction: of values, of their logarithms, or of
+    logarithms of probabilities.
 
     Parameters
     ----------
@@ -32,6 +39,8 @@ class Stack:
         Of values: what stays where it is under the slope, and what is added.
     limits : tuple of float
         Of values: the correction does not lead beyond them.
+    is_log : bool
+        Whether logarithms of values are what is corrected: those of positive means.
     """
 
     coefficients: np.ndarray
@@ -39,6 +48,7 @@ class Stack:
     center: float = 0.0
     offset: float = 0.0
     limits: tuple[float, float] = (-np.inf, np.inf)
+    is_log: bool = False
 
     def take(self, models) -> Stack:
         """Return the same for some of the models, or in another order."""
@@ -55,15 +65,20 @@ class Stack:
             The same of each model.
         """
         is_values = mixed.ndim == 1
-        base = _linked(mixed, is_values)
+        linked = _link(is_values, self.is_log)
+        base = linked(mixed)
         change = self.slope * (base - self.center) + self.offset
         for coefficient, prediction in zip(self.coefficients, predictions, strict=True):
             if coefficient:
-                change += coefficient * (_linked(prediction, is_values) - base)
+                change += coefficient * (linked(prediction) - base)
         if not is_values:
             return softmax(base + change)
         low, high = self.limits
-        return np.clip(base + change, np.minimum(low, base), np.maximum(high, base))
+        low, high = np.minimum(low, mixed), np.maximum(high, mixed)
+        if self.is_log:
+            change = np.clip(change, -MOST_LOG_CHANGE, MOST_LOG_CHANGE)
+            return np.clip(np.exp(base + change), low, high)
+        return np.clip(base + change, low, high)
 
 
 def fit_stack(
@@ -72,6 +87,7 @@ def fit_stack(
     predictions: np.ndarray,
     weights: np.ndarray,
     sample_weight: np.ndarray | None = None,
+    objective: Objective | None = None,
 ) -> Stack:
     """Fit the correction of a mixture to out-of-fold predictions.
 
@@ -80,8 +96,8 @@ def fit_stack(
     free. This one is held in three ways: it corrects the mixture, and each
     coefficient has a normal prior around none; it sees the models of the mixture and
     few others, those that promise most by the gradient and curvature of the loss, one
-    after the other; and all classes share a coefficient. The loss is that of squares
-    or of logarithms, whatever the metric: what is fitted has to be compared by it.
+    after the other; and all classes share a coefficient. The loss of values is that of
+    the objective; the one of classes is logarithmic, whatever the metric.
 
     Parameters
     ----------
@@ -95,6 +111,8 @@ def fit_stack(
         Those of the mixture; a model with a positive one takes part.
     sample_weight : ndarray of shape (n_samples,), default=None
         Weights of the rows; one of 2 counts as two rows.
+    objective : Objective, default=None
+        What is learned of values; None is squared errors.
 
     Returns
     -------
@@ -115,14 +133,16 @@ def fit_stack(
     True
     """
     weight = np.ones(len(y)) if sample_weight is None else sample_weight
+    objective = Objective() if objective is None else objective
     is_values = mixed.ndim == 1
-    base = _linked(mixed, is_values)
-    deviations = _linked(predictions, is_values) - base
+    linked = _link(is_values, objective.is_deviance)
+    base = linked(mixed)
+    deviations = linked(predictions) - base
     if is_values:
         center = float(np.average(base, weights=weight))
-        spread = float(np.sqrt(np.average((y - center) ** 2, weights=weight)))
+        spread = _spread(y, center, weight, objective)
         first = np.stack([base - center, np.full_like(base, spread)])
-        loss: _Squares | _Logs = _Squares(y, base, weight)
+        loss = _loss_of_values(y, base, weight, objective)
     else:
         center, spread = 0.0, 0.0
         first = base[None]
@@ -133,7 +153,7 @@ def fit_stack(
         columns = np.concatenate([first, deviations[chosen]])
         others = np.setdiff1d(np.arange(len(predictions)), chosen)
         is_last = not n_left or not len(others)
-        found = _newton(loss, base, columns, found, N_STEPS if is_last else 3)
+        found = _newton(loss, base, columns, found, loss.n_steps if is_last else 3)
         if is_last:
             break
         at = base + np.tensordot(found, columns, axes=1)
@@ -145,11 +165,63 @@ def fit_stack(
     if not is_values:
         return Stack(coefficients, slope)
     limits = float(y.min()), float(y.max())
-    return Stack(coefficients, slope, center, float(found[1]) * spread, limits)
+    offset = float(found[1]) * spread
+    is_log = objective.is_deviance
+    return Stack(coefficients, slope, center, offset, limits, is_log)
 
 
-class _Squares:
-    """Squared errors in units of their variance, so that they compare to the prior."""
+def _spread(y, center, weight, objective: Objective) -> float:
+    """Return the unit of the constant that is added."""
+    if objective.is_deviance:  # a factor
+        return 1.0
+    if objective.is_quantile:  # squares would go by the tails
+        return float(np.average(np.abs(y - center), weights=weight))
+    return float(np.sqrt(np.average((y - center) ** 2, weights=weight)))
+
+
+def _loss_of_values(y, base, weight, objective: Objective) -> _Loss:
+    if objective.is_deviance:
+        return _Deviance(y, base, weight, objective)
+    if objective.is_quantile:
+        return _Pinball(y, base, weight, objective)
+    return _Squares(y, base, weight)
+
+
+class _Loss(ABC):
+    """A loss whose derivatives by the coefficients of columns are known.
+
+    It is in units of its own spread, so that it compares to the prior.
+    """
+
+    n_steps = N_STEPS
+
+    @abstractmethod
+    def derivatives(self, at, columns):
+        """Return the gradient and the curvature by the coefficients of columns."""
+
+    @abstractmethod
+    def derivatives_alone(self, at, columns):
+        """Return them for each column as if it were the only one."""
+
+
+class _ValueLoss(_Loss):
+    """A loss of values, known by its derivatives in each row."""
+
+    @abstractmethod
+    def by_row(self, at):
+        """Return the weighted slope and curvature of each row."""
+
+    def derivatives(self, at, columns):
+        slope, curvature = self.by_row(at)
+        return columns @ slope, (columns * curvature) @ columns.T
+
+    def derivatives_alone(self, at, columns):
+        slope, curvature = self.by_row(at)
+        return columns @ slope, (columns**2) @ curvature
+
+
+class _Squares(_ValueLoss):
+    """Squared errors in units of their variance."""
 
     def __init__(self, y, base, weight):
         self.y = y
@@ -157,18 +229,50 @@ class _Squares:
         variance = max(error, LEAST_ERROR * np.var(y))
         self.weight = weight / variance if variance > 0 else np.zeros(len(y))
 
-    def derivatives(self, at, columns):
-        """Return the gradient and the curvature by the coefficients of columns."""
-        slopes = columns * self.weight
-        return slopes @ (at - self.y), slopes @ columns.T
-
-    def derivatives_alone(self, at, columns):
-        """Return them for each column as if it were the only one."""
-        slopes = columns * self.weight
-        return slopes @ (at - self.y), (slopes * columns).sum(axis=1)
+    def by_row(self, at):
+        return self.weight * (at - self.y), self.weight
 
 
-class _Logs:
+class _Pinball(_ValueLoss):
+    """Pinball losses in units of their mean, by squares that lie above them.
+
+    These touch the loss where it is and are least where it is less (Hunter and Lange,
+    2000, Quantile Regression via an MM Algorithm).
+    """
+
+    n_steps = 4 * N_STEPS
+
+    def __init__(self, y, base, weight, objective: Objective):
+        self.y, self.quantile = y, objective.quantile
+        mean = np.average(objective.losses(y, base), weights=weight)
+        least = max(mean, LEAST_ERROR * np.abs(y - np.median(y)).mean())
+        self.weight = weight / least if least > 0 else np.zeros(len(y))
+        self.blunt = BLUNT_SHARE * least
+
+    def by_row(self, at):
+        error = self.y - at
+        curvature = 0.5 / (np.abs(error) + max(self.blunt, 1e-300))
+        slope = -(error * curvature + self.quantile - 0.5)
+        return self.weight * slope, self.weight * curvature
+
+
+class _Deviance(_ValueLoss):
+    """Deviances of the logarithm of a mean, in units of their own mean."""
+
+    def __init__(self, y, base, weight, objective: Objective):
+        self.y, self.power = y, objective.power
+        mean = np.average(objective.losses(y, np.exp(base)), weights=weight)
+        self.weight = weight / mean if mean > LEAST_ERROR else np.zeros(len(y))
+        self.low, self.high = base.min() - 5.0, base.max() + 5.0
+
+    def by_row(self, at):
+        mean, power = np.exp(np.clip(at, self.low, self.high)), self.power
+        true, own = self.y * mean ** (1 - power), mean ** (2 - power)
+        curvature = np.maximum((power - 1) * true + (2 - power) * own, 0.0)
+        return self.weight * (own - true), self.weight * curvature
+
+
+class _Logs(_Loss):
     """Logarithmic losses of the softmax."""
 
     def __init__(self, y, weight):
@@ -210,5 +314,16 @@ def _promise(loss, at, columns) -> np.ndarray:
     return gradients**2 / (curvatures + 1 / SPREAD**2)
 
 
-def _linked(prediction: np.ndarray, is_values: bool) -> np.ndarray:
-    return np.asarray(prediction, np.float64) if is_values else log_proba(prediction)
+def _link(is_values: bool, is_log: bool) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the function that predictions are corrected on the scale of."""
+    if not is_values:
+        return log_proba
+    return _log if is_log else _float64
+
+
+def _log(values: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(values, LEAST_MEAN, dtype=np.float64))
+
+
+def _float64(values: np.ndarray) -> np.ndarray:
+    return np.asarray(values, np.float64)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.dummy import DummyClassifier
 
 from automodel.assembly import Assembly, Trained
 from automodel.ensemble import Member
@@ -109,20 +109,22 @@ def train(
 
 
 def fit_floor(folds: Folds) -> Member:
-    """Fit the model that knows the mean or the prior of y only."""
+    """Fit the model that knows one value, or the shares of the classes, only."""
     task = folds.task
     encoder = NoColumns()
     X = encoder.transform(folds.table)
+    estimator: BaseEstimator
     if task.is_classification:
         classes, y = np.unique(folds.y, return_inverse=True)
         estimator = DummyClassifier(strategy="prior")
     else:
         classes, y = None, folds.y
-        estimator = DummyRegressor()
-    estimator.fit(X, y, sample_weight=folds.sample_weight)
-    model = FittedModel(encoder, estimator, classes, task.n_outputs)
-    prediction = model.predict(folds.table)
-    score = folds.score(prediction if task.is_classification else prediction.ravel())
+        estimator = task.objective.baseline()
+    estimator.fit(X, y, sample_weight=folds.training_weight_of(slice(None)))
+    model = FittedModel(
+        encoder, estimator, classes, task.n_outputs, limits=task.objective.limits
+    )
+    score = folds.score(model.predict(folds.table))
     return Member(FLOOR, "floor", {}, 1.0, score, [model])
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GroupKFold
 
 from automodel import ensemble, selection
 from automodel.ensemble import Blend, FittedEnsemble, Member
@@ -12,13 +13,15 @@ from automodel.evaluation import Candidate, Evaluation
 from automodel.families import all_families
 from automodel.fitted_model import FittedModel
 from automodel.folds import Folds
+from automodel.judging import judged
 from automodel.metric import Metric
 from automodel.preprocessing.table import Table
 from automodel.selection import (
     LEAST_WEIGHT,
     blend_of,
-    judged,
+    fit_blend,
     max_candidates,
+    restricted,
     select_weights,
     shortlist,
 )
@@ -168,6 +171,32 @@ def test_the_expected_score_does_not_flatter_models_of_noise():
     naive = folds.score(mixture(evaluations, weights))
     _, honest = judged(evaluations, folds)
     assert honest < naive
+
+
+def test_models_of_noise_in_groups_do_not_flatter():
+    rng, groups = np.random.default_rng(4), np.repeat(np.arange(10), 40)
+    y = rng.normal(size=10)[groups]
+    splits = list(GroupKFold(5).split(y, y, groups))
+    folds = replace(make_folds(y), splits=splits, groups=groups)
+    noise = rng.normal(size=(60, 10))[:, groups]  # knows nothing, alike in a group
+    evaluations = make_evaluations(folds, noise - y)
+    weights = select_weights(evaluations, folds)
+    assert folds.score(mixture(evaluations, weights)) > -0.8 * y.std()
+    assert judged(evaluations, folds)[1] < -y.std()
+
+
+def test_the_shortlist_is_made_by_the_rows_that_choose():
+    rng = np.random.default_rng(0)
+    y = np.repeat([0.0, 1.0], 50)
+    folds = make_folds(rng.permutation(y))
+    noise = rng.normal(size=(100, 100))
+    evaluations = make_evaluations(folds, noise - folds.y)
+    best = sorted(evaluations, key=lambda e: -e.score)[:12]
+    scores = [
+        [judged(chosen, folds, random_state=seed)[1] for seed in range(5)]
+        for chosen in (best, evaluations)
+    ]
+    assert np.mean(scores[1]) < np.mean(scores[0])
 
 
 def test_rows_that_no_fold_validates_stay_out(folds):
@@ -330,3 +359,17 @@ def test_one_model_alone_has_no_correction(folds):
     blend = blend_of(evaluations, np.array([0.0, 1.0]), np.arange(400), folds)
     assert blend.stack is None
     assert blend.temperature == 1.0
+
+
+def test_one_model_alone_is_calibrated_as_it_is_judged():
+    folds = class_folds(rows=300)
+    positive = np.where(folds.y == 1, 0.6, 0.4)
+    positive[::7] = 1 - positive[::7]  # right six times of seven, and says six of ten
+    oof = np.column_stack([1 - positive, positive]).astype(np.float32)
+    candidate = Candidate(all_families()["linear"], {})
+    only = [Evaluation(candidate, "complete", folds.score(oof), oof=oof)]
+    known, part = restricted(only, folds, np.arange(300))
+    blend = fit_blend(known, part)
+    score = part.score(blend.predict([oof]))
+    assert score > only[0].score + 0.1
+    assert judged(only, folds)[1] == pytest.approx(score, abs=0.03)

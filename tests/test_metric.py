@@ -1,8 +1,14 @@
 import numpy as np
 import pytest
-from sklearn.metrics import get_scorer, make_scorer, mean_pinball_loss
+from sklearn.metrics import (
+    d2_tweedie_score,
+    get_scorer,
+    make_scorer,
+    mean_pinball_loss,
+    mean_tweedie_deviance,
+)
 
-from automodel.metric import _FAST, Metric
+from automodel.metric import Metric
 from automodel.task import Task
 
 BINARY = Task("binary", 60, 3, 2)
@@ -41,15 +47,85 @@ def test_fast_scores_of_classes_equal_those_of_scikit_learn(name, weighted):
     assert metric.score(y, proba, weight) == pytest.approx(expected, rel=1e-12)
 
 
+MEAN_LOSSES = {
+    "neg_mean_squared_error": {},
+    "neg_root_mean_squared_error": {},
+    "neg_mean_absolute_error": {},
+    "neg_mean_absolute_percentage_error": {},
+    "neg_mean_squared_log_error": {},
+    "neg_root_mean_squared_log_error": {},
+    "neg_mean_poisson_deviance": {},
+    "neg_mean_gamma_deviance": {},
+    "pinball": {"function": mean_pinball_loss, "alpha": 0.2},
+    "tweedie": {"function": mean_tweedie_deviance, "power": 1.4},
+    "inverse gaussian": {"function": mean_tweedie_deviance, "power": 3},
+}
+
+
+def scorer_of(name, function=None, **options):
+    if function is None:
+        return get_scorer(name)
+    return make_scorer(function, greater_is_better=False, **options)
+
+
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("name", [n for n in _FAST if "error" in n])
+@pytest.mark.parametrize("name", MEAN_LOSSES)
 def test_fast_scores_of_values_equal_those_of_scikit_learn(name, weighted):
     rng = np.random.default_rng(1)
-    y, prediction, weight = rng.normal(size=(3, 60))
-    weight = np.abs(weight) if weighted else None
-    metric = Metric.from_scoring(name, REGRESSION)
-    expected = sklearn_score(name, y, prediction, weight)
-    assert metric.score(y, prediction, weight) == pytest.approx(expected, rel=1e-12)
+    y, prediction, weight = np.exp(rng.normal(size=(3, 60)))
+    weight = weight if weighted else None
+    scorer = scorer_of(name, **MEAN_LOSSES[name])
+    metric = Metric.from_scoring(scorer, REGRESSION).of_target(y)
+    assert metric._fast is not None
+    encode = metric.objective.encode
+    expected = scorer._sign * scorer._score_func(
+        y, prediction, sample_weight=weight, **scorer._kwargs
+    )
+    score = metric.score(encode(y), encode(prediction), weight)
+    assert score == pytest.approx(expected, rel=1e-12)
+    called = metric._call_scorer(encode(y), encode(prediction), weight)
+    assert called == pytest.approx(expected, rel=1e-12)
+
+
+DOMAINS = [
+    "neg_mean_poisson_deviance",
+    "neg_mean_gamma_deviance",
+    "neg_mean_squared_log_error",
+    make_scorer(d2_tweedie_score, power=1.5),
+    make_scorer(mean_tweedie_deviance, power=-1, greater_is_better=False),
+]
+
+
+@pytest.mark.parametrize("scoring", DOMAINS, ids=str)
+def test_predictions_outside_the_domain_are_brought_into_it(scoring):
+    y = np.arange(1.0, 61.0)
+    metric = Metric.from_scoring(scoring, REGRESSION).of_target(y)
+    prediction = metric.objective.encode(y).copy()
+    prediction[[0, 7]] = -3.0
+    assert np.isfinite(metric.score(metric.objective.encode(y), prediction))
+
+
+@pytest.mark.parametrize(
+    "scoring, value",
+    [
+        ("neg_mean_poisson_deviance", -1.0),
+        ("neg_mean_gamma_deviance", 0.0),
+        ("neg_root_mean_squared_log_error", -1.0),
+    ],
+)
+def test_a_target_outside_the_domain_is_an_error_that_names_the_row(scoring, value):
+    y = np.ones(60)
+    y[17] = value
+    with pytest.raises(ValueError, match=f"{scoring}.*row 17 of y is {value:g}"):
+        Metric.from_scoring(scoring, REGRESSION).of_target(y)
+
+
+def test_a_count_of_zero_is_in_the_domain_of_poisson():
+    y = np.arange(60.0)
+    metric = Metric.from_scoring("neg_mean_poisson_deviance", REGRESSION).of_target(y)
+    metric.check(y)
+    low, _ = metric.objective.limits
+    assert 0 < low < 1e-2
 
 
 def test_roc_auc_counts_ties_as_half():

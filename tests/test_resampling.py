@@ -3,7 +3,13 @@ import pytest
 from sklearn.model_selection import KFold, ShuffleSplit, TimeSeriesSplit
 
 from automodel.exceptions import FitWarning
-from automodel.resampling import HOLDOUT_FROM, make_splits
+from automodel.resampling import (
+    HOLDOUT_FROM,
+    N_BLOCKS,
+    kept_together,
+    make_splits,
+    without_unknown_classes,
+)
 from automodel.task import Task
 
 
@@ -126,7 +132,8 @@ def test_one_row_is_refused():
 def test_more_classes_than_rows_to_validate_are_split_without_strata():
     y = np.repeat(np.arange(1000), 3)
     task = make_task(y, n_features=50, time_budget=10.0, kind="multiclass")
-    ((train, valid),) = make_splits(None, task, y, None, 0)
+    splits = make_splits(None, task, y, None, 0)
+    ((train, valid),) = without_unknown_classes(splits, y)
     assert len(valid) < 1000
     assert np.isin(y[valid], y[train]).all()
 
@@ -142,5 +149,42 @@ def test_groups_allow_no_more_folds_than_the_largest_class_has_rows():
 def test_rows_of_a_class_that_cannot_be_learned_are_not_validated():
     y = np.array([0, 1] * 20 + [2])
     splits = make_splits(5, make_task(y, kind="multiclass"), y, None, 0)
-    validated = np.concatenate([valid for _, valid in splits])
+    validated = np.concatenate([v for _, v in without_unknown_classes(splits, y)])
     assert sorted(validated) == list(range(40))
+
+
+def test_splits_that_train_on_one_class_are_left_out():
+    y = np.array([0] * 12 + [0, 1] * 24)
+    splits = list(TimeSeriesSplit(5).split(y))
+    with pytest.warns(FitWarning, match="1 of 5 splits are left out"):
+        kept = without_unknown_classes(splits, y)
+    assert len(kept) == 4
+    only = splits[:1]
+    assert without_unknown_classes(only, y) == only  # nothing else is left
+
+
+def test_a_holdout_of_a_class_of_one_row_spreads_the_others():
+    y = np.concatenate([np.repeat([0, 1], [2400, 600]), [2]])
+    task = make_task(y, n_features=50, time_budget=10.0, kind="multiclass")
+    ((_, valid),) = make_splits(None, task, y, None, 0)
+    assert np.bincount(y[valid])[:2] == pytest.approx([480, 120], abs=1)
+
+
+def test_a_holdout_of_groups_spreads_the_classes():
+    groups = np.arange(3000) // 10
+    y = (groups % 10 == 0).astype(int)
+    task = make_task(y, n_features=50, time_budget=10.0)
+    ((train, valid),) = make_splits(None, task, y, groups, 0)
+    assert not set(groups[train]) & set(groups[valid])
+    assert y[valid].mean() == pytest.approx(0.1, abs=0.01)
+
+
+def test_rows_are_kept_together_by_group_or_by_time():
+    rows = np.arange(200)
+    folds, times = KFold(4).split(rows), TimeSeriesSplit(4).split(rows)
+    names = np.repeat(["b", "a"], 100)
+    assert kept_together(names, list(folds), 200).tolist() == [1] * 100 + [0] * 100
+    assert kept_together(None, list(KFold(4).split(rows)), 200) is None
+    blocks = kept_together(None, list(times), 200)
+    assert np.bincount(blocks).tolist() == [200 // N_BLOCKS] * N_BLOCKS
+    assert (np.diff(blocks) >= 0).all()

@@ -87,6 +87,9 @@ class ModelFamily:
         Whether `fit` stops on the validation part of the fold and notes its best round.
         The model keeps all rounds that it has trained until `cut` is called, so that
         each fold can be scored at the rounds that the other folds have chosen.
+    stops_on_own_rows : bool
+        Whether `fit` may stop early on rows that it holds out by itself, so that fewer
+        steps than it was asked for are no sign of a training that was cut.
     is_random : bool
         Whether another `random_state` makes another model, so that their mean is
         better than one.
@@ -109,6 +112,7 @@ class ModelFamily:
     starts_search: bool = False
     joins_folds: bool = False
     chooses_rounds: bool = False
+    stops_on_own_rows: bool = False
     is_random: bool = True
     gpu: bool = False
 

@@ -18,7 +18,7 @@ from automodel.families._cost import (
     trees_per_round,
 )
 from automodel.families.base import ModelFamily
-from automodel.metric import neg_log_loss, neg_root_mean_squared_error
+from automodel.fast_scores import neg_log_loss, neg_root_mean_squared_error
 
 if TYPE_CHECKING:
     from automodel.monitor import Monitor

@@ -1,9 +1,9 @@
-"""Targets: labels for models that were trained on class numbers."""
+"""Targets: answers in the user's units of models that were trained in others."""
 
 from __future__ import annotations
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
 
 class DecodedClassifier(ClassifierMixin, BaseEstimator):
@@ -43,3 +43,32 @@ class DecodedClassifier(ClassifierMixin, BaseEstimator):
     def predict(self, X) -> np.ndarray:
         """Return the label of each row."""
         return self.labels[np.asarray(self.estimator.predict(X), dtype=int).ravel()]
+
+
+class DecodedRegressor(RegressorMixin, BaseEstimator):
+    """A fitted regressor of encoded values that answers in the units of the target.
+
+    Parameters
+    ----------
+    estimator : regressor
+        Fitted on what the objective encodes.
+    objective : Objective
+        What was learned.
+    """
+
+    def __init__(self, estimator, objective):
+        self.estimator = estimator
+        self.objective = objective
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def fit(self, X, y, sample_weight=None):
+        """Fit the estimator again, on encoded values."""
+        weight = {} if sample_weight is None else {"sample_weight": sample_weight}
+        self.estimator.fit(X, self.objective.encode(np.asarray(y)), **weight)
+        return self
+
+    def predict(self, X) -> np.ndarray:
+        """Return the value of each row, within the domain of the score."""
+        return self.objective.decode(np.ravel(self.estimator.predict(X)))

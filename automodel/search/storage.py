@@ -17,6 +17,9 @@ from automodel.search.budget import Budget
 from automodel.search.models import ModelFolder
 from automodel.selection import shortlist
 
+JUDGES = 3  # evaluations whose predictions are kept, times those whose models are
+JUDGE_BYTES = 64 * 2**20
+
 
 class SearchStorage:
     """All evaluations, with predictions and fold models of the promising ones.
@@ -96,13 +99,18 @@ class SearchStorage:
         self.evaluations[number] = evaluation
         kept = set(self.usable())
         for other, old in self.evaluations.items():
-            if other not in kept and old.oof is not None:
-                for path in (*(old.models or ()), old.oof):
+            if other not in kept and old.models is not None:
+                for path in (*old.models, old.oof):
                     if isinstance(path, Path):
                         with suppress(OSError):
                             path.unlink(missing_ok=True)
                 self._archived(partial(Archive.drop_arrays, number=other), None)
-                old.models = old.oof = None
+                old.models = None
+                if isinstance(old.oof, Path):
+                    old.oof = None
+        others = [other for other in self._ranked() if other not in kept]
+        for other in others[max(self._n_judges() - len(kept), 0) :]:
+            self.evaluations[other].oof = None
 
     def _archived(self, call: Callable[[Archive], Any], default: Any) -> Any:
         """Return what the archive answers, or the default once it has failed.
@@ -127,7 +135,9 @@ class SearchStorage:
         numbers = [
             number
             for number, evaluation in sorted(self.evaluations.items())
-            if evaluation.status == "complete" and evaluation.oof is not None
+            if evaluation.status == "complete"
+            and evaluation.oof is not None
+            and evaluation.models is not None
         ]
         chosen = shortlist([self.evaluations[n] for n in numbers], self.n_kept)
         return [numbers[i] for i in chosen]
@@ -139,6 +149,37 @@ class SearchStorage:
             if isinstance(evaluation.oof, Path):
                 evaluation.oof = _load_predictions(evaluation.oof)
         return {number: self.evaluations[number] for number in self.usable()}
+
+    def judges(self, usable: dict[int, Evaluation]) -> list[Evaluation]:
+        """Return what an ensemble of the usable evaluations is judged with.
+
+        These were chosen by scores on all rows. What the rows of a part would not have
+        chosen flatters them there, so that others stand beside them.
+        """
+        others = [n for n in self._ranked() if n not in usable]
+        known = [self.evaluations[number] for number in others]
+        return [
+            *usable.values(),
+            *(e for e in known if isinstance(e.oof, np.ndarray)),
+        ]
+
+    def _ranked(self) -> list[int]:
+        """Return the numbers of evaluations with predictions in memory, best first."""
+        numbers = [
+            number
+            for number, evaluation in self.evaluations.items()
+            if evaluation.status == "complete" and evaluation.oof is not None
+        ]
+        return sorted(numbers, key=lambda n: -self.evaluations[n].score)
+
+    def _n_judges(self) -> int:
+        sizes = [
+            evaluation.oof.nbytes
+            for evaluation in self.evaluations.values()
+            if isinstance(evaluation.oof, np.ndarray)
+        ]
+        most = JUDGE_BYTES // max(max(sizes, default=1), 1)
+        return min(JUDGES * self.n_kept, most)
 
 
 def _load_predictions(path: Path) -> np.ndarray | None:

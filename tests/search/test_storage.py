@@ -4,6 +4,7 @@ import pickle
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from automodel.evaluation import Candidate, Evaluation
 from automodel.fitted_model import FittedModel
@@ -28,9 +29,20 @@ def test_those_that_are_put_out_lose_their_arrays_and_files(tmp_path):
         path = ModelFolder(tmp_path, number)(0, model())
         storage.add(number, evaluation(score, models=[path]), None)
     assert storage.usable() == [2, 1]
-    assert storage.evaluations[0].oof is None
+    assert storage.evaluations[0].models is None
     assert sorted(p.name for p in tmp_path.iterdir()) == ["1-0.pickle", "2-0.pickle"]
     assert list(storage.loaded()) == [2, 1]
+
+
+def test_what_is_put_out_still_judges():
+    storage = SearchStorage(n_kept=2)
+    for number in range(9):
+        storage.add(number, evaluation(number / 10), None)
+    usable = storage.loaded()
+    assert list(usable) == [8, 7]
+    judges = [e.score for e in storage.judges(usable)]
+    assert judges == pytest.approx([0.8, 0.7, 0.6, 0.5, 0.4, 0.3])
+    assert storage.evaluations[0].oof is None
 
 
 def test_a_model_without_space_stays_in_memory(tmp_path, monkeypatch):

@@ -1,0 +1,60 @@
+"""Rows that belong together."""
+
+import numpy as np
+import pytest
+
+from automodel.clusters import bootstrap, honest_parts, variance_of_mean
+
+
+def test_a_bootstrap_takes_groups_whole():
+    groups = np.random.default_rng(1).permutation(np.repeat(np.arange(20), 5))
+    rng = np.random.default_rng(0)
+    drawn = bootstrap(rng, 100, 100, groups)
+    counts = np.bincount(drawn, minlength=100)
+    assert len(drawn) == 100
+    for group in range(20):
+        assert len(set(counts[groups == group])) == 1
+
+
+def test_a_bootstrap_of_rows_may_be_smaller():
+    assert len(bootstrap(np.random.default_rng(0), 100, 30, None)) == 30
+    groups = np.repeat(np.arange(25), 4)
+    assert len(bootstrap(np.random.default_rng(0), 100, 30, groups)) == 32
+
+
+def test_rows_that_repeat_make_a_mean_no_surer():
+    values = np.random.default_rng(0).normal(size=50)
+    alone = variance_of_mean(values, np.ones(50), None)
+    groups = np.repeat(np.arange(50), 8)
+    repeated = variance_of_mean(np.repeat(values, 8), np.ones(400), groups)
+    assert repeated == pytest.approx(alone)
+    assert variance_of_mean(np.repeat(values, 8), np.ones(400), None) < alone / 7
+
+
+def test_parts_are_whole_folds():
+    folds = np.random.default_rng(0).permutation(np.repeat(np.arange(12), 10))
+    part_of = honest_parts(folds, None, 5, 0)
+    assert len(np.unique(part_of)) == 5
+    for fold in range(12):
+        assert len(set(part_of[folds == fold])) == 1
+    assert np.bincount(part_of).min() >= 20
+
+
+def test_parts_of_a_single_fold_keep_groups_whole():
+    groups = np.repeat(np.arange(8), 5)
+    part_of = honest_parts(np.zeros(40, dtype=int), groups, 4, 0)
+    assert np.bincount(part_of).tolist() == [10, 10, 10, 10]
+    for group in range(8):
+        assert len(set(part_of[groups == group])) == 1
+
+
+def test_parts_of_a_single_fold_are_of_rows():
+    part_of = honest_parts(np.zeros(40, dtype=int), None, 4, 0)
+    assert np.bincount(part_of).tolist() == [10, 10, 10, 10]
+
+
+def test_a_group_that_folds_have_parted_is_in_one_part():
+    folds, groups = np.arange(60) % 3, np.arange(60) // 6
+    part_of = honest_parts(folds, groups, 5, 0)
+    for group in range(10):
+        assert len(set(part_of[groups == group])) == 1

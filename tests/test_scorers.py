@@ -1,0 +1,100 @@
+"""One score is one score, however it was written."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import (
+    brier_score_loss,
+    f1_score,
+    get_scorer,
+    get_scorer_names,
+    log_loss,
+    make_scorer,
+    mean_pinball_loss,
+    roc_auc_score,
+)
+
+from automodel.metric import Metric
+from automodel.scorers import name_of, parts_of
+from automodel.task import Task
+
+TASKS = {
+    "binary": Task("binary", 60, 3, 2),
+    "multiclass": Task("multiclass", 60, 3, 3),
+    "regression": Task("regression", 60, 3),
+}
+
+
+def made_again(name):
+    """Return `make_scorer` of the function of a named scorer, as a user writes it."""
+    scorer = get_scorer(name)
+    return make_scorer(
+        scorer._score_func,
+        greater_is_better=scorer._sign == 1,
+        response_method=scorer._response_method,
+        **scorer._kwargs,
+    )
+
+
+@pytest.mark.parametrize("name", get_scorer_names())
+def test_names_objects_and_functions_have_one_name(name):
+    assert name_of(get_scorer(name)) == name
+    assert name_of(made_again(name)) == name
+
+
+@pytest.mark.parametrize("kind", TASKS)
+@pytest.mark.parametrize("name", get_scorer_names())
+def test_names_objects_and_functions_are_scored_and_learned_alike(name, kind):
+    if (kind, name) == ("multiclass", "roc_auc"):
+        pytest.skip("of two classes")
+    task = TASKS[kind]
+    classes = np.arange(task.n_classes) if task.is_classification else None
+    metrics = [
+        Metric.from_scoring(scoring, task, classes)
+        for scoring in (name, get_scorer(name), made_again(name))
+    ]
+    for metric in metrics[1:]:
+        assert metric.objective == metrics[0].objective
+        assert metric.is_own_loss == metrics[0].is_own_loss
+        assert metric.tuned == metrics[0].tuned
+        assert (metric.formula is None) == (metrics[0].formula is None)
+        assert (metric._fast is None) == (metrics[0]._fast is None)
+
+
+SAME = [
+    (make_scorer(f1_score), "f1"),
+    (make_scorer(f1_score, average="binary", pos_label=1), "f1"),
+    (make_scorer(f1_score, average="macro"), "f1_macro"),
+    (
+        make_scorer(log_loss, greater_is_better=False, response_method="predict_proba"),
+        "neg_log_loss",
+    ),
+    (make_scorer(roc_auc_score, response_method="predict_proba"), "roc_auc"),
+    (
+        make_scorer(
+            brier_score_loss, greater_is_better=False, response_method="predict_proba"
+        ),
+        "neg_brier_score",
+    ),
+]
+
+
+@pytest.mark.parametrize("scorer, name", SAME, ids=[name for _, name in SAME])
+def test_options_that_are_the_defaults_do_not_matter(scorer, name):
+    assert name_of(scorer) == name
+
+
+OTHER = [
+    make_scorer(f1_score, pos_label="yes"),
+    make_scorer(f1_score, greater_is_better=False),
+    make_scorer(mean_pinball_loss, alpha=0.1, greater_is_better=False),
+]
+
+
+@pytest.mark.parametrize("scorer", OTHER, ids=str)
+def test_other_scores_have_the_name_of_their_function(scorer):
+    assert name_of(scorer) == scorer._score_func.__name__
+
+
+def test_any_callable_will_do():
+    assert name_of(test_any_callable_will_do) == "test_any_callable_will_do"
+    assert parts_of(test_any_callable_will_do) is None
