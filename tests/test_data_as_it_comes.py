@@ -2,6 +2,7 @@
 
 import datetime
 
+import dateutil.tz
 import numpy as np
 import pandas as pd
 import pytest
@@ -173,6 +174,15 @@ TELLING = {
         np.arange(N_ROWS) % 9 > 0
     ),
     "dates with a zone": (DAY + pd.to_timedelta(IS_HIGH * 200, "D")).tz_localize("CET"),
+    "dates with a zone of dateutil": (
+        DAY + pd.to_timedelta(IS_HIGH * 200 + np.arange(N_ROWS) % 7, "D")
+    ).tz_localize(dateutil.tz.gettz("Europe/Oslo")),
+    "dates with an offset of dateutil": [
+        datetime.datetime(
+            2024, 1 + 6 * v, 3, 1 + i % 9, tzinfo=dateutil.tz.tzoffset(None, 7200)
+        )
+        for i, v in enumerate(IS_HIGH)
+    ],
     "python dates": [datetime.date(2024, 1 + 6 * v, 3) for v in IS_HIGH],
     "dates as strings": [f"2024-{1 + 6 * v:02}-03" for v in IS_HIGH],
     "periods": pd.PeriodIndex(

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from automodel.preprocessing.zones import local_texts
+
 NUMBER, DATE, DURATION, LABEL = "number", "date", "duration", "label"
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 NO_NUMBER = frozenset({"", "na", "n/a", "nan", "none", "null", "nil", "?", "-", "."})
@@ -30,8 +32,8 @@ class Column:
         positions in `uniques`, -1 for missing.
     uniques : sequence
         The different values of a label column, as they came.
-    zone : str or None
-        Time zone of a date column.
+    zone : tzinfo, str or None
+        Time zone of a date column, as it came.
     is_category : bool
         Whether the user declared the column to be categorical.
     """
@@ -39,7 +41,7 @@ class Column:
     form: str
     values: np.ndarray
     uniques: Sequence[Any] = ()
-    zone: str | None = None
+    zone: datetime.tzinfo | str | None = None
     is_category: bool = False
 
     @property
@@ -127,13 +129,43 @@ def _wrong_type(name: str, value: Any) -> TypeError:
 
 
 def _from_date_objects(codes, uniques) -> Column:
+    return Column(
+        DATE, _spread(moments_of(uniques), codes), zone=_main_zone(codes, uniques)
+    )
+
+
+def holds_dates(values: Sequence[Any]) -> bool:
+    """Tell whether all objects are dates."""
+    return all(isinstance(value, _DATES) for value in values)
+
+
+def moments_of(dates: Sequence[Any]) -> np.ndarray:
+    """Return the moments of date objects, in UTC (datetime64[us])."""
+    return np.array([_moment(date) for date in dates], dtype="datetime64[us]")
+
+
+def _moment(date: Any) -> np.datetime64:
     import pandas as pd
 
-    zone = next((u.tzinfo for u in uniques if getattr(u, "tzinfo", None)), None)
-    index = pd.to_datetime([pd.Timestamp(u).as_unit("us") for u in uniques], utc=True)
-    moments = index.tz_localize(None).to_numpy().astype("datetime64[us]")
-    zone_name = None if zone is None else str(zone)
-    return Column(DATE, _spread(moments, codes), zone=zone_name)
+    if not isinstance(date, datetime.datetime) or isinstance(date, pd.Timestamp):
+        return pd.Timestamp(date).as_unit("us").to_datetime64()
+    # By hand, since pandas does not take all zones.
+    offset = date.utcoffset() or datetime.timedelta(0)
+    return np.datetime64(date.replace(tzinfo=None), "us") - np.timedelta64(offset)
+
+
+def _main_zone(codes, uniques) -> datetime.tzinfo | None:
+    """Return the zone that most rows have, of those that have one."""
+    counts = np.bincount(codes[codes >= 0], minlength=len(uniques)).tolist()
+    zones: dict[str, datetime.tzinfo] = {}
+    rows: dict[str, int] = {}
+    for date, count in zip(uniques, counts, strict=True):
+        zone = getattr(date, "tzinfo", None)
+        if zone is not None:
+            name = str(zone)  # pytz has one object for winter and one for summer
+            zones.setdefault(name, zone)
+            rows[name] = rows.get(name, 0) + count
+    return zones[max(rows, key=rows.__getitem__)] if rows else None
 
 
 def _seconds(value: Any) -> float:
@@ -197,6 +229,8 @@ def as_labels(column: Column) -> tuple[np.ndarray, list[str | None]]:
     positions = np.full(len(missing), -1)
     positions[~missing] = codes
     if column.form == DATE:
+        if column.zone is not None:
+            return positions, [*local_texts(uniques, column.zone)]
         import pandas as pd
 
         return positions, [label_of(pd.Timestamp(u)) for u in uniques]

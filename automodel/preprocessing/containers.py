@@ -282,7 +282,7 @@ def _column_of_dates(series) -> Column:
     else:
         moments = pd.to_datetime(series, utc=True).dt.tz_localize(None)
     values = moments.to_numpy(dtype="datetime64[us]", na_value=np.datetime64("NaT"))
-    return Column(DATE, values, zone=None if zone is None else str(zone))
+    return Column(DATE, values, zone=zone)
 
 
 def _to_float64(array: np.ndarray) -> np.ndarray:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from automodel.preprocessing.zones import Zone, local_clock
+
 PARTS = ("time", "year", "month", "day", "weekday", "hour")
 SAMPLE = 50
 
@@ -70,7 +72,7 @@ def parse_dates(
     return moments, failed
 
 
-def date_parts(moments: np.ndarray, origin: np.datetime64, zone: str | None):
+def date_parts(moments: np.ndarray, origin: np.datetime64, zone: Zone | None):
     """Return the numbers of moments, one column for each of `PARTS`.
 
     Parameters
@@ -80,7 +82,7 @@ def date_parts(moments: np.ndarray, origin: np.datetime64, zone: str | None):
     origin : datetime64
         Where the continuous time, in days, is zero; near the data, so that
         float32 still tells minutes apart.
-    zone : str or None
+    zone : str, ClockChanges or None
         Time zone whose clock gives the parts.
 
     Returns
@@ -90,7 +92,7 @@ def date_parts(moments: np.ndarray, origin: np.datetime64, zone: str | None):
     """
     missing = np.isnat(moments)
     moments = np.where(missing, origin, moments).astype("datetime64[us]")
-    local = moments if zone is None else _local_clock(moments, zone)
+    local = moments if zone is None else local_clock(moments, zone)
     days = local.astype("datetime64[D]")
     months = local.astype("datetime64[M]")
     years = local.astype("datetime64[Y]").astype(np.int64)
@@ -106,10 +108,3 @@ def date_parts(moments: np.ndarray, origin: np.datetime64, zone: str | None):
     ).astype(np.float64)
     parts[missing] = np.nan
     return parts
-
-
-def _local_clock(moments: np.ndarray, zone: str) -> np.ndarray:
-    import pandas as pd
-
-    index = pd.DatetimeIndex(moments).tz_localize("UTC").tz_convert(zone)
-    return index.tz_localize(None).to_numpy().astype("datetime64[us]")

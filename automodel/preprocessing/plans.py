@@ -17,6 +17,8 @@ from automodel.preprocessing.columns import (
     NUMBER,
     Column,
     as_labels,
+    holds_dates,
+    moments_of,
     parse_numbers,
 )
 from automodel.preprocessing.dates import (
@@ -25,6 +27,7 @@ from automodel.preprocessing.dates import (
     find_date_format,
     parse_dates,
 )
+from automodel.preprocessing.zones import Zone, kept_zone
 
 NUMERIC, DATES, DURATIONS = "numeric", "date", "duration"
 CATEGORICAL, TEXT, BOTH, DROPPED = "categorical", "text", "categorical+text", "dropped"
@@ -71,7 +74,7 @@ class ColumnPlan:
         Format of dates in strings.
     origin : int
         Zero of the continuous time, in microseconds since 1970.
-    zone : str or None
+    zone : str, ClockChanges or None
         Time zone whose clock gives the parts of a date.
     """
 
@@ -85,7 +88,7 @@ class ColumnPlan:
     tokens: str = ""
     date_format: str = "ISO8601"
     origin: int = 0
-    zone: str | None = None
+    zone: Zone | None = None
 
     @property
     def width(self) -> int:
@@ -130,9 +133,13 @@ class ColumnPlan:
             return column.values
         if column.form != LABEL:
             raise self._changed(column.form)
-        codes, labels = as_labels(column.used())
-        moments, failed = parse_dates(labels, self.date_format)
-        self._check(failed, labels)
+        column = column.used()
+        codes, labels = as_labels(column)
+        if holds_dates(column.uniques):
+            moments = moments_of(column.uniques)
+        else:
+            moments, failed = parse_dates(labels, self.date_format)
+            self._check(failed, labels)
         return np.append(moments, np.datetime64("NaT"))[codes]
 
     def _check(self, failed: np.ndarray, labels) -> None:
@@ -197,7 +204,8 @@ def plan_column(position: int, name: str, column: Column) -> ColumnPlan:
         return ColumnPlan(position, name, DURATIONS)
     if column.form == DATE:
         origin = _first_moment(column.values)
-        return ColumnPlan(position, name, DATES, origin=origin, zone=column.zone)
+        zone = None if column.zone is None else kept_zone(column.zone)
+        return ColumnPlan(position, name, DATES, origin=origin, zone=zone)
     return _plan_labels(position, name, column.used())
 
 
