@@ -110,9 +110,9 @@ def _root_mean_loss(objective: Objective, y_true, prediction, sample_weight):
 def fast_score_of_values(scorer) -> Fast | None:
     """Return the fast form of a score that is a mean loss, or its root."""
     parts = parts_of(scorer)
-    mean = None if parts is None else _OF_MEANS.get(parts.function)
-    if mean is None or not is_own_loss(scorer):
+    if parts is None or not is_own_loss(scorer) or parts.function not in _OF_MEANS:
         return None
+    mean = _OF_MEANS[parts.function]
     objective = objective_of(scorer)
     if parts.function is mean_tweedie_deviance and not objective.is_deviance:
         return None  # of a power that no model learns
