@@ -11,18 +11,16 @@ from sklearn.utils import column_or_1d, gen_batches
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-# A leaf keeps so many of its targets, evenly spaced: a power of two, so that in leaves
-# of few rows none of these levels falls between two rows.
-N_KEPT = 8
-LEVELS = (np.arange(N_KEPT) + 0.5) / N_KEPT
+N_KEPT = 5  # targets of a leaf; more make the answers hardly better
 POOLED = 2**22  # targets of all trees whose quantiles are taken at a time
+GOLDEN_RATIO = 0.6180339887498949
 
 
 class _Leaves(NamedTuple):
-    """Targets of the training rows in each leaf of a tree."""
+    """Some of the training rows in each leaf of a tree, by the rank of their target."""
 
     number: np.ndarray  # (n_nodes,): which leaf a node is
-    targets: np.ndarray  # (n_leaves, N_KEPT)
+    ranks: np.ndarray  # (n_leaves, N_KEPT)
 
 
 class _QuantileForest:
@@ -31,7 +29,11 @@ class _QuantileForest:
     The trees grow by squared errors. The answer for a row is a quantile of the targets
     of all training rows that share a leaf with it, in which each tree has one vote.
     Other than in the paper a leaf keeps `N_KEPT` order statistics in place of all its
-    targets, and the rows that a bootstrap sample leaves out count as well.
+    targets, and the rows that a bootstrap sample leaves out count as well. The order
+    statistics are evenly spaced, from a start that differs between the trees, so that
+    together these have the tails as well.
+
+    With `warm_start` the rows and targets have to stay the same.
 
     References
     ----------
@@ -39,10 +41,11 @@ class _QuantileForest:
     Research, 7, 983-999.
     """
 
-    bytes_per_node = 4 + 8 * N_KEPT // 2  # half of the nodes are leaves
+    bytes_per_node = 4 + 4 * N_KEPT // 2  # half of the nodes are leaves
     estimators_: Any
     _validate_X_predict: Any
     leaves_: list[_Leaves]
+    targets_: np.ndarray
     warm_start: bool
     quantile: float
 
@@ -57,10 +60,10 @@ class _QuantileForest:
         y = np.asarray(y, dtype=np.float64)
         order = np.argsort(y, kind="stable")
         new = [
-            _leaves_of(tree.tree_, X, y, weight, order)
-            for tree in self.estimators_[len(kept) :]
+            _leaves_of(self.estimators_[i].tree_, X, weight, order, _levels(i))
+            for i in range(len(kept), len(self.estimators_))
         ]
-        self.leaves_ = kept + new
+        self.leaves_, self.targets_ = kept + new, y[order]
         return self
 
     def predict(self, X):
@@ -72,18 +75,18 @@ class _QuantileForest:
         return np.concatenate([self._predict_rows(X[rows]) for rows in batches])
 
     def _predict_rows(self, X) -> np.ndarray:
-        pool = np.empty((X.shape[0], len(self.leaves_), N_KEPT))
+        pool = np.empty((X.shape[0], len(self.leaves_), N_KEPT), dtype=np.int32)
         for i, (tree, leaves) in enumerate(
             zip(self.estimators_, self.leaves_, strict=True)
         ):
-            pool[:, i] = leaves.targets[leaves.number[tree.tree_.apply(X)]]
-        return np.quantile(
-            pool.reshape(len(pool), -1),
-            self.quantile,
-            axis=1,
-            method="hazen",
-            overwrite_input=True,
-        )
+            pool[:, i] = leaves.ranks[leaves.number[tree.tree_.apply(X)]]
+        ranks = pool.reshape(len(pool), -1)
+        # Between two ranks as by the method "hazen" of numpy.quantile.
+        place = np.clip(self.quantile * ranks.shape[1] - 0.5, 0, ranks.shape[1] - 1)
+        below, above = int(np.floor(place)), int(np.ceil(place))
+        ranks.partition(sorted({below, above}), axis=1)
+        low, high = self.targets_[ranks[:, below]], self.targets_[ranks[:, above]]
+        return low + (place - below) * (high - low)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()  # type: ignore[misc]
@@ -108,7 +111,9 @@ class QuantileExtraTreesRegressor(_QuantileForest, ExtraTreesRegressor):
     Attributes
     ----------
     leaves_ : list
-        Targets that the leaves of each tree keep.
+        Rows that the leaves of each tree keep, by the rank of their target.
+    targets_ : ndarray of shape (n_samples,)
+        Targets in ascending order.
 
     Examples
     --------
@@ -166,7 +171,9 @@ class QuantileRandomForestRegressor(_QuantileForest, RandomForestRegressor):
     Attributes
     ----------
     leaves_ : list
-        Targets that the leaves of each tree keep.
+        Rows that the leaves of each tree keep, by the rank of their target.
+    targets_ : ndarray of shape (n_samples,)
+        Targets in ascending order.
 
     Examples
     --------
@@ -209,16 +216,22 @@ class QuantileRandomForestRegressor(_QuantileForest, RandomForestRegressor):
         self.quantile = quantile
 
 
-def _leaves_of(tree, X, y, weight, order) -> _Leaves:
-    """Return evenly spaced targets of each leaf; `order` sorts the rows by target."""
-    node = tree.apply(X)
-    rows = order[np.argsort(node[order], kind="stable")]  # by leaf, then by target
-    first = np.flatnonzero(np.diff(node[rows], prepend=-1))
-    last = np.append(first[1:], len(rows)) - 1
-    total = np.append(0.0, np.cumsum(weight[rows]))
+def _levels(number: int) -> np.ndarray:
+    """Return the evenly spaced levels of the targets that a tree keeps."""
+    start = (0.5 + number * GOLDEN_RATIO) % 1
+    return (np.arange(N_KEPT) + start) / N_KEPT
+
+
+def _leaves_of(tree, X, weight, order, levels) -> _Leaves:
+    """Return rows of each leaf; `order` sorts the rows of `X` by target."""
+    node = tree.apply(X)[order]
+    ranks = np.argsort(node, kind="stable")  # by leaf, then by target
+    first = np.flatnonzero(np.diff(node[ranks], prepend=-1))
+    last = np.append(first[1:], len(ranks)) - 1
+    total = np.append(0.0, np.cumsum(weight[order[ranks]]))
     before, after = total[first, None], total[last + 1, None]
-    at = np.searchsorted(total[1:], before + LEVELS * (after - before))
+    at = np.searchsorted(total[1:], before + levels * (after - before))
     at = np.clip(at, first[:, None], last[:, None])
     number = np.zeros(tree.node_count, dtype=np.int32)
-    number[node[rows[first]]] = np.arange(len(first))
-    return _Leaves(number, y[rows[at]])
+    number[node[ranks[first]]] = np.arange(len(first))
+    return _Leaves(number, ranks[at].astype(np.int32))

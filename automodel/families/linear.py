@@ -33,8 +33,7 @@ LBFGS_CHUNK = 64  # long, since a new start forgets the curvature
 PROBE = 4  # iterations that tell what the others will cost, where there is a deadline
 WIDE_CATEGORIES = 50  # one-hot columns from which a sparse matrix is smaller
 QUANTILE_CHUNK = 8
-QUANTILE_STEPS = 30.0  # times the work of a ridge regression
-DEVIANCE_STEPS = 10.0
+QUANTILE_STEPS = 3.0  # the cost of its steps, in fits of any other loss
 MOST_ITERATIONS = 1000  # of what is fitted in chunks
 SAFETY = 0.8  # share of the time left that the next chunk may be expected to take
 
@@ -94,11 +93,7 @@ class Linear(ModelFamily):
     def cost(self, params: dict[str, Any], task: Task) -> float:
         columns = task.n_numeric + 5 * task.n_categorical + 60 * task.n_text
         outputs = task.n_classes if task.n_classes > 2 else 1
-        steps = 1.0
-        if task.objective.is_quantile:
-            steps = QUANTILE_STEPS
-        elif task.objective.is_deviance:
-            steps = DEVIANCE_STEPS
+        steps = QUANTILE_STEPS if task.objective.is_quantile else 1.0
         cells = task.n_samples * max(columns, task.n_features)
         return 0.01 + 2e-7 * cells * outputs * steps
 
