@@ -16,7 +16,7 @@ from sklearn.utils.validation import (
 
 from automodel.families._ridge import ridge_params
 
-LEAST_RESIDUAL = 1e-3  # of the mean one: a row that is hit exactly gets no more weight
+LEAST_RESIDUAL = 1e-2  # of the mean one: a row that is hit exactly gets no more weight
 
 
 class QuantileLinearRegressor(RegressorMixin, BaseEstimator):
