@@ -183,7 +183,7 @@ def test_another_fit_of_a_quantile_forest_forgets_the_first(values):
     np.testing.assert_allclose(forest.fit(X, y + 100).predict(X), first + 100)
 
 
-def test_sparse_rows_and_batches_are_no_matter_to_a_quantile_forest(
+def test_a_quantile_forest_says_the_same_of_sparse_rows_and_in_batches(
     values, monkeypatch
 ):
     X, y = values

@@ -70,7 +70,7 @@ def test_rows_that_are_known_have_the_targets_of_their_likes(rows, quantile):
     np.testing.assert_array_equal(model.fit(X, y).predict(X), y)
 
 
-def test_batches_are_no_matter(rows, monkeypatch):
+def test_batches_do_not_change_the_answers(rows, monkeypatch):
     X, y = rows
     model = QuantileNeighborsRegressor(9, weights="distance").fit(X, y)
     whole = model.predict(X)

@@ -1,4 +1,4 @@
-"""Families that are no boosting learn medians and other quantiles where asked to."""
+"""Families other than boosting learn medians and other quantiles where asked to."""
 
 import pickle
 
