@@ -30,7 +30,8 @@ class QuantileLinearRegressor(RegressorMixin, BaseEstimator):
 
     In each step the absolute value of a residual is replaced by a parabola above it
     which touches it at the last residual, `r ** 2 / (2 * abs(last))` and a constant
-    (Hunter and Lange, 2000). What is left is a ridge regression with weights
+    (Hunter and Lange, 2000); `abs(last)` is a little enlarged, so that no row gets all
+    the weight. What is left is a ridge regression with weights
     `s * d / abs(last)` on targets that are shifted by `(2 * quantile - 1) *
     abs(last)`. Other than in the paper the intercept, which is not penalised, is then
     set to the best one.
