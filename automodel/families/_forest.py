@@ -110,6 +110,7 @@ def _affordable_trees(estimator) -> int:
     """Return how many trees like the first keep the forest small in memory."""
     trees = [tree.tree_ for tree in estimator.estimators_]
     node_bytes = NODE_BYTES + 8 * trees[0].value[0].size
+    node_bytes += getattr(estimator, "bytes_per_node", 0)
     tree_bytes = node_bytes * np.mean([tree.node_count for tree in trees])
     return max(LEAST_TREES, int(MODEL_BYTES / tree_bytes))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from automodel.families._forest import (
@@ -29,12 +30,16 @@ class ExtraTrees(ForestFamily):
 
     def estimator(self, task: Task, random_state: int):
         from automodel.families import _direct_forest as forests
+        from automodel.families._quantile_forest import QuantileExtraTreesRegressor
 
-        kind = (
-            forests.DirectExtraTreesClassifier
-            if task.is_classification
-            else forests.DirectExtraTreesRegressor
-        )
+        kind: Callable[..., Any]
+        if task.is_classification:
+            kind = forests.DirectExtraTreesClassifier
+        elif task.objective.is_quantile:
+            quantile = task.objective.quantile
+            kind = partial(QuantileExtraTreesRegressor, quantile=quantile)
+        else:
+            kind = forests.DirectExtraTreesRegressor
         return kind(n_estimators=N_TREES, random_state=random_state, n_jobs=1)
 
     def search_space(self, trial, task: Task) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from automodel.families.base import ModelFamily
@@ -15,7 +16,7 @@ MOST_COLUMNS = 100  # distances say little among more
 
 
 class NearestNeighbors(ModelFamily):
-    """Mean over the nearest rows, of standardised columns."""
+    """Mean or quantile over the nearest rows, of standardised columns."""
 
     name = "knn"
     rank = 80
@@ -27,16 +28,27 @@ class NearestNeighbors(ModelFamily):
         """Refuse tables on which neighbours are hopeless or slow.
 
         Text and sparse matrices have too many columns for distances to mean
-        anything, and the estimator takes no sample weights.
+        anything, and the estimator takes no sample weights, which relative errors
+        need.
         """
         is_small = task.n_samples <= MOST_ROWS and task.n_features <= MOST_COLUMNS
-        is_plain = not (task.n_text or task.is_sparse or task.is_weighted)
-        return super().supports(task) and is_small and is_plain
+        is_plain = not (task.n_text or task.is_sparse)
+        needs_weights = task.is_weighted or task.objective.is_relative
+        return super().supports(task) and is_small and is_plain and not needs_weights
 
     def estimator(self, task: Task, random_state: int):
         from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
-        kind = KNeighborsClassifier if task.is_classification else KNeighborsRegressor
+        from automodel.families._quantile_neighbors import QuantileNeighborsRegressor
+
+        kind: Callable[..., Any]
+        if task.is_classification:
+            kind = KNeighborsClassifier
+        elif task.objective.is_quantile:
+            quantile = task.objective.quantile
+            kind = partial(QuantileNeighborsRegressor, quantile=quantile)
+        else:
+            kind = KNeighborsRegressor
         return kind(n_neighbors=20, weights="distance", n_jobs=1)
 
     def search_space(self, trial, task: Task) -> dict[str, Any]:

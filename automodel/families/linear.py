@@ -1,4 +1,8 @@
-"""Linear models: logistic regression and ridge, the first model on every task."""
+"""Linear models: the first model on every task.
+
+Logistic regression for classes; for values ridge regression, or what goes with the
+loss: a linear quantile, or a linear model of the logarithm of a mean.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 
+from automodel.families._ridge import ridge_params
 from automodel.families.base import ModelFamily
 
 if TYPE_CHECKING:
@@ -26,14 +31,15 @@ SPARSE_TOL = 1e-4  # a tenth of it takes text twice as long for the same score
 NEWTON_CHUNK = 8
 LBFGS_CHUNK = 64  # long, since a new start forgets the curvature
 PROBE = 4  # iterations that tell what the others will cost, where there is a deadline
-EXACT_CELLS = 1_000_000  # of a sparse matrix, that conjugate gradients solve exactly
-MOST_CG_STEPS = 200  # beyond: seconds without an end, and no better predictions
 WIDE_CATEGORIES = 50  # one-hot columns from which a sparse matrix is smaller
+QUANTILE_CHUNK = 8
+QUANTILE_STEPS = 3.0  # the cost of its steps, in fits of any other loss
+MOST_ITERATIONS = 1000  # of what is fitted in chunks
 SAFETY = 0.8  # share of the time left that the next chunk may be expected to take
 
 
 class Linear(ModelFamily):
-    """Logistic regression for classes, ridge regression for values."""
+    """Logistic regression for classes, and for values a linear model of their loss."""
 
     name = "linear"
     rank = 10
@@ -45,17 +51,28 @@ class Linear(ModelFamily):
         from sklearn.linear_model import LogisticRegression, Ridge
 
         if task.is_classification:
-            return LogisticRegression(max_iter=1000, random_state=random_state)
+            return LogisticRegression(
+                max_iter=MOST_ITERATIONS, random_state=random_state
+            )
+        if task.objective.is_quantile:
+            from automodel.families._quantile_linear import QuantileLinearRegressor
+
+            return QuantileLinearRegressor(quantile=task.objective.quantile)
+        if task.objective.is_deviance:
+            return _deviance_regressor(task)
         return Ridge(random_state=random_state)
 
     def search_space(self, trial, task: Task) -> dict[str, Any]:
         if task.is_classification:
             return {"C": trial.suggest_float("C", 1e-3, 1e3, log=True)}
-        return {"alpha": trial.suggest_float("alpha", 1e-3, 1e4, log=True)}
+        # A deviance is a mean over the rows, where the other losses are sums.
+        low, high = (1e-6, 10.0) if task.objective.is_deviance else (1e-3, 1e4)
+        return {"alpha": trial.suggest_float("alpha", low, high, log=True)}
 
     def portfolio(self, task: Task) -> Sequence[dict[str, Any]]:
         if not task.is_classification:
-            return [{"alpha": 1.0}, {"alpha": 100.0}]
+            strengths = (1e-3, 0.1) if task.objective.is_deviance else (1.0, 100.0)
+            return [{"alpha": strength} for strength in strengths]
         # TF-IDF columns are small, so that they need large coefficients.
         strengths = (10.0, 1.0) if task.n_text else (1.0, 0.03)
         return [{"C": strength} for strength in strengths]
@@ -76,45 +93,73 @@ class Linear(ModelFamily):
     def cost(self, params: dict[str, Any], task: Task) -> float:
         columns = task.n_numeric + 5 * task.n_categorical + 60 * task.n_text
         outputs = task.n_classes if task.n_classes > 2 else 1
-        return 0.01 + 2e-7 * task.n_samples * max(columns, task.n_features) * outputs
+        steps = QUANTILE_STEPS if task.objective.is_quantile else 1.0
+        cells = task.n_samples * max(columns, task.n_features)
+        return 0.01 + 2e-7 * cells * outputs * steps
 
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):
+        from sklearn.linear_model import Ridge
+
+        from automodel.families._quantile_linear import QuantileLinearRegressor
+
         monitor.check_time()
         if is_classifier(estimator):
             _fit_logistic(estimator, X, y, sample_weight, monitor)
+        elif isinstance(estimator, Ridge):
+            estimator.set_params(**ridge_params(X)).fit(X, y, sample_weight)
+        elif isinstance(estimator, QuantileLinearRegressor):
+            _fit_chunks(estimator, X, y, sample_weight, monitor, QUANTILE_CHUNK)
         else:
-            n_cells = X.shape[0] * X.shape[1]
-            if issparse(X):
-                is_small = n_cells <= EXACT_CELLS
-                estimator.set_params(
-                    solver="sparse_cg",
-                    tol=1e-9 if is_small else 1e-4,
-                    max_iter=None if is_small else MOST_CG_STEPS,
-                )
-            estimator.fit(X, y, sample_weight)
+            _fit_deviance(estimator, X, y, sample_weight, monitor)
         return estimator
 
 
+def _deviance_regressor(task: Task) -> BaseEstimator:
+    from sklearn import linear_model
+
+    if task.objective.loss == "poisson":
+        return linear_model.PoissonRegressor(max_iter=MOST_ITERATIONS)
+    if task.objective.loss == "gamma":
+        return linear_model.GammaRegressor(max_iter=MOST_ITERATIONS)
+    return linear_model.TweedieRegressor(
+        power=task.objective.power, link="log", max_iter=MOST_ITERATIONS
+    )
+
+
 def _fit_logistic(estimator, X, y, sample_weight, monitor: Monitor) -> None:
-    """Fit in chunks of iterations, since a fit cannot be interrupted."""
     n_classes = int(np.max(y)) + 1
     size = X.shape[1] * (1 if n_classes == 2 else n_classes)
-    use_newton = size <= NEWTON_SIZE and len(y) * size**2 <= NEWTON_WORK
+    first = _choose_solver(estimator, X, size)
+    _fit_chunks(estimator, X, y, sample_weight, monitor, first)
+
+
+def _fit_deviance(estimator, X, y, sample_weight, monitor: Monitor) -> None:
+    """Fit in units of the mean, so that tolerance and penalty do not depend on it."""
+    mean = float(np.average(y, weights=sample_weight))
+    first = _choose_solver(estimator, X, X.shape[1])
+    _fit_chunks(estimator, X, y / mean, sample_weight, monitor, first)
+    estimator.intercept_ += np.log(mean)
+
+
+def _choose_solver(estimator, X, size: int) -> int:
+    """Set the solver for so many coefficients; return its first chunk of iterations."""
+    use_newton = size <= NEWTON_SIZE and X.shape[0] * size**2 <= NEWTON_WORK
     tol = SPARSE_TOL if issparse(X) else LBFGS_TOL
     if use_newton:
         tol = NEWTON_TOL
+    estimator.set_params(solver="newton-cholesky" if use_newton else "lbfgs", tol=tol)
+    return NEWTON_CHUNK if use_newton else LBFGS_CHUNK
+
+
+def _fit_chunks(estimator, X, y, sample_weight, monitor: Monitor, first: int) -> None:
+    """Fit in chunks of iterations, since a fit cannot be interrupted."""
     most = estimator.max_iter
-    estimator.set_params(
-        solver="newton-cholesky" if use_newton else "lbfgs",
-        tol=tol,
-        warm_start=True,
-    )
+    estimator.set_params(warm_start=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        first = NEWTON_CHUNK if use_newton else LBFGS_CHUNK
         for chunk in monitor.paced(_chunks(first, most, monitor)):
             estimator.set_params(max_iter=chunk).fit(X, y, sample_weight)
-            if estimator.n_iter_.max() < chunk or monitor.expired:
+            if np.max(estimator.n_iter_) < chunk or monitor.expired:
                 break
     estimator.set_params(warm_start=False, max_iter=most)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from automodel.families._forest import (
@@ -26,12 +27,16 @@ class RandomForest(ForestFamily):
 
     def estimator(self, task: Task, random_state: int):
         from automodel.families import _direct_forest as forests
+        from automodel.families._quantile_forest import QuantileRandomForestRegressor
 
-        kind = (
-            forests.DirectRandomForestClassifier
-            if task.is_classification
-            else forests.DirectRandomForestRegressor
-        )
+        kind: Callable[..., Any]
+        if task.is_classification:
+            kind = forests.DirectRandomForestClassifier
+        elif task.objective.is_quantile:
+            quantile = task.objective.quantile
+            kind = partial(QuantileRandomForestRegressor, quantile=quantile)
+        else:
+            kind = forests.DirectRandomForestRegressor
         return kind(n_estimators=N_TREES, random_state=random_state, n_jobs=1)
 
     def search_space(self, trial, task: Task) -> dict[str, Any]:
