@@ -28,6 +28,7 @@ def best_temperature(
     proba: np.ndarray,
     sample_weight: np.ndarray | None = None,
     groups: np.ndarray | None = None,
+    most_cells: int = MOST_CELLS,
 ) -> float:
     """Choose the temperature of the least log loss, nearer to 1 the less is known.
 
@@ -48,6 +49,8 @@ def best_temperature(
         Weights of the rows; one of 2 counts as two rows.
     groups : ndarray of shape (n_samples,), default=None
         Rows of one group have errors in common, and tell less than others.
+    most_cells : int
+        Rows x classes that take part at most.
 
     Returns
     -------
@@ -68,7 +71,7 @@ def best_temperature(
     True
     """
     known = np.flatnonzero(np.isfinite(proba[:, 0]))
-    most = max(MOST_CELLS // proba.shape[1], 1)
+    most = max(most_cells // proba.shape[1], 1)
     if len(known) > most:
         known = known[np.linspace(0, len(known) - 1, most).astype(int)]
     weight = np.ones(len(y)) if sample_weight is None else sample_weight

@@ -18,6 +18,8 @@ from automodel.selection import common_rows, fit_blend, restricted
 
 HONEST_PARTS = 5
 HONEST_BAGS = 3
+HONEST_CELLS = 10_000  # rows x classes, for the temperature of a model
+HONEST_ROWS = 20_000
 
 
 def judged(
@@ -43,6 +45,9 @@ def judged(
         The score; greater is better. NaN if the deadline came first.
     """
     rows = common_rows(evaluations, folds)
+    if len(rows) > HONEST_ROWS:
+        rng = np.random.default_rng(random_state)
+        rows = np.sort(rng.choice(rows, HONEST_ROWS, replace=False))
     groups = folds.groups_of(rows)
     part_of = honest_parts(
         folds.first_folds()[rows], groups, HONEST_PARTS, random_state
@@ -64,6 +69,7 @@ def judged(
             *others,
             size=size,
             n_bags=HONEST_BAGS,
+            most_cells=HONEST_CELLS,
             deadline=deadline,
             random_state=random_state,
         )

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from automodel.calibration import best_temperature, sharpened
+from automodel.calibration import MOST_CELLS, best_temperature, sharpened
 from automodel.clusters import bootstrap
 from automodel.ensemble import Blend
 from automodel.evaluation import Evaluation
@@ -159,6 +159,7 @@ def fit_blend(
     *,
     size: int = 25,
     n_bags: int = N_BAGS,
+    most_cells: int = MOST_CELLS,
     deadline: float | None = None,
     random_state: int = 0,
 ) -> Blend:
@@ -175,10 +176,12 @@ def fit_blend(
         Data of these rows.
     size, n_bags, deadline, random_state
         As in `select_weights`.
+    most_cells : int
+        Rows x classes that the temperature of a model is found on.
     """
     order = shortlist(evaluations, max_candidates(len(folds.y)))
     listed = [evaluations[i] for i in order]
-    temperatures = temperatures_of(listed, folds)
+    temperatures = temperatures_of(listed, folds, most_cells)
     surer = calibrated(listed, temperatures, folds)
     weights = select_weights(
         surer,
@@ -213,11 +216,13 @@ def restricted(
     return known, part
 
 
-def temperatures_of(evaluations: Sequence[Evaluation], folds: Folds) -> np.ndarray:
+def temperatures_of(
+    evaluations: Sequence[Evaluation], folds: Folds, most_cells: int = MOST_CELLS
+) -> np.ndarray:
     """Return the best temperature of each model alone; 1 for values."""
     if not folds.task.is_classification:
         return np.ones(len(evaluations))
-    facts = folds.sample_weight, folds.groups
+    facts = folds.sample_weight, folds.groups, most_cells
     return np.array([best_temperature(folds.y, e.oof, *facts) for e in evaluations])
 
 

@@ -18,7 +18,7 @@ from automodel.search.models import ModelFolder
 from automodel.selection import shortlist
 
 JUDGES = 3  # evaluations whose predictions are kept, times those whose models are
-JUDGE_BYTES = 64 * 2**20
+JUDGE_BYTES = 4 * 2**20  # of predictions: luck decides little among many rows
 
 
 class SearchStorage:
