@@ -109,6 +109,9 @@ class Net(BaseEstimator):
         """
         return self._fit(X, y, sample_weight)
 
+    def _check_target(self, y):
+        """Raise if y has values that the loss cannot take."""
+
     def _weigh(self, y, weight):
         """Return the weights of the rows for training."""
         return weight
@@ -265,6 +268,7 @@ class TabularNet(Net):
         self._validate_params()
         y_numeric = not hasattr(self, "predict_proba")
         X, y = check_rows(self, X, y, y_numeric=y_numeric, reset=reset)
+        self._check_target(y)
         weight = None
         if sample_weight is not None:
             weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)

@@ -95,6 +95,7 @@ class PackedNet(Net):
         self._validate_params()
         y_numeric = not hasattr(self, "predict_proba")
         X, y = check_rows(self, X, y, y_numeric=y_numeric, reset=True)
+        self._check_target(y)
         weight = None
         if sample_weight is not None:
             weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
