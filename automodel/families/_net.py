@@ -8,6 +8,7 @@ from typing import Any
 
 from automodel.exceptions import DeadlineReached
 from automodel.families.base import ModelFamily
+from automodel.objective import Objective
 from automodel.task import TEXT_COLUMNS
 
 FEWEST_STEPS = 30  # a net of fewer has not left its start
@@ -39,10 +40,12 @@ class NetFamily(ModelFamily):
     regressor: str
 
     def estimator(self, task, random_state):
-        """Return the classifier or the regressor."""
+        """Return the classifier, or the regressor with the loss of the objective."""
         nets = importlib.import_module("automodel.nets")
-        name = self.classifier if task.is_classification else self.regressor
-        return getattr(nets, name)(random_state=random_state)
+        if task.is_classification:
+            return getattr(nets, self.classifier)(random_state=random_state)
+        loss = fixed_loss(task.objective)
+        return getattr(nets, self.regressor)(random_state=random_state, **loss)
 
     def supports(self, task):
         """Leave out sparse tables that are too wide to be made dense."""
@@ -132,7 +135,23 @@ def usual_training(task: Any) -> dict[str, Any]:
     if task.is_classification:
         of_classes = {"label_smoothing": 0.0, "class_weight": None}
         return {**usual, "loss": "cross_entropy", **of_classes}
+    if fixed_loss(task.objective):
+        return usual
     return {**usual, "loss": "squared_error"}
+
+
+def fixed_loss(objective: Objective) -> dict[str, Any]:
+    """Return the parameters of the loss of an objective; none for squared errors.
+
+    Squared errors alone are left to the search, since robust losses may do better.
+    """
+    if objective.loss == "squared_error":
+        return {}
+    if objective.loss == "quantile":
+        return {"loss": "quantile", "quantile": objective.quantile}
+    if objective.loss == "tweedie":
+        return {"loss": "tweedie", "power": objective.power}
+    return {"loss": objective.loss}
 
 
 def suggest_training(trial, task) -> dict[str, Any]:
@@ -179,8 +198,10 @@ def suggest_augmentation(trial) -> dict[str, Any]:
 
 
 def suggest_loss(trial, task) -> dict[str, Any]:
-    """Suggest the loss and what belongs to it."""
+    """Suggest the loss and what belongs to it, unless the objective fixes it."""
     if not task.is_classification:
+        if fixed_loss(task.objective):
+            return {}
         losses = "squared_error", "huber", "absolute_error"
         return {"loss": seldom(trial, "loss", *losses)}
     return {
