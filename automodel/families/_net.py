@@ -90,6 +90,7 @@ class NetFamily(ModelFamily):
             on_epoch=report if monitor.has_validation else None,
             seconds_left=clock_of(monitor),
             pace=pace,
+            groups=monitor.groups,
         )
         if not estimator.history_["train_loss"] and estimator.n_steps_ < FEWEST_STEPS:
             raise DeadlineReached

@@ -87,7 +87,9 @@ class PackedMLPFamily(NetFamily):
         return self._train(
             monitor,
             estimator,
-            lambda **hooks: estimator._fit(X, y, sample_weight, **hooks),
+            lambda **hooks: estimator._fit(
+                X, y, sample_weight, groups=monitor.groups, **hooks
+            ),
         )
 
     def fit_folds(self, estimator, parts, *, monitor):
