@@ -95,6 +95,9 @@ class NetFamily(ModelFamily):
         if not estimator.history_["train_loss"] and estimator.n_steps_ < FEWEST_STEPS:
             raise DeadlineReached
         monitor.steps_used = estimator.n_iter_
+        if estimator.pace_:  # the clock had a say
+            trained = len(estimator.history_["train_loss"])
+            monitor.steps_cut = max(trained, estimator.n_iter_)
         monitor.pace_used = [estimator.max_epochs, *map(list, estimator.pace_)]
         return estimator
 
