@@ -45,7 +45,11 @@ class NetFamily(ModelFamily):
         if task.is_classification:
             return getattr(nets, self.classifier)(random_state=random_state)
         loss = fixed_loss(task.objective)
-        return getattr(nets, self.regressor)(random_state=random_state, **loss)
+        net = getattr(nets, self.regressor)(random_state=random_state, **loss)
+        if task.objective.is_deviance and hasattr(net, "early_stopping"):
+            # What is learned by heart costs far more than by squared errors.
+            net.set_params(early_stopping=True)
+        return net
 
     def supports(self, task):
         """Leave out sparse tables that are too wide to be made dense."""

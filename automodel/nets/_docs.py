@@ -80,7 +80,8 @@ loss : {"squared_error", "absolute_error", "huber", "quantile", "poisson", "gamm
     What is made small, on the standardised target. The Huber loss is squared up to
     one standard deviation and absolute beyond. The last three are deviances [7]_ of a
     positive mean, whose logarithm is learned: "poisson" and "tweedie" take values from
-    zero on, "gamma" positive ones.
+    zero on, "gamma" positive ones. Noise that is learned by heart costs far more than
+    by squared errors, so that a single net needs `early_stopping`.
 quantile : float
     Which quantile the loss "quantile" predicts.
 power : float

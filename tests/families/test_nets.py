@@ -80,6 +80,7 @@ def test_another_objective_fixes_the_loss(name, objective, expected):
         assert expected.items() <= net.get_params().items()
         assert trial.params == setting
         assert "loss" not in setting
+        assert net.early_stopping == objective.is_deviance
 
 
 @each_family

@@ -386,6 +386,17 @@ def test_a_training_part_of_one_value_is_no_error(value):
         assert net.score(XR, YR * scale) > 0.5
 
 
+def test_a_training_part_of_zeros_is_no_error_to_a_loss_of_means():
+    y = np.floor(np.exp(XR[:, 0])) * 1e9
+    parts = parts_of(XR, y)
+    parts[1] = parts[1]._replace(y=np.zeros(len(parts[1].y)))
+    net = PackedMLPRegressor(**{**SMALL, "max_epochs": 20}, loss="poisson")
+    nets = net._fit_folds(parts)
+    assert 0 < nets[1].predict(XR).min() <= nets[1].predict(XR).max() < 1e-2 * y.mean()
+    for net in (nets[0], nets[2]):
+        assert np.corrcoef(net.predict(XR), np.exp(XR[:, 0]))[0, 1] > 0.4
+
+
 def test_a_target_of_one_value_is_no_error():
     net = new("values").fit(XR, np.full(len(XR), 0.1))
     np.testing.assert_allclose(net.predict(XR), 0.1)
