@@ -14,7 +14,9 @@ MOST_FUNCTION_LINES = 60
 
 # A module imports from its own layer and those before it.
 LAYERS = [
-    ["exceptions", "quiet", "scorers", "objective", "task", "label_scores", "holdout"],
+    ["exceptions", "quiet", "scorers", "clusters"],
+    ["objective", "holdout", "label_scores"],
+    ["task", "fast_scores"],
     ["metric", "checks", "resampling", "nets", "preprocessing"],
     ["monitor", "calibration", "decision", "stacking"],
     ["families"],
