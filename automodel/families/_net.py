@@ -34,6 +34,7 @@ class NetFamily(ModelFamily):
     requires = ("torch", "skorch")
     categorical = True
     iteration_param = "max_epochs"
+    stops_on_own_rows = True
     least_share = 0.2
     start_seconds = 4.5  # torch, skorch, and what the first optimiser imports
     classifier: str

@@ -58,6 +58,11 @@ def test_each_setting_of_the_portfolio_is_asked_as_it_is(family, task):
         assert trial.params == setting
 
 
+def test_refits_that_stop_by_themselves_are_not_taken_for_cut_ones():
+    names = ["mlp", "packed_mlp", "tabm", "resnet", "ft_transformer"]
+    assert all(family.stops_on_own_rows for family in find_families(names))
+
+
 OBJECTIVES = [
     (Objective("absolute_error"), {"loss": "absolute_error"}),
     (Objective("quantile", quantile=0.9), {"loss": "quantile", "quantile": 0.9}),
