@@ -8,6 +8,7 @@ from typing import Any
 
 from automodel.exceptions import DeadlineReached
 from automodel.families.base import ModelFamily
+from automodel.objective import Objective
 from automodel.task import TEXT_COLUMNS
 
 FEWEST_STEPS = 30  # a net of fewer has not left its start
@@ -33,16 +34,23 @@ class NetFamily(ModelFamily):
     requires = ("torch", "skorch")
     categorical = True
     iteration_param = "max_epochs"
+    stops_on_own_rows = True
     least_share = 0.2
     start_seconds = 4.5  # torch, skorch, and what the first optimiser imports
     classifier: str
     regressor: str
 
     def estimator(self, task, random_state):
-        """Return the classifier or the regressor."""
+        """Return the classifier, or the regressor with the loss of the objective."""
         nets = importlib.import_module("automodel.nets")
-        name = self.classifier if task.is_classification else self.regressor
-        return getattr(nets, name)(random_state=random_state)
+        if task.is_classification:
+            return getattr(nets, self.classifier)(random_state=random_state)
+        loss = fixed_loss(task.objective)
+        net = getattr(nets, self.regressor)(random_state=random_state, **loss)
+        if task.objective.is_deviance and hasattr(net, "early_stopping"):
+            # What is learned by heart costs far more than by squared errors.
+            net.set_params(early_stopping=True)
+        return net
 
     def supports(self, task):
         """Leave out sparse tables that are too wide to be made dense."""
@@ -87,10 +95,14 @@ class NetFamily(ModelFamily):
             on_epoch=report if monitor.has_validation else None,
             seconds_left=clock_of(monitor),
             pace=pace,
+            groups=monitor.groups,
         )
         if not estimator.history_["train_loss"] and estimator.n_steps_ < FEWEST_STEPS:
             raise DeadlineReached
         monitor.steps_used = estimator.n_iter_
+        if estimator.pace_:  # the clock had a say
+            trained = len(estimator.history_["train_loss"])
+            monitor.steps_cut = max(trained, estimator.n_iter_)
         monitor.pace_used = [estimator.max_epochs, *map(list, estimator.pace_)]
         return estimator
 
@@ -132,7 +144,23 @@ def usual_training(task: Any) -> dict[str, Any]:
     if task.is_classification:
         of_classes = {"label_smoothing": 0.0, "class_weight": None}
         return {**usual, "loss": "cross_entropy", **of_classes}
+    if fixed_loss(task.objective):
+        return usual
     return {**usual, "loss": "squared_error"}
+
+
+def fixed_loss(objective: Objective) -> dict[str, Any]:
+    """Return the parameters of the loss of an objective; none for squared errors.
+
+    Squared errors alone are left to the search, since robust losses may do better.
+    """
+    if objective.loss == "squared_error":
+        return {}
+    if objective.loss == "quantile":
+        return {"loss": "quantile", "quantile": objective.quantile}
+    if objective.loss == "tweedie":
+        return {"loss": "tweedie", "power": objective.power}
+    return {"loss": objective.loss}
 
 
 def suggest_training(trial, task) -> dict[str, Any]:
@@ -179,8 +207,10 @@ def suggest_augmentation(trial) -> dict[str, Any]:
 
 
 def suggest_loss(trial, task) -> dict[str, Any]:
-    """Suggest the loss and what belongs to it."""
+    """Suggest the loss and what belongs to it, unless the objective fixes it."""
     if not task.is_classification:
+        if fixed_loss(task.objective):
+            return {}
         losses = "squared_error", "huber", "absolute_error"
         return {"loss": seldom(trial, "loss", *losses)}
     return {

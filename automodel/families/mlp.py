@@ -21,7 +21,8 @@ MANY_ROWS = 5000  # of which half the epochs are as good
 class MLPFamily(NetFamily):
     """Perceptrons after RealMLP (Holzmüller et al., 2024), cut to a processor's size.
 
-    A classifier stops early; a regressor trains on all rows for a whole schedule.
+    A classifier stops early, and so does a regressor that learns a deviance; others
+    train on all rows for a whole schedule.
     """
 
     name = "mlp"

@@ -87,7 +87,9 @@ class PackedMLPFamily(NetFamily):
         return self._train(
             monitor,
             estimator,
-            lambda **hooks: estimator._fit(X, y, sample_weight, **hooks),
+            lambda **hooks: estimator._fit(
+                X, y, sample_weight, groups=monitor.groups, **hooks
+            ),
         )
 
     def fit_folds(self, estimator, parts, *, monitor):
@@ -118,6 +120,8 @@ class PackedMLPFamily(NetFamily):
         if estimator.n_iter_ <= 1 and estimator.n_steps_ < FEWEST_STEPS:
             raise DeadlineReached
         monitor.steps_used = estimator.n_iter_
+        if estimator.pace_:  # the clock had a say
+            monitor.steps_cut = estimator.n_iter_
         monitor.pace_used = [estimator.max_epochs, *map(list, estimator.pace_)]
         return fitted
 

@@ -20,7 +20,8 @@ SECONDS_PER_UNIT = 4e-9  # per row: activation, dropout and the scalings
 class TabMFamily(NetFamily):
     """TabM and TabM-mini (Gorishniy et al., 2024) of a size that a processor affords.
 
-    A classifier stops early; a regressor trains on all rows for a whole schedule.
+    A classifier stops early, and so does a regressor that learns a deviance; others
+    train on all rows for a whole schedule.
     """
 
     name = "tabm"

@@ -75,11 +75,18 @@ class_weight : "balanced", dict, list of dict or None
 """
 
 REGRESSOR_PARAMETERS = """\
-loss : {"squared_error", "absolute_error", "huber", "quantile"}
+loss : {"squared_error", "absolute_error", "huber", "quantile", "poisson", "gamma", \
+"tweedie"}
     What is made small, on the standardised target. The Huber loss is squared up to
-    one standard deviation and absolute beyond.
+    one standard deviation and absolute beyond. The last three are deviances [7]_ of a
+    positive mean, whose logarithm is learned: "poisson" and "tweedie" take values from
+    zero on, "gamma" positive ones. Noise that is learned by heart costs far more than
+    by squared errors, so that a single net needs `early_stopping`.
 quantile : float
     Which quantile the loss "quantile" predicts.
+power : float
+    Of the mean, by which the variance grows in the loss "tweedie"; between 1, where
+    that is "poisson", and 2, where it is "gamma".
 """
 
 ATTRIBUTES = """\
@@ -112,6 +119,7 @@ REFERENCES = {
     5: "Bahri et al. (2022), SCARF: Self-Supervised Contrastive Learning using Random\n"
     "   Feature Corruption.",
     6: "Lin et al. (2017), Focal Loss for Dense Object Detection.",
+    7: "Jørgensen (1987), Exponential Dispersion Models.",
 }
 
 _ENTRY = re.compile(r"^(\w+) : (.*)\n((?:    .*\n)+)", re.MULTILINE)

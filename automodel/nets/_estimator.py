@@ -109,6 +109,9 @@ class Net(BaseEstimator):
         """
         return self._fit(X, y, sample_weight)
 
+    def _check_target(self, y):
+        """Raise if y has values that the loss cannot take."""
+
     def _weigh(self, y, weight):
         """Return the weights of the rows for training."""
         return weight
@@ -201,22 +204,25 @@ class TabularNet(Net):
     def _objective(self) -> Objective:
         """Return the loss and the judgement of an epoch."""
 
-    def _fit(self, X, y, sample_weight=None, *, valid=None, **hooks):
+    def _fit(self, X, y, sample_weight=None, *, valid=None, groups=None, **hooks):
         """Train with the hooks of a search.
 
         `valid` is (X, y, sample_weight) to choose the best epoch on instead of an
-        inner part; `hooks` are those of `Hooks`, but that `on_epoch(epoch, net)` is
-        called with the net as it is. A training under `seconds_left` leaves its
-        `pace_`, to repeat it without a clock.
+        inner part, which keeps the rows of each of the `groups` together; `hooks` are
+        those of `Hooks`, but that `on_epoch(epoch, net)` is called with the net as it
+        is. A training under `seconds_left` leaves its `pace_`, to repeat it without a
+        clock.
         """
         goes_on = self.warm_start and hasattr(self, "state_")
         learn = self._continue_target if goes_on else self._learn_target
-        X, target, weight = self._start(X, y, sample_weight, learn, reset=not goes_on)
+        X, target, weight, groups = self._start(
+            X, y, sample_weight, learn, reset=not goes_on, groups=groups
+        )
         self._cache: dict = {}
         seed = draw_seed(self.random_state)
         fit_on, stop_on = np.arange(len(target)), None
         if self.early_stopping and valid is None:
-            fit_on, stop_on = split_rows(target, self.validation_fraction, seed)
+            fit_on, stop_on = split_rows(target, self.validation_fraction, seed, groups)
         self._prepare(take(X, fit_on), goes_on)
         rows = self._rows(take(X, fit_on), target[fit_on], take(weight, fit_on))
         judged = None
@@ -236,7 +242,9 @@ class TabularNet(Net):
         """Train one epoch on these rows."""
         goes_on = hasattr(self, "state_")
         learn = self._continue_target if goes_on else self._first_target
-        X, target, weight = self._start(X, y, sample_weight, learn, reset=not goes_on)
+        X, target, weight, _ = self._start(
+            X, y, sample_weight, learn, reset=not goes_on
+        )
         if not goes_on:
             self._cache, self.n_iter_, self.n_steps_ = {}, 0, 0
         self._prepare(X, goes_on)
@@ -260,11 +268,12 @@ class TabularNet(Net):
         self.history_: dict[str, list[float]] = {"train_loss": losses}
         return self
 
-    def _start(self, X, y, sample_weight, learn_target, *, reset: bool):
-        """Check the input, and return the rows that count with target and weight."""
+    def _start(self, X, y, sample_weight, learn_target, *, reset: bool, groups=None):
+        """Check the input; return rows, target, weight and groups of what counts."""
         self._validate_params()
         y_numeric = not hasattr(self, "predict_proba")
         X, y = check_rows(self, X, y, y_numeric=y_numeric, reset=reset)
+        self._check_target(y)
         weight = None
         if sample_weight is not None:
             weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
@@ -273,7 +282,7 @@ class TabularNet(Net):
         weight = self._weigh(y, weight)
         if weight is not None:
             check_some_weight(weight)
-        return drop_weightless(X, target, weight)
+        return drop_weightless(X, target, weight, groups)
 
     def _prepare(self, X, goes_on: bool) -> None:
         """Learn encoder and design, or see that they are as before."""

@@ -19,6 +19,10 @@ PRIOR_ROWS = 10.0  # how many rows it takes to believe in another temperature
 NEWTON_STEPS = 8
 FOCAL_EXPONENT = 2
 HUBER_DELTA = 1.0  # standard deviations of the target
+DEVIANCES = ("poisson", "gamma", "tweedie")
+POWERS = {"poisson": 1.0, "gamma": 2.0}  # of the variance, as that of "tweedie"
+MOST_EXPONENT = 30.0  # beyond, exponentials go on as straight lines
+LEAST_VALUE = math.exp(-MOST_EXPONENT)  # that logarithms tell from zero
 
 
 class Objective(ABC):
@@ -42,19 +46,19 @@ class Objective(ABC):
 
 
 class ValueObjective(Objective):
-    """The mean of an elementwise loss of standardised values."""
+    """The mean of an elementwise loss of scaled values."""
 
     @abstractmethod
-    def elementwise(self, error) -> torch.Tensor:
-        """Return the loss for target minus output."""
+    def elementwise(self, output, target) -> torch.Tensor:
+        """Return the loss of each output, for a target that broadcasts to them."""
 
     def __call__(self, output, target):
         """Return the loss of each row."""
         if output.dim() == 2 and target.dim() == 1:
-            return self.elementwise(target - output[:, 0])
+            return self.elementwise(output[:, 0], target)
         ones = [1] * (output.dim() - 2)
-        error = target.reshape(len(target), *ones, -1) - output
-        return self.elementwise(error).flatten(1).mean(1)
+        target = target.reshape(len(target), *ones, -1)
+        return self.elementwise(output, target).flatten(1).mean(1)
 
     def combine(self, output):
         """Return the mean of the members."""
@@ -68,24 +72,25 @@ class ValueObjective(Objective):
 class SquaredError(ValueObjective):
     """Squared error, which the mean makes small."""
 
-    def elementwise(self, error):
+    def elementwise(self, output, target):
         """Return the squares."""
-        return error.square()
+        return (target - output).square()
 
 
 class AbsoluteError(ValueObjective):
     """Absolute error, which the median makes small."""
 
-    def elementwise(self, error):
+    def elementwise(self, output, target):
         """Return the absolute values."""
-        return error.abs()
+        return (target - output).abs()
 
 
 class HuberError(ValueObjective):
     """Squared error up to one standard deviation, absolute beyond."""
 
-    def elementwise(self, error):
+    def elementwise(self, output, target):
         """Return the loss."""
+        error = target - output
         zero = torch.zeros((), dtype=error.dtype, device=error.device)
         return F.huber_loss(
             error, zero.expand_as(error), reduction="none", delta=HUBER_DELTA
@@ -98,9 +103,51 @@ class QuantileError(ValueObjective):
     def __init__(self, quantile: float):
         self.quantile = quantile
 
-    def elementwise(self, error):
+    def elementwise(self, output, target):
         """Return the loss."""
+        error = target - output
         return torch.maximum(self.quantile * error, (self.quantile - 1) * error)
+
+
+class Deviance(ValueObjective):
+    """Half the deviance of a positive mean, whose logarithm is the output.
+
+    It is that of a Tweedie distribution (Jørgensen, 1987, *Exponential Dispersion
+    Models*), which the mean makes small.
+
+    Parameters
+    ----------
+    power : float
+        Of the variance function, from 1 (Poisson) to 2 (gamma).
+    """
+
+    def __init__(self, power: float):
+        self.power = power
+
+    def elementwise(self, output, target):
+        """Return the loss, in terms of output minus log target: they cancel least."""
+        first, second = 2 - self.power, 1 - self.power
+        positive = target.clamp_min(LEAST_VALUE)
+        error = output - positive.log()
+        loss = positive**first * (_box_cox(error, first) - _box_cox(error, second))
+        if first == 0:
+            return loss
+        of_zero = _box_cox(output, first) + 1 / first
+        return torch.where(target > 0, loss, of_zero)
+
+    def combine(self, output):
+        """Return the logarithm of the members' mean."""
+        return output.logsumexp(1) - math.log(output.shape[1])
+
+
+def _box_cox(log_value, power: float):
+    """Return (value^power - 1) / power; the logarithm for a power of zero."""
+    if power == 0:
+        return log_value
+    exponent = power * log_value
+    beyond = (exponent - MOST_EXPONENT).clamp_min(0)
+    exponential = exponent.clamp_max(MOST_EXPONENT).expm1()
+    return (exponential + math.exp(MOST_EXPONENT) * beyond) / power
 
 
 class _ProbabilityObjective(Objective):
@@ -250,8 +297,12 @@ def classifier_objective(loss: str, label_smoothing: float, is_multilabel: bool)
     return kind(label_smoothing, is_focal=loss == "focal")
 
 
-def regressor_objective(loss: str, quantile: float) -> ValueObjective:
+def regressor_objective(
+    loss: str, quantile: float, power: float = 1.5
+) -> ValueObjective:
     """Return the objective that a regressor's parameters name."""
+    if loss in DEVIANCES:
+        return Deviance(POWERS.get(loss, power))
     if loss == "quantile":
         return QuantileError(quantile)
     kinds: dict[str, Callable[[], ValueObjective]] = {

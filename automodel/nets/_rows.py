@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import (
     _check_y,
@@ -13,6 +12,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from automodel.holdout import hold_out
 from automodel.nets._encoding import has_categories
 
 FEWEST_ROWS_TO_SPLIT = 50
@@ -46,12 +46,12 @@ def check_rows(net, X, y, *, y_numeric: bool, reset: bool):
     return X, y
 
 
-def drop_weightless(X, target, weight):
+def drop_weightless(X, target, weight, groups=None):
     """Leave out rows of weight zero."""
     if weight is None or weight.min() > 0:
-        return X, target, weight
+        return X, target, weight, groups
     kept = np.flatnonzero(weight > 0)
-    return take(X, kept), target[kept], weight[kept]
+    return take(X, kept), target[kept], weight[kept], take(groups, kept)
 
 
 def check_some_weight(weight) -> None:
@@ -63,25 +63,21 @@ def check_some_weight(weight) -> None:
         )
 
 
-def split_rows(target, fraction: float, seed: int):
+def split_rows(target, fraction: float, seed: int, groups=None):
     """Return the rows to fit on and those to stop on, or None if they are too few.
 
-    Classes are stratified if each has rows enough.
+    Classes are spread evenly, and rows of one group stay together. Of groups so large
+    that most rows would be held out, the others are.
     """
-    everything = np.arange(len(target))
     if len(target) < FEWEST_ROWS_TO_SPLIT:
-        return everything, None
-    labels = None
-    if np.issubdtype(target.dtype, np.integer):
-        counts = np.bincount(target)
-        counts = counts[counts > 0]
-        n_valid = int(fraction * len(target))
-        if counts.min() >= 2 and n_valid >= len(counts):
-            labels = target
-    fit_on, stop_on = train_test_split(
-        everything, test_size=fraction, random_state=seed, stratify=labels
+        return np.arange(len(target)), None
+    labels = target if np.issubdtype(target.dtype, np.integer) else None
+    fit_on, stop_on = hold_out(
+        len(target), fraction, seed, labels=labels, groups=groups
     )
-    return np.sort(fit_on), np.sort(stop_on)
+    if fraction <= 0.5 and len(stop_on) > len(fit_on):
+        return stop_on, fit_on
+    return fit_on, stop_on
 
 
 def take(X, rows):

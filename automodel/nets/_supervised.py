@@ -13,8 +13,20 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 
 from automodel.nets._estimator import TabularNet
-from automodel.nets._objective import classifier_objective, regressor_objective
-from automodel.nets._targets import ClassTarget, ValueTarget, learn_classes
+from automodel.nets._objective import (
+    DEVIANCES,
+    classifier_objective,
+    regressor_objective,
+)
+from automodel.nets._targets import (
+    ClassTarget,
+    NumberTarget,
+    PositiveTarget,
+    ValueTarget,
+    learn_classes,
+)
+
+VALUE_LOSSES = {"squared_error", "absolute_error", "huber", "quantile", *DEVIANCES}
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -153,21 +165,31 @@ class RegressorTask(RegressorMixin):
 
     loss: str = "squared_error"
     quantile: float = 0.5
+    power: float = 1.5
 
     _parameter_constraints: ClassVar[dict] = {
-        "loss": [StrOptions({"squared_error", "absolute_error", "huber", "quantile"})],
+        "loss": [StrOptions(VALUE_LOSSES)],
         "quantile": [Interval(Real, 0, 1, closed="neither")],
+        "power": [Interval(Real, 1, 2, closed="neither")],
     }
 
+    @property
+    def _target_kind(self) -> type[NumberTarget]:
+        return PositiveTarget if self.loss in DEVIANCES else ValueTarget
+
+    def _check_target(self, y):
+        if self.loss in DEVIANCES:
+            PositiveTarget.check(y, self.loss)
+
     def _learn_target(self, y, weight):
-        self.target_ = ValueTarget.learn(y, weight)
+        self.target_ = self._target_kind.learn(y, weight)
         return self.target_.encode(y)
 
     def _encode_target(self, y):
         return self.target_.encode(np.asarray(y))
 
     def _objective(self):
-        return regressor_objective(self.loss, self.quantile)
+        return regressor_objective(self.loss, self.quantile, self.power)
 
     def predict(self, X):
         """Return the predicted value of each row, within the range seen in training.
@@ -227,6 +249,12 @@ class RegressorNet(RegressorTask, TabularNet):
         return self._partial_fit(X, y, sample_weight)
 
     def _continue_target(self, y, weight):
+        if not isinstance(self.target_, self._target_kind):
+            raise ValueError(
+                f"A net cannot go on with loss={self.loss!r} from weights of a loss of "
+                "another kind: some losses learn a value, others the logarithm of a "
+                "mean. Fit a new one, such as `clone(net)`."
+            )
         target = self.target_.encode(y)
         self.target_.widen(y if weight is None else y[weight > 0])
         return target

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
+
+LEAST_SHARE = 1e-3  # of the least positive value: what a positive prediction may be
+MOST_TIMES_THE_MEAN = 1e13  # that a loss takes
 
 
 @dataclass
@@ -102,61 +106,169 @@ def learn_classes(y: np.ndarray) -> ClassTarget | LabelTarget:
 
 
 @dataclass
-class ValueTarget:
-    """One or several numbers per row, standardised for the loss.
+class NumberTarget(ABC):
+    """One or several numbers per row, scaled for the loss.
 
     Parameters
     ----------
-    mean, scale : ndarray of shape (n_targets,)
-        Mean and standard deviation of each column.
+    scale : ndarray of shape (n_targets,)
+        What each column is divided by.
     low, high : ndarray of shape (n_targets,)
-        The range seen, in which predictions stay.
+        The range in which predictions stay.
     is_flat : bool
         Whether y has one dimension.
     """
 
-    mean: np.ndarray
     scale: np.ndarray
     low: np.ndarray
     high: np.ndarray
     is_flat: bool
 
     @classmethod
-    def learn(cls, y: np.ndarray, weight: np.ndarray | None) -> ValueTarget:
-        """Return the target of the rows of positive weight."""
-        columns = y.reshape(len(y), -1).astype(np.float64)
-        if weight is not None:
-            columns, weight = columns[weight > 0], weight[weight > 0]
-        mean = np.average(columns, axis=0, weights=weight)
-        deviation = np.sqrt(np.average((columns - mean) ** 2, axis=0, weights=weight))
-        low, high = columns.min(0), columns.max(0)
-        # Rounding makes the mean of equal numbers differ from them.
-        scale = np.where((high > low) & (deviation > 0), deviation, 1.0)
-        return cls(mean, scale, low, high, y.ndim == 1)
+    @abstractmethod
+    def learn(cls, y: np.ndarray, weight, spare_scale=None) -> NumberTarget:
+        """Return the target of the rows of positive weight.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_targets)
+            Values.
+        weight : ndarray of shape (n_samples,) or None
+            Weights of the rows.
+        spare_scale : ndarray of shape (n_targets,), default=None
+            The scale of columns of which these rows have none; None for one.
+        """
 
     @property
     def n_outputs(self) -> int:
         """One output per column."""
-        return len(self.mean)
+        return len(self.scale)
 
+    @abstractmethod
     def encode(self, y: np.ndarray) -> np.ndarray:
-        """Return y in standard deviations from the mean, in its own shape."""
+        """Return y as the loss takes it, in its own shape, float32."""
+
+    @abstractmethod
+    def decode(self, outputs: np.ndarray) -> np.ndarray:
+        """Return the values, within the range seen."""
+
+    def widen(self, y: np.ndarray) -> None:
+        """Let predictions reach these values as well."""
+        low, high = self._range(y.reshape(len(y), -1).astype(np.float64), self.scale)
+        self.low, self.high = np.minimum(self.low, low), np.maximum(self.high, high)
+
+    @staticmethod
+    @abstractmethod
+    def _range(columns: np.ndarray, scale: np.ndarray):
+        """Return the range in which predictions stay, of some rows."""
+
+    def _columns(self, y: np.ndarray) -> np.ndarray:
         columns = y.reshape(len(y), -1)
         if (y.ndim == 1) != self.is_flat or columns.shape[1] != self.n_outputs:
             raise ValueError(
                 f"y has to hold {self.n_outputs} numbers per row, as before. Got shape "
                 f"{y.shape}."
             )
-        encoded = (columns - self.mean) / self.scale
-        return encoded.reshape(y.shape).astype(np.float32)
+        return columns
 
-    def widen(self, y: np.ndarray) -> None:
-        """Let predictions reach these values as well."""
-        columns = y.reshape(len(y), -1).astype(np.float64)
-        self.low = np.minimum(self.low, columns.min(0))
-        self.high = np.maximum(self.high, columns.max(0))
+    def _shaped(self, values: np.ndarray) -> np.ndarray:
+        values = np.clip(values, self.low, self.high)
+        return values[:, 0] if self.is_flat else values
+
+
+@dataclass
+class ValueTarget(NumberTarget):
+    """Numbers, standardised for the loss, and predicted within the range seen.
+
+    Parameters
+    ----------
+    scale, low, high, is_flat
+        See `NumberTarget`; the scale is the standard deviation.
+    mean : ndarray of shape (n_targets,)
+        Mean of each column.
+    """
+
+    mean: np.ndarray
+
+    @classmethod
+    def learn(cls, y, weight, spare_scale=None) -> ValueTarget:
+        """Return the target of the rows of positive weight."""
+        columns, weight = _counted(y, weight)
+        mean = np.average(columns, axis=0, weights=weight)
+        deviation = np.sqrt(np.average((columns - mean) ** 2, axis=0, weights=weight))
+        spare = 1.0 if spare_scale is None else spare_scale
+        low, high = columns.min(0), columns.max(0)
+        # Rounding makes the mean of equal numbers differ from them.
+        scale = np.where((high > low) & (deviation > 0), deviation, spare)
+        return cls(scale, low, high, y.ndim == 1, mean)
+
+    def encode(self, y: np.ndarray) -> np.ndarray:
+        """Return y in standard deviations from the mean, in its own shape."""
+        encoded = (self._columns(y) - self.mean) / self.scale
+        return encoded.reshape(y.shape).astype(np.float32)
 
     def decode(self, outputs: np.ndarray) -> np.ndarray:
         """Return the values, within the range seen."""
-        values = np.clip(outputs * self.scale + self.mean, self.low, self.high)
-        return values[:, 0] if self.is_flat else values
+        return self._shaped(outputs * self.scale + self.mean)
+
+    @staticmethod
+    def _range(columns, scale):
+        return columns.min(0), columns.max(0)
+
+
+@dataclass
+class PositiveTarget(NumberTarget):
+    """Numbers of a positive mean, whose logarithm is the output.
+
+    They are divided by their mean, the scale, so that an output of zero is the mean
+    itself. Predictions are at most the largest value seen, and at least the smallest;
+    where that is zero, they are at least a thousandth of the mean or of the smallest
+    positive value.
+    """
+
+    @classmethod
+    def learn(cls, y, weight, spare_scale=None) -> PositiveTarget:
+        """Return the target of the rows of positive weight."""
+        columns, weight = _counted(y, weight)
+        mean = np.average(columns, axis=0, weights=weight)
+        scale = np.where(mean > 0, mean, 1.0 if spare_scale is None else spare_scale)
+        low, high = cls._range(columns, scale)
+        return cls(scale, low, high, y.ndim == 1)
+
+    @staticmethod
+    def check(y: np.ndarray, loss: str) -> None:
+        """Raise if a value is none that the loss can take; names the row."""
+        may_be_zero = loss != "gamma"
+        refused = (y < 0) if may_be_zero else (y <= 0)
+        if refused.any():
+            place = tuple(np.argwhere(refused)[0])
+            bound = "of at least 0" if may_be_zero else "above 0"
+            raise ValueError(
+                f"loss={loss!r} needs values {bound}, and row {place[0]} of y has "
+                f"{y[place]:g}. Use another loss, such as 'squared_error'."
+            )
+
+    def encode(self, y: np.ndarray) -> np.ndarray:
+        """Return y in units of the mean, in its own shape."""
+        encoded = np.clip(self._columns(y) / self.scale, 0, MOST_TIMES_THE_MEAN)
+        return encoded.reshape(y.shape).astype(np.float32)
+
+    def decode(self, outputs: np.ndarray) -> np.ndarray:
+        """Return the values, positive and within the range seen."""
+        limits = np.log(self.low / self.scale), np.log(self.high / self.scale)
+        return self._shaped(np.exp(np.clip(outputs, *limits)) * self.scale)
+
+    @staticmethod
+    def _range(columns, scale):
+        least = np.where(columns > 0, columns, scale).min(0)
+        low = columns.min(0)
+        low = np.where(low > 0, low, LEAST_SHARE * np.minimum(least, scale))
+        return low, np.maximum(columns.max(0), low)
+
+
+def _counted(y: np.ndarray, weight):
+    """Return the rows of positive weight as columns, and their weights."""
+    columns = y.reshape(len(y), -1).astype(np.float64)
+    if weight is None:
+        return columns, None
+    return columns[weight > 0], weight[weight > 0]

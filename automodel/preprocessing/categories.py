@@ -126,10 +126,10 @@ class TargetMeans(TransformerMixin, BaseEstimator):
     """Encode categories by the mean of the target among their rows.
 
     Training rows get means of the other folds, so that the column tells nothing of
-    a row's own target; new rows get means of all training rows. A mean is drawn to
-    the overall one with the weight of ten rows. Classification has a mean per
-    class: one for two classes, and at most ten, the most frequent, for many.
-    The share of the category among the training rows follows.
+    a row's own target, nor of those of its group; new rows get means of all training
+    rows. A mean is drawn to the overall one with the weight of ten rows.
+    Classification has a mean per class: one for two classes, and at most ten, the
+    most frequent, for many. The share of the category among the training rows follows.
 
     Parameters
     ----------
@@ -153,9 +153,10 @@ class TargetMeans(TransformerMixin, BaseEstimator):
         y: np.ndarray | None = None,
         sample_weight: np.ndarray | None = None,
         cardinalities: tuple[int, ...] = (),
+        groups: np.ndarray | None = None,
     ):
         """Learn the means of all training rows."""
-        self.fit_transform(codes, y, sample_weight, cardinalities)
+        self.fit_transform(codes, y, sample_weight, cardinalities, groups)
         return self
 
     def fit_transform(
@@ -164,11 +165,12 @@ class TargetMeans(TransformerMixin, BaseEstimator):
         y: np.ndarray | None = None,
         sample_weight: np.ndarray | None = None,
         cardinalities: tuple[int, ...] = (),
+        groups: np.ndarray | None = None,
     ) -> np.ndarray:
         """Learn the means, and return those of the other folds for each row."""
         weight = np.ones(len(codes)) if sample_weight is None else sample_weight
         targets = np.empty((len(codes), 0)) if y is None else _targets(y, weight)
-        folds = _folds(y, len(codes), self.random_state)
+        folds = _folds(y, len(codes), self.random_state, groups)
         self.means_, self.shares_, columns = [], [], []
         for column, cardinality in zip(codes.T, cardinalities, strict=True):
             column = np.where(column < 0, cardinality, column)
@@ -213,13 +215,34 @@ def _targets(y: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return np.column_stack([y == c for c in chosen]).astype(np.float64)
 
 
-def _folds(y: np.ndarray | None, n_rows: int, random_state: int) -> np.ndarray:
-    """Return the fold of each row; classes and ranges of y are spread evenly."""
+def _folds(
+    y: np.ndarray | None, n_rows: int, random_state: int, groups: np.ndarray | None
+) -> np.ndarray:
+    """Return the fold of each row.
+
+    Several groups are kept whole. Without them, classes and ranges of y are spread
+    evenly.
+    """
+    if groups is not None:
+        _, numbers, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+        if len(sizes) > 1:
+            return _folds_of_groups(sizes, random_state)[numbers]
     shuffled = np.random.default_rng(random_state).permutation(n_rows)
     if y is not None:
         shuffled = shuffled[np.argsort(y[shuffled], kind="stable")]
     folds = np.empty(n_rows, dtype=np.intp)
     folds[shuffled] = np.arange(n_rows) % N_FOLDS
+    return folds
+
+
+def _folds_of_groups(sizes: np.ndarray, random_state: int) -> np.ndarray:
+    """Return the fold of each group: the largest first, each to the smallest fold."""
+    shuffled = np.random.default_rng(random_state).permutation(len(sizes))
+    order = shuffled[np.argsort(-sizes[shuffled], kind="stable")]
+    folds, filled = np.empty(len(sizes), dtype=np.intp), [0] * N_FOLDS
+    for group, size in zip(order, sizes[order].tolist(), strict=True):
+        folds[group] = fold = filled.index(min(filled))
+        filled[fold] += size
     return folds
 
 

@@ -109,12 +109,16 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         self.n_arithmetic = n_arithmetic
         self.random_state = random_state
 
-    def fit(self, table: Table, y: Any = None, sample_weight: Any = None):
+    def fit(
+        self, table: Table, y: Any = None, sample_weight: Any = None, groups: Any = None
+    ):
         """Learn the encoding; see `fit_transform`."""
-        self.fit_transform(table, y, sample_weight)
+        self.fit_transform(table, y, sample_weight, groups)
         return self
 
-    def fit_transform(self, table: Table, y: Any = None, sample_weight: Any = None):
+    def fit_transform(
+        self, table: Table, y: Any = None, sample_weight: Any = None, groups: Any = None
+    ):
         """Learn the encoding and encode the training rows.
 
         Parameters
@@ -125,6 +129,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             Positions of classes (int) or values (float), for target encoding.
         sample_weight : ndarray of shape (n_samples,), default=None
             Weights; rows of weight zero have no influence.
+        groups : ndarray of shape (n_samples,), default=None
+            Groups of the rows; no row is target encoded by rows of its own.
 
         Returns
         -------
@@ -132,17 +138,17 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             Differs from `transform` in the target encoded columns.
         """
         self._check_parameters()
-        result = self._fit(table, y, sample_weight)
+        result = self._fit(table, y, sample_weight, groups)
         self.n_features_out_ = result.shape[1]
         return result
 
-    def _fit(self, table: Table, y, sample_weight):
+    def _fit(self, table: Table, y, sample_weight, groups):
         y = None if y is None else np.asarray(y)
         weight = None if sample_weight is None else np.asarray(sample_weight, float)
         if table.sparse is not None:
             return self._fit_sparse(table, weight)
         self.sparse_columns_: SparseColumns | None = None
-        means = self._fit_categories(table, y, weight)
+        means = self._fit_categories(table, y, weight, groups)
         self.arithmetic_ = ArithmeticColumns(
             self.n_arithmetic, random_state=self.random_state
         )
@@ -194,7 +200,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         self.sparse_columns_ = encoder.fit(table.sparse, None, weight)
         return self._finished(encoder.transform(table.sparse))
 
-    def _fit_categories(self, table: Table, y, weight) -> np.ndarray:
+    def _fit_categories(self, table: Table, y, weight, groups) -> np.ndarray:
         """Choose the encoding of each column; return the target encoded columns."""
         sizes = _used_categories(table, weight)
         if self.categories == "native":
@@ -213,7 +219,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         self.one_hot_.fit(*_part(table, self.one_hot_columns_, weight))
         self.means_ = TargetMeans(self.random_state)
         codes, _, weight, cardinalities = _part(table, self.encoded_, weight)
-        return self.means_.fit_transform(codes, y, weight, cardinalities)
+        return self.means_.fit_transform(codes, y, weight, cardinalities, groups)
 
     def _one_hot_limit(self) -> int:
         if self.sparse_output:

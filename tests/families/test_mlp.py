@@ -9,6 +9,7 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
+from sklearn.base import clone
 from sklearn.datasets import make_classification, make_regression
 from sklearn.model_selection import KFold
 
@@ -167,6 +168,48 @@ def test_schedule_completes_inside_a_short_time(task, monkeypatch):
     net = FAMILY.fit(net, X, y, monitor=monitor)
     assert 80 < net.n_steps_ < 100
     assert not monitor.expired
+
+
+@each_task
+def test_steps_are_cut_by_the_clock_alone(task, monkeypatch):
+    X, y = data(task)
+    y = np.random.default_rng(0).permutation(y)  # soon learned by heart
+    net = net_of(task, early_stopping=True, patience=1000)
+    planned = Monitor(deadline=time.monotonic() + 1e6)
+    FAMILY.fit(net, X, y, monitor=planned)
+    assert planned.steps_cut is None
+    alone = Monitor(deadline=time.monotonic() + 1e6)
+    FAMILY.fit(clone(net).set_params(max_epochs=500, patience=1), X, y, monitor=alone)
+    assert alone.steps_cut is None
+    clock_of(monkeypatch, 0.002)
+    short = Monitor(deadline=1.0)
+    FAMILY.fit(clone(net).set_params(max_epochs=1000), X, y, monitor=short)
+    assert short.steps_used < 100 < short.steps_cut < 130
+
+
+@each_task
+def test_a_net_without_early_stopping_is_cut_where_it_ended(task, monkeypatch):
+    X, y = data(task)
+    net = net_of(task, early_stopping=False)
+    planned = Monitor(deadline=time.monotonic() + 1e6, n_iterations=3)
+    FAMILY.fit(clone(net), X, y, monitor=planned)
+    assert (planned.steps_used, planned.steps_cut) == (3, None)
+    clock_of(monkeypatch, 0.01)
+    short = Monitor(deadline=1.0, n_iterations=1000)
+    FAMILY.fit(net, X, y, monitor=short)
+    assert short.steps_cut == short.steps_used < 100
+
+
+@each_task
+def test_groups_of_the_monitor_reach_the_net(task):
+    X, y = data(task)
+    groups = np.arange(300) // 6
+    net = net_of(task, early_stopping=True)
+    expected = clone(net)._fit(X, y, groups=groups)
+    fitted = FAMILY.fit(clone(net), X, y, monitor=Monitor(groups=groups))
+    np.testing.assert_array_equal(fitted.predict(X), expected.predict(X))
+    assert fitted.history_ == expected.history_
+    assert fitted.history_ != net.fit(X, y).history_
 
 
 @each_task

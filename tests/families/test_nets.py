@@ -14,6 +14,7 @@ from automodel.families import all_families, find_families
 from automodel.families.ft_transformer import FTTransformerFamily
 from automodel.families.resnet import ResNetFamily
 from automodel.families.tabm import TabMFamily
+from automodel.objective import Objective
 from automodel.task import Task
 
 FAMILIES = [TabMFamily(), ResNetFamily(), FTTransformerFamily()]
@@ -55,6 +56,36 @@ def test_each_setting_of_the_portfolio_is_asked_as_it_is(family, task):
         trial = study.ask()
         assert family.search_space(trial, task) == setting
         assert trial.params == setting
+
+
+def test_refits_that_stop_by_themselves_are_not_taken_for_cut_ones():
+    names = ["mlp", "packed_mlp", "tabm", "resnet", "ft_transformer"]
+    assert all(family.stops_on_own_rows for family in find_families(names))
+
+
+OBJECTIVES = [
+    (Objective("absolute_error"), {"loss": "absolute_error"}),
+    (Objective("quantile", quantile=0.9), {"loss": "quantile", "quantile": 0.9}),
+    (Objective("poisson", power=1.0), {"loss": "poisson"}),
+    (Objective("gamma", power=3.0), {"loss": "gamma", "power": 1.5}),
+    (Objective("tweedie", power=1.2), {"loss": "tweedie", "power": 1.2}),
+]
+
+
+@pytest.mark.parametrize("name", ["mlp", "tabm", "resnet", "ft_transformer"])
+@pytest.mark.parametrize(("objective", "expected"), OBJECTIVES)
+def test_another_objective_fixes_the_loss(name, objective, expected):
+    (family,) = find_families([name])
+    task = replace(TASKS[2], objective=objective)
+    for setting in family.portfolio(task):
+        study = optuna.create_study()
+        study.enqueue_trial(setting)
+        trial = study.ask()
+        net = family.estimator(task, 0).set_params(**family.search_space(trial, task))
+        assert expected.items() <= net.get_params().items()
+        assert trial.params == setting
+        assert "loss" not in setting
+        assert net.early_stopping == objective.is_deviance
 
 
 @each_family

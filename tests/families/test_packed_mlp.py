@@ -1,5 +1,6 @@
 """The family of packed perceptrons: space, cost, one training for all folds."""
 
+import itertools
 import subprocess
 import sys
 import time
@@ -8,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import optuna
 import pytest
+from sklearn.base import clone
 from sklearn.datasets import make_classification, make_regression
 from sklearn.model_selection import RepeatedStratifiedKFold, ShuffleSplit
 
@@ -24,6 +26,7 @@ from automodel.families.packed_mlp import (
 from automodel.folds import Folds
 from automodel.metric import Metric
 from automodel.monitor import Monitor
+from automodel.objective import Objective
 from automodel.preprocessing.reader import TableReader
 from automodel.task import Task
 from tests.conftest import make_frame, make_signal
@@ -118,6 +121,41 @@ def test_the_first_setting_is_the_default_of_the_net(task):
     for name, value in FAMILY.search_space(study.ask(), task).items():
         default = net.get_params()[name]
         assert value == (list(default) if isinstance(default, tuple) else default)
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "poisson", "gamma"])
+def test_the_objective_sets_the_loss(loss):
+    task = replace(TASKS[2], objective=Objective(loss))
+    assert FAMILY.estimator(task, 0).loss == loss
+    assert FAMILY.estimator(TASKS[2], 0).loss == "squared_error"
+    assert FAMILY.estimator(TASKS[0], 0).loss == "cross_entropy"
+
+
+@each_task
+def test_folds_of_its_own_keep_groups_whole(task):
+    X, y = data(task)
+    groups = np.arange(300) // 6
+    family = SmallFamily()
+    net = family.estimator(task, 0).set_params(width=16, max_epochs=4)
+    expected = clone(net)._fit(X, y, groups=groups)
+    fitted = family.fit(net, X, y, monitor=Monitor(groups=groups))
+    np.testing.assert_array_equal(answers(fitted, X), answers(expected, X))
+    assert not np.array_equal(answers(fitted, X), answers(clone(net).fit(X, y), X))
+
+
+@each_task
+def test_steps_are_cut_by_the_clock_alone(task, monkeypatch):
+    X, y = data(task)
+    family = SmallFamily()
+    net = family.estimator(task, 0).set_params(width=16, max_epochs=4)
+    planned = Monitor(deadline=time.monotonic() + 1e6)
+    family.fit(net, X, y, monitor=planned)
+    assert (planned.steps_used, planned.steps_cut) == (4, None)
+    ticks = itertools.count(0.0, 0.01)
+    monkeypatch.setattr(time, "monotonic", lambda: next(ticks))
+    short = Monitor(deadline=1.0)
+    net = family.fit(clone(net).set_params(max_epochs=1000), X, y, monitor=short)
+    assert short.steps_cut == short.steps_used == net.n_iter_ < 100
 
 
 @each_task

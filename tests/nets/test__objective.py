@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import make_classification, make_regression
+from sklearn.metrics import mean_tweedie_deviance
 from torch.nn import functional as F
 
 from automodel.nets import RealMLPClassifier, RealMLPRegressor
 from automodel.nets._objective import (
     CrossEntropy,
+    Deviance,
     HuberError,
     LabelCrossEntropy,
     QuantileError,
@@ -45,6 +47,10 @@ CASES = {
     **{
         loss: (regressor_objective(loss, 0.3), VALUES)
         for loss in ("squared_error", "absolute_error", "huber", "quantile")
+    },
+    **{
+        loss: (regressor_objective(loss, 0.5, 1.3), VALUES.exp())
+        for loss in ("poisson", "gamma", "tweedie")
     },
 }
 each_case = pytest.mark.parametrize(
@@ -93,6 +99,40 @@ def test_probabilities_of_members_are_averaged():
 def test_combination_of_sure_members_is_finite():
     output = torch.tensor([[[200.0], [-200.0]], [[300.0], [300.0]]])
     assert LabelCrossEntropy().combine(output).isfinite().all()
+
+
+POWERS = [1.0, 1.01, 1.5, 1.99, 2.0]
+
+
+@pytest.mark.parametrize("power", POWERS)
+def test_a_deviance_is_half_the_usual_one(power):
+    means = OUTPUT[:, 0, 0].exp()
+    values = VALUES[:, :1].exp()
+    if power < 2:
+        values[::3] = 0
+    losses = Deviance(power)(OUTPUT[:, 0, :1], values)
+    for loss, value, mean in zip(losses, values[:, 0], means, strict=True):
+        usual = mean_tweedie_deviance([float(value)], [float(mean)], power=power)
+        assert float(loss) == pytest.approx(usual / 2, rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("power", POWERS)
+def test_a_deviance_is_finite_and_leads_back_from_afar(power):
+    output = torch.tensor([[-1e4], [-100.0], [-1.0], [1.0], [100.0], [1e4]])
+    for value in (1e-13, 1.0, 1e13):
+        at = output.clone().requires_grad_()
+        loss = Deviance(power)(at, torch.full((6, 1), value))
+        loss.sum().backward()
+        assert loss.isfinite().all()
+        assert (loss >= 0).all()
+        error = output[:, 0] - math.log(value)
+        slope = at.grad[:, 0] * error.sign()
+        assert (slope[error.abs() > 0.5] > 0).all()
+
+
+def test_means_of_members_are_averaged():
+    combined = Deviance(1.5).combine(OUTPUT)
+    torch.testing.assert_close(combined.exp(), OUTPUT.exp().mean(1))
 
 
 def test_focal_loss_is_that_of_the_paper():

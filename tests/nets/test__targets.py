@@ -9,7 +9,12 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import compute_sample_weight
 
 from automodel.nets import RealMLPClassifier, RealMLPRegressor
-from automodel.nets._targets import LabelTarget, ValueTarget, learn_classes
+from automodel.nets._targets import (
+    LabelTarget,
+    PositiveTarget,
+    ValueTarget,
+    learn_classes,
+)
 
 X, LABELS = make_multilabel_classification(300, 8, n_classes=4, random_state=0)
 XR, VALUES = make_regression(300, 5, n_targets=3, random_state=0)
@@ -151,3 +156,37 @@ def test_rows_without_weight_do_not_count_for_the_balance():
     fewer = RealMLPClassifier(**FEW, class_weight="balanced")
     fewer.fit(X[:200], CODES[:200], weight[:200])
     np.testing.assert_allclose(net.predict_proba(X), fewer.predict_proba(X), rtol=1e-6)
+
+
+def test_a_positive_mean_is_an_output_of_zero():
+    y = np.array([0.0, 1.0, 8.0])
+    target = PositiveTarget.learn(y, np.array([1.0, 1.0, 2.0]))
+    assert target.decode(np.zeros((1, 1))) == pytest.approx(4.25)
+    np.testing.assert_allclose(target.encode(y) * 4.25, y)
+    assert target.encode(y).dtype == np.float32
+    np.testing.assert_allclose(target.decode(np.log([[2 / 4.25]])), 2)
+
+
+def test_predictions_of_a_mean_are_positive_and_at_most_the_largest_value():
+    far = np.array([[-1e9], [1e9]])
+    with_zeros = PositiveTarget.learn(np.array([0.0, 2.0, 8.0]), None)
+    np.testing.assert_allclose(with_zeros.decode(far), [0.002, 8])
+    assert with_zeros.decode(far).max() <= 8
+    positive = PositiveTarget.learn(np.array([3.0, 2.0, 8.0]), None)
+    np.testing.assert_allclose(positive.decode(far), [2, 8])
+    positive.widen(np.array([1.0, 9.0]))
+    np.testing.assert_allclose(positive.decode(far), [1, 9])
+
+
+def test_rows_without_weight_do_not_set_a_positive_range():
+    y, weight = np.array([1e9, 2.0, 8.0]), np.array([0.0, 1.0, 1.0])
+    target = PositiveTarget.learn(y, weight)
+    assert (target.scale, target.high) == ([5.0], [8.0])
+
+
+def test_a_scale_is_borrowed_where_there_is_none():
+    spare = np.array([7.0, 7.0])
+    y = np.array([[0.0, 1.0], [0.0, 3.0]])
+    assert PositiveTarget.learn(y, None, spare).scale.tolist() == [7, 2]
+    assert ValueTarget.learn(y, None, spare).scale.tolist() == [7, 1]
+    assert ValueTarget.learn(y, None).scale.tolist() == [1, 1]

@@ -72,6 +72,24 @@ def test_same_seed_gives_the_same_predictions(name, kind):
 
 
 @each
+def test_groups_reach_the_inner_split_without_rows_of_no_weight(name, kind):
+    rows, y = data(kind)
+    groups = np.arange(300) // 6
+    weight = np.where(np.arange(300) % 3, 1.0, 0.0)
+    kept = weight > 0
+    net, fewer, without = (
+        new(name, kind, early_stopping=True)._fit(*fit, groups=g)
+        for fit, g in (
+            ((rows, y, weight), groups),
+            ((rows[kept], y[kept], weight[kept]), groups[kept]),
+            ((rows, y, weight), None),
+        )
+    )
+    np.testing.assert_array_equal(answers(net, rows), answers(fewer, rows))
+    assert not np.array_equal(answers(net, rows), answers(without, rows))
+
+
+@each
 def test_pickle_holds_no_torch(name, kind):
     net = fitted(name, kind)
     expected = answers(net, data(kind)[0])

@@ -4,6 +4,7 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 from sklearn.tree import DecisionTreeClassifier
 
+from automodel.preprocessing.categories import N_FOLDS, TargetMeans
 from automodel.preprocessing.table import Table
 from automodel.preprocessing.tabular import TabularEncoder
 
@@ -67,3 +68,60 @@ def test_target_without_y_gives_frequencies():
 def test_few_rows_can_be_target_encoded():
     encoder = TabularEncoder(target_encode_above=1)
     assert len(encoder.fit_transform(codes_table([0, 1], 2), np.array([0, 1]))) == 2
+
+
+GROUPS = np.repeat(np.arange(40), 5)
+
+
+@pytest.mark.parametrize("categories", ["target", "native"])
+def test_an_encoding_knows_no_target_of_its_own_group(categories):
+    rng = np.random.default_rng(0)
+    codes, y = rng.integers(0, 50, 200), rng.normal(size=200)
+
+    def encoded(y, groups):
+        encoder = TabularEncoder(categories=categories, dtype="float64")
+        table = codes_table(codes, 50)
+        return np.asarray(encoder.fit_transform(table, y, groups=groups), float)[:, 0]
+
+    for group in range(0, 40, 9):
+        own = group == GROUPS
+        changed = np.where(own, y + 100, y)
+        before, after = encoded(y, GROUPS), encoded(changed, GROUPS)
+        np.testing.assert_array_equal(before[own], after[own])
+        assert not np.array_equal(before, after)
+
+
+def test_new_rows_get_the_means_of_all_groups():
+    codes, y = np.arange(200) % 20, np.random.default_rng(0).normal(size=200)
+    cardinalities, column = (20,), codes.reshape(-1, 1)
+    one = TargetMeans().fit(column, y, cardinalities=cardinalities, groups=GROUPS)
+    two = TargetMeans().fit(column, y, cardinalities=cardinalities)
+    np.testing.assert_allclose(one.transform(column), two.transform(column))
+
+
+def means_by_fold(groups, random_state=0):
+    """Return a number per fold, for rows of one category."""
+    n_rows = len(groups)
+    encoder = TargetMeans(random_state)
+    y = np.random.default_rng(0).normal(size=n_rows)
+    codes = np.zeros((n_rows, 1), dtype=np.int32)
+    return encoder.fit_transform(codes, y, None, (1,), groups)[:, 0]
+
+
+def test_groups_are_spread_over_folds_of_about_equal_size():
+    sizes = np.array([30, 1, 1, 20, 20, 1, 15, 10, 2])
+    folds = means_by_fold(np.repeat(np.arange(9), sizes))
+    assert sorted(np.unique(folds, return_counts=True)[1]) == [15, 15, 20, 20, 30]
+    one, same, other = (means_by_fold(GROUPS, seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(one, other)
+    assert len(np.unique(one)) == N_FOLDS
+
+
+def test_a_single_group_is_as_none():
+    one, none = (means_by_fold(g) for g in (np.zeros(50), np.arange(50)))
+    assert len(np.unique(one)) == len(np.unique(none)) == N_FOLDS
+    y = np.random.default_rng(0).normal(size=50)
+    codes = np.zeros((50, 1), dtype=np.int32)
+    expected = TargetMeans().fit_transform(codes, y, None, (1,))
+    np.testing.assert_array_equal(one, expected[:, 0])

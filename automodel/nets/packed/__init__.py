@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from automodel.nets._docs import documented
 from automodel.nets._supervised import ClassifierTask, RegressorTask
-from automodel.nets._targets import ValueTarget
 from automodel.nets.packed._estimator import PackedNet, Part
 from automodel.nets.packed._race import ClassJudge, LabelJudge, ValueJudge
 
@@ -141,12 +140,11 @@ class PackedMLPRegressor(RegressorTask, PackedNet):
     }
 
     def _target_of(self, part: Part):
-        target = ValueTarget.learn(part.y, part.sample_weight)
         # A training part of one value has no scale, and in raw units its validation
         # loss could drown those of the other folds.
-        both = ValueTarget.learn(np.concatenate([part.y, part.y_valid]), None)
-        scale = np.where(target.high > target.low, target.scale, both.scale)
-        return replace(target, scale=scale)
+        learn = self._target_kind.learn
+        both = learn(np.concatenate([part.y, part.y_valid]), None)
+        return learn(part.y, part.sample_weight, both.scale)
 
     def _judge(self, target, weight, apart, objective):
         return ValueJudge(target, weight, apart, objective)

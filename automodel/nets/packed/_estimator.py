@@ -11,7 +11,12 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
-from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+)
 from sklearn.utils._param_validation import (
     Interval,
     StrOptions,
@@ -45,6 +50,7 @@ from automodel.nets.packed._module import (
 from automodel.nets.packed._race import Race, folds_apart
 from automodel.nets.packed._rows import FoldRows
 from automodel.nets.packed._training import train_pack
+from automodel.quiet import no_warnings
 
 PREDICT_NUMBERS = 2**22  # of a layer's outputs that are held at a time
 BATCH_SIZES = ((4500, 64), (32_000, 128))  # rows of a fold, and of a step
@@ -90,16 +96,17 @@ class PackedNet(Net):
         **{name: [choice, list, tuple] for name, choice in CHOICES.items()},
     }
 
-    def _fit(self, X, y, sample_weight=None, **hooks):
-        """Train on folds drawn here; for `hooks` see `Hooks`."""
+    def _fit(self, X, y, sample_weight=None, *, groups=None, **hooks):
+        """Train on folds drawn here, which part no group; for `hooks` see `Hooks`."""
         self._validate_params()
         y_numeric = not hasattr(self, "predict_proba")
         X, y = check_rows(self, X, y, y_numeric=y_numeric, reset=True)
+        self._check_target(y)
         weight = None
         if sample_weight is not None:
             weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
             check_some_weight(weight)
-            X, y, weight = drop_weightless(X, y, weight)
+            X, y, weight, groups = drop_weightless(X, y, weight, groups)
         self._learn_target(y, weight)
         seed = draw_seed(self.random_state)
         parts = [
@@ -111,36 +118,48 @@ class PackedNet(Net):
                 y[valid],
                 take(weight, valid),
             )
-            for train, valid in self._split(y, seed)
+            for train, valid in self._split(y, groups, seed)
         ]
-        self._fit_parts(parts, seed, **hooks)
+        self._fit_parts(parts, folds_apart([None] * len(parts)), seed, **hooks)
         return self
 
     def _fit_folds(self, parts: Sequence[Part], **hooks) -> list[PackedNet]:
         """Train on given folds, and return an estimator for each; see `Hooks`."""
         self._validate_params()
-        self._learn_target(
-            np.concatenate([y for p in parts for y in (p.y, p.y_valid)]), None
-        )
-        self._fit_parts(parts, draw_seed(self.random_state), **hooks)
+        apart = folds_apart([part.valid_rows for part in parts])
+        _check_apart(apart)
+        y = np.concatenate([y for p in parts for y in (p.y, p.y_valid)])
+        self._check_target(y)
+        self._learn_target(y, None)
+        self._fit_parts(parts, apart, draw_seed(self.random_state), **hooks)
         singles = [self._single_fold(fold) for fold in range(len(parts))]
         for single, part in zip(singles, parts, strict=True):
             validate_data(single, part.X, reset=True, skip_check_array=True)
         return singles
 
-    def _split(self, y, seed):
-        n_folds = min(self.cv, len(y))
-        splitter, labels = KFold, None
-        if y.ndim == 1 and hasattr(self, "predict_proba"):
-            counts = np.unique(y, return_counts=True)[1]
-            if counts.min() >= 2:
-                n_folds = min(n_folds, max(counts.min(), 2))
-                splitter, labels = StratifiedKFold, y
-        return splitter(n_folds, shuffle=True, random_state=seed).split(
-            np.zeros((len(y), 1)), labels
-        )
+    def _split(self, y, groups, seed) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return training and validation rows of `cv` folds, or of as many as can be.
 
-    def _fit_parts(self, parts: Sequence[Part], seed: int, **hooks) -> None:
+        Classes are spread evenly over the folds; the rarest may be missing in some.
+        """
+        labels = None
+        if y.ndim == 1 and hasattr(self, "predict_proba"):
+            labels = np.unique(y, return_inverse=True)[1]
+        if groups is not None:
+            groups = np.unique(groups, return_inverse=True)[1]
+            if groups.any():  # there is more than one
+                return _group_folds(self.cv, labels, groups, seed)
+        n_folds = min(self.cv, len(y))
+        is_spread = labels is not None and np.bincount(labels).max() >= n_folds
+        splitter = (StratifiedKFold if is_spread else KFold)(
+            n_folds, shuffle=True, random_state=seed
+        )
+        with no_warnings():  # of a class with fewer rows than folds
+            return list(splitter.split(np.zeros((len(y), 1)), labels))
+
+    def _fit_parts(
+        self, parts: Sequence[Part], apart: torch.Tensor, seed: int, **hooks
+    ) -> None:
         self.encoders_: list[NetEncoder] = [NetEncoder().fit(p.X) for p in parts]
         inputs = common_inputs(self.encoders_)
         self._targets = [self._target_of(p) for p in parts]
@@ -148,7 +167,6 @@ class PackedNet(Net):
         valid = self._rows(parts, inputs, valid=True)
         objective = self._objective()
         target, weight = valid.tensors("cpu")[2:]
-        apart = folds_apart([p.valid_rows for p in parts])
         judge = self._judge(target, weight, apart, objective)
         members = self._draw_members(seed)
         device = choose_device(self.device)
@@ -320,3 +338,29 @@ def _batch_size(batch_size, n_rows: int) -> int:
     if batch_size != "auto":
         return batch_size
     return next((size for limit, size in BATCH_SIZES if n_rows <= limit), 256)
+
+
+def _check_apart(apart: torch.Tensor) -> None:
+    """Raise if one of several folds would have to choose for itself."""
+    alone = torch.nonzero(~apart.any(1))
+    if len(apart) > 1 and len(alone):
+        raise ValueError(
+            f"Fold {int(alone[0])} has validation rows in common with each other fold, "
+            "so none can choose epochs and weights for it. Train such folds one by one."
+        )
+
+
+def _group_folds(n_folds: int, labels, groups: np.ndarray, seed: int):
+    """Return training and validation rows of folds that part no group."""
+    n_groups = groups.max() + 1
+    n_folds = min(n_folds, n_groups)
+    rows = np.zeros((len(groups), 1))
+    if labels is not None and np.bincount(labels).max() >= n_folds:
+        splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+        with no_warnings():  # of a class with fewer rows than folds
+            folds = list(splitter.split(rows, labels, groups))
+        if all(len(valid) for _, valid in folds):
+            return folds
+    # Numbered at random, since the folds that GroupKFold balances depend on that.
+    numbers = np.random.default_rng(seed).permutation(n_groups)
+    return list(GroupKFold(n_folds).split(rows, None, numbers[groups]))

@@ -301,11 +301,60 @@ def test_a_class_of_one_row_is_no_error():
     np.testing.assert_allclose(net.predict_proba(X).sum(1), 1)
 
 
-def test_classes_of_few_rows_are_in_every_training_part():
+@pytest.mark.parametrize("n_rare", [1, 2, 3])
+def test_a_rare_class_does_not_make_the_folds_fewer(n_rare):
     y = np.zeros(60, int)
-    y[:3] = 1
+    y[:n_rare] = 1
     net = PackedMLPClassifier(**{**SMALL, "cv": 5}).fit(X[:60], y)
-    assert net.member_weights_.shape[1] == 3
+    assert net.member_weights_.shape[1] == 5
+    folds = net._split(y, None, 0)
+    assert [len(valid) for _, valid in folds] == [12] * 5
+    rare = [int(y[train].sum()) for train, _ in folds]
+    assert sorted(rare) == [n_rare - 1] * n_rare + [n_rare] * (5 - n_rare)
+
+
+GROUPS = np.arange(240) // 4 % 30
+
+
+@each_kind
+def test_folds_of_its_own_part_no_group(kind):
+    y = KINDS[kind][2]
+    folds = new(kind, cv=4)._split(y, GROUPS, 0)
+    assert len(folds) == 4
+    for train, valid in folds:
+        assert not set(GROUPS[train]) & set(GROUPS[valid])
+        assert sorted([*train, *valid]) == list(range(240))
+        assert 40 <= len(valid) <= 80
+    again = new(kind, cv=4)._split(y, GROUPS, 1)
+    assert any(set(a) != set(b) for (_, a), (_, b) in zip(folds, again, strict=True))
+    two = new(kind, cv=4)._split(y, GROUPS < 3, 0)
+    assert sorted(len(valid) for _, valid in two) == [24, 216]
+    one, none = (new(kind)._split(y, g, 0) for g in (np.zeros(240), None))
+    for (_, valid), (_, expected) in zip(one, none, strict=True):
+        np.testing.assert_array_equal(valid, expected)
+
+
+@each_kind
+def test_groups_reach_the_folds_without_the_rows_of_no_weight(kind):
+    _, X, y = KINDS[kind]
+    weight = np.where(np.arange(240) % 3, 1.0, 0.0)
+    kept = weight > 0
+    net = new(kind)._fit(X, y, weight, groups=GROUPS)
+    fewer = new(kind)._fit(X[kept], y[kept], weight[kept], groups=GROUPS[kept])
+    np.testing.assert_array_equal(answers(net, X), answers(fewer, X))
+    without = new(kind)._fit(X, y, weight)
+    assert not np.allclose(answers(net, X), answers(without, X))
+
+
+@each_kind
+def test_folds_of_which_none_can_choose_for_another_are_refused(kind):
+    parts = parts_of(*KINDS[kind][1:])
+    rows = [np.arange(0, 90), np.arange(60, 180), np.arange(150, 240)]
+    apart = [p._replace(valid_rows=r) for p, r in zip(parts, rows, strict=True)]
+    with pytest.raises(ValueError, match="Fold 1 has validation rows in common"):
+        new(kind)._fit_folds(apart)
+    assert len(new(kind)._fit_folds([apart[0], apart[2]])) == 2
+    assert len(new(kind)._fit_folds(apart[1:2])) == 1
 
 
 @each_kind
@@ -335,6 +384,17 @@ def test_a_training_part_of_one_value_is_no_error(value):
     np.testing.assert_allclose(nets[1].predict(XR), value)
     for net in (nets[0], nets[2]):
         assert net.score(XR, YR * scale) > 0.5
+
+
+def test_a_training_part_of_zeros_is_no_error_to_a_loss_of_means():
+    y = np.floor(np.exp(XR[:, 0])) * 1e9
+    parts = parts_of(XR, y)
+    parts[1] = parts[1]._replace(y=np.zeros(len(parts[1].y)))
+    net = PackedMLPRegressor(**{**SMALL, "max_epochs": 20}, loss="poisson")
+    nets = net._fit_folds(parts)
+    assert 0 < nets[1].predict(XR).min() <= nets[1].predict(XR).max() < 1e-2 * y.mean()
+    for net in (nets[0], nets[2]):
+        assert np.corrcoef(net.predict(XR), np.exp(XR[:, 0]))[0, 1] > 0.4
 
 
 def test_a_target_of_one_value_is_no_error():

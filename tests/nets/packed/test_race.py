@@ -117,6 +117,20 @@ def test_folds_that_share_rows_do_not_decide_for_each_other():
     assert decide[0, 1].tolist() == [False, False, True, False, False]
 
 
+@pytest.mark.parametrize("n_folds", [2, 3, 4])
+def test_no_fold_decides_for_itself_where_each_has_another_apart(n_folds):
+    pairs = list(itertools.combinations(range(n_folds), 2))
+    for flags in itertools.product([False, True], repeat=len(pairs)):
+        apart = torch.zeros(n_folds, n_folds, dtype=torch.bool)
+        for (one, two), flag in zip(pairs, flags, strict=True):
+            apart[one, two] = apart[two, one] = flag
+        if not apart.any(1).all():
+            continue
+        decide = deciding_folds(apart)
+        assert decide.any(-1).all()
+        assert not (decide & ~apart[:, None]).any()
+
+
 @pytest.mark.parametrize("kind", ["classes", "labels", "values"])
 def test_what_repeated_folds_choose_does_not_know_their_rows(kind):
     target, other = make_target(kind), make_target(kind, seed=1)
