@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 LIKELY_ROUNDS_TIMES_RATE = 40.0  # symmetric trees take more rounds than others
 MAX_CATEGORIES = 1_000_000  # CatBoost smooths rare categories itself
 NEARLY_GAMMA = 1.99  # the power of a Tweedie deviance is below 2 here
+LOGARITHMS = ("Poisson", "Tweedie")
+QUANTILES = ("MAE", "Quantile")
+# Exact leaves, the default of quantiles, are the better ones but ignore the weights.
+WEIGHTED_QUANTILES = {
+    "leaf_estimation_method": "Gradient",
+    "leaf_estimation_iterations": 5,
+}
 
 
 class CatBoost(BoostingFamily):
@@ -117,7 +124,9 @@ class CatBoost(BoostingFamily):
             return _prior(estimator).fit(np.zeros((len(y), 1)), y, sample_weight)
         tracker = RoundTracker(monitor)
         set_rounds(estimator, self.iteration_param, monitor)
-        unit = mean_of(y, sample_weight) if _learns_logarithm(estimator) else 1.0
+        if sample_weight is not None and _loss_of(estimator).startswith(QUANTILES):
+            estimator.set_params(**WEIGHTED_QUANTILES)
+        unit = _unit(estimator, y, sample_weight)
         validation: dict[str, Any] = {}
         if tracker.stops_early:
             part = (monitor.X_valid, monitor.y_valid, monitor.sample_weight_valid)
@@ -192,8 +201,16 @@ def _loss_of(estimator) -> str:
     return estimator.get_params().get("loss_function") or ""
 
 
-def _learns_logarithm(estimator) -> bool:
-    return _loss_of(estimator).startswith(("Poisson", "Tweedie"))
+def _unit(estimator, y, sample_weight) -> float:
+    """Return what the target is divided by for training.
+
+    The mean where its logarithm is learned, which starts at 0 whatever the target. The
+    steps and the tolerance of a quantile are of a fixed size.
+    """
+    loss = _loss_of(estimator)
+    if loss.startswith(LOGARITHMS):
+        return mean_of(y, sample_weight)
+    return float(np.std(y)) or 1.0 if loss.startswith(QUANTILES) else 1.0
 
 
 def _pool(X, y, weight, unit: float):
@@ -205,13 +222,14 @@ def _pool(X, y, weight, unit: float):
 
 
 def _multiply(estimator, unit: float) -> None:
-    """Make a model of logarithms predict in the unit of the target.
-
-    It was trained on multiples of the mean, since it starts at 1 whatever the target.
-    """
-    if unit != 1:
-        scale, bias = estimator.get_scale_and_bias()
+    """Make a model that was trained on multiples of a unit predict in the target's."""
+    if unit == 1:
+        return
+    scale, bias = estimator.get_scale_and_bias()
+    if _loss_of(estimator).startswith(LOGARITHMS):
         estimator.set_scale_and_bias(scale, bias + float(np.log(unit)))
+    else:
+        estimator.set_scale_and_bias(scale * unit, bias * unit)
 
 
 def _categorical_columns(X) -> list:
