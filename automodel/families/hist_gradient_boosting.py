@@ -14,7 +14,7 @@ from sklearn.base import is_classifier
 from automodel.families._boosting import (
     BoostingFamily,
     RoundTracker,
-    deviance_weights,
+    mean_of,
     rounds_for,
     set_rounds,
 )
@@ -104,13 +104,17 @@ class HistGradientBoosting(BoostingFamily):
         tracker = RoundTracker(monitor)
         n_rounds = set_rounds(estimator, self.iteration_param, monitor)
         estimator.set_params(warm_start=True)
-        weight = deviance_weights(y, sample_weight, POWERS.get(estimator.loss))
+        unit = mean_of(y, sample_weight) if estimator.loss == "poisson" else 1.0
+        y = y if unit == 1 else y / unit
+        score = _score_of(estimator, unit)
         for size in monitor.paced(_sizes(n_rounds, monitor)):
-            estimator.set_params(max_iter=min(size, n_rounds)).fit(X, y, weight)
-            if _follow(estimator, tracker) or monitor.expired or size >= n_rounds:
+            estimator.set_params(max_iter=min(size, n_rounds)).fit(X, y, sample_weight)
+            is_over = _follow(estimator, tracker, score)
+            if is_over or monitor.expired or size >= n_rounds:
                 break
         monitor.steps_used = tracker.rounds_used
         estimator.set_params(warm_start=False)
+        _multiply(estimator, unit)
         return estimator
 
     def keep_rounds(self, estimator, n_rounds: int) -> None:
@@ -144,12 +148,12 @@ def _sizes(n_rounds: int, monitor: Monitor) -> Iterator[int]:
         yield size
 
 
-def _follow(estimator, tracker: RoundTracker) -> bool:
+def _follow(estimator, tracker: RoundTracker, score: Callable[..., float]) -> bool:
     """Hand the rounds of the last chunk to the tracker; return whether to stop."""
     if not tracker.stops_early:
         tracker.rounds = estimator.n_iter_
         return False
-    monitor, score = tracker.monitor, _score_of(estimator)
+    monitor = tracker.monitor
     staged = (
         estimator.staged_predict_proba
         if is_classifier(estimator)
@@ -174,8 +178,11 @@ def _loss(task: Task) -> dict[str, Any]:
     return {"loss": asked.loss}
 
 
-def _score_of(estimator) -> Callable[..., float]:
-    """Return `score(y, prediction, sample_weight)` by the loss of the estimator."""
+def _score_of(estimator, unit: float) -> Callable[..., float]:
+    """Return `score(y, prediction, sample_weight)` by the loss of the estimator.
+
+    The predictions are multiples of the unit.
+    """
     if is_classifier(estimator):
         return neg_log_loss
     if estimator.loss == "squared_error":
@@ -184,6 +191,17 @@ def _score_of(estimator) -> Callable[..., float]:
     learned = Objective(estimator.loss, quantile, POWERS.get(estimator.loss, 0.0))
 
     def score(y, prediction, sample_weight):
-        return -np.average(learned.losses(y, prediction), weights=sample_weight)
+        losses = learned.losses(y, unit * prediction)
+        return -np.average(losses, weights=sample_weight)
 
     return score
+
+
+def _multiply(estimator, unit: float) -> None:
+    """Make a model that was trained on multiples of a unit predict in the target's.
+
+    Of the Poisson deviance: its hessians are in the unit of the target, the least of a
+    leaf is not. Weights could free them of it, but they make the library's bins slow.
+    """
+    if unit != 1:
+        estimator._baseline_prediction = estimator._baseline_prediction + np.log(unit)
