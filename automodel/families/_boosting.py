@@ -19,6 +19,8 @@ ROUNDS_TIMES_RATE = 60.0  # rounds * learning rate after which nothing is to be 
 ROUNDS_LIMITS = (300, 4000)
 PATIENCE = 20
 PATIENCE_SHARE = 0.3
+# Of a leaf, where logarithms are learned: Newton's step of a few small targets is huge.
+MOST_STEP = 0.7
 
 
 class BoostingFamily(ModelFamily):
@@ -74,6 +76,8 @@ def loss_params(
         params[quantile] = asked.quantile
     if asked.loss == "tweedie":
         params["tweedie_variance_power"] = asked.power
+    if asked.is_deviance:
+        params["max_delta_step"] = MOST_STEP
     return params
 
 

@@ -194,7 +194,10 @@ def _loss(task: Task) -> dict[str, str]:
     }
     if task.is_classification or asked.loss not in losses:
         return {}
-    return {"loss_function": losses[asked.loss]}
+    params = {"loss_function": losses[asked.loss]}
+    if asked.loss == "gamma":  # Newton's step of a few small targets is huge
+        params["leaf_estimation_method"] = "Gradient"
+    return params
 
 
 def _loss_of(estimator) -> str:

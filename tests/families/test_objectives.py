@@ -25,6 +25,12 @@ PENALTIES = {  # what could depend on the unit of the target
     "catboost": {"l2_leaf_reg": 10.0},
     "hist_gradient_boosting": {"l2_regularization": 10.0},
 }
+SMALL_LEAVES = {
+    "lightgbm": {"learning_rate": 0.2, "num_leaves": 60, "min_child_samples": 1},
+    "xgboost": {"learning_rate": 0.2, "max_depth": 8, "min_child_weight": 0.001},
+    "catboost": {"learning_rate": 0.2, "depth": 8, "l2_leaf_reg": 1e-5},
+    "hist_gradient_boosting": {"learning_rate": 0.2},  # cannot limit its steps
+}
 SQUARES = Objective()
 OBJECTIVES = {
     "squares": SQUARES,
@@ -204,6 +210,19 @@ def test_the_errors_of_a_deviance_have_no_mean(family, asked):
     mean = fit(family, learned, X, y).predict(X).astype(np.float64)
     weight = mean ** (1 - learned.power)
     assert np.average(y / mean, weights=weight * mean) == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("asked", DEVIANCES)
+def test_leaves_of_a_few_tiny_targets_are_no_leap(family, asked):
+    learned = OBJECTIVES[asked]
+    if not family.supports(Task("regression", 400, 4, objective=learned)):
+        pytest.skip("says that it does not support the loss")
+    (X, y), (X_new, y_new) = make_rows(400), make_rows(400, seed=2)
+    y[::7] *= 1e-3
+    params = SMALL_LEAVES.get(family.name, {})
+    model = fit(family, learned, X, y, Monitor(n_iterations=10), **params)
+    reached = np.log(model.predict(X_new).astype(np.float64) / y_new)
+    assert np.quantile(np.abs(reached), 0.99) < np.log(1e4)
 
 
 @pytest.mark.parametrize("asked", ["poisson", "tweedie"])
