@@ -128,9 +128,9 @@ def _run_folds(result, folds, deadline, time_limit, should_prune):
             yield _keep(result, folds, own)
         if fold + 1 < len(folds):
             own.monitor.report_fold(float(np.nanmean(result.fold_scores)))
-    rounds = [own.monitor.steps_used or 0 for own in trained]
-    for fold, own in enumerate(trained):
-        _cut(own, result, folds, _rounds_of_others(rounds, folds, fold), deadline)
+    for own in trained:
+        _cut_to_rounds_of_others(own, trained, result, folds, deadline)
+        fold = own.model.fold
         result.fold_scores[fold] = _fold_score(folds, fold, own.prediction)
         yield _keep(result, folds, own)
 
@@ -152,31 +152,35 @@ def _keep(result: Evaluation, folds: Folds, own: _TrainedFold):
     return own.model.fold, own.model
 
 
-def _rounds_of_others(rounds: list[int], folds: Folds, fold: int) -> int:
-    """Return the mean of the rounds that are best for the folds apart from one.
+def _cut_to_rounds_of_others(own, trained, result: Evaluation, folds, deadline):
+    """Cut the model of a fold to the rounds that others chose, and predict anew.
 
-    Those that are best for its own rows would flatter it, and the fewer the rows the
-    more: a search of few rows would choose boosting for its luck.
+    The rounds that are best for its own rows would flatter it, and the fewer the rows
+    the more: a search of few rows would choose boosting for its luck.
     """
-    others = np.flatnonzero(folds.apart[fold])
-    if not len(
-        others
-    ):  # splits that overlap: the rows of the others are nearly its own
-        others = np.delete(np.arange(len(rounds)), fold)
-    return max(round(float(np.mean([rounds[other] for other in others]))), 1)
-
-
-def _cut(own: _TrainedFold, result: Evaluation, folds, n_rounds: int, deadline):
-    """Cut the model of a fold to some rounds, and predict with it again."""
     model, family = own.model, result.candidate.family
-    if own.monitor.steps_used is None:  # a constant
+    rounds = _rounds_of_others(own, trained, folds)
+    if own.monitor.steps_used is None or rounds is None:  # a constant, or beside such
         return
-    is_same = n_rounds == own.monitor.steps_used
-    model.estimator = family.cut(model.estimator, n_rounds)
-    model.n_iterations = n_rounds
-    if not is_same:
+    model.estimator = family.cut(model.estimator, rounds)
+    model.n_iterations = rounds
+    if rounds != own.monitor.steps_used:
         own.prediction = model.predict_encoded(own.X_valid, deadline)
     own.X_valid = None
+
+
+def _rounds_of_others(own, trained, folds: Folds) -> int | None:
+    """Return the mean of the rounds that are best for the folds apart from one."""
+    others = [
+        other for other in trained if other.monitor.steps_used and other is not own
+    ]
+    apart = [o for o in others if folds.apart[own.model.fold, o.model.fold]]
+    # Where all splits overlap, the rows of the others are nearly its own.
+    best = [other.monitor.steps_used for other in apart or others]
+    if not best:
+        return own.monitor.steps_used
+    most = own.monitor.steps_trained or max(best)
+    return min(max(round(float(np.mean(best))), 1), most)
 
 
 def _run_joined(result, folds, deadline, time_limit, should_prune):

@@ -46,6 +46,8 @@ class Monitor:
     steps_used : int or None
         To be set by the family: steps that the returned model is made of. Where a
         family `chooses_rounds`, those that are best on the validation part.
+    steps_trained : int or None
+        To be set by a family that `chooses_rounds`: all those that the model has.
     steps_cut : int or None
         To be set by a family that drops steps which early stopping on rows of its own
         found to be too many: the steps that it trained, if the clock ended them.
@@ -72,6 +74,7 @@ class Monitor:
         self.X_valid, self.y_valid, self.sample_weight_valid = valid or (None,) * 3
         self.groups = groups
         self.steps_used: int | None = None
+        self.steps_trained: int | None = None
         self.steps_cut: int | None = None
         self.pace = pace
         self.pace_used: list = []

@@ -1,19 +1,44 @@
-"""Early stopping that the boosting families share, decided round by round."""
+"""What the boosting families share: rounds, early stopping, weights of deviances."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from copy import copy
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from sklearn.base import BaseEstimator
+
+from automodel.families.base import ModelFamily
 
 if TYPE_CHECKING:
     from automodel.monitor import Monitor
+    from automodel.task import Task
 
 ROUNDS_TIMES_RATE = 60.0  # rounds * learning rate after which nothing is to be gained
 ROUNDS_LIMITS = (300, 4000)
 PATIENCE = 20
 PATIENCE_SHARE = 0.3
+# Of a leaf, where logarithms are learned: Newton's step of a few small targets is huge.
+MOST_STEP = 0.7
+
+
+class BoostingFamily(ModelFamily):
+    """A family that boosts: its folds choose the rounds, and drop those after them."""
+
+    chooses_rounds = True
+
+    def cut(self, estimator: BaseEstimator, n_iterations: int) -> BaseEstimator:
+        """Return a copy of a fitted estimator with its first rounds alone."""
+        shorter = copy(estimator)
+        # A constant, where a fold had nothing to learn from, has no rounds.
+        if self.iteration_param in estimator.get_params():
+            self.keep_rounds(shorter, max(1, n_iterations))
+        return shorter
+
+    def keep_rounds(self, estimator: BaseEstimator, n_rounds: int) -> None:
+        """Drop later rounds of a copy, which may share them with its original."""
+        raise NotImplementedError
 
 
 def rounds_for(learning_rate: float, times: float = 1.0) -> int:
@@ -27,6 +52,77 @@ def set_rounds(estimator: BaseEstimator, parameter: str, monitor: Monitor) -> in
     if monitor.n_iterations is not None and not monitor.has_validation:
         estimator.set_params(**{parameter: max(1, monitor.n_iterations)})
     return estimator.get_params()[parameter]
+
+
+def loss_params(
+    task: Task, objectives: dict[str, str], *, quantile: str
+) -> dict[str, Any]:
+    """Return the parameters of the loss; none where it is the library's default.
+
+    Parameters
+    ----------
+    task : Task
+        With the objective.
+    objectives : dict of str to str
+        Names that the library gives the losses that are not its default.
+    quantile : str
+        Name of its parameter for the quantile.
+    """
+    asked = task.objective
+    if task.is_classification or asked.loss not in objectives:
+        return {}
+    params: dict[str, Any] = {"objective": objectives[asked.loss]}
+    if asked.loss == "quantile":
+        params[quantile] = asked.quantile
+    if asked.loss == "tweedie":
+        params["tweedie_variance_power"] = asked.power
+    if asked.is_deviance:
+        params["max_delta_step"] = MOST_STEP
+    return params
+
+
+def power_of(estimator: BaseEstimator, powers: dict[str, float]) -> float | None:
+    """Return the power of the deviance that is learned; None for other losses."""
+    params = estimator.get_params()
+    return params.get("tweedie_variance_power", powers.get(params["objective"]))
+
+
+def scale_penalty(estimator: BaseEstimator, y: np.ndarray) -> None:
+    """Make the L1 penalty of squared errors, whose gradients have a unit, free of it.
+
+    The gradients of other losses are of the size of one already.
+    """
+    if estimator.reg_alpha:
+        estimator.set_params(reg_alpha=estimator.reg_alpha * float(np.std(y)))
+
+
+def mean_of(y: np.ndarray, sample_weight: np.ndarray | None) -> float:
+    """Return the mean of a target that is not negative; 1 where all of it is 0."""
+    return float(np.average(y, weights=sample_weight)) or 1.0
+
+
+def deviance_weights(
+    y: np.ndarray, sample_weight: np.ndarray | None, power: float | None
+) -> np.ndarray | None:
+    """Return weights by which the gradients of a deviance are of the size of one.
+
+    Their unit is that of `y` to the power of 2 - `power`. Penalties and least hessians
+    of a leaf would otherwise mean something else in every unit.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+        The target, not negative.
+    sample_weight : ndarray of shape (n_samples,) or None
+        Those given.
+    power : float or None
+        Of the variance function of the deviance; None for other losses, whose weights
+        stay.
+    """
+    if power is None or power == 2:
+        return sample_weight
+    weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
+    return weight * mean_of(y, sample_weight) ** (power - 2)
 
 
 class RoundTracker:
@@ -51,7 +147,7 @@ class RoundTracker:
 
     @property
     def rounds_used(self) -> int:
-        """Rounds that the returned model is to be made of."""
+        """The best round, or all where there is no validation part."""
         return self.best_round if self.best_round else self.rounds
 
     def add_round(self, value: float | None = None) -> bool:
@@ -63,6 +159,7 @@ class RoundTracker:
             Score on the validation part, greater is better.
         """
         self.rounds += 1
+        self.monitor.steps_trained = self.rounds
         if value is not None:
             if value > self.best_value:
                 self.best_round, self.best_value = self.rounds, value

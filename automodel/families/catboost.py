@@ -8,22 +8,35 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from automodel.families._boosting import RoundTracker, rounds_for, set_rounds
+from automodel.families._boosting import (
+    BoostingFamily,
+    RoundTracker,
+    mean_of,
+    rounds_for,
+    set_rounds,
+)
 from automodel.families._cost import (
     encoded_columns,
     expected_rounds,
     trees_per_round,
 )
-from automodel.families.base import ModelFamily
 
 if TYPE_CHECKING:
     from automodel.task import Task
 
 LIKELY_ROUNDS_TIMES_RATE = 40.0  # symmetric trees take more rounds than others
 MAX_CATEGORIES = 1_000_000  # CatBoost smooths rare categories itself
+NEARLY_GAMMA = 1.99  # the power of a Tweedie deviance is below 2 here
+LOGARITHMS = ("Poisson", "Tweedie")
+QUANTILES = ("MAE", "Quantile")
+# Exact leaves, the default of quantiles, are the better ones but ignore the weights.
+WEIGHTED_QUANTILES = {
+    "leaf_estimation_method": "Gradient",
+    "leaf_estimation_iterations": 5,
+}
 
 
-class CatBoost(ModelFamily):
+class CatBoost(BoostingFamily):
     """Boosting with oblivious trees and ordered statistics of categories.
 
     Prokhorenkova et al. (2018). The learning rate is always given, since the
@@ -53,6 +66,7 @@ class CatBoost(ModelFamily):
             thread_count=1,
             allow_writing_files=False,
             logging_level="Silent",
+            **_loss(task),
         )
 
     def search_space(self, trial, task: Task) -> dict[str, Any]:
@@ -63,10 +77,11 @@ class CatBoost(ModelFamily):
             "random_strength": trial.suggest_float("random_strength", 0.0, 2.0),
             "subsample": trial.suggest_float("subsample", 0.7, 1.0),
             "colsample_bylevel": trial.suggest_float("colsample_bylevel", 0.5, 1.0),
-            "leaf_estimation_iterations": trial.suggest_int(
-                "leaf_estimation_iterations", 1, 20, log=True
-            ),
         }
+        if not task.objective.is_quantile:  # a leaf is a quantile, in one step
+            params["leaf_estimation_iterations"] = trial.suggest_int(
+                "leaf_estimation_iterations", 1, 20, log=True
+            )
         if task.n_categorical:
             params |= {
                 "one_hot_max_size": trial.suggest_int(
@@ -104,27 +119,30 @@ class CatBoost(ModelFamily):
         return rounds * (1e-3 + 4e-6 * 2**depth * outputs + scan)
 
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):
-        from catboost import Pool
-
         monitor.check_time()
         if _is_constant(X):
             return _prior(estimator).fit(np.zeros((len(y), 1)), y, sample_weight)
         tracker = RoundTracker(monitor)
         set_rounds(estimator, self.iteration_param, monitor)
-        columns = _categorical_columns(X)
-        train = Pool(X, y, cat_features=columns, weight=sample_weight)
+        if sample_weight is not None and _loss_of(estimator).startswith(QUANTILES):
+            estimator.set_params(**WEIGHTED_QUANTILES)
+        unit = _unit(estimator, y, sample_weight)
         validation: dict[str, Any] = {}
         if tracker.stops_early:
-            part = (monitor.X_valid, monitor.y_valid)
-            weight = monitor.sample_weight_valid
-            pool = Pool(*part, cat_features=columns, weight=weight)
-            validation = {"eval_set": pool, "use_best_model": True}
+            part = (monitor.X_valid, monitor.y_valid, monitor.sample_weight_valid)
+            validation = {"eval_set": _pool(*part, unit), "use_best_model": False}
         callback = _Callback(tracker)
+        train = _pool(X, y, sample_weight, unit)
         estimator.fit(train, callbacks=[callback], **validation)
         if callback.error is not None:
             raise callback.error
-        monitor.steps_used = estimator.tree_count_
+        _multiply(estimator, unit)
+        monitor.steps_used = min(tracker.rounds_used, estimator.tree_count_)
         return estimator
+
+    def keep_rounds(self, estimator, n_rounds: int) -> None:
+        if n_rounds < estimator.tree_count_:
+            estimator.shrink(n_rounds)
 
 
 def _setting(
@@ -137,8 +155,9 @@ def _setting(
         "random_strength": random_strength,
         "subsample": 0.9,
         "colsample_bylevel": 1.0,
-        "leaf_estimation_iterations": steps,
     }
+    if not task.objective.is_quantile:
+        setting["leaf_estimation_iterations"] = steps
     if task.n_categorical:  # crosses of pairs: some columns tell nothing alone
         setting |= {"one_hot_max_size": 15, "max_ctr_complexity": 2}
     return setting
@@ -163,6 +182,59 @@ class _Callback:
             return False
 
 
+def _loss(task: Task) -> dict[str, str]:
+    """Return the parameters of the loss; none where it is the default."""
+    asked = task.objective
+    losses = {
+        "absolute_error": "MAE",
+        "quantile": f"Quantile:alpha={asked.quantile}",
+        "poisson": "Poisson",
+        "gamma": f"Tweedie:variance_power={NEARLY_GAMMA}",
+        "tweedie": f"Tweedie:variance_power={asked.power}",
+    }
+    if task.is_classification or asked.loss not in losses:
+        return {}
+    params = {"loss_function": losses[asked.loss]}
+    if asked.loss == "gamma":  # Newton's step of a few small targets is huge
+        params["leaf_estimation_method"] = "Gradient"
+    return params
+
+
+def _loss_of(estimator) -> str:
+    return estimator.get_params().get("loss_function") or ""
+
+
+def _unit(estimator, y, sample_weight) -> float:
+    """Return what the target is divided by for training.
+
+    The mean where its logarithm is learned, which starts at 0 whatever the target. The
+    steps and the tolerance of a quantile are of a fixed size.
+    """
+    loss = _loss_of(estimator)
+    if loss.startswith(LOGARITHMS):
+        return mean_of(y, sample_weight)
+    return float(np.std(y)) or 1.0 if loss.startswith(QUANTILES) else 1.0
+
+
+def _pool(X, y, weight, unit: float):
+    """Return the rows as the library takes them, the target in multiples of a unit."""
+    from catboost import Pool
+
+    y = y if unit == 1 else y / unit
+    return Pool(X, y, cat_features=_categorical_columns(X), weight=weight)
+
+
+def _multiply(estimator, unit: float) -> None:
+    """Make a model that was trained on multiples of a unit predict in the target's."""
+    if unit == 1:
+        return
+    scale, bias = estimator.get_scale_and_bias()
+    if _loss_of(estimator).startswith(LOGARITHMS):
+        estimator.set_scale_and_bias(scale, bias + float(np.log(unit)))
+    else:
+        estimator.set_scale_and_bias(scale * unit, bias * unit)
+
+
 def _categorical_columns(X) -> list:
     if not hasattr(X, "select_dtypes"):
         return []
@@ -183,4 +255,9 @@ def _prior(estimator):
 
     if hasattr(estimator, "predict_proba"):
         return DummyClassifier(strategy="prior")
+    loss, _, quantile = _loss_of(estimator).partition(":alpha=")
+    if loss == "MAE":
+        return DummyRegressor(strategy="median")
+    if loss == "Quantile":
+        return DummyRegressor(strategy="quantile", quantile=float(quantile))
     return DummyRegressor()

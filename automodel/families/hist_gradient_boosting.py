@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -11,14 +11,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import is_classifier
 
-from automodel.families._boosting import RoundTracker, rounds_for, set_rounds
+from automodel.families._boosting import (
+    BoostingFamily,
+    RoundTracker,
+    mean_of,
+    rounds_for,
+    set_rounds,
+)
 from automodel.families._cost import (
     encoded_columns,
     expected_rounds,
     trees_per_round,
 )
-from automodel.families.base import ModelFamily
 from automodel.fast_scores import neg_log_loss, neg_root_mean_squared_error
+from automodel.objective import Objective
 
 if TYPE_CHECKING:
     from automodel.monitor import Monitor
@@ -26,9 +32,10 @@ if TYPE_CHECKING:
 
 FIRST_ROUNDS = 8
 SAFETY = 0.7  # share of the time left that the next chunk may be expected to take
+POWERS = {"poisson": 1.0, "gamma": 2.0}
 
 
-class HistGradientBoosting(ModelFamily):
+class HistGradientBoosting(BoostingFamily):
     """Histogram boosting of scikit-learn, in chunks of rounds that double.
 
     It cannot be stopped within a fit, and a warm start bins the rows again.
@@ -51,7 +58,12 @@ class HistGradientBoosting(ModelFamily):
             kind = HistGradientBoostingClassifier
         else:
             kind = HistGradientBoostingRegressor
-        return kind(max_iter=500, early_stopping=False, random_state=random_state)
+        return kind(
+            max_iter=500,
+            early_stopping=False,
+            random_state=random_state,
+            **_loss(task),
+        )
 
     def search_space(self, trial, task: Task) -> dict[str, Any]:
         params = {
@@ -92,13 +104,21 @@ class HistGradientBoosting(ModelFamily):
         tracker = RoundTracker(monitor)
         n_rounds = set_rounds(estimator, self.iteration_param, monitor)
         estimator.set_params(warm_start=True)
+        unit = mean_of(y, sample_weight) if estimator.loss == "poisson" else 1.0
+        y = y if unit == 1 else y / unit
+        score = _score_of(estimator, unit)
         for size in monitor.paced(_sizes(n_rounds, monitor)):
             estimator.set_params(max_iter=min(size, n_rounds)).fit(X, y, sample_weight)
-            if _follow(estimator, tracker) or monitor.expired or size >= n_rounds:
+            is_over = _follow(estimator, tracker, score)
+            if is_over or monitor.expired or size >= n_rounds:
                 break
-        monitor.steps_used = _cut(estimator, tracker.rounds_used)
+        monitor.steps_used = tracker.rounds_used
         estimator.set_params(warm_start=False)
+        _multiply(estimator, unit)
         return estimator
+
+    def keep_rounds(self, estimator, n_rounds: int) -> None:
+        estimator._predictors = estimator._predictors[:n_rounds]
 
 
 def _setting(learning_rate, max_leaf_nodes, min_samples_leaf, max_features):
@@ -128,34 +148,60 @@ def _sizes(n_rounds: int, monitor: Monitor) -> Iterator[int]:
         yield size
 
 
-def _follow(estimator, tracker: RoundTracker) -> bool:
+def _follow(estimator, tracker: RoundTracker, score: Callable[..., float]) -> bool:
     """Hand the rounds of the last chunk to the tracker; return whether to stop."""
     if not tracker.stops_early:
         tracker.rounds = estimator.n_iter_
         return False
     monitor = tracker.monitor
-    is_classification = is_classifier(estimator)
     staged = (
         estimator.staged_predict_proba
-        if is_classification
+        if is_classifier(estimator)
         else estimator.staged_predict
     )
     for prediction in islice(staged(monitor.X_valid), tracker.rounds, None):
-        value = _score(prediction, monitor, is_classification)
-        if tracker.add_round(value) and tracker.is_over:
+        value = score(monitor.y_valid, prediction, monitor.sample_weight_valid)
+        if tracker.add_round(float(value)) and tracker.is_over:
             return True
     return False
 
 
-def _score(prediction, monitor: Monitor, is_classification: bool) -> float:
-    score = neg_log_loss if is_classification else neg_root_mean_squared_error
-    return float(score(monitor.y_valid, prediction, monitor.sample_weight_valid))
+def _loss(task: Task) -> dict[str, Any]:
+    """Return the parameters of the loss; none where it is the default."""
+    asked = task.objective
+    if task.is_classification or asked.loss == "squared_error":
+        return {}
+    if asked.loss == "quantile":
+        return {"loss": "quantile", "quantile": asked.quantile}
+    if asked.loss == "tweedie":  # not offered; the mean is best by either deviance
+        return {"loss": "poisson"}
+    return {"loss": asked.loss}
 
 
-def _cut(estimator, n_rounds: int) -> int:
-    """Cut the fitted model to its first rounds; return the rounds it then has."""
-    trees = getattr(estimator, "_predictors", None)
-    if isinstance(trees, list) and 0 < n_rounds < len(trees):
-        estimator._predictors = trees[:n_rounds]
-        estimator.set_params(max_iter=n_rounds)
-    return estimator.n_iter_
+def _score_of(estimator, unit: float) -> Callable[..., float]:
+    """Return `score(y, prediction, sample_weight)` by the loss of the estimator.
+
+    The predictions are multiples of the unit.
+    """
+    if is_classifier(estimator):
+        return neg_log_loss
+    if estimator.loss == "squared_error":
+        return neg_root_mean_squared_error
+    quantile = 0.5 if estimator.quantile is None else estimator.quantile
+    learned = Objective(estimator.loss, quantile, POWERS.get(estimator.loss, 0.0))
+
+    def score(y, prediction, sample_weight):
+        losses = learned.losses(y, unit * prediction)
+        return -np.average(losses, weights=sample_weight)
+
+    return score
+
+
+def _multiply(estimator, unit: float) -> None:
+    """Make a model that was trained on multiples of a unit predict in the target's.
+
+    Of the Poisson deviance: its hessians are in the unit of the target, the least of a
+    leaf is not. Weights could free them of it, but they make the library's bins slow.
+    """
+    if unit != 1:
+        estimator._baseline_prediction = estimator._baseline_prediction + np.log(unit)

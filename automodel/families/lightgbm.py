@@ -8,20 +8,36 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import has_fit_parameter
 
-from automodel.families._boosting import RoundTracker, rounds_for, set_rounds
+from automodel.families._boosting import (
+    BoostingFamily,
+    RoundTracker,
+    deviance_weights,
+    loss_params,
+    power_of,
+    rounds_for,
+    scale_penalty,
+    set_rounds,
+)
 from automodel.families._cost import (
     expected_rounds,
     trees_per_round,
 )
-from automodel.families.base import ModelFamily
 
 if TYPE_CHECKING:
     from automodel.task import Task
 
 SMALL_ROWS = 2000
+OBJECTIVES = {  # but for squared errors, the default
+    "absolute_error": "regression_l1",
+    "quantile": "quantile",
+    "poisson": "poisson",
+    "gamma": "gamma",
+    "tweedie": "tweedie",
+}
+POWERS = {"poisson": 1.0, "gamma": 2.0}
 
 
-class LightGBM(ModelFamily):
+class LightGBM(BoostingFamily):
     """Leaf-wise histogram boosting (Ke et al., 2017).
 
     The first setting is the meta-tuned default of Holzmueller et al. (2024,
@@ -52,6 +68,7 @@ class LightGBM(ModelFamily):
             verbose=-1,
             deterministic=True,
             force_col_wise=True,
+            **loss_params(task, OBJECTIVES, quantile="alpha"),
         )
 
     def search_space(self, trial, task: Task) -> dict[str, Any]:
@@ -108,17 +125,30 @@ class LightGBM(ModelFamily):
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):
         monitor.check_time()
         tracker = RoundTracker(monitor)
-        n_rounds = set_rounds(estimator, self.iteration_param, monitor)
-        _scale_penalty(estimator, y)
+        set_rounds(estimator, self.iteration_param, monitor)
+        if _learns_squares(estimator):
+            scale_penalty(estimator, y)
+        estimator.empty_rounds_ = []
         estimator.fit(
             X,
             y,
-            sample_weight=sample_weight,
-            callbacks=[_callback(tracker, n_rounds)],
+            sample_weight=deviance_weights(
+                y, sample_weight, power_of(estimator, POWERS)
+            ),
+            callbacks=[_callback(tracker, estimator.empty_rounds_)],
             **_validation(estimator, tracker),
         )
         monitor.steps_used = tracker.rounds_used
         return estimator
+
+    def keep_rounds(self, estimator, n_rounds: int) -> None:
+        from lightgbm import Booster
+
+        n_empty = sum(empty <= n_rounds for empty in estimator.empty_rounds_)
+        n_trees, booster = n_rounds - n_empty, estimator.booster_
+        if n_trees < booster.current_iteration():
+            model = booster.model_to_string(num_iteration=n_trees)
+            estimator._Booster = Booster(model_str=model)
 
 
 def setting(
@@ -161,10 +191,8 @@ def _default(task: Task) -> dict[str, Any]:
     return setting(0.04, 50, 40, 0.75, 1.0, task=task)
 
 
-def _scale_penalty(estimator, y) -> None:
-    """Make the L1 penalty, which is in units of y, mean the same for every y."""
-    if estimator.reg_alpha and not hasattr(estimator, "predict_proba"):
-        estimator.set_params(reg_alpha=estimator.reg_alpha * float(np.std(y)))
+def _learns_squares(estimator) -> bool:
+    return estimator.objective is None and not hasattr(estimator, "predict_proba")
 
 
 def _validation(estimator, tracker: RoundTracker) -> dict[str, Any]:
@@ -174,28 +202,29 @@ def _validation(estimator, tracker: RoundTracker) -> dict[str, Any]:
     weight = monitor.sample_weight_valid
     part: dict[str, Any] = {
         "eval_sample_weight": None if weight is None else [weight],
-        "eval_metric": None if hasattr(estimator, "predict_proba") else "rmse",
+        "eval_metric": "rmse" if _learns_squares(estimator) else None,
     }
     if has_fit_parameter(estimator, "eval_X"):  # lightgbm >= 4.7
         return part | {"eval_X": (monitor.X_valid,), "eval_y": (monitor.y_valid,)}
     return part | {"eval_set": [(monitor.X_valid, monitor.y_valid)]}
 
 
-def _callback(tracker: RoundTracker, n_rounds: int):
+def _callback(tracker: RoundTracker, empty_rounds: list[int]):
+    """Return what follows the rounds, and notes those that find no split: no tree."""
     from lightgbm.callback import EarlyStopException
 
-    best_size = 1  # trees a class, fewer than rounds: one that finds no split adds none
+    n_trees = 0
 
     def after_round(env):
-        nonlocal best_size
+        nonlocal n_trees
         results = env.evaluation_result_list
         # The last entry is rmse where l2, the objective, comes first.
         value = -results[-1][2] if tracker.stops_early else None
-        is_over = tracker.add_round(value) or tracker.rounds == n_rounds
-        if tracker.rounds_used == tracker.rounds:
-            model = env.model
-            best_size = max(model.num_trees() // model.num_model_per_iteration(), 1)
+        is_over = tracker.add_round(value)
+        n_before, n_trees = n_trees, env.model.num_trees()
+        if n_trees == n_before:
+            empty_rounds.append(tracker.rounds)
         if is_over:
-            raise EarlyStopException(best_size - 1, results)
+            raise EarlyStopException(env.model.current_iteration() - 1, results)
 
     return after_round

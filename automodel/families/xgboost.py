@@ -7,19 +7,37 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from automodel.families._boosting import RoundTracker, rounds_for, set_rounds
+from automodel.families._boosting import (
+    BoostingFamily,
+    RoundTracker,
+    deviance_weights,
+    loss_params,
+    mean_of,
+    power_of,
+    rounds_for,
+    scale_penalty,
+    set_rounds,
+)
 from automodel.families._cost import (
     encoded_columns,
     expected_rounds,
     trees_per_round,
 )
-from automodel.families.base import ModelFamily
 
 if TYPE_CHECKING:
     from automodel.task import Task
 
+OBJECTIVES = {  # but for squared errors, the default
+    "absolute_error": "reg:absoluteerror",
+    "quantile": "reg:quantileerror",
+    "poisson": "count:poisson",
+    "gamma": "reg:gamma",
+    "tweedie": "reg:tweedie",
+}
+POWERS = {"count:poisson": 1.0, "reg:gamma": 2.0}
 
-class XGBoost(ModelFamily):
+
+class XGBoost(BoostingFamily):
     """Level-wise histogram boosting (Chen and Guestrin, 2016).
 
     The first setting is the meta-tuned default of Holzmueller et al. (2024,
@@ -47,6 +65,7 @@ class XGBoost(ModelFamily):
             random_state=random_state,
             n_jobs=1,
             verbosity=0,
+            **loss_params(task, OBJECTIVES, quantile="quantile_alpha"),
         )
 
     def search_space(self, trial, task: Task) -> dict[str, Any]:
@@ -97,10 +116,12 @@ class XGBoost(ModelFamily):
         monitor.check_time()
         tracker = RoundTracker(monitor)
         set_rounds(estimator, self.iteration_param, monitor)
-        if estimator.reg_alpha and not hasattr(estimator, "predict_proba"):
-            # The L1 penalty is in units of y.
-            estimator.set_params(reg_alpha=estimator.reg_alpha * float(np.std(y)))
-        metric = _metric(y) if hasattr(estimator, "predict_proba") else "rmse"
+        power = power_of(estimator, POWERS)
+        if power is not None:  # the library's own start may be far from the mean
+            estimator.set_params(base_score=mean_of(y, sample_weight))
+        if estimator.objective == "reg:squarederror":
+            scale_penalty(estimator, y)
+        metric = _metric(y) if hasattr(estimator, "predict_proba") else None
         estimator.set_params(callbacks=[_callback(tracker)], eval_metric=metric)
         validation: dict[str, Any] = {}
         if tracker.stops_early:
@@ -111,11 +132,17 @@ class XGBoost(ModelFamily):
                 "verbose": False,
             }
         try:
-            estimator.fit(X, y, sample_weight=sample_weight, **validation)
+            weight = deviance_weights(y, sample_weight, power)
+            estimator.fit(X, y, sample_weight=weight, **validation)
         finally:  # the callback must not be copied or stored with the model
             estimator.set_params(callbacks=None)
         monitor.steps_used = tracker.rounds_used
         return estimator
+
+    def keep_rounds(self, estimator, n_rounds: int) -> None:
+        booster = estimator.get_booster()
+        if n_rounds < booster.num_boosted_rounds():
+            estimator._Booster = booster[:n_rounds]
 
 
 def _setting(
@@ -149,7 +176,7 @@ def _callback(tracker: RoundTracker):
     from xgboost.callback import TrainingCallback
 
     class FollowRounds(TrainingCallback):
-        """Hand each round to the tracker, and cut the model to the best one."""
+        """Hand each round to the tracker."""
 
         def after_iteration(self, model, epoch, evals_log):
             value = None
@@ -157,8 +184,5 @@ def _callback(tracker: RoundTracker):
                 (history,) = evals_log["validation_0"].values()
                 value = -history[-1]
             return tracker.add_round(value)
-
-        def after_training(self, model):
-            return model[: tracker.rounds_used]
 
     return FollowRounds()
