@@ -20,6 +20,9 @@ from sklearn.utils.validation import (
 
 from automodel.exceptions import FitWarning
 
+MOST_COUNT = 100  # that a weight is taken to count rows up to
+COUNT_TOLERANCE = 1e-6
+
 
 def is_frame(X: Any) -> bool:
     """Tell whether X is a data frame (pandas, polars), without importing one."""
@@ -150,11 +153,12 @@ def check_values(y: Any) -> np.ndarray:
 
 
 def check_weights(sample_weight: Any, X: Any) -> np.ndarray | None:
-    """Return the weights as a float array of mean 1, or None.
+    """Return the weights in units of rows, or None.
 
-    With that mean a weight counts rows, which is how strongly penalties and priors are
-    held against it, and a multiple of all weights means the same. Rows of weight zero
-    have no part in the mean. Weights are rounded, so that multiples are equal.
+    Penalties and priors are held against the sum of the weights, so that their unit
+    has to be that of a row, and a multiple of all weights has to mean the same. Where
+    all are small multiples of the least one they count rows: a row of twice its weight
+    is that row twice. All others have a mean of 1, but for rows of weight zero.
 
     Raises
     ------
@@ -173,7 +177,13 @@ def check_weights(sample_weight: Any, X: Any) -> np.ndarray | None:
             f"{n_rows} are zero. Leave sample_weight out to weight all rows alike."
         )
     weight = weight / weight.max()
-    return (weight / weight[weight > 0].mean()).astype(np.float32).astype(np.float64)
+    positive = weight[weight > 0]
+    counts = weight / positive.min()
+    are_whole = np.abs(counts - np.rint(counts)).max() < COUNT_TOLERANCE
+    if are_whole and counts.max() <= MOST_COUNT:
+        return np.rint(counts)
+    # Rounded, so that multiples of the weights are equal to the last bit.
+    return (weight / positive.mean()).astype(np.float32).astype(np.float64)
 
 
 def check_groups(groups: Any, X: Any) -> np.ndarray | None:

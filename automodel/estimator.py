@@ -198,4 +198,5 @@ class AutoRegressor(RegressorMixin, AutoEstimator):
         ndarray of shape (n_samples,)
             Predicted values.
         """
-        return self.task_.objective.decode(self._predict_outputs(X).ravel())
+        values = self._predict_outputs(X).ravel()
+        return self.task_.objective.decode(values)

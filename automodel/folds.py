@@ -134,12 +134,15 @@ class Folds:
 
     @property
     def large_folds(self) -> list[int]:
-        """The folds whose models know most, in order: those with most training rows.
+        """The folds whose models know most, in order: by the weight of what they train on.
 
         Folds that go by time begin with few rows, and their models would only dilute
         those of the last.
         """
-        sizes = np.array([len(train) for train, _ in self.splits])
+        weight = self.sample_weight
+        sizes = np.array(
+            [len(t) if weight is None else weight[t].sum() for t, _ in self.splits]
+        )
         shares = np.round(sizes / sizes.max(), 1)
         order = np.argsort(-shares, kind="stable")
         return [int(i) for i in order if sizes[i] >= LARGE_SHARE * sizes.max()]
