@@ -134,7 +134,7 @@ class Folds:
 
     @property
     def large_folds(self) -> list[int]:
-        """The folds whose models know most, in order: by the weight of what they train on.
+        """The folds whose models know most, in order: those of most training rows.
 
         Folds that go by time begin with few rows, and their models would only dilute
         those of the last.
