@@ -106,9 +106,10 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         y : array-like of shape (n_samples,)
             Labels of any type, or numbers for a regressor; none may be missing.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows in models, scores and the ensemble.
+            Weights of the rows in models, scores and the ensemble. A multiple of all
+            of them makes no difference.
         groups : array-like of shape (n_samples,), default=None
-            Rows of one group are never in two folds.
+            Rows of one group are never in two folds, nor parted in any inner split.
 
         Returns
         -------

@@ -22,7 +22,8 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         are tried only where they are named. ``automodel.families.all_families()``
         lists the names.
     scoring : str or callable, default=None
-        What is selected for: a scorer of scikit-learn. None is "neg_log_loss".
+        What is selected for: a scorer of scikit-learn. None is "neg_log_loss". A
+        regressor also learns by it, see the user guide.
     cv : int, splitter or iterable, default=None
         How candidates are compared. None chooses from the size of the data: five
         folds, repeated when small, one holdout when large.
@@ -37,7 +38,8 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
     pruner : optuna.pruners.BasePruner, default=None
         Stops bad trials early. The steps it sees are numbered by reports, 16 a fold.
     ensemble_size : int, default=25
-        Steps of the greedy ensemble selection; 1 for the best single model.
+        Steps of the greedy ensemble selection; 1 for the best single model, whose
+        probabilities are calibrated.
     refit : bool or "auto", default="auto"
         Whether members are fitted again on all rows, or the models of the folds are
         averaged. "auto" refits, the heaviest members first, as far as the time goes.
@@ -71,7 +73,7 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
     best_score_ : float
         Out-of-fold score of the ensemble.
     expected_score_ : float
-        The same, on rows that had no part in choosing the ensemble.
+        The same, on validation folds that had no part in choosing the ensemble.
     metric_name_ : str
         Name of the score.
     decision_weights_ : ndarray of shape (n_classes,)
