@@ -18,6 +18,8 @@ from automodel.folds import Folds, Pool
 from automodel.monitor import Monitor, TrialClock, check_time
 from automodel.task import Task
 
+LEARNED_LOSS = "learned_loss"  # the parameter of families with several `losses`
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -247,6 +249,7 @@ def _train_fold(result, folds, fold, clock, should_prune) -> _TrainedFold:
         reports=result.reports,
         fold=fold,
         groups=folds.groups_of(train),
+        has_own_loss=candidate.params.get(LEARNED_LOSS) in (None, task.objective.loss),
     )
     weight = _training_weight(candidate, folds, train)
     trained = _train(candidate, estimator, X_train, y_train, weight, monitor)
@@ -344,8 +347,9 @@ def _training_weight(candidate: Candidate, folds: Folds, rows) -> np.ndarray | N
 
 
 def _new_estimator(candidate: Candidate, task: Task) -> BaseEstimator:
-    estimator = candidate.family.estimator(task, candidate.seed)
-    return estimator.set_params(**candidate.params)
+    params = dict(candidate.params)
+    task = task.learning(params.pop(LEARNED_LOSS, task.objective.loss))
+    return candidate.family.estimator(task, candidate.seed).set_params(**params)
 
 
 def _train(candidate, estimator, X, y, sample_weight, monitor) -> BaseEstimator:

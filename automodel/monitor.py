@@ -38,6 +38,9 @@ class Monitor:
     groups : ndarray of shape (n_samples,), default=None
         Group of each training row. Rows of one group must not be parted where a family
         holds out rows of its own.
+    has_own_loss : bool, default=True
+        Whether the loss that is learned is that of the objective. Reports of another
+        one could not be compared, and are left to the ends of the folds.
 
     Attributes
     ----------
@@ -68,6 +71,7 @@ class Monitor:
         fold: int = 0,
         pace: list | None = None,
         groups: np.ndarray | None = None,
+        has_own_loss: bool = True,
     ):
         self.deadline = deadline
         self.n_iterations = n_iterations
@@ -81,6 +85,7 @@ class Monitor:
         self.reports = {} if reports is None else reports
         self._score = score
         self._should_prune = should_prune
+        self._has_own_loss = has_own_loss
         self._first_slot = fold * SLOTS_PER_FOLD
         self._last_slot = -1
 
@@ -118,7 +123,8 @@ class Monitor:
 
     def is_due(self, step: int) -> bool:
         """Tell whether a report at this step (1, 2, ...) would be read."""
-        return self._should_prune is not None and _slot(step) > self._last_slot
+        is_read = self._should_prune is not None and self._has_own_loss
+        return is_read and _slot(step) > self._last_slot
 
     def report(self, step: int, value: float) -> None:
         """Report a value, greater is better, after `step` steps.

@@ -84,6 +84,14 @@ class Objective:
         """Whether it is a deviance of a positive mean, whose logarithm is learned."""
         return self.loss in ("poisson", "gamma", "tweedie")
 
+    def learning(self, loss: str) -> Objective:
+        """Return the objective of models that learn another loss for the same score."""
+        if loss == self.loss:
+            return self
+        return replace(
+            Objective(loss), is_relative=self.is_relative, limits=self.limits
+        )
+
     def of_target(self, y: np.ndarray, name: str = "the score") -> Objective:
         """Return the objective with the limits that a target sets.
 

@@ -1,6 +1,8 @@
 """Task: the facts about the problem that every module may read."""
 
-from dataclasses import dataclass, field
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
 
 from automodel.objective import Objective
 
@@ -51,6 +53,10 @@ class Task:
     time_budget: float | None = None
     objective: Objective = field(default_factory=Objective)
     modality: str = "tabular"
+
+    def learning(self, loss: str) -> Task:
+        """Return the task of models that learn another loss for the same score."""
+        return replace(self, objective=self.objective.learning(loss))
 
     @property
     def is_classification(self) -> bool:

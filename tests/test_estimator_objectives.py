@@ -59,6 +59,23 @@ def test_a_skewed_target_is_learned_by_its_score(scoring, loss):
     assert learned < min(loss(y, constant) for constant in constants)
 
 
+def test_boosting_chooses_between_squares_and_absolute_errors():
+    search = regressor("neg_mean_absolute_error", families=["lightgbm"], n_trials=4)
+    search.fit(X[TRAIN], SKEWED[TRAIN])
+    board = search.leaderboard_.sort_index()
+    losses = [params["learned_loss"] for params in board["params"]]
+    assert losses == ["squared_error", "absolute_error"] * 2
+    assert board["score"][[1, 3]].max() > board["score"][[0, 2]].max()  # it is skewed
+    again = search.replay(X[TRAIN], SKEWED[TRAIN])
+    np.testing.assert_allclose(again.predict(X[TEST]), search.predict(X[TEST]))
+
+
+@pytest.mark.parametrize("scoring", [None, made(mean_pinball_loss, alpha=0.9)])
+def test_where_one_loss_is_right_there_is_no_choice(scoring):
+    search = regressor(scoring, families=["lightgbm"], n_trials=1).fit(X, SKEWED)
+    assert "learned_loss" not in search.leaderboard_.loc[0, "params"]
+
+
 def test_the_floor_is_the_best_constant_of_the_score():
     failing = StubFamily(trials=[(1.0, "raise")], modes=("raise",))
     search = regressor("neg_mean_absolute_error", families=[failing], n_trials=1)

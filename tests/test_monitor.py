@@ -52,3 +52,12 @@ def test_a_monitor_expires_at_its_deadline():
         monitor.check_time()
     assert not Monitor(time.monotonic() + 100).expired
     assert not Monitor().expired
+
+
+def test_reports_of_another_loss_are_left_to_the_ends_of_the_folds():
+    reports = {}
+    monitor = Monitor(should_prune=lambda _: False, reports=reports, has_own_loss=False)
+    monitor.report(1, -3.0)
+    assert reports == {}
+    monitor.report_fold(-0.5)
+    assert list(reports.values()) == [-0.5]

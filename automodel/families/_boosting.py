@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,13 @@ class BoostingFamily(ModelFamily):
     """A family that boosts: its folds choose the rounds, and drop those after them."""
 
     chooses_rounds = True
+
+    def losses(self, task: Task) -> Sequence[str]:
+        """Return squares beside absolute errors, whose gradients tell only a sign."""
+        is_of_values = not task.is_classification
+        if is_of_values and task.objective.loss == "absolute_error":
+            return ("squared_error", "absolute_error")
+        return ()
 
     def cut(self, estimator: BaseEstimator, n_iterations: int) -> BaseEstimator:
         """Return a copy of a fitted estimator with its first rounds alone."""

@@ -120,6 +120,16 @@ class ModelFamily:
         """Return a new estimator with the fixed parameters set, one thread."""
         raise NotImplementedError
 
+    def losses(self, task: Task) -> Sequence[str]:
+        """Return the losses that a trial chooses from, where there is a choice.
+
+        Such as squares beside absolute errors: they are learned in fewer rounds, and
+        where noise is small and even they come nearer to the median as well. Proven
+        settings are tried with each, in this order. `task.objective` is then that of
+        the loss chosen, in all methods.
+        """
+        return ()
+
     def search_space(self, trial: optuna.Trial, task: Task) -> dict[str, Any]:
         """Suggest parameters for `estimator().set_params`, define-by-run."""
         raise NotImplementedError

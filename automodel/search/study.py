@@ -13,7 +13,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from automodel.evaluation import Candidate, Evaluation
+from automodel.evaluation import LEARNED_LOSS, Candidate, Evaluation
 from automodel.families.base import ModelFamily
 from automodel.search.allocation import FamilyState
 from automodel.task import Task
@@ -98,7 +98,7 @@ class FamilyStudy:
         self.seconds: list[float] = []
         self.complete_seconds: list[float] = []
         self.paces: list[float] = []  # seconds for a unit of `ModelFamily.cost`
-        self._portfolio = deque(family.portfolio(task))
+        self._portfolio = deque(proven_settings(family, task))
         self._seen: set[str] = set()
         self._ended: list[FrozenTrial] = []
 
@@ -264,9 +264,33 @@ class FamilyStudy:
 def suggest(family: ModelFamily, trial: Any, task: Task) -> tuple[dict[str, Any], str]:
     """Return the parameters of a trial, or why the space of the family gave none."""
     try:
-        return family.search_space(trial, task), ""
+        losses = family.losses(task)
+        if not losses:
+            return family.search_space(trial, task), ""
+        loss = trial.suggest_categorical(LEARNED_LOSS, list(losses))
+        return {
+            **family.search_space(trial, task.learning(loss)),
+            LEARNED_LOSS: loss,
+        }, ""
     except Exception as error:  # noqa: BLE001  part of the trial, kept on it
         return {}, f"{type(error).__name__}: {error}"
+
+
+def proven_settings(family: ModelFamily, task: Task) -> list[dict[str, Any]]:
+    """Return the proven settings of a family, each with all losses it chooses from."""
+    losses = family.losses(task)
+    if not losses:
+        return list(family.portfolio(task))
+    of_losses = [
+        [
+            {**setting, LEARNED_LOSS: loss}
+            for setting in family.portfolio(task.learning(loss))
+        ]
+        for loss in losses
+    ]
+    return [
+        setting for settings in zip(*of_losses, strict=True) for setting in settings
+    ]
 
 
 def attributes(number: int, evaluation: Evaluation) -> dict[str, Any]:
