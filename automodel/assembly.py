@@ -116,16 +116,16 @@ class Assembly:
         records = _records(storage, [])
         return Trained(ensemble, floor.models[0], floor.score, floor.score, records)
 
-    def _select(self, usable, judged_by) -> Selection:
+    def _select(
+        self, usable: dict[int, Evaluation], judges: Sequence[Evaluation]
+    ) -> Selection:
         """Choose among the usable evaluations; all that are known judge the choice."""
         candidates, folds = list(usable.values()), self.folds
         options: dict[str, Any] = {"size": self.size, "random_state": self.seed}
         rows = common_rows(candidates, folds)
         known, part = restricted(candidates, folds, rows)
         blend = fit_blend(known, part, deadline=self._share(), **options)
-        is_corrected, honest = judged(
-            judged_by, folds, deadline=self._share(), **options
-        )
+        is_corrected, honest = judged(judges, folds, deadline=self._share(), **options)
         if not is_corrected:
             blend = replace(blend, stack=None)
         oof = blend.predict([e.oof for e in known])

@@ -207,7 +207,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If y has other classes.
+            If y has other classes, or values outside the domain of the score.
         RuntimeError
             If a model cannot be fitted on this data.
 
@@ -263,9 +263,13 @@ class AutoEstimator(ReportMixin, BaseEstimator):
             time_budget=seconds,
         )
         classes = getattr(self, "classes_", None)
-        metric = Metric.from_scoring(self.scoring, task, classes).of_target(y)
+        metric = Metric.from_scoring(self.scoring, task, classes)
+        metric = metric.of_target(y, sample_weight)
         y = metric.objective.encode(y)
-        metric.check(y, sample_weight)
+        counted = slice(None) if sample_weight is None else sample_weight > 0
+        metric.check(
+            y[counted], None if sample_weight is None else sample_weight[counted]
+        )
         self._reader = TableReader()
         table = self._reader.fit_transform(X)
         self._warn_of_columns()

@@ -6,13 +6,18 @@ bootstrap, and a mean would look as sure as if each row told something new.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 
 def bootstrap(
     rng: np.random.Generator, n_rows: int, size: int, groups: np.ndarray | None
 ) -> np.ndarray:
-    """Return about `size` row numbers, drawn with replacement; groups come whole.
+    """Return about `size` row numbers, drawn with replacement, group by group.
+
+    For fewer rows than there are, some of each group that is drawn are left out: a few
+    groups alone would speak for all.
 
     Parameters
     ----------
@@ -21,7 +26,7 @@ def bootstrap(
     n_rows : int
         Rows to draw from.
     size : int
-        How many to draw.
+        How many to draw, at most as many as there are.
     groups : ndarray of shape (n_rows,) or None
         Group of each row.
     """
@@ -29,9 +34,11 @@ def bootstrap(
         return rng.integers(n_rows, size=size)
     order = np.argsort(groups, kind="stable")
     _, starts, counts = np.unique(groups[order], return_index=True, return_counts=True)
-    n_drawn = max(round(len(starts) * size / n_rows), 1)
-    drawn = rng.integers(len(starts), size=n_drawn)
-    return np.concatenate([order[starts[g] : starts[g] + counts[g]] for g in drawn])
+    drawn = rng.integers(len(starts), size=len(starts))
+    rows = np.concatenate([order[starts[g] : starts[g] + counts[g]] for g in drawn])
+    if size >= n_rows:
+        return rows
+    return rows[rng.permutation(len(rows))[: round(len(rows) * size / n_rows)]]
 
 
 def variance_of_mean(
@@ -47,12 +54,21 @@ def variance_of_mean(
         Weights of the rows; one of 2 counts as two rows.
     groups : ndarray of shape (n_rows,) or None
         Rows of one group have errors in common, so that their sums are what is drawn.
+
+    Returns
+    -------
+    float
+        Infinite for a single group, which tells nothing of others.
     """
     total = weight.sum()
     if groups is None:
         return float(weight @ values**2) / total**2
-    sums = np.bincount(groups, weight * values)
-    return float(sums @ sums) / total**2
+    _, group = np.unique(groups, return_inverse=True)
+    sums = np.bincount(group, weight * values)
+    n_groups = len(sums)
+    if n_groups < 2:
+        return math.inf
+    return float(sums @ sums) / total**2 * n_groups / (n_groups - 1)
 
 
 def honest_parts(
@@ -75,18 +91,34 @@ def honest_parts(
     seed : int
         Seed of what is drawn.
     """
-    rng = np.random.default_rng(seed)
     units = first_folds
     if groups is not None:  # a group that folds have parted is with its first row
         _, first, group = np.unique(groups, return_index=True, return_inverse=True)
         units = units[first][group]
+    if len(np.unique(units)) < 2 and groups is not None:
+        units = groups
     if len(np.unique(units)) < 2:
-        units = np.arange(len(units)) if groups is None else groups
+        units = np.arange(len(units))
     _, unit, sizes = np.unique(units, return_inverse=True, return_counts=True)
-    part_of = np.zeros(len(sizes), dtype=int)
-    filled = np.zeros(n_parts)
-    shuffled = rng.permutation(len(sizes))
-    for i in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
-        part_of[i] = filled.argmin()
-        filled[part_of[i]] += sizes[i]
-    return part_of[unit]
+    return even_parts(sizes, n_parts, seed)[unit]
+
+
+def even_parts(sizes: np.ndarray, n_parts: int, seed: int) -> np.ndarray:
+    """Return the part of each group: the largest first, each to the smallest part.
+
+    Parameters
+    ----------
+    sizes : ndarray of int of shape (n_groups,)
+        Rows of each group.
+    n_parts : int
+        Parts to fill.
+    seed : int
+        Seed of the order of groups of one size.
+    """
+    shuffled = np.random.default_rng(seed).permutation(len(sizes))
+    order = shuffled[np.argsort(-sizes[shuffled], kind="stable")]
+    parts, filled = np.empty(len(sizes), dtype=np.intp), [0] * n_parts
+    for group, size in zip(order, sizes[order].tolist(), strict=True):
+        parts[group] = part = filled.index(min(filled))
+        filled[part] += size
+    return parts

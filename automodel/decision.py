@@ -75,10 +75,10 @@ def tuned_weights(
     known = rng.permutation(known)[: max(MOST_CELLS // n_classes, 1)]
     weight = np.ones(len(y)) if sample_weight is None else sample_weight
     gains, logs = [], []
+    part = None if groups is None else groups[known]
     for _ in range(N_BAGS):
         if deadline is not None and time.monotonic() > deadline:
             break
-        part = None if groups is None else groups[known]
         drawn = known[bootstrap(rng, len(known), len(known), part)]
         out = np.setdiff1d(known, drawn)
         if len(np.unique(y[drawn])) < 2 or not len(out):

@@ -95,10 +95,8 @@ class Blend:
         stack = self.stack
         if stack is not None:
             stack = replace(stack, coefficients=spread(stack.coefficients, 0.0))
-        weights, temperatures = (
-            spread(self.weights, 0.0),
-            spread(self.temperatures, 1.0),
-        )
+        weights = spread(self.weights, 0.0)
+        temperatures = spread(self.temperatures, 1.0)
         return Blend(weights, temperatures, self.temperature, stack)
 
     def predict(self, predictions: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from automodel.folds import Folds, Pool
 from automodel.monitor import Monitor, TrialClock, check_time
 from automodel.task import Task
 
+MOST_WAITING = 20  # folds whose models wait for the rounds of all others, in memory
 LEARNED_LOSS = "learned_loss"  # the parameter of families with several `losses`
 
 
@@ -119,39 +120,52 @@ def _run_folds(result, folds, deadline, time_limit, should_prune):
         yield from _run_joined(result, folds, deadline, time_limit, should_prune)
         return
     clock = TrialClock(deadline, time_limit, len(folds))
-    trained = []
+    chooses_rounds = result.candidate.family.chooses_rounds and len(folds) > 1
+    waits = chooses_rounds and len(folds) <= MOST_WAITING
+    trained: list[_TrainedFold] = []
     for fold in range(len(folds)):
         check_time(deadline)
-        own = _train_fold(result, folds, fold, clock, should_prune)
+        own, monitor = _train_fold(result, folds, fold, clock, should_prune)
+        trained.append(own)
+        if chooses_rounds and not waits:
+            _cut_to_rounds_of_others(own, trained, result, folds, deadline)
         result.fold_scores.append(_fold_score(folds, fold, own.prediction))
-        if result.candidate.family.chooses_rounds and len(folds) > 1:
-            trained.append(own)
-        else:
+        if not waits:
             yield _keep(result, folds, own)
         if fold + 1 < len(folds):
-            own.monitor.report_fold(float(np.nanmean(result.fold_scores)))
-    for own in trained:
-        _cut_to_rounds_of_others(own, trained, result, folds, deadline)
-        fold = own.model.fold
-        result.fold_scores[fold] = _fold_score(folds, fold, own.prediction)
-        yield _keep(result, folds, own)
+            monitor.report_fold(float(np.nanmean(result.fold_scores)))
+    if waits:
+        for fold, own in enumerate(trained):
+            _cut_to_rounds_of_others(own, trained, result, folds, deadline)
+            result.fold_scores[fold] = _fold_score(folds, fold, own.prediction)
+            yield _keep(result, folds, own)
 
 
 @dataclass
 class _TrainedFold:
-    """The model of a fold, with what it predicts for the validation part."""
+    """The model of a fold, and what it predicts for the validation part.
 
-    model: FittedModel
-    monitor: Monitor
+    Where the family chooses rounds the model has all of them until the other folds are
+    trained, and is then cut: `best_round` is the one that was best for its own rows.
+    Once it is kept only the numbers stay.
+    """
+
+    fold: int
+    model: FittedModel | None
     X_valid: Any
-    prediction: np.ndarray
+    prediction: np.ndarray | None
+    best_round: int | None = None
+    n_rounds: int | None = None
 
 
 def _keep(result: Evaluation, folds: Folds, own: _TrainedFold):
-    """Book a fold; return its number and its model."""
-    result.n_iterations.append(own.model.n_iterations or 0)
-    result.oof.add(folds.splits[own.model.fold][1], own.prediction)
-    return own.model.fold, own.model
+    """Book a fold; return its number and its model, and let go of them."""
+    assert own.model is not None
+    model = own.model
+    result.n_iterations.append(model.n_iterations or 0)
+    result.oof.add(folds.splits[own.fold][1], own.prediction)
+    own.model = own.X_valid = own.prediction = None
+    return own.fold, model
 
 
 def _cut_to_rounds_of_others(own, trained, result: Evaluation, folds, deadline):
@@ -160,29 +174,23 @@ def _cut_to_rounds_of_others(own, trained, result: Evaluation, folds, deadline):
     The rounds that are best for its own rows would flatter it, and the fewer the rows
     the more: a search of few rows would choose boosting for its luck.
     """
-    model, family = own.model, result.candidate.family
-    rounds = _rounds_of_others(own, trained, folds)
-    if own.monitor.steps_used is None or rounds is None:  # a constant, or beside such
+    if own.best_round is None:  # a constant
         return
-    model.estimator = family.cut(model.estimator, rounds)
-    model.n_iterations = rounds
-    if rounds != own.monitor.steps_used:
-        own.prediction = model.predict_encoded(own.X_valid, deadline)
-    own.X_valid = None
+    rounds = _rounds_of_others(own, trained, folds)
+    own.model.estimator = result.candidate.family.cut(own.model.estimator, rounds)
+    own.model.n_iterations = rounds
+    if rounds != own.best_round:
+        own.prediction = own.model.predict_encoded(own.X_valid, deadline)
 
 
-def _rounds_of_others(own, trained, folds: Folds) -> int | None:
+def _rounds_of_others(own: _TrainedFold, trained, folds: Folds) -> int:
     """Return the mean of the rounds that are best for the folds apart from one."""
-    others = [
-        other for other in trained if other.monitor.steps_used and other is not own
-    ]
-    apart = [o for o in others if folds.apart[own.model.fold, o.model.fold]]
+    others = [other for other in trained if other.best_round and other is not own]
+    apart = [other for other in others if folds.apart[own.fold, other.fold]]
     # Where all splits overlap, the rows of the others are nearly its own.
-    best = [other.monitor.steps_used for other in apart or others]
-    if not best:
-        return own.monitor.steps_used
-    most = own.monitor.steps_trained or max(best)
-    return min(max(round(float(np.mean(best))), 1), most)
+    best = [other.best_round for other in apart or others or [own]]
+    rounds = max(round(float(np.mean(best))), 1)
+    return rounds if own.n_rounds is None else min(rounds, own.n_rounds)
 
 
 def _run_joined(result, folds, deadline, time_limit, should_prune):
@@ -197,7 +205,7 @@ def _run_joined(result, folds, deadline, time_limit, should_prune):
         prediction = model.predict_encoded(X_valid, deadline)
         result.predict_seconds += time.monotonic() - before
         result.fold_scores.append(_fold_score(folds, model.fold, prediction))
-        yield _keep(result, folds, _TrainedFold(model, monitor, X_valid, prediction))
+        yield _keep(result, folds, _TrainedFold(model.fold, model, None, prediction))
 
 
 def _fit_joined(candidate, folds, monitor):
@@ -231,7 +239,9 @@ def _pool(result: Evaluation, folds: Folds) -> None:
         raise ValueError(f"the score is {result.score}")
 
 
-def _train_fold(result, folds, fold, clock, should_prune) -> _TrainedFold:
+def _train_fold(
+    result, folds, fold, clock, should_prune
+) -> tuple[_TrainedFold, Monitor]:
     train, valid = folds.splits[fold]
     candidate, task = result.candidate, folds.task
     classes, y_train = _local_labels(folds.y[train], task)
@@ -263,7 +273,10 @@ def _train_fold(result, folds, fold, clock, should_prune) -> _TrainedFold:
     clock.end_fold()
     if len(folds) > 1:
         model.estimator = trained  # with the rounds that other folds may choose
-    return _TrainedFold(model, monitor, X_valid, prediction)
+    own = _TrainedFold(fold, model, X_valid, prediction)
+    if candidate.family.chooses_rounds:
+        own.best_round, own.n_rounds = monitor.steps_used, monitor.steps_trained
+    return own, monitor
 
 
 def fit_candidate(

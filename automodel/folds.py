@@ -77,7 +77,8 @@ class Folds:
         Rows of weight zero are no rows. For `cv` and `seed` see `make_splits`, for the
         rest the parameters of `Folds`; `groups` are as the user gives them.
         """
-        splits = make_splits(cv, task, y, groups, seed)
+        target = y if task.is_classification else metric.objective.decode_target(y)
+        splits = make_splits(cv, task, target, groups, seed)
         if sample_weight is not None and not sample_weight.all():
             kept = sample_weight > 0
             splits = without_rows(splits, kept)
@@ -123,9 +124,9 @@ class Folds:
         sizes = [len(rows) for rows in valid]
         pointers = np.concatenate([[0], np.cumsum(sizes)])
         shape = len(valid), len(self.y)
-        ones = np.ones(pointers[-1])
+        ones = np.ones(pointers[-1], dtype=bool)
         rows = csr_matrix((ones, np.concatenate(valid), pointers), shape=shape)
-        return (rows @ rows.T).toarray() == 0
+        return ~(rows @ rows.T).toarray()
 
     @property
     def can_join(self) -> bool:
@@ -155,7 +156,10 @@ class Folds:
         return first
 
     def judging(self, rows: np.ndarray) -> Folds:
-        """Return what scores predictions of some rows, without a table or splits."""
+        """Return what scores predictions of some rows, without a table.
+
+        The splits are still counted, but their rows are those of all.
+        """
         return replace(
             self,
             table=self.table.take(slice(0)),

@@ -12,6 +12,8 @@ from sklearn.model_selection import (
 
 from automodel.quiet import no_warnings
 
+MOST_GROUPS_TIMES_FOLDS = 20_000  # above it, classes are spread in seconds, not moments
+
 
 def hold_out(
     n_rows: int,
@@ -32,8 +34,8 @@ def hold_out(
     seed : int
         Seed of the split.
     labels : ndarray of shape (n_rows,), default=None
-        Class numbers, to be spread evenly. The rarest, of which one row or none would
-        be held out, are spread together, so that one rare class does not undo it.
+        Class numbers, to be spread evenly. Classes of one row, and the rarest where
+        there are more than rows in a part, are spread together as one.
     groups : ndarray of shape (n_rows,), default=None
         Rows of one group stay together. With a single group there is no such split,
         and rows are drawn one by one.
@@ -58,9 +60,12 @@ def hold_out(
 
 
 def _groups_held_out(rows, share, seed, labels, groups):
-    n_folds = round(1 / share)
-    if labels is not None and 2 <= n_folds <= min(
-        len(np.unique(groups)), np.bincount(labels).max()
+    n_folds, n_groups = round(1 / share), len(np.unique(groups))
+    is_slow = n_groups * n_folds > MOST_GROUPS_TIMES_FOLDS
+    if (
+        labels is not None
+        and not is_slow
+        and 2 <= n_folds <= min(n_groups, np.bincount(labels).max())
     ):
         splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
         with no_warnings():  # of a class with fewer rows than folds

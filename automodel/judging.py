@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,6 +12,7 @@ from automodel.calibration import log_proba
 from automodel.clusters import honest_parts, variance_of_mean
 from automodel.decision import labels_of, tuned_weights
 from automodel.evaluation import Evaluation
+from automodel.exceptions import DeadlineReached
 from automodel.folds import Folds
 from automodel.selection import common_rows, fit_blend, restricted
 
@@ -42,7 +42,8 @@ def judged(
     bool
         Whether the correction is worthwhile.
     float
-        The score; greater is better. NaN if the deadline came first.
+        The score; greater is better. NaN if the deadline came first, or if some of the
+        rows alone have no such score.
     """
     rows = common_rows(evaluations, folds)
     if len(rows) > HONEST_ROWS:
@@ -59,11 +60,9 @@ def judged(
     corrected, blends = plain.copy(), {}
     for part in np.unique(part_of):
         out = part_of == part
-        if deadline is not None and time.monotonic() > deadline:
-            return False, math.nan
         try:
-            others = restricted(evaluations, folds, rows[~out])
-        except ValueError:  # these rows have no such score
+            others = restricted(evaluations, folds, rows[~out], deadline)
+        except (ValueError, DeadlineReached):  # these rows may have no such score
             return False, math.nan
         blends[part] = blend = fit_blend(
             *others,
@@ -122,6 +121,8 @@ def _is_worthwhile(plain, corrected, rows, folds) -> bool:
     weight = np.ones(len(y)) if weight is None else weight
     mean = np.average(gains, weights=weight)
     variance = variance_of_mean(gains - mean, weight, folds.groups_of(rows))
+    if not math.isfinite(variance):
+        return False
     if folds.metric.is_own_loss:
         return bool(mean > -2.0 * math.sqrt(variance))
     try:

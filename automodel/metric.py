@@ -27,7 +27,7 @@ from automodel.label_scores import (
 )
 from automodel.objective import Objective, is_own_loss, objective_of
 from automodel.quiet import no_warnings
-from automodel.scorers import name_of, parts_of, scorer_named, takes
+from automodel.scorers import known_name, name_of, parts_of, scorer_named, takes
 from automodel.task import Task
 
 
@@ -110,25 +110,28 @@ class Metric:
             scorer, name = scorer_named(scoring), scoring
         else:
             scorer, name = scoring, name_of(scoring)
+        known = known_name(scorer)
         takes_weight = takes(scorer, "sample_weight")
         if not task.is_classification:
             objective, fast = objective_of(scorer), fast_score_of_values(scorer)
             return cls(name, scorer, None, None, objective, fast, takes_weight)
-        if name == "roc_auc" and task.kind == "multiclass":
+        if known == "roc_auc" and task.kind == "multiclass":
             raise ValueError(
                 f"scoring='roc_auc' is for two classes, and y has {task.n_classes}. "
                 "Use 'roc_auc_ovr', 'roc_auc_ovo' or 'neg_log_loss'."
             )
         formula = formula_of(scorer, classes)
-        fast = FAST_SCORES.get(name)
+        fast = None if known is None else FAST_SCORES.get(known)
         if formula is not None and task.kind == "binary":
             fast = Fast(AtBestThreshold(formula), positive_probability)
         elif formula is not None:
             fast = Fast(AtLikeliest(formula))
         return cls(name, scorer, classes, formula, Objective(), fast, takes_weight)
 
-    def of_target(self, y: np.ndarray) -> Metric:
+    def of_target(self, y: np.ndarray, sample_weight: Any = None) -> Metric:
         """Return the metric with the limits that a target of values sets.
+
+        Rows of weight zero have no say.
 
         Raises
         ------
@@ -137,7 +140,9 @@ class Metric:
         """
         if self.classes is not None:
             return self
-        return replace(self, objective=self.objective.of_target(y, self.name))
+        counted = None if sample_weight is None else sample_weight > 0
+        objective = self.objective.of_target(y, self.name, counted)
+        return replace(self, objective=objective)
 
     @property
     def is_own_loss(self) -> bool:
@@ -300,4 +305,4 @@ class Metric:
 def _wants_labels(parts) -> bool:
     """Tell whether a score reads probabilities and can be told all labels."""
     takes_labels = "labels" in inspect.signature(parts.function).parameters
-    return takes_labels and not parts.reads_labels
+    return takes_labels and parts.reads_probabilities

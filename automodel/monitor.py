@@ -53,7 +53,8 @@ class Monitor:
         To be set by a family that `chooses_rounds`: all those that the model has.
     steps_cut : int or None
         To be set by a family that drops steps which early stopping on rows of its own
-        found to be too many: the steps that it trained, if the clock ended them.
+        found to be too many: the steps that it trained, if the clock ended them. None
+        if its schedule or its patience did.
     pace_used : list
         To be set by a family whose model depends on how the steps were cut to the
         time: what it needs to train the same again, in values that JSON can hold.

@@ -8,7 +8,7 @@ tests of gain follow it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,6 +38,8 @@ from automodel.scorers import ScorerParts, parts_of
 
 LEAST_SHARE = 1e-3  # of the least positive target: what a prediction of a mean may be
 MOST_TIMES = 1e3  # the largest target: how far an exponential may go beyond
+LEAST_LOG_TARGET = -1 + 1e-12
+LEAST_QUANTILE = 1e-3  # that a model can learn: the ends are no loss
 LEAST_TARGET = 1e-3  # of the median, by which a relative error is divided at least
 
 
@@ -92,7 +94,9 @@ class Objective:
             Objective(loss), is_relative=self.is_relative, limits=self.limits
         )
 
-    def of_target(self, y: np.ndarray, name: str = "the score") -> Objective:
+    def of_target(
+        self, y: np.ndarray, name: str = "the score", counted: np.ndarray | None = None
+    ) -> Objective:
         """Return the objective with the limits that a target sets.
 
         Parameters
@@ -101,6 +105,8 @@ class Objective:
             The target, not encoded.
         name : str
             That of the score, for messages.
+        counted : ndarray of bool of shape (n_samples,), default=None
+            Which rows count; None is all.
 
         Raises
         ------
@@ -110,6 +116,8 @@ class Objective:
         if self.domain is not None:
             least, may_reach = self.domain
             refused = y < least if may_reach else y <= least
+            if counted is not None:
+                refused &= counted
             if refused.any():
                 row = int(refused.argmax())
                 bound = "at least" if may_reach else "above"
@@ -118,6 +126,7 @@ class Objective:
                     f"values {bound} {least:g}, and row {row} of y is {y[row]:g}. Use "
                     "another score, such as 'neg_root_mean_squared_error'."
                 )
+        y = y if counted is None else y[counted]
         if self.is_log:
             encoded = np.log1p(y)
             low = min(0.0, float(encoded.min()))
@@ -144,8 +153,11 @@ class Objective:
         return self.is_log or bool(np.isfinite(self.limits).any())
 
     def encode(self, y: np.ndarray) -> np.ndarray:
-        """Return what is learned in place of the target."""
-        return np.log1p(y) if self.is_log else y
+        """Return what is learned in place of the target.
+
+        Values outside the domain, of rows that do not count, are brought into it.
+        """
+        return np.log1p(np.maximum(y, LEAST_LOG_TARGET)) if self.is_log else y
 
     def decode(self, prediction: np.ndarray) -> np.ndarray:
         """Return predictions in the units of the target, within the domain."""
@@ -211,7 +223,7 @@ def objective_of(scorer: Any) -> Objective:
     0.1
     """
     parts = parts_of(scorer)
-    if parts is None or parts.function not in _OBJECTIVES:
+    if parts is None or not _is_known(parts):
         return Objective()
     is_gain = parts.function in _GAINS
     if parts.sign != (1 if is_gain else -1):  # asks for the worst
@@ -224,10 +236,14 @@ def is_own_loss(scorer: Any) -> bool:
     parts = parts_of(scorer)
     return (
         parts is not None
-        and parts.function in _OBJECTIVES
+        and _is_known(parts)
         and parts.function not in _NEAR_LOSSES
         and parts.sign == (1 if parts.function in _GAINS else -1)
     )
+
+
+def _is_known(parts: ScorerParts) -> bool:
+    return isinstance(parts.function, Hashable) and parts.function in _OBJECTIVES
 
 
 def _squares(parts: ScorerParts) -> Objective:
@@ -244,6 +260,7 @@ def _relative(parts: ScorerParts) -> Objective:
 
 def _pinball(parts: ScorerParts) -> Objective:
     quantile = float(parts.options.get("alpha", 0.5))
+    quantile = min(max(quantile, LEAST_QUANTILE), 1 - LEAST_QUANTILE)
     if quantile == 0.5:
         return Objective("absolute_error")
     return Objective("quantile", quantile=quantile)

@@ -78,13 +78,14 @@ def kept_together(
 ) -> np.ndarray | None:
     """Return the number of each row's group; None if rows are independent.
 
-    Where all splits train on rows that come before those they validate, neighbours in
-    time are alike: blocks of consecutive rows take the place of groups.
+    Where several splits train on rows that come before those they validate, neighbours
+    in time are alike: blocks of consecutive rows take the place of groups. A single
+    such split may be of rows in any order.
     """
     if groups is not None:
         return np.unique(groups, return_inverse=True)[1].reshape(-1)
     goes_by_time = all(train.max() < valid.min() for train, valid in splits)
-    if not goes_by_time or n_rows <= N_BLOCKS:
+    if len(splits) < 2 or not goes_by_time or n_rows <= N_BLOCKS:
         return None
     return np.arange(n_rows) * N_BLOCKS // n_rows
 
@@ -150,6 +151,8 @@ def _default_splits(task: Task, y, groups, seed: int) -> Splits:
 
 def _holdout(task: Task, y, groups, seed: int) -> Splits:
     """Return one split; a fifth of the rows, at most 20,000, is validated."""
+    if groups is not None:
+        _possible_folds(2, task, y, groups)
     labels = y if task.is_classification else None
     share = min(0.2, 20_000 / len(y))
     return [hold_out(len(y), share, seed, labels=labels, groups=groups)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -29,13 +29,16 @@ class ScorerParts:
     options : dict
         Keyword arguments of the metric that differ from its defaults.
     reads_labels : bool
-        Whether it scores what `predict` returns, rather than probabilities.
+        Whether it scores what `predict` returns.
+    reads_probabilities : bool
+        Whether it scores what `predict_proba` returns, or may do so.
     """
 
     function: Callable[..., Any]
     sign: int
     options: dict[str, Any]
     reads_labels: bool
+    reads_probabilities: bool = field(compare=False)
 
 
 def parts_of(scorer: Any) -> ScorerParts | None:
@@ -49,18 +52,25 @@ def parts_of(scorer: Any) -> ScorerParts | None:
         scorer._sign,
         _given_options(function, getattr(scorer, "_kwargs", {})),
         response == "predict",
+        "predict_proba" in ([response] if isinstance(response, str) else response),
     )
 
 
 def name_of(scorer: Any) -> str:
     """Return the name that scikit-learn has for a scorer, or that of its function."""
     parts = parts_of(scorer)
+    function = scorer if parts is None else parts.function
+    return known_name(scorer) or getattr(function, "__name__", type(scorer).__name__)
+
+
+def known_name(scorer: Any) -> str | None:
+    """Return the name that scikit-learn has for a scorer; None if it has none."""
+    parts = parts_of(scorer)
     if parts is None:
-        return getattr(scorer, "__name__", type(scorer).__name__)
-    for name, known in _known_parts().items():
-        if parts == known:
-            return name
-    return getattr(parts.function, "__name__", type(scorer).__name__)
+        return None
+    return next(
+        (name for name, known in _known_parts().items() if parts == known), None
+    )
 
 
 def scorer_named(name: str) -> Callable[..., float]:
@@ -96,7 +106,10 @@ def _known_parts() -> dict[str, ScorerParts]:
 
 def _given_options(function, options: dict[str, Any]) -> dict[str, Any]:
     """Return the options that are not the defaults, and that have a say."""
-    parameters = inspect.signature(function).parameters
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # compiled, and without a signature
+        return dict(options)
     given = {
         name: value
         for name, value in options.items()

@@ -15,6 +15,7 @@ from automodel.clusters import bootstrap
 from automodel.ensemble import Blend
 from automodel.evaluation import Evaluation
 from automodel.folds import Folds
+from automodel.monitor import check_time
 from automodel.stacking import fit_stack
 
 SELECTION_ROWS = 10_000  # more rows do not change which models are chosen
@@ -95,7 +96,7 @@ def select_weights(
     weights = np.zeros(len(evaluations))
     order = shortlist(evaluations, max_candidates(len(folds.y)))
     if size == 1 or len(order) == 1:
-        weights[max(order, key=lambda i: _sortable(evaluations[i]))] = 1.0
+        weights[order[0]] = 1.0
         return weights
     rng = np.random.default_rng(random_state)
     rows = _selection_rows(evaluations, folds, rng)
@@ -191,12 +192,19 @@ def fit_blend(
         deadline=deadline,
         random_state=random_state,
     )
+    if np.count_nonzero(weights) == 1:  # one for a score that it would lower
+        (only,) = np.flatnonzero(weights)
+        if surer[only].score < listed[only].score:
+            temperatures[only] = 1.0
     blend = blend_of(surer, weights, np.arange(len(folds.y)), folds)
     return replace(blend, temperatures=temperatures).among(order, len(evaluations))
 
 
 def restricted(
-    evaluations: Sequence[Evaluation], folds: Folds, rows: np.ndarray
+    evaluations: Sequence[Evaluation],
+    folds: Folds,
+    rows: np.ndarray,
+    deadline: float | None = None,
 ) -> tuple[list[Evaluation], Folds]:
     """Return copies that know of some rows alone, scored on these, and their data.
 
@@ -204,12 +212,16 @@ def restricted(
     ------
     ValueError
         If the rows have no such score.
+    DeadlineReached
+        If the deadline (`time.monotonic`) comes first.
     """
     part = folds.judging(rows)
     known = []
     for evaluation in evaluations:
-        oof = evaluation.oof[rows]
-        score = part.score(oof)
+        check_time(deadline)
+        oof, score = evaluation.oof[rows], evaluation.score
+        if len(common_rows([evaluation], folds)) > len(rows):
+            score = part.score(oof)
         if not math.isfinite(score):
             raise ValueError(f"the score is {score}")
         known.append(replace(evaluation, oof=oof, score=score))

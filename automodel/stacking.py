@@ -262,7 +262,8 @@ class _Deviance(_ValueLoss):
     def __init__(self, y, base, weight, objective: Objective):
         self.y, self.power = y, objective.power
         mean = np.average(objective.losses(y, np.exp(base)), weights=weight)
-        self.weight = weight / mean if mean > LEAST_ERROR else np.zeros(len(y))
+        least = LEAST_ERROR * np.mean(y) ** (2 - self.power)  # in units of the target
+        self.weight = weight / mean if mean > least else np.zeros(len(y))
         self.low, self.high = base.min() - 5.0, base.max() + 5.0
 
     def by_row(self, at):

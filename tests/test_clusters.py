@@ -16,10 +16,12 @@ def test_a_bootstrap_takes_groups_whole():
         assert len(set(counts[groups == group])) == 1
 
 
-def test_a_bootstrap_of_rows_may_be_smaller():
+def test_a_smaller_bootstrap_is_still_of_many_groups():
     assert len(bootstrap(np.random.default_rng(0), 100, 30, None)) == 30
-    groups = np.repeat(np.arange(25), 4)
-    assert len(bootstrap(np.random.default_rng(0), 100, 30, groups)) == 32
+    groups = np.repeat(np.arange(5), 20)
+    drawn = bootstrap(np.random.default_rng(0), 100, 30, groups)
+    assert len(drawn) == 30
+    assert len(np.unique(groups[drawn])) > 2
 
 
 def test_rows_that_repeat_make_a_mean_no_surer():
@@ -27,8 +29,18 @@ def test_rows_that_repeat_make_a_mean_no_surer():
     alone = variance_of_mean(values, np.ones(50), None)
     groups = np.repeat(np.arange(50), 8)
     repeated = variance_of_mean(np.repeat(values, 8), np.ones(400), groups)
-    assert repeated == pytest.approx(alone)
+    assert repeated == pytest.approx(alone * 50 / 49)
     assert variance_of_mean(np.repeat(values, 8), np.ones(400), None) < alone / 7
+
+
+def test_a_single_group_tells_nothing_of_others():
+    values = np.array([-1.0, 0.0, 1.0])
+    assert variance_of_mean(values, np.ones(3), np.full(3, 7)) == np.inf
+
+
+def test_parts_of_a_single_fold_and_group_are_of_rows():
+    part_of = honest_parts(np.zeros(40, dtype=int), np.zeros(40, dtype=int), 4, 0)
+    assert np.bincount(part_of).tolist() == [10, 10, 10, 10]
 
 
 def test_parts_are_whole_folds():

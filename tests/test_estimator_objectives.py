@@ -15,7 +15,7 @@ from sklearn.metrics import (
     mean_poisson_deviance,
     root_mean_squared_log_error,
 )
-from sklearn.model_selection import GroupKFold, TimeSeriesSplit, train_test_split
+from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit, train_test_split
 
 from automodel import AutoClassifier, AutoRegressor
 from automodel.checks import check_weights
@@ -122,6 +122,28 @@ def test_a_target_outside_the_domain_is_an_error_before_the_search():
         regressor("neg_mean_poisson_deviance", families=[family]).fit(X, y)
 
 
+@pytest.mark.parametrize(
+    "scoring", ["neg_mean_poisson_deviance", "neg_mean_squared_log_error"]
+)
+def test_rows_of_weight_zero_may_be_outside_the_domain(scoring):
+    y, weight = COUNTS.copy(), np.ones(600)
+    y[5], weight[5] = -1e9, 0.0
+    search = regressor(scoring).fit(X, y, sample_weight=weight)
+    assert search.predict(X).min() >= 0
+
+
+def test_splitters_get_the_target_of_the_user():
+    seen = []
+
+    class Splitter(KFold):
+        def split(self, X, y=None, groups=None):
+            seen.append(y)
+            return super().split(X, y, groups)
+
+    regressor("neg_mean_squared_log_error", cv=Splitter(3)).fit(X, SKEWED)
+    np.testing.assert_allclose(seen[0], SKEWED)
+
+
 def test_the_best_estimator_answers_in_the_units_of_the_target():
     search = regressor("neg_mean_squared_log_error", ensemble_size=1, refit=True)
     search.fit(X, SKEWED)
@@ -151,6 +173,13 @@ def test_the_expected_score_of_one_model_is_that_of_the_model():
     assert search.expected_score_ == pytest.approx(search.best_score_, rel=0.1)
     assert search.expected_score_ == pytest.approx(found, rel=0.4)
     assert found > 0.5 * search.leaderboard_.loc[0, "score"]  # forests are not sure
+
+
+def test_a_holdout_at_the_end_has_an_expected_score():
+    y = (X[:, 0] > 0).astype(int)
+    holdout = [(np.arange(550), np.arange(550, 600))]
+    search = AutoClassifier(**(CHEAP | {"cv": holdout})).fit(X, y)
+    assert np.isfinite(search.expected_score_)
 
 
 # weights

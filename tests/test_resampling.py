@@ -179,6 +179,17 @@ def test_a_holdout_of_groups_spreads_the_classes():
     assert y[valid].mean() == pytest.approx(0.1, abs=0.01)
 
 
+def test_a_holdout_of_a_single_group_is_refused():
+    y = np.arange(3000) % 2
+    task = make_task(y, n_features=50, time_budget=10.0)
+    with pytest.raises(ValueError, match="groups allow only 1 fold"):
+        make_splits(None, task, y, np.zeros(3000), 0)
+
+
+def test_a_single_split_does_not_go_by_time():
+    assert kept_together(None, [(np.arange(150), np.arange(150, 200))], 200) is None
+
+
 def test_rows_are_kept_together_by_group_or_by_time():
     rows = np.arange(200)
     folds, times = KFold(4).split(rows), TimeSeriesSplit(4).split(rows)

@@ -74,6 +74,11 @@ def test_folds_that_share_validation_rows_do_not_decide_for_each_other():
     assert result.n_iterations[0] == round(np.mean([20, 60, 30, 40]))
 
 
+def test_of_many_folds_those_before_decide(monkeypatch):
+    monkeypatch.setattr("automodel.evaluation.MOST_WAITING", 2)
+    assert run([10, 20, 60], THIRDS).n_iterations == [10, 10, 15]
+
+
 def test_a_single_fold_keeps_its_own_rounds():
     assert run([10], THIRDS[:1]).n_iterations == [10]
 

@@ -1,5 +1,7 @@
 """One score is one score, however it was written."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from sklearn.metrics import (
@@ -7,6 +9,7 @@ from sklearn.metrics import (
     f1_score,
     get_scorer,
     get_scorer_names,
+    hinge_loss,
     log_loss,
     make_scorer,
     mean_pinball_loss,
@@ -98,3 +101,40 @@ def test_other_scores_have_the_name_of_their_function(scorer):
 def test_any_callable_will_do():
     assert name_of(test_any_callable_will_do) == "test_any_callable_will_do"
     assert parts_of(test_any_callable_will_do) is None
+
+
+def accuracy(estimator, X, y):
+    return -7.0
+
+
+def test_a_function_of_the_user_is_not_taken_for_a_score_of_its_name():
+    y, proba = np.array([0, 1]), np.eye(2)
+    metric = Metric.from_scoring(accuracy, TASKS["binary"], np.arange(2))
+    assert metric.name == "accuracy"
+    assert metric.score(y, proba) == -7.0
+    own = make_scorer(lambda y, p: -5.0)
+    own._score_func.__name__ = "neg_log_loss"
+    assert Metric.from_scoring(own, TASKS["binary"], np.arange(2)).score(y, proba) == -5
+
+
+def test_a_score_of_decisions_is_not_given_probabilities():
+    scorer = make_scorer(
+        hinge_loss, response_method="decision_function", greater_is_better=False
+    )
+    metric = Metric.from_scoring(scorer, TASKS["multiclass"], np.arange(3))
+    with pytest.raises(ValueError, match="decision_function"):
+        metric.check(np.array([0, 1, 2]))
+
+
+@dataclass
+class Cost:
+    """A metric that cannot be hashed."""
+
+    def __call__(self, y, prediction):
+        return 0.5
+
+
+def test_any_object_that_can_be_called_is_a_metric():
+    metric = Metric.from_scoring(make_scorer(Cost()), TASKS["regression"])
+    assert metric.score(np.arange(3.0), np.arange(3.0)) == 0.5
+    assert metric.objective.loss == "squared_error"

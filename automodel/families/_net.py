@@ -100,11 +100,16 @@ class NetFamily(ModelFamily):
         if not estimator.history_["train_loss"] and estimator.n_steps_ < FEWEST_STEPS:
             raise DeadlineReached
         monitor.steps_used = estimator.n_iter_
-        if estimator.pace_:  # the clock had a say
+        if is_cut(estimator):
             trained = len(estimator.history_["train_loss"])
             monitor.steps_cut = max(trained, estimator.n_iter_)
         monitor.pace_used = [estimator.max_epochs, *map(list, estimator.pace_)]
         return estimator
+
+
+def is_cut(estimator) -> bool:
+    """Tell whether the clock has ended a training, and not its schedule or patience."""
+    return bool(estimator.pace_) and estimator.n_steps_ >= estimator.pace_[-1][1]
 
 
 def wave_seconds(params: dict[str, Any], task: Any) -> float:

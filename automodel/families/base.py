@@ -86,7 +86,8 @@ class ModelFamily:
     chooses_rounds : bool
         Whether `fit` stops on the validation part of the fold and notes its best round.
         The model keeps all rounds that it has trained until `cut` is called, so that
-        each fold can be scored at the rounds that the other folds have chosen.
+        each fold can be scored at the rounds that the other folds have chosen. `fit`
+        notes all of them in `Monitor.steps_trained`.
     stops_on_own_rows : bool
         Whether `fit` may stop early on rows that it holds out by itself, so that fewer
         steps than it was asked for are no sign of a training that was cut.

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from automodel.exceptions import DeadlineReached
-from automodel.families._net import FEWEST_STEPS, NetFamily, clock_of, net_inputs
+from automodel.families._net import (
+    FEWEST_STEPS,
+    NetFamily,
+    clock_of,
+    is_cut,
+    net_inputs,
+)
 
 MOST_ROWS = 5000  # beyond, a step of one net keeps a core as busy as it can be
 FEW_ROWS = 2000  # that a full pack is for
@@ -120,7 +126,7 @@ class PackedMLPFamily(NetFamily):
         if estimator.n_iter_ <= 1 and estimator.n_steps_ < FEWEST_STEPS:
             raise DeadlineReached
         monitor.steps_used = estimator.n_iter_
-        if estimator.pace_:  # the clock had a say
+        if is_cut(estimator):
             monitor.steps_cut = estimator.n_iter_
         monitor.pace_used = [estimator.max_epochs, *map(list, estimator.pace_)]
         return fitted

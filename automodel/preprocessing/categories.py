@@ -6,6 +6,8 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from automodel.clusters import even_parts
+
 N_FOLDS = 5
 MAX_ENCODED_CLASSES = 10
 PRIOR_ROWS = 10.0
@@ -226,23 +228,12 @@ def _folds(
     if groups is not None:
         _, numbers, sizes = np.unique(groups, return_inverse=True, return_counts=True)
         if len(sizes) > 1:
-            return _folds_of_groups(sizes, random_state)[numbers]
+            return even_parts(sizes, N_FOLDS, random_state)[numbers]
     shuffled = np.random.default_rng(random_state).permutation(n_rows)
     if y is not None:
         shuffled = shuffled[np.argsort(y[shuffled], kind="stable")]
     folds = np.empty(n_rows, dtype=np.intp)
     folds[shuffled] = np.arange(n_rows) % N_FOLDS
-    return folds
-
-
-def _folds_of_groups(sizes: np.ndarray, random_state: int) -> np.ndarray:
-    """Return the fold of each group: the largest first, each to the smallest fold."""
-    shuffled = np.random.default_rng(random_state).permutation(len(sizes))
-    order = shuffled[np.argsort(-sizes[shuffled], kind="stable")]
-    folds, filled = np.empty(len(sizes), dtype=np.intp), [0] * N_FOLDS
-    for group, size in zip(order, sizes[order].tolist(), strict=True):
-        folds[group] = fold = filled.index(min(filled))
-        filled[fold] += size
     return folds
 
 

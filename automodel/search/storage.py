@@ -37,6 +37,9 @@ class SearchStorage:
         self.archive = archive
         self.evaluations: dict[int, Evaluation] = {}
         self.problem = ""  # why the archive was given up
+        # Those that an earlier process has dropped are gone: none then, so that a
+        # search that goes on ends as one that was not interrupted.
+        self._n_judges = JUDGES * n_kept if archive is None else 0
 
     @property
     def model_folder(self) -> Callable[[int], ModelFolder] | None:
@@ -109,7 +112,7 @@ class SearchStorage:
                 if isinstance(old.oof, Path):
                     old.oof = None
         others = [other for other in self._ranked() if other not in kept]
-        for other in others[max(self._n_judges() - len(kept), 0) :]:
+        for other in others[self._most_others() :]:
             self.evaluations[other].oof = None
 
     def _archived(self, call: Callable[[Archive], Any], default: Any) -> Any:
@@ -167,19 +170,20 @@ class SearchStorage:
         """Return the numbers of evaluations with predictions in memory, best first."""
         numbers = [
             number
-            for number, evaluation in self.evaluations.items()
+            for number, evaluation in sorted(self.evaluations.items())
             if evaluation.status == "complete" and evaluation.oof is not None
         ]
         return sorted(numbers, key=lambda n: -self.evaluations[n].score)
 
-    def _n_judges(self) -> int:
+    def _most_others(self) -> int:
+        """Return how many predictions are kept of evaluations that are put out."""
         sizes = [
             evaluation.oof.nbytes
             for evaluation in self.evaluations.values()
             if isinstance(evaluation.oof, np.ndarray)
         ]
         most = JUDGE_BYTES // max(max(sizes, default=1), 1)
-        return min(JUDGES * self.n_kept, most)
+        return max(min(self._n_judges, most) - self.n_kept, 0)
 
 
 def _load_predictions(path: Path) -> np.ndarray | None:
