@@ -60,7 +60,8 @@ def name_of(scorer: Any) -> str:
     """Return the name that scikit-learn has for a scorer, or that of its function."""
     parts = parts_of(scorer)
     function = scorer if parts is None else parts.function
-    return known_name(scorer) or getattr(function, "__name__", type(scorer).__name__)
+    own_name: str = getattr(function, "__name__", type(scorer).__name__)
+    return known_name(scorer) or own_name
 
 
 def known_name(scorer: Any) -> str | None:
