@@ -23,7 +23,7 @@ def hold_out(
     labels: np.ndarray | None = None,
     groups: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows that stay, and those that are held out, both sorted.
+    """Return the rows that stay, and those that are held out, in random order.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def hold_out(
         splitter = ShuffleSplit if strata is None else StratifiedShuffleSplit
         split = splitter(1, test_size=share, random_state=seed).split(rows, strata)
         stay, out = next(split)
-    return np.sort(stay), np.sort(out)
+    return stay, out
 
 
 def _groups_held_out(rows, share, seed, labels, groups):

@@ -76,8 +76,8 @@ def split_rows(target, fraction: float, seed: int, groups=None):
         len(target), fraction, seed, labels=labels, groups=groups
     )
     if fraction <= 0.5 and len(stop_on) > len(fit_on):
-        return stop_on, fit_on
-    return fit_on, stop_on
+        fit_on, stop_on = stop_on, fit_on
+    return np.sort(fit_on), np.sort(stop_on)
 
 
 def take(X, rows):
