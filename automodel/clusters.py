@@ -71,6 +71,23 @@ def variance_of_mean(
     return float(sums @ sums) / total**2 * n_groups / (n_groups - 1)
 
 
+def design_effect(
+    values: np.ndarray, weight: np.ndarray, groups: np.ndarray | None
+) -> float:
+    """Return how many rows tell as much as one that is independent, at least 1.
+
+    The ratio of the variances of a mean with and without the groups (Kish, 1965, Survey
+    Sampling). For `values` and the rest see `variance_of_mean`.
+    """
+    if groups is None:
+        return 1.0
+    alone = variance_of_mean(values, weight, None)
+    if not alone > 0:
+        return 1.0
+    found = variance_of_mean(values, weight, groups) / alone
+    return float(np.clip(found, 1.0, len(values)))
+
+
 def honest_parts(
     first_folds: np.ndarray, groups: np.ndarray | None, n_parts: int, seed: int
 ) -> np.ndarray:

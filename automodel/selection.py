@@ -10,8 +10,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from automodel.calibration import MOST_CELLS, best_temperature, sharpened
-from automodel.clusters import bootstrap
+from automodel.calibration import (
+    MOST_CELLS,
+    best_temperature,
+    log_proba,
+    sharpened,
+)
+from automodel.clusters import bootstrap, design_effect
 from automodel.ensemble import Blend
 from automodel.evaluation import Evaluation
 from automodel.folds import Folds
@@ -143,15 +148,26 @@ def blend_of(
     blend = replace(blend, temperature=temperature)
     if len(folds) == 1:
         return blend
-    stack = fit_stack(
-        folds.y[rows],
-        mixed,
-        parts,
-        weights,
-        folds.training_weight_of(rows),
-        folds.task.objective,
-    )
+    y, weight = folds.y[rows], _independent_weight(mixed, rows, folds)
+    stack = fit_stack(y, mixed, parts, weights, weight, folds.task.objective)
     return replace(blend, stack=stack)
+
+
+def _independent_weight(mixed, rows, folds: Folds) -> np.ndarray | None:
+    """Return the weights of some rows in training, less where groups err alike.
+
+    A few groups would otherwise outweigh the prior of the correction as all of their
+    rows would, and it would learn what these groups have in common.
+    """
+    weight, groups = folds.training_weight_of(rows), folds.groups_of(rows)
+    if groups is None:
+        return weight
+    y = folds.y[rows]
+    is_values = mixed.ndim == 1
+    errors = y - mixed if is_values else -log_proba(mixed[np.arange(len(y)), y])
+    weight = np.ones(len(y)) if weight is None else weight
+    errors = errors - np.average(errors, weights=weight)
+    return weight / design_effect(errors, weight, groups)
 
 
 def fit_blend(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from automodel.clusters import bootstrap, honest_parts, variance_of_mean
+from automodel.clusters import bootstrap, design_effect, honest_parts, variance_of_mean
 
 
 def test_a_bootstrap_takes_groups_whole():
@@ -41,6 +41,18 @@ def test_a_single_group_tells_nothing_of_others():
 def test_parts_of_a_single_fold_and_group_are_of_rows():
     part_of = honest_parts(np.zeros(40, dtype=int), np.zeros(40, dtype=int), 4, 0)
     assert np.bincount(part_of).tolist() == [10, 10, 10, 10]
+
+
+def test_the_design_effect_is_how_many_rows_are_as_one():
+    values = np.random.default_rng(0).normal(size=50)
+    values -= values.mean()
+    groups = np.repeat(np.arange(50), 8)
+    alike = design_effect(np.repeat(values, 8), np.ones(400), groups)
+    assert alike == pytest.approx(8 * 50 / 49)
+    mixed = np.random.default_rng(1).normal(size=400)
+    assert design_effect(mixed - mixed.mean(), np.ones(400), groups) < 1.5
+    assert design_effect(mixed, np.ones(400), None) == 1.0
+    assert design_effect(np.zeros(400), np.ones(400), groups) == 1.0
 
 
 def test_parts_are_whole_folds():

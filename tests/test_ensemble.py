@@ -311,6 +311,18 @@ def test_a_correction_that_helps_is_found_worthwhile(folds):
     assert judged(evaluations, folds)[0]
 
 
+def test_a_correction_that_few_groups_speak_for_is_small(folds):
+    rng, groups = np.random.default_rng(1), np.repeat(np.arange(8), 50)
+    shared = rng.normal(size=8)[groups]
+    errors = [shared + 0.2 * rng.normal(size=400) for _ in range(2)]
+    evaluations = make_evaluations(folds, [*errors, 3 * shared])
+    weights, rows = np.array([0.5, 0.5, 0.0]), np.arange(400)
+    alone = blend_of(evaluations, weights, rows, folds).corrections[2]
+    grouped = replace(folds, groups=groups)
+    together = blend_of(evaluations, weights, rows, grouped).corrections[2]
+    assert alone < together < 0
+
+
 def test_a_correction_is_not_made_where_it_would_be_noise():
     folds = class_folds(rows=300)
     rng = np.random.default_rng(1)
