@@ -370,6 +370,11 @@ def in_fresh_process(job, python, arguments):
     """Return the figures of a fit, or its error."""
     call = [python, __file__, "--one", json.dumps(job), *arguments.tables]
     call += ["--regression", *arguments.regression]
+    return figures_of(call)
+
+
+def figures_of(call):
+    """Return the figures that a process prints in its last line, or its error."""
     done = subprocess.run(call, check=False, capture_output=True, text=True)
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if lines:

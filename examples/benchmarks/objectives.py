@@ -14,7 +14,6 @@ that `--out` holds already are not made again.
 
 import argparse
 import json
-import subprocess
 import sys
 import time
 import warnings
@@ -22,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from compare import earlier, interval_of_mean, name_of, read, split, write
+from compare import earlier, figures_of, interval_of_mean, name_of, read, split, write
 from sklearn.dummy import DummyRegressor
 from sklearn.metrics import get_scorer
 
@@ -81,12 +80,7 @@ def measure(job):
 def in_fresh_process(job):
     """Return the figures of a fit, or its error."""
     call = [sys.executable, __file__, "--one", json.dumps(job)]
-    done = subprocess.run(call, check=False, capture_output=True, text=True)
-    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    if lines:
-        return json.loads(lines[-1])
-    last = done.stderr.strip().splitlines()[-1:] or [f"exit {done.returncode}"]
-    return {"error": last[0][:300]}
+    return figures_of(call)
 
 
 def tables_of(arguments):
