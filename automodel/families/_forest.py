@@ -29,6 +29,20 @@ class ForestFamily(ModelFamily):
 
     iteration_param = "n_estimators"
     seconds_per_cell = 0.0  # of one tree: row, feature tried and level
+    forest: str  # how the classes of its estimators are named
+
+    def estimator(self, task: Task, random_state: int):
+        from automodel.families import _direct_forest, _quantile_forest
+
+        options: dict[str, Any] = {"n_estimators": N_TREES, "n_jobs": 1}
+        if task.is_classification:
+            kind = getattr(_direct_forest, f"Direct{self.forest}Classifier")
+        elif task.objective.is_quantile:
+            kind = getattr(_quantile_forest, f"Quantile{self.forest}Regressor")
+            options["quantile"] = task.objective.quantile
+        else:
+            kind = getattr(_direct_forest, f"Direct{self.forest}Regressor")
+        return kind(random_state=random_state, **options)
 
     def preprocessor(self, estimator: BaseEstimator, task: Task) -> BaseEstimator:
         from automodel.preprocessing.tabular import TabularEncoder

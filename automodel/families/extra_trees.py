@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from automodel.families._forest import (
-    N_TREES,
-    ForestFamily,
-    forest_space,
-)
+from automodel.families._forest import ForestFamily, forest_space
 
 if TYPE_CHECKING:
     from automodel.task import Task
@@ -27,20 +22,7 @@ class ExtraTrees(ForestFamily):
     rank = 40
     start_seconds = 0.1
     seconds_per_cell = 6e-9
-
-    def estimator(self, task: Task, random_state: int):
-        from automodel.families import _direct_forest as forests
-        from automodel.families._quantile_forest import QuantileExtraTreesRegressor
-
-        kind: Callable[..., Any]
-        if task.is_classification:
-            kind = forests.DirectExtraTreesClassifier
-        elif task.objective.is_quantile:
-            quantile = task.objective.quantile
-            kind = partial(QuantileExtraTreesRegressor, quantile=quantile)
-        else:
-            kind = forests.DirectExtraTreesRegressor
-        return kind(n_estimators=N_TREES, random_state=random_state, n_jobs=1)
+    forest = "ExtraTrees"
 
     def search_space(self, trial, task: Task) -> dict[str, Any]:
         return forest_space(trial, task)

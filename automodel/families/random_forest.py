@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from automodel.families._forest import (
-    N_TREES,
-    ForestFamily,
-    forest_space,
-)
+from automodel.families._forest import ForestFamily, forest_space
 
 if TYPE_CHECKING:
     from automodel.task import Task
@@ -24,20 +19,7 @@ class RandomForest(ForestFamily):
     seldom_helps = True
     start_seconds = 0.1
     seconds_per_cell = 1.8e-8
-
-    def estimator(self, task: Task, random_state: int):
-        from automodel.families import _direct_forest as forests
-        from automodel.families._quantile_forest import QuantileRandomForestRegressor
-
-        kind: Callable[..., Any]
-        if task.is_classification:
-            kind = forests.DirectRandomForestClassifier
-        elif task.objective.is_quantile:
-            quantile = task.objective.quantile
-            kind = partial(QuantileRandomForestRegressor, quantile=quantile)
-        else:
-            kind = forests.DirectRandomForestRegressor
-        return kind(n_estimators=N_TREES, random_state=random_state, n_jobs=1)
+    forest = "RandomForest"
 
     def search_space(self, trial, task: Task) -> dict[str, Any]:
         share = trial.suggest_float("max_samples", 0.5, 1.0)
