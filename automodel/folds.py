@@ -108,10 +108,7 @@ class Folds:
 
     def training_weight_of(self, rows) -> np.ndarray | None:
         """Return the weights that some rows have in the loss of the objective."""
-        weight = self.weight_of(rows)
-        if self.task.is_classification:
-            return weight
-        return self.task.objective.weights(self.y[rows], weight)
+        return self.task.objective.weights(self.y[rows], self.weight_of(rows))
 
     def groups_of(self, rows) -> np.ndarray | None:
         """Return the groups of some rows; None where rows have none."""

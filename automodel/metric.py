@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,14 @@ from automodel.label_scores import (
 )
 from automodel.objective import Objective, is_own_loss, objective_of
 from automodel.quiet import no_warnings
-from automodel.scorers import known_name, name_of, parts_of, scorer_named, takes
+from automodel.scorers import (
+    ScorerParts,
+    known_name,
+    name_of,
+    parts_of,
+    scorer_named,
+    takes,
+)
 from automodel.task import Task
 
 
@@ -154,6 +161,18 @@ class Metric:
         """Whether it scores labels, and other labels than the likeliest may be best."""
         return self.classes is not None and self._takes_weight and is_tuned(self.scorer)
 
+    @cached_property
+    def _parts(self) -> ScorerParts | None:
+        return parts_of(self.scorer)
+
+    @cached_property
+    def _takes_labels(self) -> bool:
+        """Whether it reads probabilities and can be told all labels."""
+        parts = self._parts
+        return bool(
+            parts and parts.reads_probabilities and takes(self.scorer, "labels")
+        )
+
     def score(
         self,
         y_true: np.ndarray,
@@ -184,7 +203,7 @@ class Metric:
 
         The mean of predictions has the mean of it.
         """
-        if self.classes is None and np.isfinite(self.objective.limits).any():
+        if self.objective.decodes:
             prediction = np.clip(prediction, *self.objective.limits)
         if self._fast is None or self._fast.decisive is None:
             return prediction
@@ -217,7 +236,7 @@ class Metric:
         if self.formula is not None:
             return float(self.formula(confusion))
         truth, answer = np.nonzero(confusion)
-        parts, labels = parts_of(self.scorer), np.asarray(self.classes)
+        parts, labels = self._parts, np.asarray(self.classes)
         assert parts is not None  # only of scores that are tuned
         return parts.sign * parts.function(
             labels[truth],
@@ -287,8 +306,8 @@ class Metric:
         proba = prediction.astype(np.float64)
         proba = proba / proba.sum(axis=1, keepdims=True)
         labels = self.classes[y_true]
-        parts = parts_of(self.scorer)
-        if len(self.classes) == 2 or parts is None or not _wants_labels(parts):
+        parts = self._parts
+        if len(self.classes) == 2 or parts is None or not self._takes_labels:
             return self._call(_ClassifierAnswers(proba, self.classes), labels, weight)
         known = np.arange(len(self.classes))
         if parts.function is roc_auc_score:  # there is none of a class without rows
@@ -300,9 +319,3 @@ class Metric:
 
     def _call(self, answers, y, weight):
         return self.scorer(answers, np.arange(len(y)).reshape(-1, 1), y, **weight)
-
-
-def _wants_labels(parts) -> bool:
-    """Tell whether a score reads probabilities and can be told all labels."""
-    takes_labels = "labels" in inspect.signature(parts.function).parameters
-    return takes_labels and parts.reads_probabilities

@@ -225,25 +225,23 @@ def objective_of(scorer: Any) -> Objective:
     parts = parts_of(scorer)
     if parts is None or not _is_known(parts):
         return Objective()
-    is_gain = parts.function in _GAINS
-    if parts.sign != (1 if is_gain else -1):  # asks for the worst
-        return Objective()
     return _OBJECTIVES[parts.function](parts)
 
 
 def is_own_loss(scorer: Any) -> bool:
     """Tell whether a score is best where the mean loss of its objective is least."""
     parts = parts_of(scorer)
-    return (
-        parts is not None
-        and _is_known(parts)
-        and parts.function not in _NEAR_LOSSES
-        and parts.sign == (1 if parts.function in _GAINS else -1)
-    )
+    if parts is None or not _is_known(parts):
+        return False
+    return parts.function not in _NEAR_LOSSES
 
 
 def _is_known(parts: ScorerParts) -> bool:
-    return isinstance(parts.function, Hashable) and parts.function in _OBJECTIVES
+    """Tell whether a score has an objective, and does not ask for the worst."""
+    function = parts.function
+    if not isinstance(function, Hashable) or function not in _OBJECTIVES:
+        return False
+    return parts.sign == (1 if function in _GAINS else -1)
 
 
 def _squares(parts: ScorerParts) -> Objective:

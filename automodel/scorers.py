@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -96,7 +96,7 @@ def scorer_named(name: str) -> Callable[..., float]:
 def takes(scorer: Any, parameter: str) -> bool:
     """Tell whether the metric of a scorer, or a callable, has a parameter."""
     function = getattr(scorer, "_score_func", None)
-    return parameter in inspect.signature(function or scorer).parameters
+    return parameter in _parameters(function or scorer)
 
 
 @cache
@@ -107,10 +107,7 @@ def _known_parts() -> dict[str, ScorerParts]:
 
 def _given_options(function, options: dict[str, Any]) -> dict[str, Any]:
     """Return the options that are not the defaults, and that have a say."""
-    try:
-        parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):  # compiled, and without a signature
-        return dict(options)
+    parameters = _parameters(function)
     given = {
         name: value
         for name, value in options.items()
@@ -119,6 +116,14 @@ def _given_options(function, options: dict[str, Any]) -> dict[str, Any]:
     if given.get("average", "binary") != "binary":
         given.pop("pos_label", None)  # of two classes alone
     return given
+
+
+def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """Return the parameters of a function; none where it has no signature."""
+    try:
+        return inspect.signature(function).parameters
+    except (TypeError, ValueError):  # compiled
+        return {}
 
 
 def _is_same(one: Any, other: Any) -> bool:
