@@ -19,6 +19,7 @@ from automodel.evaluation import Evaluation
 from automodel.families.base import ModelFamily
 from automodel.fitted_model import FittedModel
 from automodel.folds import Folds
+from automodel.search import mapped
 from automodel.search.containment import give_memory_back
 from automodel.search.models import ModelFolder
 from automodel.search.processes import Outcome, ProcessPool
@@ -162,9 +163,9 @@ class OwnProcesses(Workers):
 
     def __enter__(self) -> Workers:
         super().__enter__()
-        self._data = self._folder / "folds.joblib"
+        self._data = self._folder / "folds"
         try:
-            joblib.dump(self.folds, self._data)
+            mapped.dump(self.folds, self._data)
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
@@ -200,7 +201,9 @@ class OwnProcesses(Workers):
         """
         is_time = threading.Event()
         ends = [order.ends_at for order in orders if order.ends_at is not None]
-        patience = max(min(ends) - THEN_SECONDS - time.time(), 0.0) if ends else None
+        patience = (
+            max(min(ends) - THEN_SECONDS - time.monotonic(), 0.0) if ends else None
+        )
         thread = threading.Thread(target=_call_at, args=(is_time, patience, then))
         thread.start()
         results: Refitted = [None] * len(orders)
@@ -243,7 +246,7 @@ class OwnProcesses(Workers):
         if first.is_rerun or not is_cheap:
             self._submit(self._call(first))
             return
-        if first.ends_at is None or first.ends_at - time.time() >= CROWDED_SECONDS:
+        if first.ends_at is None or first.ends_at - time.monotonic() >= CROWDED_SECONDS:
             self._fill(calls)
         yield first, run_item(_short(first), self.folds, self._keep_model(first))
         self.folds.forget_encoded()
@@ -321,7 +324,7 @@ def _last_moment(item: WorkItem) -> float | None:
     moment = item.ends_at + GRACE_SECONDS
     if item.time_limit is None:
         return moment
-    return min(moment, time.time() + HANG_FACTOR * item.time_limit + HANG_SECONDS)
+    return min(moment, time.monotonic() + HANG_FACTOR * item.time_limit + HANG_SECONDS)
 
 
 def _evaluation(item: WorkItem, outcome: Outcome) -> Evaluation:
@@ -329,7 +332,7 @@ def _evaluation(item: WorkItem, outcome: Outcome) -> Evaluation:
     if not outcome.cause:
         return outcome.value
     if outcome.cause == "time":
-        if item.ends_at is not None and time.time() >= item.ends_at:
+        if item.ends_at is not None and time.monotonic() >= item.ends_at:
             return Evaluation(item.candidate, "stopped", seconds=outcome.seconds)
         error = (
             f"TimeoutError: it took no notice of its limit of {item.time_limit:.3g} s"
@@ -344,5 +347,5 @@ def _evaluation(item: WorkItem, outcome: Outcome) -> Evaluation:
 def _short(item: WorkItem) -> WorkItem:
     if item.ends_at is None or item.time_limit is None:
         return item
-    limit = max(FIRST_SHARE * (item.ends_at - time.time()), FIRST_SECONDS)
+    limit = max(FIRST_SHARE * (item.ends_at - time.monotonic()), FIRST_SECONDS)
     return replace(item, time_limit=min(item.time_limit, limit))
