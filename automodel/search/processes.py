@@ -42,7 +42,8 @@ class Outcome:
     """How a call ended.
 
     `value` is what it returned after `seconds`; `error` says why it returned nothing.
-    `cause` is then "raised", "died", "memory" or "time".
+    `cause` is then "raised", "died", "memory", "time", or "unstarted" if there is no
+    process to run it.
     """
 
     key: Hashable
@@ -133,8 +134,7 @@ class ProcessPool:
             worker.run(key, message, ends_at)
         except (OSError, RuntimeError) as error:  # no memory, process or thread more
             worker.forget()
-            reason = f"no worker could be started: {error}"
-            self._unsent.append(Outcome(key, None, "died", reason))
+            self._unsent.append(Outcome(key, None, "unstarted", describe_error(error)))
             return
         if library:
             worker.libraries.add(library)
