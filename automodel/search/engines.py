@@ -27,6 +27,7 @@ from automodel.search.work import Refit, WorkItem
 
 Call = Callable[..., Any]  # `work` or `refit`
 SCATTER_SECONDS = 600.0  # at most, until the data are on the workers of Dask
+FETCH_SECONDS = 600.0  # at most, until a result is here
 ASK_SECONDS = 5.0  # between two questions whether a cluster has workers
 GONE_SECONDS = 60.0  # without a worker, until a cluster is given up
 
@@ -137,16 +138,19 @@ class Dask(Engine):
         """See `Engine.submit`."""
         message = _message(call, order, keep_model)
         options = {"pure": False, **getattr(self.backend, "submit_kwargs", {})}
-        future = self._client.submit(answer, message, self._on_workers(), **options)
+        data = self._on_workers(order.ends_at)
+        future = self._client.submit(answer, message, data, **options)
         self._futures[key] = future
-        future.add_done_callback(lambda _: self._ended.put((key, future)))
+        future.add_done_callback(partial(self._take, key))
 
     def wait(self, seconds: float) -> list[Outcome]:
         """See `Engine.wait`."""
         ended = self._next(seconds)
         if not ended and self._is_gone():
             raise EngineError("the cluster has no workers")
-        return [self._outcome(*one) for one in ended]
+        for outcome in ended:
+            self._futures.pop(outcome.key, None)
+        return ended
 
     def forget(self, key: Hashable) -> bool:
         """See `Engine.forget`; what has begun cannot be ended."""
@@ -158,21 +162,25 @@ class Dask(Engine):
         for future in filter(None, held):
             future.release()
 
-    def _on_workers(self) -> Any:
+    def _on_workers(self, ends_at: float | None) -> Any:
         """Return the data where they are, sent once more if all that had them died."""
         if self._data is None or self._data.status not in ("pending", "finished"):
-            send = partial(self._client.scatter, broadcast=True, hash=False)
-            self._data = within(SCATTER_SECONDS, partial(send, self.folds))
+            left = SCATTER_SECONDS if ends_at is None else ends_at - time.monotonic()
+            options = {"broadcast": True, "hash": False, "timeout": GONE_SECONDS}
+            send = partial(self._client.scatter, self.folds, **options)
+            self._data = within(min(max(left, 0.0), SCATTER_SECONDS), send)
         return self._data
 
-    def _outcome(self, key: Hashable, future: Any) -> Outcome:
-        self._futures.pop(key, None)
-        if future.status == "finished":
-            return _outcome(key, lambda: cloudpickle.loads(future.result(ASK_SECONDS)))
-        error = future.exception(ASK_SECONDS) if future.status == "error" else None
-        if error is None:  # the workers that had the data have died
-            return Outcome(key, None, "died", f"Dask has {future.status} it")
-        return Outcome(key, None, "raised", describe_error(error))
+    def _take(self, key: Hashable, future: Any) -> None:
+        """Fetch a result, in the thread in which Dask says that it is there."""
+        try:
+            result = future.result(FETCH_SECONDS)
+        except Exception as error:  # noqa: BLE001  of a worker, or of a network
+            # Cancelled: the workers that had the data or the result have died.
+            cause = "raised" if future.status == "error" else "died"
+            self._ended.put(Outcome(key, None, cause, describe_error(error)))
+        else:
+            self._ended.put(_outcome(key, partial(cloudpickle.loads, result)))
 
     def _is_gone(self) -> bool:
         now = time.monotonic()
