@@ -22,6 +22,7 @@ import joblib
 
 from automodel.folds import Folds
 from automodel.search.models import ModelFolder
+from automodel.search.pickling import dumps
 from automodel.search.processes import Outcome, describe_error
 from automodel.search.work import Refit, WorkItem
 
@@ -329,7 +330,7 @@ def within(seconds: float, call: Callable[[], Any]) -> Any:
 def _message(call: Call, order: WorkItem | Refit, keep_model) -> bytes:
     left = None if order.ends_at is None else order.ends_at - time.monotonic()
     try:
-        return cloudpickle.dumps((call, order, left, keep_model))
+        return dumps((call, order, left, keep_model))
     except Exception as error:  # noqa: BLE001  pickling calls foreign code
         reason = f"cannot be sent to a worker: {describe_error(error)}"
         raise UnsendableError(reason) from error

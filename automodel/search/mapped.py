@@ -11,6 +11,8 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
+from automodel.search.pickling import all_by_value
+
 ALIGNMENT = 64  # bytes, of arrays in the file
 OFFSET_BYTES = 8  # at the end of the file: where the pickle begins
 
@@ -26,7 +28,9 @@ def dump(value: Any, path: Path) -> None:
     """Write a value; classes and functions of a script go by value."""
     buffers: list[pickle.PickleBuffer] = []
     stream = io.BytesIO()
-    _Pickler(stream, protocol=5, buffer_callback=buffers.append).dump(value)
+    pickler = _Pickler(stream, protocol=5, buffer_callback=buffers.append)
+    with all_by_value():
+        pickler.dump(value)
     spans = []
     with path.open("wb") as file:
         for buffer in buffers:

@@ -25,6 +25,8 @@ from typing import Any
 import cloudpickle
 from joblib.externals.loky.backend import get_context
 
+from automodel.search.pickling import dumps
+
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
 )
@@ -123,7 +125,7 @@ class ProcessPool:
             idle; those that need none to the others.
         """
         try:
-            message = cloudpickle.dumps(call)
+            message = dumps(call)
         except Exception as error:  # noqa: BLE001  pickling calls foreign code
             reason = f"cannot be sent to a worker: {describe_error(error)}"
             self._unsent.append(Outcome(key, None, "raised", reason))
