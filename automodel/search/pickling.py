@@ -31,7 +31,8 @@ def all_by_value() -> Iterator[None]:
     """
     with _LOCK:
         known = cloudpickle.list_registry_pickle_by_value()
-        added = [m for m in list(sys.modules.values()) if _is_only_here(m, known)]
+        modules = {id(m): m for m in list(sys.modules.values())}  # some have two names
+        added = [module for module in modules.values() if _is_only_here(module, known)]
         for module in added:
             cloudpickle.register_pickle_by_value(module)
         try:
@@ -42,7 +43,7 @@ def all_by_value() -> Iterator[None]:
 
 
 def _is_only_here(module: Any, known: set[str]) -> bool:
-    if type(module) is not ModuleType:
+    if type(module) is not ModuleType:  # one that loads itself when it is used
         return False
     name = module.__name__
     if "." in name or name in known or sys.modules.get(name) is not module:
