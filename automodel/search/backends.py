@@ -85,10 +85,10 @@ class BackendWorkers(Workers):
                 self._late -= {outcome.key for outcome in self._engine.wait(0.0)}
         parts = [self._gone]
         if self._lost:
-            parts.append(f"{len(self._lost)} trials were lost: {self._lost[0]}")
+            parts.append(f"Trials lost: {len(self._lost)}. The first: {self._lost[0]}")
         if self._late:
             parts.append(
-                f"{len(self._late)} trials did not end in time, and may still run."
+                f"Trials that did not end in time, and may still run: {len(self._late)}"
             )
         said = " ".join(filter(None, parts))
         return said and f"{type(self._backend).__name__}: {said}"

@@ -255,6 +255,13 @@ class Batches(Engine):
         super().__init__(backend, n_jobs, folds)
         self._parallel = joblib.Parallel(n_jobs=n_jobs, backend=backend)
 
+    def submit(self, key, call, order, keep_model=None) -> None:
+        """See `Engine.submit`."""
+        own = partial(call, order, self.folds, keep_model)
+        if getattr(self.backend, "uses_threads", False):
+            own = partial(copy_context().run, own)  # as in `Threads`
+        self._waiting.append((key, own))
+
     def wait(self, seconds: float) -> list[Outcome]:
         """See `Engine.wait`."""
         if self._waiting:

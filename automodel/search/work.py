@@ -38,12 +38,15 @@ def run_item(
     item: WorkItem, folds: Folds, keep_model: ModelFolder | None = None
 ) -> Evaluation:
     """Evaluate an item in this process."""
+    should_prune = item.should_prune
+    if should_prune is not None:  # it remembers what an earlier run has reported
+        should_prune = Snapshot(should_prune.pruner, should_prune.trials)
     return evaluate(
         item.candidate,
         folds,
         deadline=item.ends_at,
         time_limit=item.time_limit,
-        should_prune=item.should_prune,
+        should_prune=should_prune,
         keep_model=keep_model,
     )
 
