@@ -221,7 +221,7 @@ class Assembly:
         ends_at = None
         if self.budget.seconds is not None:
             margin = 0.2 + 0.01 * self.budget.seconds
-            ends_at = time.time() + self.budget.seconds_left - margin
+            ends_at = time.monotonic() + self.budget.seconds_left - margin
         orders = [
             Refit(
                 number,

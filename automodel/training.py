@@ -22,7 +22,7 @@ from automodel.search.budget import Budget
 from automodel.search.containment import contained
 from automodel.search.search import Search, SearchSettings
 from automodel.search.storage import SearchStorage
-from automodel.search.workers import open_workers
+from automodel.search.workers import Workers, open_workers
 from automodel.selection import max_candidates
 
 FLOOR = -1  # the number of the floor model, which is no trial
@@ -84,6 +84,7 @@ def train(
             settings.search.seed,
         )
         search = Search(families, folds, budget, storage, settings.search)
+        workers = Workers(1, folds)
         try:
             workers = stack.enter_context(
                 open_workers(
@@ -100,6 +101,7 @@ def train(
             notes.append(INTERRUPTED)
             budget.end_within(INTERRUPT_SECONDS)
             trained = assembly.run(storage, None)
+        notes.append(workers.problem)
     trained.studies = search.trials()
     for note in filter(None, (*notes, storage.problem)):
         _say(note)

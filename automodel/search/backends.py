@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator
+import math
+import time
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
-import joblib
-
-from automodel.evaluation import Evaluation
 from automodel.folds import Folds
+from automodel.search.engines import Engine, UnsendableError, open_engine
+from automodel.search.models import ModelFolder
+from automodel.search.processes import POLL_SECONDS, Outcome, describe_error
 from automodel.search.work import Refit, WorkItem, refit, work
 from automodel.search.workers import (
+    GRACE_SECONDS,
     Evaluations,
     ModelFolders,
     Refitted,
     Step,
     Workers,
+    evaluation_of,
 )
 
 
 class BackendWorkers(Workers):
     """Run trials in the joblib backend that the user has made active.
 
-    Its workers cannot be ended: the deadline is kept by the models alone.
+    The deadline is kept by the models. What has not ended then is waited for no longer,
+    and what a worker took along when it died has failed. If the backend itself is gone,
+    the search goes on in this process.
 
     Parameters
     ----------
@@ -47,70 +54,165 @@ class BackendWorkers(Workers):
     ):
         super().__init__(n_jobs, folds, model_folder)
         self.are_isolated = type(backend).__name__ != "ThreadingBackend"
-        self._streams = getattr(backend, "supports_return_generator", False)
-        self._data = _in_store(folds) if _is_ray(backend) else folds
-        self._parallel = joblib.Parallel(n_jobs=n_jobs)
+        self._backend = backend
+        self._engine = Engine(None, 1, folds)
+        self._in_flight: dict[Hashable, _Call] = {}
+        self._to_rerun: list[_Call] = []
+        self._late: set[Hashable] = set()  # not ended when they had to be
+        self._lost: list[str] = []
+        self._unsent: list[Outcome] = []
+        self._gone = ""
 
     def __enter__(self) -> Workers:
-        if not self._streams:
-            self._parallel.__enter__()  # its workers serve all batches
+        self._stack = ExitStack()
+        # A worker of Dask that waits for others makes room for one.
+        self._stack.enter_context(self._backend.retrieval_context())
+        try:
+            self._engine = open_engine(self._backend, self.n_jobs, self.folds)
+        except Exception as error:  # noqa: BLE001  of a cluster
+            self._give_up(error)
         return self
 
     def __exit__(self, *exc_info) -> None:
-        if not self._streams:
-            self._parallel.__exit__(*exc_info)
+        self._engine.close()
+        self._stack.close()
+
+    @property
+    def problem(self) -> str:
+        """See `Workers.problem`."""
+        if self._late:
+            with suppress(Exception):  # of a cluster
+                self._late -= {outcome.key for outcome in self._engine.wait(0.0)}
+        parts = [self._gone]
+        if self._lost:
+            parts.append(f"Trials lost: {len(self._lost)}. The first: {self._lost[0]}")
+        if self._late:
+            parts.append(
+                f"Trials that did not end in time, and may still run: {len(self._late)}"
+            )
+        said = " ".join(filter(None, parts))
+        return said and f"{type(self._backend).__name__}: {said}"
 
     def run(self, items: Iterable[WorkItem]) -> Evaluations:
         """Yield items with their evaluations as they end."""
-        return self._stream(items) if self._streams else self._batches(iter(items))
+        calls = (
+            _Call(item.number, work, item, self._keep_model(item), GRACE_SECONDS)
+            for item in items
+        )
+        try:
+            for call, outcome in self._outcomes(calls):
+                yield call.order, evaluation_of(call.order, outcome)
+        finally:
+            self._forget()
 
     def refit(self, orders: list[Refit], then: Step = lambda: None) -> Refitted:
         """See `Workers.refit`."""
-        call = joblib.delayed(refit)
-        found = self._parallel(call(order, self._data) for order in orders)
-        then()
-        return found
-
-    def _stream(self, items: Iterable[WorkItem]) -> Evaluations:
-        in_flight: dict[int, WorkItem] = {}
-
-        def calls() -> Iterator:
-            for item in items:
-                in_flight[item.number] = item
-                yield self._call(item)
-
-        parallel = joblib.Parallel(
-            n_jobs=self.n_jobs,
-            return_as="generator_unordered",
-            pre_dispatch=self.n_jobs,
-            batch_size=1,
+        results: Refitted = [None] * len(orders)
+        calls = (
+            _Call(("refit", i), refit, order, None, GRACE_SECONDS / 2)
+            for i, order in enumerate(orders)
         )
-        stream = parallel(calls())
+        places: dict[Hashable, int] = {("refit", i): i for i in range(len(orders))}
         try:
-            for number, evaluation in stream:
-                yield in_flight.pop(number), evaluation
+            for call, outcome in self._outcomes(calls):
+                results[places[call.key]] = outcome.value
         finally:
-            stream.close()
+            self._forget()
+        then()
+        return results
 
-    def _batches(self, items: Iterator[WorkItem]) -> Evaluations:
-        while batch := list(itertools.islice(items, self.n_jobs)):
-            evaluations = dict(self._parallel(self._call(item) for item in batch))
-            yield from ((item, evaluations[item.number]) for item in batch)
+    def _outcomes(self, calls: Iterator[_Call]) -> Iterator[tuple[_Call, Outcome]]:
+        while self._fill(calls):
+            for outcome in self._wait():
+                call = self._in_flight.pop(outcome.key, None)
+                if call is None:
+                    self._late.discard(outcome.key)
+                elif outcome.cause == "died" and not call.is_second:
+                    self._to_rerun.append(replace(call, is_second=True))
+                else:
+                    if outcome.cause:
+                        self._lost.append(outcome.error)
+                    yield call, outcome
+            yield from self._past_their_end()
 
-    def _call(self, item: WorkItem):
-        return joblib.delayed(_numbered)(item, self._data, self._keep_model(item))
+    def _fill(self, calls: Iterator[_Call]) -> bool:
+        """Submit calls while there is room; return whether any is under way.
+
+        What was lost with others runs again alone: it may have been the cause.
+        """
+        if self._to_rerun:
+            if not self._in_flight:
+                self._submit(self._to_rerun.pop(0))
+            return True
+        is_alone = any(call.is_second for call in self._in_flight.values())
+        while not is_alone and len(self._in_flight) < self._engine.n_jobs:
+            call = next(calls, None)
+            if call is None:
+                break
+            self._submit(call)
+        return bool(self._in_flight)
+
+    def _submit(self, call: _Call) -> None:
+        self._in_flight[call.key] = call
+        try:
+            self._engine.submit(call.key, call.function, call.order, call.keep_model)
+        except UnsendableError as error:
+            self._unsent.append(Outcome(call.key, None, "raised", str(error)))
+        except Exception as error:  # noqa: BLE001  of a cluster
+            self._give_up(error)
+
+    def _wait(self) -> list[Outcome]:
+        """Return outcomes, none if a moment has come at which something has to end."""
+        outcomes, self._unsent = self._unsent, []
+        if outcomes:
+            return outcomes
+        ends = [call.ends_at for call in self._in_flight.values()]
+        left = min(ends) - time.monotonic()
+        try:
+            return self._engine.wait(min(max(left, 0.0), POLL_SECONDS))
+        except Exception as error:  # noqa: BLE001  of a cluster
+            self._give_up(error)
+            return []
+
+    def _past_their_end(self) -> Iterator[tuple[_Call, Outcome]]:
+        now = time.monotonic()
+        for call in [c for c in self._in_flight.values() if c.ends_at <= now]:
+            del self._in_flight[call.key]
+            if not self._engine.forget(call.key) and call.function is work:
+                self._late.add(call.key)
+            yield call, Outcome(call.key, None, "time", "it ran past its end")
+
+    def _give_up(self, error: Exception) -> None:
+        """Go on in this process, also with what the backend had."""
+        self._gone = (
+            "The backend could not be used, and the search went on in this process. "
+            f"{describe_error(error)}."
+        )
+        self._engine.close()
+        self._engine = Engine(None, 1, self.folds)
+        for call in list(self._in_flight.values()):
+            self._submit(call)
+
+    def _forget(self) -> None:
+        for key in self._in_flight:
+            self._engine.forget(key)
+        self._in_flight.clear()
+        self._to_rerun, self._unsent = [], []
 
 
-def _numbered(item: WorkItem, *arguments) -> tuple[int, Evaluation]:
-    return item.number, work(item, *arguments)
+@dataclass(frozen=True)
+class _Call:
+    """A function on its way to an engine, with what it is called with."""
 
+    key: Hashable
+    function: Callable[..., Any]
+    order: Any
+    keep_model: ModelFolder | None
+    grace: float
+    is_second: bool = False
 
-def _is_ray(backend: Any) -> bool:
-    return type(backend).__module__.startswith("ray.")
-
-
-def _in_store(folds: Folds) -> Any:
-    """Put the data where all workers of Ray can read it without a copy."""
-    import ray
-
-    return ray.put(folds)
+    @property
+    def ends_at(self) -> float:
+        """The moment from which it is waited for no longer."""
+        ends_at = self.order.ends_at
+        return math.inf if ends_at is None else ends_at + self.grace

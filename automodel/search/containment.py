@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 
 import threadpoolctl
 from threadpoolctl import threadpool_limits
@@ -17,6 +18,7 @@ from automodel.quiet import no_warnings
 
 _LOCK = threading.Lock()
 _STATE: dict = {"entered": 0, "stack": None}
+_IS_CONTAINED: ContextVar[bool] = ContextVar("is_contained", default=False)
 
 
 @contextmanager
@@ -24,15 +26,30 @@ def contained() -> Iterator[None]:
     """Train with one thread, no warnings and silent libraries; restore all after.
 
     Fits of several threads may overlap: the first to enter saves the state of the
-    process, the last to leave restores it. The limit of OpenMP is each thread's own.
+    process, the last to leave restores it. The limit of OpenMP is each thread's own. A
+    block within another, as in a thread that a fit has started in its context, changes
+    nothing else: such a thread may never leave.
     """
+    with threadpool_limits(1, user_api="openmp"):
+        if _IS_CONTAINED.get():
+            yield
+            return
+        token = _IS_CONTAINED.set(True)
+        try:
+            with _contained_process():
+                yield
+        finally:
+            _IS_CONTAINED.reset(token)
+
+
+@contextmanager
+def _contained_process() -> Iterator[None]:
     with _LOCK:
         if _STATE["entered"] == 0:
             _STATE["stack"] = _enter()
         _STATE["entered"] += 1
     try:
-        with threadpool_limits(1, user_api="openmp"):
-            yield
+        yield
     finally:
         with _LOCK:
             _STATE["entered"] -= 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import multiprocessing
 import os
 import signal
 import sys
@@ -17,19 +18,25 @@ import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
 from joblib.externals.loky.backend import get_context
 
+from automodel.search.pickling import dumps
+
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
 )
 MEMORY_POLL_SECONDS = 0.05
+POLL_SECONDS = 1.0  # between two looks at what sends no news, such as a clock
 JOIN_SECONDS = 2.0
+EXCHANGE_SECONDS = 0.2  # until a thread notices that the worker was ended
 PR_SET_PDEATHSIG = 1
+
+_STARTING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,8 @@ class Outcome:
     """How a call ended.
 
     `value` is what it returned after `seconds`; `error` says why it returned nothing.
-    `cause` is then "raised", "died", "memory" or "time".
+    `cause` is then "raised", "died", "memory", "time", or "unstarted" if there is no
+    process to run it.
     """
 
     key: Hashable
@@ -69,7 +77,8 @@ class ProcessPool:
     ):
         self.memory_limit = memory_limit
         self.most_kept = most_kept
-        self._workers = [_Worker() for _ in range(n_workers)]
+        self._news = threading.Event()
+        self._workers = [_Worker(self._news) for _ in range(n_workers)]
         self._unsent: list[Outcome] = []
 
     def __enter__(self) -> ProcessPool:
@@ -110,25 +119,24 @@ class ProcessPool:
             Pickled by value where its module is not importable. What cannot be
             pickled has an outcome like a call that raised.
         ends_at : float, default=None
-            Moment (`time.time`) at which the process is ended if it still runs.
+            Moment (`time.monotonic`) at which the process is ended if it still runs.
         library : str, default=""
             Calls that need a library go to a process that has loaded it, if one is
             idle; those that need none to the others.
         """
         try:
-            message = cloudpickle.dumps(call)
+            message = dumps(call)
         except Exception as error:  # noqa: BLE001  pickling calls foreign code
-            reason = f"cannot be sent to a worker: {type(error).__name__}: {error}"
+            reason = f"cannot be sent to a worker: {describe_error(error)}"
             self._unsent.append(Outcome(key, None, "raised", reason))
             return
         idle = [worker for worker in self._workers if not worker.is_busy]
         worker = min(idle, key=lambda w: (library not in w.libraries, len(w.libraries)))
         try:
             worker.run(key, message, ends_at)
-        except OSError as error:  # no memory, or no process more
+        except (OSError, RuntimeError) as error:  # no memory, process or thread more
             worker.forget()
-            reason = f"no worker could be started: {error}"
-            self._unsent.append(Outcome(key, None, "died", reason))
+            self._unsent.append(Outcome(key, None, "unstarted", describe_error(error)))
             return
         if library:
             worker.libraries.add(library)
@@ -146,8 +154,9 @@ class ProcessPool:
             busy = [worker for worker in self._workers if worker.is_busy]
             if not busy:
                 break
-            wait([worker.connection for worker in busy], self._patience(busy))
-            now = time.time()
+            self._news.wait(self._patience(busy))
+            self._news.clear()
+            now = time.monotonic()
             polled = [worker.poll(now, self.memory_limit) for worker in busy]
             outcomes = [outcome for outcome in polled if outcome is not None]
             if self.most_kept is not None:
@@ -174,28 +183,26 @@ class ProcessPool:
         for worker in self._workers:
             worker.join()
 
-    def _patience(self, busy: list[_Worker]) -> float | None:
+    def _patience(self, busy: list[_Worker]) -> float:
+        most = POLL_SECONDS if self.memory_limit is None else MEMORY_POLL_SECONDS
         moments = [worker.ends_at for worker in busy if worker.ends_at is not None]
-        seconds = max(min(moments) - time.time(), 0.0) if moments else None
-        if self.memory_limit is None:
-            return seconds
-        return (
-            MEMORY_POLL_SECONDS
-            if seconds is None
-            else min(seconds, MEMORY_POLL_SECONDS)
-        )
+        left = min(moments) - time.monotonic() if moments else most
+        return min(max(left, 0.0), most)
 
 
 class _Worker:
     """One process and the call that it runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, news: threading.Event) -> None:
+        self.news = news
         self.process: Any = None
         self.connection: Any = None
         self.lifeline: Any = None  # closes when this process is gone
+        self.exchange: Any = None
         self.key: Hashable = None
         self.ends_at: float | None = None
         self.is_busy = False
+        self.is_dead = False
         self.start = 0.0
         self.libraries: set[str] = set()
 
@@ -204,19 +211,17 @@ class _Worker:
         return 0 if self.process is None else resident_bytes(self.process.pid)
 
     def run(self, key: Hashable, message: bytes, ends_at: float | None) -> None:
+        if self.process is not None and not self.process.is_alive():
+            self.kill()  # it died while it had nothing to do
         self._start()
-        try:
-            self.connection.send_bytes(message)
-        except OSError:  # it died while it had nothing to do
-            self.kill()
-            self._start()
-            self.connection.send_bytes(message)
+        self.exchange = _Exchange(self.connection, message, self.news)
         self.key, self.ends_at, self.is_busy = key, ends_at, True
+        self.is_dead = False
         self.start = time.monotonic()
 
     def poll(self, now: float, memory_limit: int | None) -> Outcome | None:
         """Return the outcome of the call if it has ended, or has to."""
-        if self._has_answer():
+        if self.exchange.is_over:
             return self._received()
         if self.ends_at is not None and now >= self.ends_at:
             return self._ended("time", "it ran past the moment at which it had to end")
@@ -228,13 +233,10 @@ class _Worker:
                     f"memory_limit={_gigabytes(memory_limit)}"
                 )
                 return self._ended("memory", message)
+        if self.is_dead:  # and a child of its own keeps the connection open
+            return self._died()
+        self.is_dead = not self.process.is_alive()
         return None
-
-    def _has_answer(self) -> bool:
-        try:
-            return self.connection.poll()
-        except OSError:  # Windows says so that it has died
-            return True
 
     def forget(self) -> None:
         """Leave no trace of a process that did not start."""
@@ -245,6 +247,9 @@ class _Worker:
     def kill(self) -> None:
         if self.process is not None and self.process.is_alive():
             _kill(self.process)
+        if self.exchange is not None:
+            self.exchange.join()
+            self.exchange = None
         for end in (self.connection, self.lifeline):
             if end is not None:
                 end.close()
@@ -269,19 +274,25 @@ class _Worker:
             daemon=True,  # joblib starts no workers in it
             env=ONE_THREAD,
         )
-        self.process.start()
+        _start_process(self.process)
         theirs.close()
         lifeline.close()
 
     def _received(self) -> Outcome:
-        try:
-            message = self.connection.recv_bytes()
-        except (EOFError, OSError):
-            self.process.join(JOIN_SECONDS)
-            return self._ended("died", _say_death(self.process.exitcode))
+        answer = self.exchange.answer
+        if answer is None:
+            return self._died()
         self.is_busy = False
-        value, error = cloudpickle.loads(message)
+        try:
+            value, error = cloudpickle.loads(answer)
+        except Exception as problem:  # noqa: BLE001  unpickling calls foreign code
+            value = None
+            error = f"its result cannot be read: {describe_error(problem)}"
         return self._outcome(value, "raised" if error else "", error)
+
+    def _died(self) -> Outcome:
+        self.process.join(JOIN_SECONDS)
+        return self._ended("died", _say_death(self.process.exitcode))
 
     def _ended(self, cause: str, error: str) -> Outcome:
         self.kill()
@@ -290,6 +301,48 @@ class _Worker:
 
     def _outcome(self, value: Any, cause: str, error: str) -> Outcome:
         return Outcome(self.key, value, cause, error, time.monotonic() - self.start)
+
+
+class _Exchange:
+    """A message on its way to a worker, and the answer.
+
+    Both go through a thread of their own, since neither may ever arrive: a worker that
+    is stopped reads nothing, and one that ends may have sent a part.
+    """
+
+    def __init__(self, connection: Connection, message: bytes, news: threading.Event):
+        self.answer: bytes | None = None
+        self.is_over = False
+        arguments = (connection, message, news)
+        self._thread = threading.Thread(target=self._run, args=arguments, daemon=True)
+        self._thread.start()
+
+    def join(self) -> None:
+        self._thread.join(EXCHANGE_SECONDS)
+
+    def _run(self, connection: Connection, message: bytes, news: threading.Event):
+        with suppress(Exception):  # the worker has died, or was ended
+            connection.send_bytes(message)
+            self.answer = connection.recv_bytes()
+        self.is_over = True
+        news.set()
+
+
+def _start_process(process: Any) -> None:
+    """Start a process, also from one that multiprocessing allows no children.
+
+    The children of a daemonic process would outlive it; these end by themselves.
+    """
+    parent = multiprocessing.current_process()
+    with _STARTING:
+        is_daemonic = parent.daemon
+        if is_daemonic:
+            parent.daemon = False
+        try:
+            process.start()
+        finally:
+            if is_daemonic:
+                parent.daemon = True
 
 
 def _serve(connection: Connection, lifeline: Connection, parent: int) -> None:
@@ -302,8 +355,8 @@ def _serve(connection: Connection, lifeline: Connection, parent: int) -> None:
         try:
             answer = cloudpickle.dumps((_run(message), ""))
         except BaseException as error:  # noqa: BLE001  also SystemExit: say it
-            answer = cloudpickle.dumps((None, f"{type(error).__name__}: {error}"))
-        with suppress(BrokenPipeError):
+            answer = cloudpickle.dumps((None, describe_error(error)))
+        with suppress(OSError):  # the parent has gone
             connection.send_bytes(answer)
         n_modules = _set_aside(n_modules)
 
@@ -346,6 +399,14 @@ def _die_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
+
+
+def describe_error(error: BaseException) -> str:
+    """Return the class and the text of an exception, whatever its own code does."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001  of `__str__`
+        return type(error).__name__
 
 
 def resident_bytes(pid: int) -> int:

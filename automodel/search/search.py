@@ -314,7 +314,7 @@ class Search:
         return WorkItem(
             number,
             candidate,
-            ends_at=time.time() + left,
+            ends_at=time.monotonic() + left,
             time_limit=max(TRIAL_SHARE * left, MIN_TRIAL_SECONDS),
             should_prune=should_prune,
             is_rerun=is_rerun,

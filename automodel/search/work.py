@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import joblib
-
 from automodel.evaluation import Candidate, Evaluation, evaluate, fit_candidate
 from automodel.fitted_model import FittedModel
 from automodel.folds import Folds
+from automodel.search import mapped
 from automodel.search.containment import contained, give_memory_back
 from automodel.search.models import ModelFolder
 from automodel.search.pruning import Snapshot
@@ -24,8 +22,8 @@ Data = Any  # Folds, the Path of a file that holds them, or a reference of Ray
 class WorkItem:
     """One trial on its way to a worker.
 
-    `ends_at` is wall-clock time, which processes of one machine share. A re-run is one
-    that another process has begun and not ended.
+    `ends_at` is a moment (`time.monotonic`), on a clock that the processes of one
+    machine share. A re-run is one that another process has begun and not ended.
     """
 
     number: int
@@ -36,21 +34,19 @@ class WorkItem:
     is_rerun: bool = False
 
 
-def _deadline(ends_at: float | None) -> float | None:
-    """Return a wall-clock moment on the clock of this process."""
-    return None if ends_at is None else time.monotonic() + ends_at - time.time()
-
-
 def run_item(
     item: WorkItem, folds: Folds, keep_model: ModelFolder | None = None
 ) -> Evaluation:
     """Evaluate an item in this process."""
+    should_prune = item.should_prune
+    if should_prune is not None:  # it remembers what an earlier run has reported
+        should_prune = Snapshot(should_prune.pruner, should_prune.trials)
     return evaluate(
         item.candidate,
         folds,
-        deadline=_deadline(item.ends_at),
+        deadline=item.ends_at,
         time_limit=item.time_limit,
-        should_prune=item.should_prune,
+        should_prune=should_prune,
         keep_model=keep_model,
     )
 
@@ -69,8 +65,8 @@ def work(
 class Refit:
     """A candidate to be fitted without a validation part.
 
-    `ends_at` is the moment (`time.time`) at which it has to end; `number` is that of
-    its trial, and the rest are parameters of `fit_candidate`.
+    `ends_at` is the moment (`time.monotonic`) at which it has to end; `number` is that
+    of its trial, and the rest are parameters of `fit_candidate`.
     """
 
     number: int
@@ -103,7 +99,7 @@ def _refit(order, data, keep_model):
             fold=order.fold,
             pace=order.pace,
             n_iterations=order.n_iterations,
-            deadline=_deadline(order.ends_at),
+            deadline=order.ends_at,
         )
     return keep_model(order.fold, model) if keep_model else model
 
@@ -125,7 +121,7 @@ def load(data: Data) -> Folds:
 
 def _read(data: Data) -> Folds:
     if isinstance(data, Path):
-        return joblib.load(data, mmap_mode="r")
+        return mapped.load(data)
     import ray
 
     folds: Any = ray.get(data)

@@ -19,9 +19,10 @@ from automodel.evaluation import Evaluation
 from automodel.families.base import ModelFamily
 from automodel.fitted_model import FittedModel
 from automodel.folds import Folds
+from automodel.search import mapped
 from automodel.search.containment import give_memory_back
 from automodel.search.models import ModelFolder
-from automodel.search.processes import Outcome, ProcessPool
+from automodel.search.processes import Outcome, ProcessPool, describe_error
 from automodel.search.scratch import make_folder
 from automodel.search.work import Refit, WorkItem, refit, run_item, work
 
@@ -32,6 +33,7 @@ GRACE_SECONDS = 0.2  # between the deadline and the end of a worker that missed 
 SLOW_START = 1.0  # seconds, from which one worker alone loads a library
 HANG_FACTOR, HANG_SECONDS = 1.5, 5.0  # a trial that ignores its time limit is ended
 THEN_SECONDS = 2.0  # for what follows the refits, before these have to end
+RAN_HERE = "Trials ran in this process, since"
 KEPT_BYTES = 576 * 2**20  # by an idle worker, and four times the data
 
 
@@ -64,14 +66,24 @@ def open_workers(
     """
     backend, _ = get_active_backend()
     n_jobs = joblib.effective_n_jobs(n_jobs)
-    is_loky = type(backend).__name__ == "LokyBackend"
-    if is_loky and (n_jobs > 1 or memory_limit is not None):
+    if _starts_processes(backend) and (n_jobs > 1 or memory_limit is not None):
         return OwnProcesses(n_jobs, folds, memory_limit, model_folder)
     if n_jobs == 1:
         return Workers(1, folds, model_folder)
     from automodel.search.backends import BackendWorkers
 
     return BackendWorkers(n_jobs, folds, backend, model_folder)
+
+
+def _starts_processes(backend: Any) -> bool:
+    """Tell whether trials run in processes of our own under a backend of joblib.
+
+    Within another parallel call the threads are joblib's choice, not the user's.
+    """
+    name = type(backend).__name__
+    if name == "ThreadingBackend":
+        return bool(backend.nesting_level)
+    return name in ("LokyBackend", "MultiprocessingBackend", "SequentialBackend")
 
 
 class Workers:
@@ -87,6 +99,7 @@ class Workers:
 
     are_isolated = False
     memory_limit: int | None = None
+    _problem = ""
 
     def __init__(
         self, n_jobs: int, folds: Folds, model_folder: ModelFolders | None = None
@@ -120,6 +133,11 @@ class Workers:
         found = [refit(order, self.folds) for order in orders]
         then()
         return found
+
+    @property
+    def problem(self) -> str:
+        """What was lost or is not as it was asked for, and why; "" if all is well."""
+        return self._problem
 
     def accepts(self, family: ModelFamily) -> bool:
         """Tell whether a trial of the family should start now.
@@ -162,9 +180,13 @@ class OwnProcesses(Workers):
 
     def __enter__(self) -> Workers:
         super().__enter__()
-        self._data = self._folder / "folds.joblib"
+        self._data: Path | None = self._folder / "folds"
         try:
-            joblib.dump(self.folds, self._data)
+            mapped.dump(self.folds, self._data)
+        except Exception as error:  # noqa: BLE001  of a disk, or of pickling
+            self._data, self.n_jobs, self.are_isolated = None, 1, False
+            self._problem = f"{RAN_HERE} the data could not be sent to workers. "
+            self._problem += f"{describe_error(error)}."
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
@@ -180,6 +202,9 @@ class OwnProcesses(Workers):
         The first one runs in this process while the workers start, if it is known
         to be cheap and safe.
         """
+        if self._data is None:
+            yield from super().run(items)
+            return
         items = iter(items)
         calls = (self._call(item) for item in items)
         try:
@@ -187,7 +212,7 @@ class OwnProcesses(Workers):
                 self._may_start_here = False
                 yield from self._start_here(items, calls)
             for call, outcome in self._outcomes(calls):
-                yield call.argument, _evaluation(call.argument, outcome)
+                yield call.argument, evaluation_of(call.argument, outcome)
         finally:
             self._abandon()
 
@@ -198,9 +223,13 @@ class OwnProcesses(Workers):
         first: what this one loads comes in the place of what that one held. It runs
         without waiting for that a little before the refits have to end.
         """
+        if self._data is None:
+            return super().refit(orders, then)
         is_time = threading.Event()
         ends = [order.ends_at for order in orders if order.ends_at is not None]
-        patience = max(min(ends) - THEN_SECONDS - time.time(), 0.0) if ends else None
+        patience = (
+            max(min(ends) - THEN_SECONDS - time.monotonic(), 0.0) if ends else None
+        )
         thread = threading.Thread(target=_call_at, args=(is_time, patience, then))
         thread.start()
         results: Refitted = [None] * len(orders)
@@ -243,7 +272,7 @@ class OwnProcesses(Workers):
         if first.is_rerun or not is_cheap:
             self._submit(self._call(first))
             return
-        if first.ends_at is None or first.ends_at - time.time() >= CROWDED_SECONDS:
+        if first.ends_at is None or first.ends_at - time.monotonic() >= CROWDED_SECONDS:
             self._fill(calls)
         yield first, run_item(_short(first), self.folds, self._keep_model(first))
         self.folds.forget_encoded()
@@ -254,11 +283,22 @@ class OwnProcesses(Workers):
         while outcomes := self._pool.wait():
             for outcome in outcomes:
                 call = self._in_flight.pop(outcome.key)
-                if outcome.cause == "died" and not call.is_second:
+                if outcome.cause == "unstarted":
+                    yield call, self._here(call, outcome.error)
+                elif outcome.cause == "died" and not call.is_second:
                     self._lost.append(replace(call, is_second=True))
                 else:
                     yield call, outcome
             self._fill(calls)
+
+    def _here(self, call: _Call, error: str) -> Outcome:
+        """Run a call in this process."""
+        self._problem = f"{RAN_HERE} no worker could be started. {error}."
+        if isinstance(call.argument, WorkItem):
+            keep_model = self._keep_model(call.argument)
+            return Outcome(call.key, run_item(call.argument, self.folds, keep_model))
+        keep_refit = self._keep_refit(call.key)
+        return Outcome(call.key, refit(call.argument, self.folds, keep_refit))
 
     def _fill(self, calls: Iterator[_Call]) -> None:
         """Give idle workers something to do."""
@@ -304,8 +344,9 @@ class _Call:
     is_second: bool = False
 
 
-def _call_at(is_time: threading.Event, patience: float | None, step: Step) -> None:
-    is_time.wait(patience)
+def _call_at(is_time: threading.Event, moment: float | None, step: Step) -> None:
+    left = None if moment is None else max(moment - time.monotonic(), 0.0)
+    is_time.wait(left if left is None else min(left, threading.TIMEOUT_MAX))
     step()
 
 
@@ -321,15 +362,15 @@ def _last_moment(item: WorkItem) -> float | None:
     moment = item.ends_at + GRACE_SECONDS
     if item.time_limit is None:
         return moment
-    return min(moment, time.time() + HANG_FACTOR * item.time_limit + HANG_SECONDS)
+    return min(moment, time.monotonic() + HANG_FACTOR * item.time_limit + HANG_SECONDS)
 
 
-def _evaluation(item: WorkItem, outcome: Outcome) -> Evaluation:
+def evaluation_of(item: WorkItem, outcome: Outcome) -> Evaluation:
     """Return what the worker sent, or the reason why it sent nothing."""
     if not outcome.cause:
         return outcome.value
     if outcome.cause == "time":
-        if item.ends_at is not None and time.time() >= item.ends_at:
+        if item.ends_at is not None and time.monotonic() >= item.ends_at:
             return Evaluation(item.candidate, "stopped", seconds=outcome.seconds)
         error = (
             f"TimeoutError: it took no notice of its limit of {item.time_limit:.3g} s"
@@ -344,5 +385,5 @@ def _evaluation(item: WorkItem, outcome: Outcome) -> Evaluation:
 def _short(item: WorkItem) -> WorkItem:
     if item.ends_at is None or item.time_limit is None:
         return item
-    limit = max(FIRST_SHARE * (item.ends_at - time.time()), FIRST_SECONDS)
+    limit = max(FIRST_SHARE * (item.ends_at - time.monotonic()), FIRST_SECONDS)
     return replace(item, time_limit=min(item.time_limit, limit))

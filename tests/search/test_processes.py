@@ -1,14 +1,17 @@
 """Processes that run one call at a time, and how each of them may end."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
 from functools import partial
+from threading import Timer
 
 import pytest
 
+from automodel.search import processes as module
 from automodel.search.processes import ProcessPool, resident_bytes
 from tests.conftest import FAULTS, environment, wait_until
 
@@ -75,7 +78,7 @@ def test_hangs_are_ended_at_their_moment():
     start = time.monotonic()
     with ProcessPool(2) as pool:
         for mode in ("hang", "gil"):
-            pool.submit(mode, FAULTS[mode], time.time() + 2.0)
+            pool.submit(mode, FAULTS[mode], time.monotonic() + 2.0)
         causes = {}
         while outcomes := pool.wait():
             causes |= {outcome.key: outcome.cause for outcome in outcomes}
@@ -165,3 +168,130 @@ def test_workers_go_with_a_parent_that_was_killed(tmp_path):
     parent.kill()
     parent.wait()
     assert wait_until(lambda: not any(resident_bytes(pid) for pid in pids))
+
+
+class Unreadable:
+    """Cannot be loaded where it is sent to."""
+
+    def __reduce__(self):
+        return int, ("not a number",)
+
+
+class Unspeakable(Exception):
+    def __str__(self):
+        raise RuntimeError("there are no words")
+
+
+def raise_unspeakable():
+    raise Unspeakable
+
+
+def test_a_result_that_cannot_be_read_is_told():
+    outcome = outcome_of(Unreadable)
+    assert outcome.cause == "raised"
+    assert outcome.error.startswith("its result cannot be read: ValueError")
+
+
+def test_an_exception_that_cannot_be_told_is_named():
+    outcome = outcome_of(raise_unspeakable)
+    assert (outcome.cause, outcome.error) == ("raised", "Unspeakable")
+
+
+def stop_itself(after):
+    """Stop this process, in another thread; it neither reads nor writes from then."""
+    Timer(after, os.kill, (os.getpid(), signal.SIGSTOP)).start()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="stops a process")
+def test_a_worker_that_reads_nothing_is_ended_at_its_moment():
+    much = bytes(20_000_000)
+    with ProcessPool(1) as pool:
+        pool.submit("stop", partial(stop_itself, 0.3))
+        pool.wait()
+        time.sleep(1.0)
+        pool.submit("much", partial(len, much), time.monotonic() + 1.0)
+        (outcome,) = pool.wait()
+        assert (outcome.key, outcome.cause) == ("much", "time")
+        pool.submit("again", partial(len, much))
+        assert [outcome.value for outcome in pool.wait()] == [len(much)]
+
+
+class Slow:
+    """A result of two parts; the process is stopped between them."""
+
+    def __reduce__(self):
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return bytes, (0,)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="stops a process")
+def test_a_worker_that_stops_while_it_answers_is_ended_at_its_moment():
+    with ProcessPool(1) as pool:
+        pool.submit("slow", Slow, time.monotonic() + 3.0)
+        (outcome,) = pool.wait()
+    assert outcome.cause == "time"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks")
+def test_a_death_is_noticed_whatever_the_worker_left_behind(tmp_path):
+    def leave():
+        pid = os.fork()
+        if pid == 0:
+            time.sleep(600)
+        (tmp_path / "pid").write_text(str(pid))
+        os._exit(3)
+
+    outcome = outcome_of(leave)
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    assert outcome.cause == "died"
+    assert outcome.error == "the worker ended itself with exit code 3"
+
+
+def test_a_moment_may_be_far_away():
+    with ProcessPool(1) as pool:
+        pool.submit("key", os.getpid, time.monotonic() + 1e12)
+        (outcome,) = pool.wait()
+    assert outcome.cause == ""
+
+
+def test_a_process_that_cannot_start_is_told(monkeypatch):
+    def fail(process):
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(module, "_start_process", fail)
+    outcome = outcome_of(os.getpid)
+    assert outcome.cause == "unstarted"
+    assert "Resource temporarily unavailable" in outcome.error
+
+
+DAEMON = """
+import multiprocessing
+from automodel.search.processes import ProcessPool
+
+def twice(x):
+    return 2 * x
+
+def nested(x):
+    from functools import partial
+    with ProcessPool(1) as pool:
+        pool.submit("key", partial(twice, x))
+        (outcome,) = pool.wait()
+    assert multiprocessing.current_process().daemon
+    return outcome
+
+if __name__ == "__main__":
+    with multiprocessing.get_context({method!r}).Pool(1) as pool:
+        print(pool.apply(nested, (21,)))
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_daemonic_process_has_workers_too(tmp_path, method):
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip("not on this system")
+    script = tmp_path / "script.py"
+    script.write_text(DAEMON.format(method=method))
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, env=environment()
+    )
+    assert "value=42" in done.stdout, done.stdout + done.stderr

@@ -1,0 +1,357 @@
+"""Engines that run calls for a backend of joblib: threads, Dask, Ray, any other.
+
+What an engine is given runs at once, and its outcome comes when it has ended. The
+backends of Dask and Ray are asked for their client and options only: joblib would wait
+for ever for what a worker took along when it died.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Hashable
+from contextlib import suppress
+from contextvars import copy_context
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import cloudpickle
+import joblib
+
+from automodel.folds import Folds
+from automodel.search.models import ModelFolder
+from automodel.search.pickling import dumps
+from automodel.search.processes import Outcome, describe_error
+from automodel.search.work import Refit, WorkItem
+
+Call = Callable[..., Any]  # `work` or `refit`
+SCATTER_SECONDS = 600.0  # at most, until the data are on the workers of Dask
+FETCH_SECONDS = 600.0  # at most, until a result is here
+ASK_SECONDS = 5.0  # between two questions whether a cluster has workers
+GONE_SECONDS = 60.0  # without a worker, until a cluster is given up
+
+
+class EngineError(Exception):
+    """No call can be run any more."""
+
+
+class UnsendableError(Exception):
+    """A call cannot be pickled."""
+
+
+class Engine:
+    """Run calls in this process, each when its outcome is waited for.
+
+    Parameters
+    ----------
+    backend : joblib.parallel.ParallelBackendBase or None
+        The active backend.
+    n_jobs : int
+        Calls at a time.
+    folds : Folds
+        The data, passed to each call.
+    """
+
+    def __init__(self, backend: Any, n_jobs: int, folds: Folds):
+        self.backend = backend
+        self.n_jobs = n_jobs
+        self.folds = folds
+        self._ended: queue.SimpleQueue = queue.SimpleQueue()
+        self._waiting: list[tuple[Hashable, Callable[[], Any]]] = []
+
+    def submit(
+        self,
+        key: Hashable,
+        call: Call,
+        order: WorkItem | Refit,
+        keep_model: ModelFolder | None = None,
+    ) -> None:
+        """Run `call(order, data, keep_model)`; `key` names it in its outcome."""
+        self._waiting.append((key, partial(call, order, self.folds, keep_model)))
+
+    def wait(self, seconds: float) -> list[Outcome]:
+        """Return the outcomes of what has ended, after `seconds` if nothing has.
+
+        Raises
+        ------
+        EngineError
+            If nothing of what was submitted will ever end.
+        """
+        return [_outcome(*self._waiting.pop(0))] if self._waiting else []
+
+    def forget(self, key: Hashable) -> bool:
+        """End a call, and tell whether that was possible."""
+        self._waiting = [own for own in self._waiting if own[0] != key]
+        return True
+
+    def close(self) -> None:
+        """Free what the engine holds; what still runs is left alone."""
+
+    def _next(self, seconds: float) -> list[Any]:
+        """Return what has come to the queue, after `seconds` if nothing does."""
+        found = []
+        with suppress(queue.Empty):
+            found.append(self._ended.get(timeout=max(seconds, 0.0)))
+            while True:
+                found.append(self._ended.get_nowait())
+        return found
+
+
+class Threads(Engine):
+    """Run calls in threads of this process, which does not wait for them to leave."""
+
+    def submit(self, key, call, order, keep_model=None) -> None:
+        """See `Engine.submit`."""
+        own = partial(call, order, self.folds, keep_model)
+        run = copy_context().run  # within what contains this fit
+        thread = threading.Thread(target=run, args=(self._run, key, own), daemon=True)
+        thread.start()
+
+    def wait(self, seconds: float) -> list[Outcome]:
+        """See `Engine.wait`."""
+        return self._next(seconds)
+
+    def forget(self, key: Hashable) -> bool:
+        """See `Engine.forget`; a thread cannot be ended."""
+        return False
+
+    def _run(self, key: Hashable, call: Callable[[], Any]) -> None:
+        with joblib.parallel_config("sequential"):  # each with one thread
+            self._ended.put(_outcome(key, call))
+
+
+class Dask(Engine):
+    """Run calls on the workers of Dask.
+
+    Dask runs a call again whose worker has died, three times unless told otherwise.
+    """
+
+    def __init__(self, backend: Any, n_jobs: int, folds: Folds):
+        super().__init__(backend, n_jobs, folds)
+        self._client = backend.client
+        self._data: Any = None
+        self._futures: dict[Hashable, Any] = {}
+        self._next_question = self._seen = time.monotonic()
+
+    def submit(self, key, call, order, keep_model=None) -> None:
+        """See `Engine.submit`."""
+        message = _message(call, order, keep_model)
+        options = {"pure": False, **getattr(self.backend, "submit_kwargs", {})}
+        data = self._on_workers(order.ends_at)
+        future = self._client.submit(answer, message, data, **options)
+        self._futures[key] = future
+        future.add_done_callback(partial(self._take, key))
+
+    def wait(self, seconds: float) -> list[Outcome]:
+        """See `Engine.wait`."""
+        ended = self._next(seconds)
+        if not ended and self._is_gone():
+            raise EngineError("the cluster has no workers")
+        for outcome in ended:
+            self._futures.pop(outcome.key, None)
+        return ended
+
+    def forget(self, key: Hashable) -> bool:
+        """See `Engine.forget`; what has begun cannot be ended."""
+        return False
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        held = [*self._futures.values(), self._data]
+        for future in filter(None, held):
+            future.release()
+
+    def _on_workers(self, ends_at: float | None) -> Any:
+        """Return the data where they are, sent once more if all that had them died."""
+        if self._data is None or self._data.status not in ("pending", "finished"):
+            left = SCATTER_SECONDS if ends_at is None else ends_at - time.monotonic()
+            options = {"broadcast": True, "hash": False, "timeout": GONE_SECONDS}
+            send = partial(self._client.scatter, self.folds, **options)
+            self._data = within(min(max(left, 0.0), SCATTER_SECONDS), send)
+        return self._data
+
+    def _take(self, key: Hashable, future: Any) -> None:
+        """Fetch a result, in the thread in which Dask says that it is there."""
+        try:
+            result = future.result(FETCH_SECONDS)
+        except Exception as error:  # noqa: BLE001  of a worker, or of a network
+            # Cancelled: the workers that had the data or the result have died.
+            cause = "raised" if future.status == "error" else "died"
+            self._ended.put(Outcome(key, None, cause, describe_error(error)))
+        else:
+            self._ended.put(_outcome(key, partial(cloudpickle.loads, result)))
+
+    def _is_gone(self) -> bool:
+        now = time.monotonic()
+        if now >= self._next_question:
+            self._next_question = now + ASK_SECONDS
+            with suppress(Exception):  # no answer is an answer, too
+                if within(ASK_SECONDS, self._client.scheduler_info)["workers"]:
+                    self._seen = time.monotonic()
+        return now - self._seen > GONE_SECONDS or self._client.status == "closed"
+
+
+class Ray(Engine):
+    """Run calls as tasks of Ray, which runs one again whose worker has died."""
+
+    def __init__(self, backend: Any, n_jobs: int, folds: Folds):
+        super().__init__(backend, n_jobs, folds)
+        import ray
+
+        self._data: Any = ray.put(folds)  # once, where all workers of a machine read it
+        given = getattr(backend, "ray_remote_args", None) or {}
+        options = {"num_cpus": 1, "max_retries": 1, **given}
+        self._task = ray.remote(answer).options(**options)
+        self._keys: dict[Any, Hashable] = {}
+
+    def submit(self, key, call, order, keep_model=None) -> None:
+        """See `Engine.submit`."""
+        # In a tuple, the reference is not replaced by the data, which workers keep.
+        task = self._task.remote(_message(call, order, keep_model), (self._data,))
+        self._keys[task] = key
+
+    def wait(self, seconds: float) -> list[Outcome]:
+        """See `Engine.wait`."""
+        import ray
+
+        if not ray.is_initialized():
+            raise EngineError("it was shut down")
+        first, _ = ray.wait(list(self._keys), timeout=max(seconds, 0.0))
+        ended = (
+            first
+            and ray.wait(list(self._keys), num_returns=len(self._keys), timeout=0.0)[0]
+        )
+        return [
+            _outcome(self._keys.pop(task), partial(_result_of_ray, task))
+            for task in ended
+        ]
+
+    def forget(self, key: Hashable) -> bool:
+        """See `Engine.forget`."""
+        import ray
+
+        for task in [task for task, own in self._keys.items() if own == key]:
+            del self._keys[task]
+            with suppress(Exception):  # it is over anyhow
+                ray.cancel(task, force=True)
+        return True
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        for key in list(self._keys.values()):
+            self.forget(key)
+        self._data = None
+
+
+class Batches(Engine):
+    """Run calls in any backend, so many at a time as there are jobs.
+
+    A batch that fails runs again call by call.
+    """
+
+    def __init__(self, backend: Any, n_jobs: int, folds: Folds):
+        super().__init__(backend, n_jobs, folds)
+        self._parallel = joblib.Parallel(n_jobs=n_jobs, backend=backend)
+
+    def submit(self, key, call, order, keep_model=None) -> None:
+        """See `Engine.submit`."""
+        own = partial(call, order, self.folds, keep_model)
+        if getattr(self.backend, "uses_threads", False):
+            own = partial(copy_context().run, own)  # as in `Threads`
+        self._waiting.append((key, own))
+
+    def wait(self, seconds: float) -> list[Outcome]:
+        """See `Engine.wait`."""
+        if self._waiting:
+            batch, self._waiting = self._waiting, []
+            threading.Thread(target=self._run, args=(batch,), daemon=True).start()
+        return self._next(seconds)
+
+    def forget(self, key: Hashable) -> bool:
+        """See `Engine.forget`; what has begun cannot be ended."""
+        return False
+
+    def _run(self, batch: list) -> None:
+        try:
+            outcomes = self._in_backend(batch)
+        except BaseException:  # noqa: BLE001  one of them has ended a worker
+            outcomes = [outcome for one in batch for outcome in self._alone(one)]
+        for outcome in outcomes:
+            self._ended.put(outcome)
+
+    def _alone(self, one) -> list[Outcome]:
+        try:
+            return self._in_backend([one])
+        except BaseException as error:  # noqa: BLE001  see above
+            return [Outcome(one[0], None, "raised", describe_error(error))]
+
+    def _in_backend(self, batch: list) -> list[Outcome]:
+        found = self._parallel(joblib.delayed(_outcome)(*one) for one in batch)
+        return list(found)
+
+
+def open_engine(backend: Any, n_jobs: int, folds: Folds) -> Engine:
+    """Return the engine of a backend."""
+    name = type(backend).__name__
+    kinds = {
+        "ThreadingBackend": Threads,
+        "DaskDistributedBackend": Dask,
+        "RayBackend": Ray,
+    }
+    return kinds.get(name, Batches)(backend, n_jobs, folds)
+
+
+def answer(message: bytes, data: Any) -> bytes:
+    """Run a call on another machine, whose clock is its own."""
+    call, order, seconds_left, keep_model = cloudpickle.loads(message)
+    if seconds_left is not None:
+        order = replace(order, ends_at=time.monotonic() + seconds_left)
+    data = data[0] if isinstance(data, tuple) else data
+    return cloudpickle.dumps(call(order, data, keep_model))
+
+
+def within(seconds: float, call: Callable[[], Any]) -> Any:
+    """Return what a call returns, if it does so in time.
+
+    Raises
+    ------
+    TimeoutError
+        If it does not; it may still run.
+    """
+    ended: queue.SimpleQueue = queue.SimpleQueue()
+    thread = threading.Thread(
+        target=lambda: ended.put(_outcome(None, call)), daemon=True
+    )
+    thread.start()
+    try:
+        outcome = ended.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError(f"no answer within {seconds:.0f} s") from None
+    if outcome.cause:
+        raise EngineError(outcome.error)
+    return outcome.value
+
+
+def _message(call: Call, order: WorkItem | Refit, keep_model) -> bytes:
+    left = None if order.ends_at is None else order.ends_at - time.monotonic()
+    try:
+        return dumps((call, order, left, keep_model))
+    except Exception as error:  # noqa: BLE001  pickling calls foreign code
+        reason = f"cannot be sent to a worker: {describe_error(error)}"
+        raise UnsendableError(reason) from error
+
+
+def _outcome(key: Hashable, call: Callable[[], Any]) -> Outcome:
+    start = time.monotonic()
+    try:
+        return Outcome(key, call(), seconds=time.monotonic() - start)
+    except BaseException as error:  # noqa: BLE001  of a trial, or of its worker
+        return Outcome(key, None, "raised", describe_error(error))
+
+
+def _result_of_ray(task: Any) -> Any:
+    import ray
+
+    return cloudpickle.loads(ray.get(task))

@@ -1,0 +1,72 @@
+"""Pickles that another process can load, also of what it cannot import."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cloudpickle
+
+_LOCK = threading.Lock()
+
+
+def dumps(value: Any) -> bytes:
+    """Return a pickle that holds the classes and functions of scripts by value."""
+    with all_by_value():
+        return cloudpickle.dumps(value)
+
+
+@contextmanager
+def all_by_value() -> Iterator[None]:
+    """Have cloudpickle write by value what only this process can import.
+
+    That is what the main module defines, which it does anyhow, and modules that were
+    loaded from a file, by pytest for example, and not found by their name.
+    """
+    with _LOCK:
+        known = cloudpickle.list_registry_pickle_by_value()
+        modules = {id(m): m for m in list(sys.modules.values())}  # some have two names
+        added = [module for module in modules.values() if _is_only_here(module, known)]
+        for module in added:
+            cloudpickle.register_pickle_by_value(module)
+        try:
+            yield
+        finally:
+            for module in added:
+                cloudpickle.unregister_pickle_by_value(module)
+
+
+def _is_only_here(module: Any, known: set[str]) -> bool:
+    if type(module) is not ModuleType:  # one that loads itself when it is used
+        return False
+    name = module.__name__
+    if "." in name or name in known or sys.modules.get(name) is not module:
+        return False
+    return name != "__main__" and not _is_found(name, getattr(module, "__file__", None))
+
+
+@cache
+def _is_found(name: str, file: str | None) -> bool:
+    """Tell whether a module would be found by its name, had it not been loaded."""
+    if name in sys.builtin_module_names or _is_in_its_place(name, file):
+        return True
+    for finder in sys.meta_path:
+        with suppress(Exception):  # of finders that others have installed
+            if finder.find_spec(name, None) is not None:
+                return True
+    return False
+
+
+def _is_in_its_place(name: str, file: str | None) -> bool:
+    """Tell, at little cost, whether a file is where the import of a name looks."""
+    if file is None:
+        return False
+    path = Path(file)
+    place = path.parent if path.stem == "__init__" else path
+    return place.name.partition(".")[0] == name and str(place.parent) in sys.path
