@@ -250,11 +250,13 @@ class Archive:
     def record(self, number: int, evaluation: Evaluation, trial: FrozenTrial) -> None:
         """Keep what a trial came to: its arrays first, then the trial in one write.
 
-        Nothing is kept of one that another process has taken over, since this one
-        seemed dead.
+        One that the deadline stopped is not ended: a later fit runs it again. Nor is
+        one kept that another process has taken over, since this one seemed dead.
         """
         if not self._has(number):
             self._claims.pop(number, None)
+            return
+        if evaluation.status == "stopped":
             return
         if evaluation.status == "complete":
             self._write_arrays(number, evaluation)
@@ -388,10 +390,8 @@ class Archive:
         If it has ended, that says all. If not it is of no family, so that nobody
         runs it.
         """
-        try:
+        with suppress(KeyError, TypeError, ValueError, AttributeError):
             return number, said["family"], frozen_trial(said["trial"])
-        except (KeyError, TypeError, ValueError, AttributeError):
-            self.damaged.append(f"trials/{number}/trial.json")
         for family, ended in self._ended:
             if ended.user_attrs["number"] == number:
                 trial = create_trial(
@@ -401,6 +401,7 @@ class Archive:
                     system_attrs=ended.system_attrs,
                 )
                 return number, family, trial
+        self.damaged.append(f"trials/{number}/trial.json")
         return number, "", create_trial(state=TrialState.FAIL)
 
     def _journal(self) -> BaseStorage:

@@ -113,12 +113,9 @@ class SearchStorage:
         self._keep(number, evaluation)
 
     def add(self, number: int, evaluation: Evaluation, trial: FrozenTrial) -> None:
-        """Keep an evaluation, also in the archive.
-
-        One that the deadline stopped is not ended: a later fit runs it again.
-        """
+        """Keep an evaluation, also in the archive."""
         try:
-            if self.archive is not None and evaluation.status != "stopped":
+            if self.archive is not None:
                 self._unrecorded[number] = evaluation, trial
                 self._archived(lambda _: None, None)
         finally:
@@ -176,14 +173,15 @@ class SearchStorage:
     def _said_of(self, unwritten: set[int], failure: str, damaged: list[str]) -> str:
         """Return what the user should know of the storage."""
         said = []
+        ended = {n for n, (e, _) in self._unrecorded.items() if e.status != "stopped"}
         if damaged:
             said.append(
                 f"Files of the storage were damaged and are done without: {damaged}."
             )
-        if lost := sorted(unwritten | self._unrecorded.keys()):
+        if lost := sorted(unwritten | ended):
             said.append(
                 f"Trials {lost} could not be stored and are in this estimator only. "
-                f"{self._failure if self._unrecorded else failure}"
+                f"{self._failure if ended else failure}"
             )
         return " ".join(said)
 
