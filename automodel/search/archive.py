@@ -135,7 +135,7 @@ class Archive:
         with self._locked():
             if (found := read_json(path)) is not None:
                 return found
-            draft = self._draft(self.folder, name)
+            draft = self._draft(self.folder, f".{name}")
             if exists(path):
                 self.damaged.append(path.name)
                 values = values | recall()
@@ -321,7 +321,7 @@ class Archive:
             yield
 
     def _draft(self, folder: Path, name: str = "") -> Path:
-        return folder / ".".join(filter(None, ["", self.owners.own, name]))
+        return folder / f".{self.owners.own}{name}"
 
     def _clean(self) -> None:
         """Remove the drafts of processes that take no part any more."""
@@ -356,7 +356,7 @@ class Archive:
         ran_there = [claim.owner for claim in claims.values() if claim.ran_there]
         n_deaths = sum(self.owners.is_dead(owner) for owner in ran_there)
         claim = folder / f"claim-{latest + 1}"
-        draft = self._draft(folder.parent, "claim")
+        draft = self._draft(folder.parent, ".claim")
         with self._locked(LOCK_SECONDS):
             write(draft, self._signature())
             if not put_once(draft, claim):

@@ -3,14 +3,16 @@
 import json
 import os
 import threading
+import time
 import warnings
 from pathlib import Path
 
 import pytest
 
 from automodel.exceptions import FitWarning
-from automodel.search.archive import Archive
+from automodel.search.archive import DRAFT_SECONDS, Archive
 from tests.conftest import StubFamily
+from tests.search.test_storage import evaluation
 from tests.test_storage import LABELS, X, board, classifier, drafts, same
 
 DAMAGES = {
@@ -190,3 +192,44 @@ def test_names_that_differ_in_capitals_only_are_one_search(tmp_path):
     )
     same(first, second.fit(X, LABELS))
     assert told == []
+
+
+DRAFTS = {
+    "agree": lambda archive: archive.agree("new", {}),
+    "claim": lambda archive: claim(archive, 0),
+    "take": lambda archive: archive.take_lost([0]),
+    "arrays": lambda archive: archive._write_arrays(0, evaluation(0.5)),
+    "enter": lambda archive: archive.owners.enter(),
+}
+
+
+@pytest.mark.parametrize("what", DRAFTS)
+def test_what_a_killed_process_was_writing_goes(tmp_path, monkeypatch, what):
+    """An error that nothing may catch stands for a kill."""
+
+    class Kill(BaseException):
+        pass
+
+    def kill(*arguments):
+        raise Kill
+
+    left, killed, later = archives(tmp_path, 3)
+    if what == "take":
+        claim(left, 0)
+    left.leave()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", kill)
+        with pytest.raises(Kill):
+            DRAFTS[what](killed)
+    (draft,) = tmp_path.rglob(".*")
+    later.leave()
+    assert draft.exists()  # of a process that lives
+    killed.owners._file(killed.owners.own).unlink()
+    made = Archive(tmp_path, "s")
+    made.enter(["stub"])
+    assert draft.exists()  # of one that may not have entered yet
+    long_ago = time.time() - DRAFT_SECONDS - 5
+    os.utime(draft, (long_ago, long_ago))
+    made.leave()
+    assert not draft.exists()
+    killed.owners.leave()
