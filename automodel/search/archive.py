@@ -111,6 +111,7 @@ class Archive:
         self._claims: dict[int, Path] = {}
         self._ended: list[Ended] = []  # read, and not told yet
         self._asked: list[Asked] = []
+        self._has_ended: set[int] = set()
 
     def agree(
         self,
@@ -186,6 +187,7 @@ class Archive:
             with suppress(OSError):
                 claim.unlink(missing_ok=True)
         self._claims.clear()
+        self._forget_dead()
         self.owners.leave()
         self._clean()
         return unwritten, self.ledger.failure
@@ -194,6 +196,7 @@ class Archive:
         """Return what others have asked for, and all that has ended, of late."""
         for ended in self.ledger.news():
             self._ended.append(ended)
+            self._has_ended.add(ended[1].user_attrs["number"])
         for asked in self._read_asked():  # whatever has ended was asked for
             self._asked.append(asked)
         news = self._asked, self._ended
@@ -330,6 +333,16 @@ class Archive:
                 for draft in (self.folder / part).glob(".*"):
                     if self._is_given_up(draft):
                         remove(draft)
+
+    def _forget_dead(self) -> None:
+        """Remove the files of the dead, but for those who may have died of a trial."""
+        with suppress(OSError):
+            claims = [
+                claim
+                for number in set(range(self._n_asked)) - self._has_ended
+                for claim in _claims(self._trial_folder(number)).values()
+            ]
+            self.owners.forget_dead({claim.owner for claim in claims})
 
     def _is_given_up(self, draft: Path) -> bool:
         owner = draft.name.split(".")[1]

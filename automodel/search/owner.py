@@ -129,6 +129,13 @@ class Owners:
         is_silent = self._is_silent(owner)
         return not is_silent and self._beats.get(owner, (0.0, 0.0))[1] == -math.inf
 
+    def forget_dead(self, but: set[str]) -> None:
+        """Remove the files of owners that are dead for certain, as if they had left."""
+        for path in self.folder.glob("*.json"):
+            mark = self._mark(path.stem)
+            if path.stem not in but and mark is not None and mark.lives is False:
+                path.unlink(missing_ok=True)
+
     def _mark(self, owner: str) -> ProcessMark | None:
         """Return who an owner is; None if it has left, or its file is damaged."""
         said = read_json(self._file(owner))

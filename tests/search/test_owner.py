@@ -208,3 +208,13 @@ def test_what_cannot_leave_now_leaves_later(tmp_path, monkeypatch):
     assert len(list((tmp_path / "away").iterdir())) == 1
     (tmp_path / "away").rename(tmp_path / "owners")
     assert wait_until(lambda: not list((tmp_path / "owners").iterdir()))
+
+
+def test_the_dead_are_forgotten_but_for_those_who_are_needed(owners):
+    dead = replace(ProcessMark.current(), start="1")
+    for name in ("needed", "dead"):
+        write(owners, name, dead)
+    write(owners, "far", replace(dead, host="elsewhere"))
+    owners.forget_dead({"needed"})
+    left = {path.stem for path in owners.folder.iterdir()}
+    assert left == {owners.own, "needed", "far"}
