@@ -22,11 +22,10 @@ import copy
 import json
 import math
 import os
-import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +34,14 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from automodel.evaluation import Evaluation
+from automodel.search.claims import Claims
+from automodel.search.drafts import Drafts
 from automodel.search.files import (
     exists,
     put_once,
     read_json,
     remove,
     replace,
-    sync_folder,
     write,
 )
 from automodel.search.frozen import frozen_trial, plain_trial
@@ -51,7 +51,6 @@ from automodel.search.models import ModelFolder
 from automodel.search.owner import Owners
 
 OPEN_SECONDS = 120.0  # for others to open a database first
-DRAFT_SECONDS = 3600.0  # before one of an owner that is not known is removed
 MAX_DEATHS = 2  # of processes that ran a trial, before it is failed
 
 Asked = tuple[int, str, FrozenTrial]  # number, family, trial
@@ -78,9 +77,8 @@ class Archive:
 
     Attributes
     ----------
-    runs_here : bool
-        Whether trials run in this very process, so that one of them may be to blame
-        if it dies.
+    claims : Claims
+        Which process runs which trial.
     seconds_left : callable
         Returns the seconds that may be waited for a lock or a server.
     damaged : list of str
@@ -100,15 +98,16 @@ class Archive:
         for part in ("trials", "oof", "models"):
             (self.folder / part).mkdir(parents=True, exist_ok=True)
         self.owners = Owners(self.folder / "owners")
+        self.drafts = Drafts(self.folder, self.owners)
+        alone = partial(self._locked, LOCK_SECONDS)
+        self.claims = Claims(self.folder / "trials", self.owners, self.drafts, alone)
         self.study_name = study_name
         self._open_storage = open_storage or self._journal
         self.lock = lock or self.folder / "lock"
-        self.runs_here = True
         self.seconds_left: Callable[[], float] = lambda: math.inf
         self.damaged: list[str] = []
         self.first_apart = math.inf
         self._n_asked = 0
-        self._claims: dict[int, Path] = {}
         self._ended: list[Ended] = []  # read, and not told yet
         self._asked: list[Asked] = []
         self._has_ended: set[int] = set()
@@ -136,7 +135,7 @@ class Archive:
         with self._locked():
             if (found := read_json(path)) is not None:
                 return found
-            draft = self._draft(self.folder, f".{name}")
+            draft = self.drafts.new(".", name)
             if exists(path):
                 self.damaged.append(path.name)
                 values = values | recall()
@@ -170,7 +169,7 @@ class Archive:
         self.ledger.study_name = search["name"]
         self.ledger.open(families, search["id"])
         self.owners.enter()
-        self._clean()
+        self.drafts.clean()
 
     def leave(self) -> tuple[set[int], str]:
         """End the part of this process: what it has not ended is free for others.
@@ -183,13 +182,10 @@ class Archive:
         if not self.owners.is_of_this_process:
             return set(), ""
         unwritten = self.ledger.close()
-        for claim in self._claims.values():
-            with suppress(OSError):
-                claim.unlink(missing_ok=True)
-        self._claims.clear()
+        self.claims.release_all()
         self._forget_dead()
         self.owners.leave()
-        self._clean()
+        self.drafts.clean()
         return unwritten, self.ledger.failure
 
     def news(self) -> tuple[list[Asked], list[Ended]]:
@@ -205,22 +201,10 @@ class Archive:
 
     def claim(self, number: int, family: str, trial: FrozenTrial) -> bool:
         """Make a trial this process's own; False if the number is another's."""
-        draft, folder = self._draft(self.folder / "trials"), self._trial_folder(number)
-        draft.mkdir(exist_ok=True)
         said = {"family": family, "trial": plain_trial(trial)}
-        write(draft / "trial.json", json.dumps(said, default=_plain))
-        write(draft / "claim-0", self._signature())
-        sync_folder(draft)
-        try:
-            draft.rename(folder)
-            sync_folder(folder.parent)
-        except OSError:
-            if not exists(folder):
-                raise
-            if not self._has(number):  # it has after a call that failed too late
-                return False
+        if not self.claims.make(number, json.dumps(said, default=_plain)):
+            return False
         self._n_asked = number + 1
-        self._claims[number] = folder / "claim-0"
         return True
 
     def take_lost(self, numbers: Iterable[int]) -> list[tuple[int, bool]]:
@@ -235,7 +219,7 @@ class Archive:
         taken: list[tuple[int, bool]] = []
         for number in sorted(numbers):
             try:
-                n_deaths = self._take(number)
+                n_deaths = self.claims.take(number)
             except OSError:
                 if taken:  # what was taken has to be run; the next call fails too
                     break
@@ -246,9 +230,7 @@ class Archive:
 
     def give_back(self, number: int) -> None:
         """Release a claim: the trial has ended elsewhere."""
-        if number in self._claims:
-            self._claims[number].unlink(missing_ok=True)
-            del self._claims[number]
+        self.claims.release(number)
 
     def record(self, number: int, evaluation: Evaluation, trial: FrozenTrial) -> None:
         """Keep what a trial came to: its arrays first, then the trial in one write.
@@ -256,8 +238,8 @@ class Archive:
         One that the deadline stopped is not ended: a later fit runs it again. Nor is
         one kept that another process has taken over, since this one seemed dead.
         """
-        if not self._has(number):
-            self._claims.pop(number, None)
+        if not self.claims.has(number):
+            self.claims.forget(number)
             return
         if evaluation.status == "stopped":
             return
@@ -267,7 +249,7 @@ class Archive:
         own = copy.copy(trial)
         own.user_attrs = {**trial.user_attrs, "arrays": self._stem(number)}
         if self.ledger.add(evaluation.candidate.family.name, own):
-            self._claims.pop(number, None)
+            self.claims.forget(number)
 
     def model_folder(self, number: int) -> ModelFolder:
         """Return what keeps the models of a trial; no other process writes them."""
@@ -294,8 +276,7 @@ class Archive:
 
     def is_unsure(self, number: int) -> bool:
         """Tell whether a trial's process is elsewhere and has shown no life so far."""
-        claims = _claims(self._trial_folder(number))
-        return bool(claims) and self.owners.is_unsure(claims[max(claims)].owner)
+        return self.owners.is_unsure(self.claims.owner_of(number))
 
     def _write_arrays(self, number: int, evaluation: Evaluation) -> None:
         """Write predictions, and those models that found no space when they were new.
@@ -304,7 +285,7 @@ class Archive:
         """
         if isinstance(evaluation.oof, np.ndarray):
             path = self._oof_file(self._stem(number))
-            draft = self._draft(path.parent)
+            draft = self.drafts.new("oof", "npy")
             with draft.open("wb") as file:
                 np.save(file, evaluation.oof)
                 file.flush()
@@ -323,72 +304,16 @@ class Archive:
         with self.lock.open("ab") as file, locked(file, seconds):
             yield
 
-    def _draft(self, folder: Path, name: str = "") -> Path:
-        return folder / f".{self.owners.own}{name}"
-
-    def _clean(self) -> None:
-        """Remove the drafts of processes that take no part any more."""
-        for part in (".", "trials", "oof", "owners"):
-            with suppress(OSError):
-                for draft in (self.folder / part).glob(".*"):
-                    if self._is_given_up(draft):
-                        remove(draft)
-
     def _forget_dead(self) -> None:
         """Remove the files of the dead, but for those who may have died of a trial."""
         with suppress(OSError):
-            claims = [
-                claim
-                for number in set(range(self._n_asked)) - self._has_ended
-                for claim in _claims(self._trial_folder(number)).values()
-            ]
-            self.owners.forget_dead({claim.owner for claim in claims})
-
-    def _is_given_up(self, draft: Path) -> bool:
-        owner = draft.name.split(".")[1]
-        if not self.owners.has_left(owner):
-            return self.owners.is_dead(owner)
-        # One that is about to enter has drafts too.
-        age = time.time() - draft.stat().st_mtime
-        return owner == self.owners.own or age > DRAFT_SECONDS
-
-    def _take(self, number: int) -> int | None:
-        """Claim a trial and return how often it may have killed its process.
-
-        None if somebody runs it.
-        """
-        folder = self._trial_folder(number)
-        claims = _claims(folder)
-        if not claims and not exists(folder):
-            return None
-        latest = max(claims, default=-1)
-        if claims:
-            owner = claims[latest].owner
-            if not self.owners.is_dead(owner) and not self.owners.has_left(owner):
-                return None
-        ran_there = [claim.owner for claim in claims.values() if claim.ran_there]
-        n_deaths = sum(self.owners.is_dead(owner) for owner in ran_there)
-        claim = folder / f"claim-{latest + 1}"
-        draft = self._draft(folder.parent, ".claim")
-        with self._locked(LOCK_SECONDS):
-            write(draft, self._signature())
-            if not put_once(draft, claim):
-                return None
-        self._claims[number] = claim
-        return n_deaths
-
-    def _has(self, number: int) -> bool:
-        """Tell whether the latest claim of a trial is of this process."""
-        claims = _claims(self._trial_folder(number))
-        return bool(claims) and claims[max(claims)].owner == self.owners.own
-
-    def _signature(self) -> str:
-        return f"{self.owners.own} {'here' if self.runs_here else 'worker'}"
+            not_ended = set(range(self._n_asked)) - self._has_ended
+            self.owners.forget_dead(self.claims.owners_of(not_ended))
 
     def _read_asked(self) -> Iterator[Asked]:
         while True:
             number = self._n_asked
-            path = self._trial_folder(number) / "trial.json"
+            path = self.claims.folder_of(number) / "trial.json"
             said = read_json(path)
             if said is None and not exists(path.parent):
                 return
@@ -425,35 +350,6 @@ class Archive:
 
     def _oof_file(self, stem: str) -> Path:
         return self.folder / "oof" / f"{stem}.npy"
-
-    def _trial_folder(self, number: int) -> Path:
-        return self.folder / "trials" / str(number)
-
-
-@dataclass(frozen=True)
-class _Claim:
-    """Who runs a trial, and whether in the process of the search itself."""
-
-    owner: str
-    ran_there: bool
-
-
-def _claims(folder: Path) -> dict[int, _Claim]:
-    """Return the claims that were not released, by their numbers.
-
-    One that is damaged is nobody's.
-    """
-    claims: dict[int, _Claim] = {}
-    if not exists(folder) and exists(folder.parent):
-        return claims  # somebody has removed it
-    for path in folder.iterdir():
-        if path.name.startswith("claim-"):
-            with suppress(FileNotFoundError):
-                owner, _, where = path.read_text("utf-8", "replace").partition(" ")
-                number = int(path.name.removeprefix("claim-"))
-                is_whole = owner.isalnum()
-                claims[number] = _Claim(owner if is_whole else "", where == "here")
-    return claims
 
 
 def _plain(value: Any) -> Any:

@@ -78,7 +78,7 @@ class SearchStorage:
     def set_isolated(self, are_isolated: bool) -> None:
         """Tell the archive whether a trial may end this process."""
         if self.archive is not None:
-            self.archive.runs_here = not are_isolated
+            self.archive.claims.runs_here = not are_isolated
 
     def claim(self, number: int, family: str, trial: FrozenTrial) -> bool:
         """Make a trial this process's own; False if another has taken its number."""

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from automodel.exceptions import FitWarning
-from automodel.search.archive import DRAFT_SECONDS, Archive
+from automodel.search.archive import Archive
+from automodel.search.drafts import DRAFT_SECONDS
 from tests.conftest import StubFamily
 from tests.search.test_storage import evaluation
 from tests.test_storage import LABELS, X, board, classifier, drafts, same
