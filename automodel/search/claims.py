@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
@@ -131,16 +132,21 @@ class Claims:
 
         One that is damaged is nobody's.
         """
-        claims: dict[int, _Claim] = {}
         folder = self.folder_of(number)
-        if not exists(folder) and exists(self.folder):
-            return claims  # somebody has removed it
-        for path in folder.iterdir():
-            if path.name.startswith("claim-"):
+        try:
+            names = os.listdir(folder)
+        except FileNotFoundError:
+            if exists(self.folder) and not exists(folder):
+                return {}  # somebody has removed it
+            raise
+        claims = {}
+        for name in names:
+            if name.startswith("claim-"):
                 with suppress(FileNotFoundError):
-                    owner, _, where = path.read_text("utf-8", "replace").partition(" ")
+                    text = (folder / name).read_text("utf-8", "replace")
+                    owner, _, where = text.partition(" ")
                     owner = owner if owner.isalnum() else ""
-                    place = int(path.name.removeprefix("claim-"))
+                    place = int(name.removeprefix("claim-"))
                     claims[place] = _Claim(owner, where == "here")
         return claims
 

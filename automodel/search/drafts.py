@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,7 @@ from automodel.search.files import remove
 from automodel.search.owner import Owners
 
 DRAFT_SECONDS = 3600.0  # before one of an owner that is not known is removed
+NAME = re.compile(r"\.(?P<owner>[0-9a-f]{32})\.\w+")
 PARTS = (".", "trials", "oof", "owners")
 
 
@@ -36,12 +38,12 @@ class Drafts:
         """Remove the drafts of processes that take no part any more."""
         for part in PARTS:
             with suppress(OSError):
-                for draft in (self.folder / part).glob(".*"):
-                    if self._is_given_up(draft):
-                        remove(draft)
+                for path in (self.folder / part).iterdir():
+                    found = NAME.fullmatch(path.name)
+                    if found and self._is_given_up(path, found["owner"]):
+                        remove(path)
 
-    def _is_given_up(self, draft: Path) -> bool:
-        owner = draft.name.split(".")[1]
+    def _is_given_up(self, draft: Path, owner: str) -> bool:
         if not self.owners.has_left(owner):
             return self.owners.is_dead(owner)
         # One that is about to enter has drafts too.

@@ -88,7 +88,7 @@ class Owners:
         """Take part, with a heartbeat every 10 seconds."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._ended.clear()
-        draft = self.folder / f".{self.own}"
+        draft = self.folder / f".{self.own}.json"
         write(draft, json.dumps(asdict(ProcessMark.current())))
         replace(draft, self._file(self.own))
         threading.Thread(target=self._beat, daemon=True).start()
@@ -169,10 +169,11 @@ class Owners:
                 os.utime(self._file(self.own))
 
     def _has_removed_own(self) -> bool:
+        is_there = self.folder.is_dir()  # a network folder may be away
         try:
             self._file(self.own).unlink()
         except FileNotFoundError:
-            return self.folder.is_dir()  # a network folder may be away
+            return is_there
         except OSError:
             return False
         return True

@@ -22,6 +22,7 @@ from automodel.search.models import ModelFolder
 from automodel.selection import shortlist
 
 JUDGES = 3  # evaluations whose predictions are kept, times those whose models are
+LATE_SECONDS = 0.5  # that a fit may take longer, to store what the archive missed
 JUDGE_BYTES = 4 * 2**20  # of predictions: luck decides little among many rows
 
 
@@ -154,6 +155,7 @@ class SearchStorage:
     def _catch_up(self, archive: Archive) -> None:
         """Give the archive what it has missed, in the order of the trials."""
         while self._unclaimed:
+            self._check_time(archive)
             if not archive.claim(*self._unclaimed[0]):
                 archive.first_apart = self._unclaimed[0][0]
                 self._unclaimed.clear()
@@ -164,8 +166,13 @@ class SearchStorage:
             self._unclaimed.popleft()
         for number in sorted(self._unrecorded):
             if number < archive.first_apart:
+                self._check_time(archive)
                 archive.record(number, *self._unrecorded[number])
                 del self._unrecorded[number]
+
+    def _check_time(self, archive: Archive) -> None:
+        if archive.seconds_left() < -LATE_SECONDS:
+            raise TimeoutError("there was no time left")
 
     def _is_apart(self, number: int) -> bool:
         return self.archive is not None and number >= self.archive.first_apart

@@ -225,6 +225,9 @@ def test_what_a_killed_process_was_writing_goes(tmp_path, monkeypatch, what):
     (draft,) = tmp_path.rglob(".*")
     later.leave()
     assert draft.exists()  # of a process that lives
+    other = draft.with_name(".gitignore")
+    other.touch()
+    os.utime(other, (1, 1))
     killed.owners._file(killed.owners.own).unlink()
     made = Archive(tmp_path, "s")
     made.enter(["stub"])
@@ -233,4 +236,5 @@ def test_what_a_killed_process_was_writing_goes(tmp_path, monkeypatch, what):
     os.utime(draft, (long_ago, long_ago))
     made.leave()
     assert not draft.exists()
+    assert other.exists()
     killed.owners.leave()
