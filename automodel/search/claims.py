@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
@@ -134,20 +133,19 @@ class Claims:
         """
         folder = self.folder_of(number)
         try:
-            names = os.listdir(folder)
+            paths = list(folder.iterdir())
         except FileNotFoundError:
             if exists(self.folder) and not exists(folder):
                 return {}  # somebody has removed it
             raise
         claims = {}
-        for name in names:
-            if name.startswith("claim-"):
+        for path in paths:
+            kind, _, place = path.name.partition("-")
+            if kind == "claim" and place.isdecimal():
                 with suppress(FileNotFoundError):
-                    text = (folder / name).read_text("utf-8", "replace")
-                    owner, _, where = text.partition(" ")
+                    owner, _, where = path.read_text("utf-8", "replace").partition(" ")
                     owner = owner if owner.isalnum() else ""
-                    place = int(name.removeprefix("claim-"))
-                    claims[place] = _Claim(owner, where == "here")
+                    claims[int(place)] = _Claim(owner, where == "here")
         return claims
 
 
