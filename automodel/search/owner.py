@@ -169,8 +169,9 @@ class Owners:
                 os.utime(self._file(self.own))
 
     def _has_removed_own(self) -> bool:
-        is_there = self.folder.is_dir()  # a network folder may be away
+        is_there = False  # a network folder may be away
         try:
+            is_there = exists(self.folder)
             self._file(self.own).unlink()
         except FileNotFoundError:
             return is_there
