@@ -295,7 +295,8 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         seconds = None if self.time_budget is None else float(self.time_budget)
         seed = _seed(self.random_state)
         if archive is not None:
-            begun = archive.agree("start", {"seed": seed, "time_budget": seconds})
+            own = {"seed": seed, "time_budget": seconds}
+            begun = archive.agree("start", own, archive.recall_start)
             seconds = begun["time_budget"]
             if self.random_state is None:
                 seed = begun["seed"]

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 import warnings
@@ -20,7 +21,14 @@ from sklearn.model_selection import KFold
 import automodel
 from automodel import AutoClassifier, SharedStorage
 from automodel.exceptions import FitWarning
-from tests.conftest import CHEAP, StubFamily, environment, make_frame, make_signal
+from tests.conftest import (
+    CHEAP,
+    StubFamily,
+    environment,
+    make_frame,
+    make_signal,
+    wait_until,
+)
 
 X = make_frame()
 LABELS = np.where(make_signal(X) > 0.3, "yes", "no")
@@ -274,6 +282,137 @@ def test_what_could_not_be_stored_is_stored_later(tmp_path, full_disk, monkeypat
     )
     same(search, again.fit(X, LABELS))
     assert told == []
+
+
+class Away:
+    """Takes the folder of a storage away after one trial, and back after another."""
+
+    def __init__(self, folder, goes, comes):
+        self.folder = folder
+        self.goes, self.comes = goes, comes
+
+    def __call__(self, study, trial):
+        away = self.folder.with_name("away")
+        if trial.user_attrs["number"] == self.goes:
+            self.folder.rename(away)
+        if trial.user_attrs["number"] == self.comes:
+            away.rename(self.folder)
+
+
+def heartbeats():
+    names = [thread.name for thread in threading.enumerate()]
+    return [name for name in names if "_beat" in name or "_remove_own" in name]
+
+
+@pytest.mark.parametrize("pause", [0.0, 30.0])
+def test_a_folder_that_comes_back_is_given_what_it_missed(tmp_path, monkeypatch, pause):
+    monkeypatch.setattr("automodel.search.ledger.PAUSE_SECONDS", pause)
+    monkeypatch.setattr("automodel.search.owner.HEARTBEAT_SECONDS", 0.02)
+    away = Away(tmp_path / "s", goes=1, comes=3)
+    params = {"families": KNN, "n_trials": 6}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        first = classifier(tmp_path / "s", callbacks=[away], **params)
+        first.fit(X, LABELS)
+    told = []
+    again = classifier(
+        tmp_path / "s", callbacks=[lambda *arguments: told.append(arguments)], **params
+    )
+    same(first, again.fit(X, LABELS))
+    assert told == []
+    np.testing.assert_array_equal(first.predict_proba(X), again.predict_proba(X))
+    assert list((tmp_path / "s" / "automodel" / "owners").iterdir()) == []
+    assert drafts(tmp_path / "s") == []
+    assert wait_until(lambda: not heartbeats())
+
+
+def test_a_folder_that_does_not_come_back_costs_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.setattr("automodel.search.owner.HEARTBEAT_SECONDS", 0.02)
+    away = Away(tmp_path / "s", goes=1, comes=99)
+    stored = r"Trials \[2, 3, 4, 5\] could not be stored.*No such file"
+    with pytest.warns(FitWarning, match=stored):
+        search = classifier(tmp_path / "s", callbacks=[away], n_trials=6)
+        search.fit(X, LABELS)
+    same(search, classifier(None, n_trials=6).fit(X, LABELS))
+    # When it is back after the fit, others are told that this one has ended.
+    away(None, FrozenNumber(99))
+    owners = tmp_path / "s" / "automodel" / "owners"
+    assert wait_until(lambda: not list(owners.iterdir()))
+    assert wait_until(lambda: not heartbeats())
+    same(search, classifier(tmp_path / "s", n_trials=6).fit(X, LABELS))
+
+
+class FrozenNumber:
+    """What a callback reads of a trial."""
+
+    def __init__(self, number):
+        self.user_attrs = {"number": number}
+
+
+def test_errors_of_all_files_do_not_cost_the_fit(tmp_path, monkeypatch):
+    def break_down(study, trial):
+        if trial.user_attrs["number"] == 2:
+            for name in ("unlink", "glob", "stat", "iterdir", "open", "rename"):
+                monkeypatch.setattr(Path, name, of_storage(getattr(Path, name)))
+
+    def of_storage(real):
+        def call(self, *arguments, **keywords):
+            if self.is_relative_to(tmp_path) and self.parent.name != "models":
+                raise OSError(5, "Input/output error")
+            return real(self, *arguments, **keywords)
+
+        return call
+
+    with pytest.warns(FitWarning, match=r"Trials \[3\] could not be stored.*Input"):
+        search = classifier(tmp_path, callbacks=[break_down]).fit(X, LABELS)
+    assert len(board(search)) == 4
+
+
+def test_numbers_that_others_have_taken_meanwhile_are_not_stored(tmp_path, monkeypatch):
+    """Two processes are cut off from each other, and both go on."""
+    monkeypatch.setattr("automodel.search.ledger.PAUSE_SECONDS", 0.0)
+    folder, others = tmp_path / "s", []
+    # Other proven settings, so that the same numbers mean other trials.
+    families = [StubFamily(trials=[(0.7, "plain")] * n) for n in (0, 1)]
+
+    def fit_another(study, trial):
+        if trial.user_attrs["number"] == 5:
+            (tmp_path / "away").rename(folder)
+            other = classifier(folder, n_trials=8, families=families[1:])
+            others.append(other.fit(X, LABELS))
+
+    callbacks = [Away(folder, goes=3, comes=99), fit_another]
+    params = {"n_trials": 8, "families": families[:1], "callbacks": callbacks}
+    lost = r"Trials \[4, 5, 6, 7\] could not be stored.*another process has gone on"
+    with pytest.warns(FitWarning, match=lost):
+        search = classifier(folder, **params).fit(X, LABELS)
+    same(search, classifier(None, n_trials=8, families=families[:1]).fit(X, LABELS))
+    assert board(others[0])["score"][4] != board(search)["score"][4]
+    last = classifier(folder, n_trials=8, families=families[1:]).fit(X, LABELS)
+    same(others[0], last)
+    np.testing.assert_array_equal(others[0].predict_proba(X), last.predict_proba(X))
+
+
+def test_a_fork_in_a_callback_does_not_leave_for_its_parent(tmp_path):
+    if not hasattr(os, "fork"):
+        pytest.skip("needs fork")
+    owners, seen = tmp_path / "automodel" / "owners", []
+    parent = os.getpid()
+
+    def fork(study, trial):
+        if trial.user_attrs["number"] == 1:
+            child = os.fork()
+            if child == 0:
+                raise RuntimeError("this is the child")
+            os.waitpid(child, 0)
+            seen.extend(owners.iterdir())
+
+    try:
+        classifier(tmp_path, callbacks=[fork]).fit(X, LABELS)
+    finally:
+        if os.getpid() != parent:
+            os._exit(0)
+    assert len(seen) == 1
 
 
 def test_a_silent_storage_is_given_up(tmp_path, monkeypatch):

@@ -1,7 +1,7 @@
 """Archive: a search in a folder, which other processes share and later fits go on with.
 
 lock                   held while a process opens the storage
-search.json            an id, which the studies of Optuna bear too
+search.json            an id, which the studies of Optuna bear too, and their name
 start.json             seed and time budget of the first fit
 fingerprint.json       of the data and of what decides the scores
 journal.log            ended trials, unless a database keeps them
@@ -9,6 +9,11 @@ trials/17/             trial.json: what was asked for; claim-0: which owner runs
 oof/17-ab.npy          out-of-fold predictions of the promising trials, by owner ab
 models/17-ab-0.pickle  their models, one a fold
 owners/                processes that take part
+
+What an owner is writing has a name that begins with a dot and the owner. A file that
+is damaged all the same, as by a disk, is done without, by all processes alike: what
+they agree on is agreed on anew, and a trial counts if it has ended, and is left out if
+not.
 """
 
 from __future__ import annotations
@@ -17,21 +22,30 @@ import copy
 import json
 import math
 import os
-import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from optuna.storages import BaseStorage, JournalStorage
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from automodel.evaluation import Evaluation
+from automodel.search.claims import Claims
+from automodel.search.drafts import Drafts
+from automodel.search.files import (
+    exists,
+    put_once,
+    read_json,
+    remove,
+    replace,
+    write,
+)
 from automodel.search.frozen import frozen_trial, plain_trial
-from automodel.search.journal import JournalFile, locked
+from automodel.search.journal import LOCK_SECONDS, JournalFile, locked
 from automodel.search.ledger import Ledger, within
 from automodel.search.models import ModelFolder
 from automodel.search.owner import Owners
@@ -63,11 +77,14 @@ class Archive:
 
     Attributes
     ----------
-    runs_here : bool
-        Whether trials run in this very process, so that one of them may be to blame
-        if it dies.
+    claims : Claims
+        Which process runs which trial.
     seconds_left : callable
         Returns the seconds that may be waited for a lock or a server.
+    damaged : list of str
+        Files that could not be read and are done without.
+    first_apart : float
+        From this number on the trials of this process are not those of the archive.
     """
 
     def __init__(
@@ -81,19 +98,58 @@ class Archive:
         for part in ("trials", "oof", "models"):
             (self.folder / part).mkdir(parents=True, exist_ok=True)
         self.owners = Owners(self.folder / "owners")
+        self.drafts = Drafts(self.folder, self.owners)
+        alone = partial(self._locked, LOCK_SECONDS)
+        self.claims = Claims(self.folder / "trials", self.owners, self.drafts, alone)
         self.study_name = study_name
         self._open_storage = open_storage or self._journal
         self.lock = lock or self.folder / "lock"
-        self.runs_here = True
         self.seconds_left: Callable[[], float] = lambda: math.inf
+        self.damaged: list[str] = []
+        self.first_apart = math.inf
         self._n_asked = 0
-        self._claims: dict[int, Path] = {}
+        self._ended: list[Ended] = []  # read, and not told yet
+        self._asked: list[Asked] = []
+        self._has_ended: set[int] = set()
 
-    def agree(self, name: str, values: dict[str, Any]) -> dict[str, Any]:
-        """Write values once; return those that the first process wrote."""
+    def agree(
+        self,
+        name: str,
+        values: dict[str, Any],
+        recall: Callable[[], dict[str, Any]] = dict,
+    ) -> dict[str, Any]:
+        """Write values once; return those that the first process wrote.
+
+        Parameters
+        ----------
+        name : str
+            Name of the file.
+        values : dict
+            What is written if nothing is there.
+        recall : callable, default=dict
+            Returns what is known from elsewhere, if the file is damaged.
+        """
         path = self.folder / f"{name}.json"
-        write_once(path, json.dumps(values))
+        if (found := read_json(path)) is not None:
+            return found
+        with self._locked():
+            if (found := read_json(path)) is not None:
+                return found
+            draft = self.drafts.new(".", name)
+            if exists(path):
+                self.damaged.append(path.name)
+                values = values | recall()
+                write(draft, json.dumps(values))
+                replace(draft, path)
+            else:
+                write(draft, json.dumps(values))
+                put_once(draft, path)
         return json.loads(path.read_text(encoding="utf-8"))
+
+    def recall_start(self) -> dict[str, Any]:
+        """Return what else is known of the values of start.json."""
+        known = read_json(self.folder / "fingerprint.json") or {}
+        return {"seed": known["random_state"]} if "random_state" in known else {}
 
     def enter(self, families: Sequence[str]) -> None:
         """Take part in the search, with the families that this process knows.
@@ -103,55 +159,52 @@ class Archive:
         ValueError
             If the studies belong to a search in another folder.
         """
-        search = self.agree("search", {"id": uuid.uuid4().hex})
-        limit = min(self.seconds_left(), OPEN_SECONDS)
         # One after the other: two processes that set a database up fail.
-        with self.lock.open("ab") as file, locked(file, limit):
+        with self._locked():
             storage = within(self._open_storage, self.seconds_left())
         self.ledger = Ledger(storage, self.study_name, self.seconds_left)
+        own = {"id": uuid.uuid4().hex, "name": self.study_name}
+        search = self.agree("search", own, lambda: self.ledger.recall(families))
+        # Where a folder has the same name in capitals, the search has too.
+        self.ledger.study_name = search["name"]
         self.ledger.open(families, search["id"])
         self.owners.enter()
-        self._clean()
+        self.drafts.clean()
 
-    def leave(self) -> str:
+    def leave(self) -> tuple[set[int], str]:
         """End the part of this process: what it has not ended is free for others.
 
         Returns
         -------
-        str
-            Why trials could not be stored; empty if all were.
+        set of int, str
+            Trials that could not be stored, and why. No error is raised.
         """
-        problem = self.ledger.close()
-        for claim in self._claims.values():
-            with suppress(OSError):
-                claim.unlink(missing_ok=True)
-        self._claims.clear()
-        with suppress(OSError):
-            self.owners.leave()
-        self._clean()
-        return problem
+        if not self.owners.is_of_this_process:
+            return set(), ""
+        unwritten = self.ledger.close()
+        self.claims.release_all()
+        self._forget_dead()
+        self.owners.leave()
+        self.drafts.clean()
+        return unwritten, self.ledger.failure
 
     def news(self) -> tuple[list[Asked], list[Ended]]:
         """Return what others have asked for, and all that has ended, of late."""
-        ended = list(self.ledger.news())
-        return list(self._read_asked()), ended  # whatever has ended was asked for
+        for ended in self.ledger.news():
+            self._ended.append(ended)
+            self._has_ended.add(ended[1].user_attrs["number"])
+        for asked in self._read_asked():  # whatever has ended was asked for
+            self._asked.append(asked)
+        news = self._asked, self._ended
+        self._asked, self._ended = [], []
+        return news
 
     def claim(self, number: int, family: str, trial: FrozenTrial) -> bool:
         """Make a trial this process's own; False if the number is another's."""
-        draft = self.folder / "trials" / f".{self.owners.own}"
-        draft.mkdir(exist_ok=True)
         said = {"family": family, "trial": plain_trial(trial)}
-        text = json.dumps(said, default=_plain)
-        (draft / "trial.json").write_text(text, encoding="utf-8")
-        (draft / "claim-0").write_text(self._signature(), encoding="utf-8")
-        try:
-            draft.rename(self._trial_folder(number))
-        except OSError:
-            if self._trial_folder(number).exists():
-                return False
-            raise
+        if not self.claims.make(number, json.dumps(said, default=_plain)):
+            return False
         self._n_asked = number + 1
-        self._claims[number] = self._trial_folder(number) / "claim-0"
         return True
 
     def take_lost(self, numbers: Iterable[int]) -> list[tuple[int, bool]]:
@@ -163,12 +216,21 @@ class Archive:
             Number of each, and whether two processes have died while they ran it
             themselves: in a worker a trial harms nobody.
         """
-        deaths = [(number, self._take(number)) for number in sorted(numbers)]
-        return [(number, n >= MAX_DEATHS) for number, n in deaths if n is not None]
+        taken: list[tuple[int, bool]] = []
+        for number in sorted(numbers):
+            try:
+                n_deaths = self.claims.take(number)
+            except OSError:
+                if taken:  # what was taken has to be run; the next call fails too
+                    break
+                raise
+            if n_deaths is not None:
+                taken.append((number, n_deaths >= MAX_DEATHS))
+        return taken
 
     def give_back(self, number: int) -> None:
         """Release a claim: the trial has ended elsewhere."""
-        self._claims.pop(number).unlink(missing_ok=True)
+        self.claims.release(number)
 
     def record(self, number: int, evaluation: Evaluation, trial: FrozenTrial) -> None:
         """Keep what a trial came to: its arrays first, then the trial in one write.
@@ -176,21 +238,18 @@ class Archive:
         One that the deadline stopped is not ended: a later fit runs it again. Nor is
         one kept that another process has taken over, since this one seemed dead.
         """
-        claims = _claims(self._trial_folder(number))
-        if not claims or claims[max(claims)].owner != self.owners.own:
-            self._claims.pop(number, None)
+        if not self.claims.has(number):
+            self.claims.forget(number)
             return
         if evaluation.status == "stopped":
             return
         if evaluation.status == "complete":
-            draft = self.folder / "oof" / f".{self.owners.own}.npy"
-            np.save(draft, evaluation.oof)
-            draft.replace(self._oof_file(self._stem(number)))
+            self._write_arrays(number, evaluation)
         self.drop_arrays(number, but=self._stem(number))
         own = copy.copy(trial)
         own.user_attrs = {**trial.user_attrs, "arrays": self._stem(number)}
         if self.ledger.add(evaluation.candidate.family.name, own):
-            self._claims.pop(number, None)
+            self.claims.forget(number)
 
     def model_folder(self, number: int) -> ModelFolder:
         """Return what keeps the models of a trial; no other process writes them."""
@@ -209,55 +268,79 @@ class Archive:
 
     def drop_arrays(self, number: int, but: str = "") -> None:
         """Remove the predictions and models of a trial, but for those of a stem."""
+        stem = f"{number}-" if number < self.first_apart else self._stem(number)
         for part in ("oof", "models"):
-            for path in (self.folder / part).glob(f"{number}-*"):
+            for path in (self.folder / part).glob(f"{stem}*"):
                 if not but or not path.name.startswith(but):
-                    _remove(path)
+                    remove(path)
 
     def is_unsure(self, number: int) -> bool:
         """Tell whether a trial's process is elsewhere and has shown no life so far."""
-        claims = _claims(self._trial_folder(number))
-        return bool(claims) and self.owners.is_unsure(claims[max(claims)].owner)
+        return self.owners.is_unsure(self.claims.owner_of(number))
 
-    def _clean(self) -> None:
-        """Remove the drafts of processes that take no part any more."""
-        for part in ("trials", "oof"):
-            for draft in (self.folder / part).glob(".*"):
-                owner = draft.name.split(".")[1]
-                if self.owners.has_left(owner) or self.owners.is_dead(owner):
-                    _remove(draft)
+    def _write_arrays(self, number: int, evaluation: Evaluation) -> None:
+        """Write predictions, and those models that found no space when they were new.
 
-    def _take(self, number: int) -> int | None:
-        """Claim a trial and return how often it may have killed its process.
-
-        None if somebody runs it.
+        An evaluation that was put out in the meantime has neither.
         """
-        folder = self._trial_folder(number)
-        claims = _claims(folder)
-        latest = max(claims, default=-1)
-        if claims:
-            owner = claims[latest].owner
-            if not self.owners.is_dead(owner) and not self.owners.has_left(owner):
-                return None
-        claim = folder / f"claim-{latest + 1}"
-        if not write_once(claim, self._signature()):
-            return None
-        self._claims[number] = claim
-        ran_there = [claim.owner for claim in claims.values() if claim.ran_there]
-        return sum(self.owners.is_dead(owner) for owner in ran_there)
+        if isinstance(evaluation.oof, np.ndarray):
+            path = self._oof_file(self._stem(number))
+            draft = self.drafts.new("oof", "npy")
+            with draft.open("wb") as file:
+                np.save(file, evaluation.oof)
+                file.flush()
+                os.fsync(file.fileno())
+            replace(draft, path)
+        if evaluation.models is not None:
+            keep = self.model_folder(number)
+            evaluation.models = [
+                model if isinstance(model, Path) else keep(fold, model)
+                for fold, model in enumerate(evaluation.models)
+            ]
 
-    def _signature(self) -> str:
-        return f"{self.owners.own} {'here' if self.runs_here else 'worker'}"
+    @contextmanager
+    def _locked(self, seconds: float = OPEN_SECONDS) -> Iterator[None]:
+        seconds = min(self.seconds_left(), seconds)
+        with self.lock.open("ab") as file, locked(file, seconds):
+            yield
+
+    def _forget_dead(self) -> None:
+        """Remove the files of the dead, but for those who may have died of a trial."""
+        with suppress(OSError):
+            not_ended = set(range(self._n_asked)) - self._has_ended
+            self.owners.forget_dead(self.claims.owners_of(not_ended))
 
     def _read_asked(self) -> Iterator[Asked]:
         while True:
-            path = self._trial_folder(self._n_asked) / "trial.json"
-            try:
-                said = json.loads(path.read_text(encoding="utf-8"))
-            except FileNotFoundError:
+            number = self._n_asked
+            path = self.claims.folder_of(number) / "trial.json"
+            said = read_json(path)
+            if said is None and not exists(path.parent):
                 return
-            number, self._n_asked = self._n_asked, self._n_asked + 1
-            yield number, said["family"], frozen_trial(said["trial"])
+            said = said or read_json(path)  # which may have come in between
+            asked = self._asked_for(number, said)
+            self._n_asked = number + 1
+            yield asked
+
+    def _asked_for(self, number: int, said: Any) -> Asked:
+        """Return a trial that was asked for, also if its file is damaged.
+
+        If it has ended, that says all. If not it is of no family, so that nobody
+        runs it.
+        """
+        with suppress(KeyError, TypeError, ValueError, AttributeError):
+            return number, said["family"], frozen_trial(said["trial"])
+        for family, ended in self._ended:
+            if ended.user_attrs["number"] == number:
+                trial = create_trial(
+                    state=TrialState.RUNNING,
+                    params=ended.params,
+                    distributions=ended.distributions,
+                    system_attrs=ended.system_attrs,
+                )
+                return number, family, trial
+        self.damaged.append(f"trials/{number}/trial.json")
+        return number, "", create_trial(state=TrialState.FAIL)
 
     def _journal(self) -> BaseStorage:
         return JournalStorage(JournalFile(self.folder / "journal.log"))
@@ -267,63 +350,6 @@ class Archive:
 
     def _oof_file(self, stem: str) -> Path:
         return self.folder / "oof" / f"{stem}.npy"
-
-    def _trial_folder(self, number: int) -> Path:
-        return self.folder / "trials" / str(number)
-
-
-@dataclass(frozen=True)
-class _Claim:
-    """Who runs a trial, and whether in the process of the search itself."""
-
-    owner: str
-    ran_there: bool
-
-
-def _claims(folder: Path) -> dict[int, _Claim]:
-    """Return the claims that were not released, by their numbers."""
-    claims = {}
-    for path in folder.glob("claim-*"):
-        with suppress(FileNotFoundError):
-            owner, _, where = path.read_text(encoding="utf-8").partition(" ")
-            number = int(path.name.removeprefix("claim-"))
-            claims[number] = _Claim(owner, where == "here")
-    return claims
-
-
-def write_once(path: Path, text: str) -> bool:
-    """Write a file, whole or not at all; False if it is there already."""
-    if path.exists():
-        return False
-    draft = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
-    draft.write_text(text, encoding="utf-8")
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        return False
-    except OSError:  # a file system without links
-        return _write_new(path, text)
-    finally:
-        draft.unlink(missing_ok=True)
-    return True
-
-
-def _write_new(path: Path, text: str) -> bool:
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        return False
-    return True
-
-
-def _remove(path: Path) -> None:
-    """Remove a file or folder, if that is possible now."""
-    with suppress(OSError):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
 
 
 def _plain(value: Any) -> Any:

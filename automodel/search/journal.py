@@ -13,6 +13,8 @@ from typing import IO, Any
 
 from optuna.storages.journal import BaseJournalBackend
 
+from automodel.search.files import sync_folder
+
 LOCK_SECONDS = 10.0
 CHUNK = 4096
 
@@ -89,6 +91,8 @@ class JournalFile(BaseJournalBackend):
             try:
                 _write_all(file, "".join(lines).encode())
                 os.fsync(file.fileno())
+                if end == 0:
+                    sync_folder(self.path.parent)
             except BaseException:
                 file.truncate(end)
                 raise

@@ -30,6 +30,11 @@ class Ledger:
         Studies are named "{study_name}-{family}".
     seconds_left : callable
         Returns the seconds that a call may take; 10 at most are used.
+
+    Attributes
+    ----------
+    failure : str
+        The last error of the storage.
     """
 
     def __init__(
@@ -44,7 +49,7 @@ class Ledger:
         self._studies: dict[str, optuna.Study] = {}
         self._n_read: dict[str, int] = {}
         self._unwritten: list[tuple[str, FrozenTrial]] = []
-        self._failure = ""
+        self.failure = ""
         self._try_at = 0.0
 
     def open(self, families: Sequence[str], search: str) -> None:
@@ -88,17 +93,18 @@ class Ledger:
                     yield name, trial
             self._n_read[name] = len(trials)
 
-    def close(self) -> str:
-        """Write what is left, and return why some could not be written."""
-        if self._unwritten:
-            self._write()
-        if not self._unwritten:
-            return ""
-        numbers = sorted(t.user_attrs["number"] for _, t in self._unwritten)
-        return (
-            f"Trials {numbers} could not be stored and are in this estimator only. "
-            f"{self._failure}"
-        )
+    def close(self) -> set[int]:
+        """Write what is left, and return the numbers of what could not be written."""
+        self._write()
+        return {trial.user_attrs["number"] for _, trial in self._unwritten}
+
+    def recall(self, families: Sequence[str]) -> dict[str, str]:
+        """Return the id of the search that the studies belong to, if there are any."""
+        names = {f"{self.study_name}-{family}" for family in families}
+        for study in within(self.storage.get_all_studies, self.seconds_left()):
+            if study.study_name in names and "search" in study.user_attrs:
+                return {"id": study.user_attrs["search"]}
+        return {}
 
     def _write(self) -> None:
         while self._unwritten:
@@ -114,7 +120,7 @@ class Ledger:
         try:
             return within(call, self.seconds_left())
         except Exception as error:  # noqa: BLE001  of a disk, a network, a database
-            self._failure = f"{type(error).__name__}: {error}"
+            self.failure = f"{type(error).__name__}: {error}"
             self._try_at = time.monotonic() + PAUSE_SECONDS
             return None
 

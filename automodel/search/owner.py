@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 import sys
 import threading
+import time
 import uuid
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+
+from automodel.search.files import exists, read_json, replace, write
 
 HEARTBEAT_SECONDS = 10.0
 SILENT_SECONDS = 120.0  # without a heartbeat, a process of another machine is dead
@@ -24,7 +28,7 @@ class ProcessMark:
     Parameters
     ----------
     host : str
-        Machine, with its boot and its process namespace where they can be known.
+        Machine, with its boot and its process namespace where it has such.
     pid : int
         Process id.
     start : str
@@ -41,15 +45,18 @@ class ProcessMark:
         return cls(_host(), os.getpid(), _start_of(os.getpid()) or "")
 
     @property
-    def is_here(self) -> bool:
-        """Whether the process was one of this machine."""
-        return self.host == _host()
+    def lives(self) -> bool | None:
+        """Whether the process lives; None where that is not certain.
 
-    @property
-    def is_gone(self) -> bool:
-        """Whether the process has ended; only to be asked where it is one of here."""
+        It is not of processes of another machine or container, nor of those whose
+        start the system does not show to this user.
+        """
+        if self.host != _host():
+            return None
         start = _start_of(self.pid)
-        return start is None or (self.start != "" and start != self.start)
+        if start is None:
+            return False
+        return start == self.start if start and self.start else None
 
 
 class Owners:
@@ -67,70 +74,93 @@ class Owners:
     def __init__(self, folder: Path):
         self.folder = folder
         self.own = uuid.uuid4().hex
+        self._pid = os.getpid()
         self._ended = threading.Event()
         self._dead: set[str] = set()
-        self._first_beats: dict[str, float] = {}
+        self._beats: dict[str, tuple[float, float]] = {}  # the last, and when seen
+
+    @property
+    def is_of_this_process(self) -> bool:
+        """Whether this is no copy that a fork has made."""
+        return self._pid == os.getpid()
 
     def enter(self) -> None:
         """Take part, with a heartbeat every 10 seconds."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._ended.clear()
-        text = json.dumps(asdict(ProcessMark.current()))
-        self._file(self.own).write_text(text, encoding="utf-8")
+        draft = self.folder / f".{self.own}.json"
+        write(draft, json.dumps(asdict(ProcessMark.current())))
+        replace(draft, self._file(self.own))
         threading.Thread(target=self._beat, daemon=True).start()
 
     def leave(self) -> None:
-        """End the part of this process."""
+        """End the part of this process; if its file cannot go now, it goes later."""
         self._ended.set()
-        self._file(self.own).unlink(missing_ok=True)
+        if not self._has_removed_own():
+            threading.Thread(target=self._remove_own_later, daemon=True).start()
 
     def has_left(self, owner: str) -> bool:
         """Tell whether an owner has ended in good order."""
-        return not self._file(owner).exists()
+        return not exists(self._file(owner))
 
     def is_dead(self, owner: str) -> bool:
         """Tell whether the process of an owner has died.
 
-        One that is elsewhere may wake up again.
+        Where that is not certain, it is dead as long as it is silent, and may wake up.
         """
         if owner == self.own or owner in self._dead:
             return owner != self.own
         mark = self._mark(owner)
-        if mark is None:
+        lives = None if mark is None else mark.lives
+        if lives is None:
             return not self.has_left(owner) and self._is_silent(owner)
-        if mark.is_here and (mark.start or mark.is_gone):
-            if mark.is_gone:
-                self._dead.add(owner)
-            return mark.is_gone
-        return self._is_silent(owner)
+        if not lives:
+            self._dead.add(owner)
+        return not lives
 
     def is_unsure(self, owner: str) -> bool:
-        """Tell whether an owner is elsewhere and no heartbeat was seen since a while.
+        """Tell whether only heartbeats show if an owner lives, and none was seen yet.
 
         It is for the first calls, until it beats or is dead.
         """
         mark = self._mark(owner)
-        if owner == self.own or mark is None or mark.is_here:
+        if owner == self.own or mark is None or mark.lives is not None:
             return False
-        with suppress(FileNotFoundError):
-            beat = self._file(owner).stat().st_mtime
-            first = self._first_beats.setdefault(owner, beat)
-            return beat == first and not self._is_silent(owner)
-        return False
+        is_silent = self._is_silent(owner)
+        return not is_silent and self._beats.get(owner, (0.0, 0.0))[1] == -math.inf
+
+    def forget_dead(self, but: set[str]) -> None:
+        """Remove the files of owners that are dead for certain, as if they had left."""
+        for path in self.folder.glob("*.json"):
+            mark = self._mark(path.stem)
+            if path.stem not in but and mark is not None and mark.lives is False:
+                path.unlink(missing_ok=True)
 
     def _mark(self, owner: str) -> ProcessMark | None:
-        """Return who an owner is; None if it has left, or died while it wrote."""
+        """Return who an owner is; None if it has left, or its file is damaged."""
+        said = read_json(self._file(owner))
         try:
-            return ProcessMark(**json.loads(self._file(owner).read_text("utf-8")))
-        except (FileNotFoundError, ValueError, TypeError):
+            return ProcessMark(str(said["host"]), int(said["pid"]), str(said["start"]))
+        except (KeyError, ValueError, TypeError):
             return None
 
     def _is_silent(self, owner: str) -> bool:
-        """Compare heartbeats by the clock of the file system, which both share."""
+        """Compare heartbeats by the clock of the file system, which both share.
+
+        Where it is the clocks of the machines, and they differ, an owner that was seen
+        to beat lives.
+        """
         with suppress(FileNotFoundError):
             os.utime(self._file(self.own))
             now = self._file(self.own).stat().st_mtime
-            return now - self._file(owner).stat().st_mtime > SILENT_SECONDS
+            beat = self._file(owner).stat().st_mtime
+            last, seen = self._beats.setdefault(owner, (beat, -math.inf))
+            if beat > last:
+                seen = time.monotonic()
+                self._beats[owner] = beat, seen
+            return (
+                now - beat > SILENT_SECONDS and time.monotonic() - seen > SILENT_SECONDS
+            )
         return False
 
     def _beat(self) -> None:
@@ -138,36 +168,54 @@ class Owners:
             with suppress(OSError):
                 os.utime(self._file(self.own))
 
+    def _has_removed_own(self) -> bool:
+        is_there = False  # a network folder may be away
+        try:
+            is_there = exists(self.folder)
+            self._file(self.own).unlink()
+        except FileNotFoundError:
+            return is_there
+        except OSError:
+            return False
+        return True
+
+    def _remove_own_later(self) -> None:
+        while not self._has_removed_own():
+            time.sleep(HEARTBEAT_SECONDS)
+
     def _file(self, owner: str) -> Path:
         return self.folder / f"{owner}.json"
 
 
 @cache
 def _host() -> str:
-    parts = [socket.gethostname()]
-    if sys.platform == "linux":
-        with suppress(OSError):
-            boot = Path("/proc/sys/kernel/random/boot_id")
-            parts.append(boot.read_text(encoding="ascii").strip())
-            parts.append(str(Path("/proc/self/ns/pid").readlink()))
-    return " ".join(parts)
+    """Return what processes share whose ids can be compared.
+
+    What cannot be known is made up, so that no other process has the same.
+    """
+    if sys.platform != "linux":
+        return f"{socket.gethostname()} {uuid.getnode():x}"
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+        namespace = Path("/proc/self/ns/pid").readlink()
+    except (OSError, ValueError):
+        return f"{socket.gethostname()} {uuid.uuid4().hex}"
+    return f"{socket.gethostname()} {boot.strip()} {namespace}"
 
 
 def _start_of(pid: int) -> str | None:
     """Return when a process was started, "" if unknown, None if it is gone."""
     if sys.platform == "linux":
         try:
-            stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-        except (FileNotFoundError, ProcessLookupError):
-            return None
-        except PermissionError:  # of another user
-            return ""
-        state, *rest = stat.rpartition(")")[2].split()
-        return None if state in "ZX" else rest[18]
+            stat = Path(f"/proc/{pid}/stat").read_bytes()
+        except OSError:  # it is gone, or one of another user, which may be hidden
+            return "" if _may_run(pid) else None
+        state, *rest = stat.rpartition(b")")[2].split()
+        return None if state in (b"Z", b"X") else rest[18].decode()
     try:
         import psutil
     except ImportError:
-        return "" if _is_running(pid) else None
+        return "" if _may_run(pid) else None
     try:
         return str(psutil.Process(pid).create_time())
     except psutil.NoSuchProcess:
@@ -176,13 +224,14 @@ def _start_of(pid: int) -> str | None:
         return ""
 
 
-def _is_running(pid: int) -> bool:
+def _may_run(pid: int) -> bool:
+    """Tell whether a process may run: False only if there is none of this id."""
     if sys.platform == "win32":  # os.kill would end it
         return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except (OSError, OverflowError):
         return True
     return True

@@ -21,7 +21,10 @@ def make_folder() -> Path:
     own = ProcessMark.current()
     for path in Path(tempfile.gettempdir()).glob(f"automodel-{_short(own.host)}-*"):
         found = NAME.fullmatch(path.name)
-        if found and ProcessMark(own.host, int(found["pid"]), found["start"]).is_gone:
+        if found is None:
+            continue
+        owner = ProcessMark(own.host, int(found["pid"]), found["start"])
+        if owner.lives is False:
             shutil.rmtree(path, ignore_errors=True)
     prefix = f"automodel-{_short(own.host)}-{own.pid}-{own.start}-"
     return Path(tempfile.mkdtemp(prefix=prefix))

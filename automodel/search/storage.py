@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -12,17 +15,24 @@ import numpy as np
 from optuna.trial import FrozenTrial
 
 from automodel.evaluation import Evaluation
+from automodel.search import ledger
 from automodel.search.archive import Archive, Asked, Ended
 from automodel.search.budget import Budget
 from automodel.search.models import ModelFolder
 from automodel.selection import shortlist
 
 JUDGES = 3  # evaluations whose predictions are kept, times those whose models are
+LATE_SECONDS = 0.5  # that a fit may take longer, to store what the archive missed
 JUDGE_BYTES = 4 * 2**20  # of predictions: luck decides little among many rows
 
 
 class SearchStorage:
     """All evaluations, with predictions and fold models of the promising ones.
+
+    A search outlives its archive. When that fails, the search goes on in memory, and
+    after a pause the archive is given what it has missed. If another process has gone
+    on with the search meanwhile, their numbers mean different trials: this process
+    asks for its own until the end.
 
     Parameters
     ----------
@@ -36,7 +46,11 @@ class SearchStorage:
         self.n_kept = n_kept
         self.archive = archive
         self.evaluations: dict[int, Evaluation] = {}
-        self.problem = ""  # why the archive was given up
+        self.problem = ""  # what the archive has not, and why
+        self._failure = ""
+        self._try_at = 0.0
+        self._unclaimed: deque[Asked] = deque()
+        self._unrecorded: dict[int, tuple[Evaluation, FrozenTrial]] = {}
         # Those that an earlier process has dropped are gone: none then, so that a
         # search that goes on ends as one that was not interrupted.
         self._n_judges = JUDGES * n_kept if archive is None else 0
@@ -58,19 +72,28 @@ class SearchStorage:
         try:
             yield
         finally:
-            self.problem = self.problem or archive.leave()
+            self._try_at = 0.0
+            self._archived(lambda _: None, None)  # a last try
+            self.problem = self._said_of(*archive.leave(), archive.damaged)
 
     def set_isolated(self, are_isolated: bool) -> None:
         """Tell the archive whether a trial may end this process."""
         if self.archive is not None:
-            self.archive.runs_here = not are_isolated
+            self.archive.claims.runs_here = not are_isolated
 
     def claim(self, number: int, family: str, trial: FrozenTrial) -> bool:
         """Make a trial this process's own; False if another has taken its number."""
-        return self._archived(lambda a: a.claim(number, family, trial), True)
+        if self.archive is None or self._is_apart(number):
+            return True
+        is_own = self._archived(lambda a: a.claim(number, family, trial), None)
+        if is_own is None and not self._is_apart(number):
+            self._unclaimed.append((number, family, trial))
+        return is_own is not False
 
     def news(self) -> tuple[list[Asked], list[Ended]]:
         """Return what other processes have asked for, and all that has ended."""
+        if self.archive is not None and self.archive.first_apart < math.inf:
+            return [], []
         return self._archived(lambda a: a.news(), ([], []))
 
     def take_lost(self, numbers: Iterable[int]) -> list[tuple[int, bool]]:
@@ -93,7 +116,9 @@ class SearchStorage:
     def add(self, number: int, evaluation: Evaluation, trial: FrozenTrial) -> None:
         """Keep an evaluation, also in the archive."""
         try:
-            self._archived(lambda a: a.record(number, evaluation, trial), None)
+            if self.archive is not None:
+                self._unrecorded[number] = evaluation, trial
+                self._archived(lambda _: None, None)
         finally:
             self._keep(number, evaluation)
 
@@ -116,22 +141,56 @@ class SearchStorage:
             self.evaluations[other].oof = None
 
     def _archived(self, call: Callable[[Archive], Any], default: Any) -> Any:
-        """Return what the archive answers, or the default once it has failed.
-
-        A search outlives its archive: it goes on in memory.
-        """
-        if self.archive is None:
+        """Return what the archive answers, or the default while it fails."""
+        if self.archive is None or time.monotonic() < self._try_at:
             return default
         try:
+            self._catch_up(self.archive)
             return call(self.archive)
         except Exception as error:  # noqa: BLE001  of a disk, a network, a database
-            self.problem = (
-                "The storage has failed, and the search went on without it; trials "
-                f"from then on are in this estimator only. {type(error).__name__}: "
-                f"{error}"
-            )
-            self.archive = None
+            self._failure = f"{type(error).__name__}: {error}"
+            self._try_at = time.monotonic() + ledger.PAUSE_SECONDS
             return default
+
+    def _catch_up(self, archive: Archive) -> None:
+        """Give the archive what it has missed, in the order of the trials."""
+        while self._unclaimed:
+            self._check_time(archive)
+            if not archive.claim(*self._unclaimed[0]):
+                archive.first_apart = self._unclaimed[0][0]
+                self._unclaimed.clear()
+                raise RuntimeError(
+                    "while the storage had failed, another process has gone on with "
+                    f"the search. First there was: {self._failure}"
+                )
+            self._unclaimed.popleft()
+        for number in sorted(self._unrecorded):
+            if number < archive.first_apart:
+                self._check_time(archive)
+                archive.record(number, *self._unrecorded[number])
+                del self._unrecorded[number]
+
+    def _check_time(self, archive: Archive) -> None:
+        if archive.seconds_left() < -LATE_SECONDS:
+            raise TimeoutError("there was no time left")
+
+    def _is_apart(self, number: int) -> bool:
+        return self.archive is not None and number >= self.archive.first_apart
+
+    def _said_of(self, unwritten: set[int], failure: str, damaged: list[str]) -> str:
+        """Return what the user should know of the storage."""
+        said = []
+        ended = {n for n, (e, _) in self._unrecorded.items() if e.status != "stopped"}
+        if damaged:
+            said.append(
+                f"Files of the storage were damaged and are done without: {damaged}."
+            )
+        if lost := sorted(unwritten | ended):
+            said.append(
+                f"Trials {lost} could not be stored and are in this estimator only. "
+                f"{self._failure if ended else failure}"
+            )
+        return " ".join(said)
 
     def usable(self) -> list[int]:
         """Return the numbers of the evaluations that an ensemble may be made of."""

@@ -6,10 +6,11 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 
-from automodel.search.owner import SILENT_SECONDS, Owners, ProcessMark
+from automodel.search.owner import SILENT_SECONDS, Owners, ProcessMark, _host
 from tests.conftest import environment, wait_until
 
 
@@ -29,8 +30,8 @@ def write(owners, name, mark):
 
 def test_this_process_is_here_and_lives():
     mark = ProcessMark.current()
-    assert mark.is_here
-    assert not mark.is_gone
+    assert mark.lives is not None
+    assert mark.lives
 
 
 def test_a_process_that_has_ended_is_gone():
@@ -43,14 +44,14 @@ def test_a_process_that_has_ended_is_gone():
     command = [sys.executable, "-c", script]
     said = subprocess.run(command, env=env, capture_output=True, check=True).stdout
     mark = ProcessMark(**json.loads(said))
-    assert mark.is_here
-    assert mark.is_gone
+    assert mark.lives is not None
+    assert mark.lives is False
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a start time")
 def test_a_later_process_with_the_same_id_is_another():
     mark = replace(ProcessMark.current(), start="1")
-    assert mark.is_gone
+    assert mark.lives is False
 
 
 def test_an_owner_that_works_is_neither_dead_nor_gone(owners):
@@ -95,3 +96,125 @@ def test_the_heartbeat_beats(tmp_path, monkeypatch):
     assert wait_until(lambda: path.stat().st_mtime > 2)
     owners.leave()
     assert list(tmp_path.iterdir()) == []
+
+
+def other_process():
+    return subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+
+
+def hidden(self, *arguments, **keywords):
+    raise FileNotFoundError(2, "No such file or directory")
+
+
+def forbidden(self, *arguments, **keywords):
+    raise PermissionError(13, "Permission denied")
+
+
+@pytest.mark.parametrize("error", [hidden, forbidden])
+@pytest.mark.skipif(sys.platform != "linux", reason="is about /proc")
+def test_processes_that_proc_hides_are_told_by_heartbeats(owners, monkeypatch, error):
+    """As with its option hidepid, for the processes of other users."""
+    with other_process() as process:
+        start = Path(f"/proc/{process.pid}/stat").read_text().split()[21]
+        mark = replace(ProcessMark.current(), pid=process.pid, start=start)
+        assert mark.lives
+        monkeypatch.setattr(Path, "read_bytes", error)
+        monkeypatch.setattr(Path, "read_text", only_of_files(Path.read_text, error))
+        assert mark.lives is None
+        path = write(owners, "hidden", mark)
+        assert not owners.is_dead("hidden")
+        assert owners.is_unsure("hidden")
+        long_ago = time.time() - SILENT_SECONDS - 5
+        os.utime(path, (long_ago, long_ago))
+        assert owners.is_dead("hidden")
+        process.communicate(b"\n")
+    assert mark.lives is False  # of this no system makes a secret
+
+
+def only_of_files(real, error):
+    """Return a way to read that fails for processes."""
+
+    def read(self, *arguments, **keywords):
+        if self.is_relative_to("/proc"):
+            error(self)
+        return real(self, *arguments, **keywords)
+
+    return read
+
+
+@pytest.mark.parametrize("has_psutil", [True, False])
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+def test_systems_without_proc(monkeypatch, platform, has_psutil):
+    psutil = pytest.importorskip("psutil")
+    _host.cache_clear()
+    monkeypatch.setattr(sys, "platform", platform)
+    if not has_psutil:
+        monkeypatch.setitem(sys.modules, "psutil", None)
+    with other_process() as process:
+        start = str(psutil.Process(process.pid).create_time()) if has_psutil else ""
+        mark = replace(ProcessMark.current(), pid=process.pid, start=start)
+        assert mark.lives is (True if has_psutil else None)
+        process.communicate(b"\n")
+    knows = has_psutil or platform == "darwin"
+    assert mark.lives is (False if knows else None)
+    monkeypatch.undo()
+    _host.cache_clear()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="is about /proc")
+def test_a_machine_that_cannot_be_told_is_none_but_its_own(monkeypatch):
+    """Two containers of one name, whose process ids mean different processes."""
+    monkeypatch.setattr(Path, "readlink", hidden)
+    _host.cache_clear()
+    one = ProcessMark.current()
+    assert one.lives
+    _host.cache_clear()
+    assert one.lives is None
+    monkeypatch.undo()
+    _host.cache_clear()
+
+
+@pytest.mark.parametrize("pid", [0, 10**30])
+def test_a_process_id_that_is_none_is_not_certain(pid):
+    assert replace(ProcessMark.current(), pid=pid).lives is None
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "1", '{"host": 1, "pid": "x"}'])
+def test_a_damaged_file_of_an_owner_is_given_time(owners, text):
+    (owners.folder / "other.json").write_text(text)
+    assert not owners.is_dead("other")
+    assert not owners.has_left("other")
+
+
+def test_an_owner_that_is_seen_to_beat_lives_whatever_its_clock(owners, monkeypatch):
+    path = write(owners, "far", replace(ProcessMark.current(), host="elsewhere"))
+    behind = time.time() - SILENT_SECONDS - 60
+    os.utime(path, (behind, behind))
+    assert owners.is_dead("far")
+    os.utime(path, (behind + 10, behind + 10))
+    assert not owners.is_dead("far")
+    now = time.monotonic() + SILENT_SECONDS + 5
+    monkeypatch.setattr("automodel.search.owner.time.monotonic", lambda: now)
+    assert owners.is_dead("far")
+
+
+def test_what_cannot_leave_now_leaves_later(tmp_path, monkeypatch):
+    """A file system that was away is back after the fit."""
+    monkeypatch.setattr("automodel.search.owner.HEARTBEAT_SECONDS", 0.02)
+    owners = Owners(tmp_path / "owners")
+    owners.enter()
+    (tmp_path / "owners").rename(tmp_path / "away")
+    owners.leave()
+    assert len(list((tmp_path / "away").iterdir())) == 1
+    (tmp_path / "away").rename(tmp_path / "owners")
+    assert wait_until(lambda: not list((tmp_path / "owners").iterdir()))
+
+
+def test_the_dead_are_forgotten_but_for_those_who_are_needed(owners):
+    dead = replace(ProcessMark.current(), start="1")
+    for name in ("needed", "dead"):
+        write(owners, name, dead)
+    write(owners, "far", replace(dead, host="elsewhere"))
+    owners.forget_dead({"needed"})
+    left = {path.stem for path in owners.folder.iterdir()}
+    assert left == {owners.own, "needed", "far"}

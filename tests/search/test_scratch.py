@@ -5,10 +5,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import pytest
 
-from automodel.search.scratch import make_folder
+from automodel.search.owner import ProcessMark
+from automodel.search.scratch import _short, make_folder
 
 
 @pytest.fixture(autouse=True)
@@ -47,3 +49,31 @@ def test_those_of_others_stay(temporary):
         (temporary / name).mkdir()
     make_folder()
     assert all((temporary / name).exists() for name in names)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="is about /proc")
+def test_those_of_the_living_whom_the_system_hides_stay(temporary, monkeypatch):
+    """As for the processes of other users, with the option hidepid of /proc."""
+    command = [sys.executable, "-c", "input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        mark = ProcessMark.current()
+        start = Path(f"/proc/{process.pid}/stat").read_text().split()[21]
+        name = f"automodel-{_short(mark.host)}-{process.pid}-{start}-x"
+        (temporary / name).mkdir()
+
+        def hidden(self, *arguments, **keywords):
+            raise FileNotFoundError(2, "No such file or directory")
+
+        monkeypatch.setattr(Path, "read_bytes", hidden)
+        monkeypatch.setattr(Path, "read_text", hidden)
+        make_folder()
+        assert (temporary / name).exists()
+        process.communicate(b"\n")
+    make_folder()
+    assert not (temporary / name).exists()
+
+
+def test_a_name_with_an_id_that_no_process_has_does_no_harm(temporary):
+    mark = ProcessMark.current()
+    (temporary / f"automodel-{_short(mark.host)}-{10**30}-1-x").mkdir()
+    assert make_folder().exists()

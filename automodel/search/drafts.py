@@ -1,0 +1,51 @@
+"""Drafts: what processes are just writing, and what killed ones have left of that."""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from automodel.search.files import remove
+from automodel.search.owner import Owners
+
+DRAFT_SECONDS = 3600.0  # before one of an owner that is not known is removed
+NAME = re.compile(r"\.(?P<owner>[0-9a-f]{32})\.\w+")
+PARTS = (".", "trials", "oof", "owners")
+
+
+class Drafts:
+    """Names that begin with a dot and the owner, in the folder of a search.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the search.
+    owners : Owners
+        The processes that share it.
+    """
+
+    def __init__(self, folder: Path, owners: Owners):
+        self.folder = folder
+        self.owners = owners
+
+    def new(self, part: str, name: str) -> Path:
+        """Return the path of a draft of this process in a part of the folder."""
+        return self.folder / part / f".{self.owners.own}.{name}"
+
+    def clean(self) -> None:
+        """Remove the drafts of processes that take no part any more."""
+        for part in PARTS:
+            with suppress(OSError):
+                for path in (self.folder / part).iterdir():
+                    found = NAME.fullmatch(path.name)
+                    if found and self._is_given_up(path, found["owner"]):
+                        remove(path)
+
+    def _is_given_up(self, draft: Path, owner: str) -> bool:
+        if not self.owners.has_left(owner):
+            return self.owners.is_dead(owner)
+        # One that is about to enter has drafts too.
+        age = time.time() - draft.stat().st_mtime
+        return owner == self.owners.own or age > DRAFT_SECONDS
