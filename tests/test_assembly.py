@@ -4,14 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from automodel.assembly import (
-    MODEL_BYTES,
-    N_SEEDS,
-    ROWS_OF_CALL,
-    SECONDS_PER_ROW,
-    Allowance,
-    Assembly,
-)
+from automodel.allowance import MODEL_BYTES, ROWS_OF_CALL, SECONDS_PER_ROW, Allowance
+from automodel.assembly import N_SEEDS, Assembly
 from automodel.ensemble import Member
 from automodel.evaluation import Candidate, Evaluation
 from automodel.fitted_model import FittedModel
@@ -19,9 +13,12 @@ from automodel.folds import Folds
 from automodel.metric import Metric
 from automodel.preprocessing.table import Table
 from automodel.search.budget import Budget
+from automodel.search.models import ModelLoader
+from automodel.search.work import refit
 from automodel.search.workers import Workers
 from automodel.task import Task
 from tests.conftest import StubFamily
+from tests.test_folds import make_folds
 
 N_ROWS = 60
 Y = np.arange(N_ROWS) % 2
@@ -136,34 +133,47 @@ def test_a_refit_that_would_not_end_in_time_is_not_begun():
     for evaluation in usable.values():
         evaluation.seconds = 3 * 8.0
     usable[3].seconds = 3 * 2.1
-    own._refitted([0, 1, 2, 3], 0, usable, free(), workers)
+    plan = own._plan([0, 1, 2, 3], 0, usable, free())
+    own._refitted(plan, set(), usable, workers, ModelLoader())
     assert [order.number for order in workers.orders] == [0, 1, 3, 3]
 
 
 @pytest.mark.parametrize(
     ("steps", "kept"),
-    [(6, 0), (7, 1), ("stopped by itself", 1), (None, 0)],
+    [(6, False), (7, True), (None, True)],
 )
 def test_a_refit_that_the_clock_has_cut_to_few_steps_is_not_used(steps, kept):
     usable = {0: make_evaluation(is_random=False)}
     usable[0].n_iterations = [9, 10, 11]
-    workers = CountingWorkers(1, None, steps)
-    found = make_assembly()._refitted([0], 0, usable, free(), workers)
-    assert len(found.get(0, [])) == kept
+    workers = CountingWorkers(1, None)
+    make_assembly()._refitted([(0, 0)], set(), usable, workers, ModelLoader())
+    (order,) = workers.orders
+    assert (order.n_iterations, order.least_steps) == (10, 7.0)
+    family = CutFamily(steps=steps)
+    order = replace(order, candidate=Candidate(family, {}))
+    assert (refit(order, make_folds()) is not None) == kept
+
+
+class CutFamily(StubFamily):
+    """A family whose trainings the clock has cut to some steps."""
+
+    def __init__(self, steps):
+        super().__init__()
+        self.steps, self.stops_on_own_rows = steps, False
+
+    def fit(self, estimator, X, y, *, sample_weight=None, monitor):
+        monitor.steps_used = self.steps
+        return super().fit(
+            estimator, X, y, sample_weight=sample_weight, monitor=monitor
+        )
 
 
 class CountingWorkers(Workers):
-    """Notes the refits, and returns models of some steps, or none."""
+    """Notes the refits, and returns nothing."""
 
-    def __init__(self, n_jobs, folds, steps=None):
-        super().__init__(n_jobs, folds)
-        self.steps = steps
-
-    def refit(self, orders, then=lambda: None):
+    def refit(self, orders, *step):
         self.orders = orders
-        n_trained = self.steps if isinstance(self.steps, int) else None
-        model = self.steps and FittedModel(None, None, None, 2, n_trained=n_trained)
-        return [model] * len(orders)
+        return [None] * len(orders)
 
 
 def test_an_ensemble_of_a_holdout_is_that_of_its_rows():

@@ -14,9 +14,11 @@ owners/                processes that take part
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import math
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,7 +29,7 @@ from typing import Any
 
 import numpy as np
 from optuna.storages import BaseStorage, JournalStorage
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from automodel.evaluation import Evaluation
 from automodel.search.frozen import frozen_trial, plain_trial
@@ -37,6 +39,7 @@ from automodel.search.models import ModelFolder
 from automodel.search.owner import Owners
 
 OPEN_SECONDS = 120.0  # for others to open a database first
+ARRAYS = re.compile(r"\.?(?P<stem>(?P<number>\d+)-(?P<owner>[0-9a-f]{8}))[-.].*")
 MAX_DEATHS = 2  # of processes that ran a trial, before it is failed
 
 Asked = tuple[int, str, FrozenTrial]  # number, family, trial
@@ -112,6 +115,7 @@ class Archive:
         self.ledger.open(families, search["id"])
         self.owners.enter()
         self._clean()
+        self._drop_orphans()
 
     def leave(self) -> str:
         """End the part of this process: what it has not ended is free for others.
@@ -129,6 +133,7 @@ class Archive:
         with suppress(OSError):
             self.owners.leave()
         self._clean()
+        self._drop_orphans()
         return problem
 
     def news(self) -> tuple[list[Asked], list[Ended]]:
@@ -194,7 +199,7 @@ class Archive:
 
     def model_folder(self, number: int) -> ModelFolder:
         """Return what keeps the models of a trial; no other process writes them."""
-        return ModelFolder(self.folder / "models", self._stem(number))
+        return ModelFolder(self.folder / "models", self._stem(number), is_durable=True)
 
     def find_arrays(self, trial: FrozenTrial, evaluation: Evaluation) -> None:
         """Name the files of a restored evaluation in it, if they are still there."""
@@ -226,6 +231,41 @@ class Archive:
                 owner = draft.name.split(".")[1]
                 if self.owners.has_left(owner) or self.owners.is_dead(owner):
                     _remove(draft)
+
+    def _drop_orphans(self) -> None:
+        """Remove the arrays of trials that nobody runs and that are not complete.
+
+        What an owner has ended was recorded before it left: so the trials are read
+        after the owners. Those of families that this process does not know stay.
+        """
+        with suppress(OSError):
+            living = self.owners.living()
+            files = [
+                *(self.folder / "oof").iterdir(),
+                *(self.folder / "models").iterdir(),
+            ]
+            found = [(path, ARRAYS.fullmatch(path.name)) for path in files]
+            left = [(p, m) for p, m in found if m and m["owner"] not in living]
+            stored = self.ledger.read() if left else None
+            if stored is None:
+                return
+            trials = itertools.chain.from_iterable(stored.values())
+            complete = {
+                trial.user_attrs.get("arrays")
+                for trial in trials
+                if trial.state == TrialState.COMPLETE
+            }
+            for path, match in left:
+                if match["stem"] in complete:
+                    continue
+                if self._family_of(int(match["number"])) in stored:
+                    _remove(path)
+
+    def _family_of(self, number: int) -> str:
+        path = self._trial_folder(number) / "trial.json"
+        with suppress(OSError, ValueError):
+            return json.loads(path.read_text(encoding="utf-8"))["family"]
+        return ""
 
     def _take(self, number: int) -> int | None:
         """Claim a trial and return how often it may have killed its process.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -64,11 +65,18 @@ class BackendWorkers(Workers):
         """Yield items with their evaluations as they end."""
         return self._stream(items) if self._streams else self._batches(iter(items))
 
-    def refit(self, orders: list[Refit], then: Step = lambda: None) -> Refitted:
+    def refit(
+        self,
+        orders: list[Refit],
+        then: Step = lambda: None,
+        ends_at: float | None = None,
+        then_seconds: float = 0.0,
+    ) -> Refitted:
         """See `Workers.refit`."""
         call = joblib.delayed(refit)
         found = self._parallel(call(order, self._data) for order in orders)
-        then()
+        if ends_at is None or time.time() + then_seconds < ends_at:
+            then()
         return found
 
     def _stream(self, items: Iterable[WorkItem]) -> Evaluations:

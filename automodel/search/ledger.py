@@ -76,17 +76,20 @@ class Ledger:
         if time.monotonic() < self._try_at:
             return
         self._write()
-        read = self._guarded(
+        for name, trials in (self.read() or {}).items():
+            for trial in trials[self._n_read[name] :]:
+                if "number" in trial.user_attrs:
+                    yield name, trial
+            self._n_read[name] = len(trials)
+
+    def read(self) -> dict[str, list[FrozenTrial]] | None:
+        """Return all trials of each family; None if the storage does not answer."""
+        return self._guarded(
             lambda: {
                 name: self.storage.get_all_trials(study._study_id, deepcopy=False)
                 for name, study in self._studies.items()
             }
         )
-        for name, trials in (read or {}).items():
-            for trial in trials[self._n_read[name] :]:
-                if "number" in trial.user_attrs:
-                    yield name, trial
-            self._n_read[name] = len(trials)
 
     def close(self) -> str:
         """Write what is left, and return why some could not be written."""

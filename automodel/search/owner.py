@@ -84,6 +84,11 @@ class Owners:
         self._ended.set()
         self._file(self.own).unlink(missing_ok=True)
 
+    def living(self) -> set[str]:
+        """Return the first letters of the owners that take part, as files bear them."""
+        owners = [path.stem for path in self.folder.glob("*.json")]
+        return {owner[:8] for owner in owners if not self.is_dead(owner)}
+
     def has_left(self, owner: str) -> bool:
         """Tell whether an owner has ended in good order."""
         return not self._file(owner).exists()
