@@ -19,6 +19,7 @@ from automodel.fitted_model import FittedModel
 from automodel.folds import Folds
 from automodel.judging import judged
 from automodel.leaderboard import TrialRecord
+from automodel.metric import score_or_nan
 from automodel.search.budget import Budget
 from automodel.search.models import ModelLoader
 from automodel.search.storage import SearchStorage
@@ -150,7 +151,8 @@ class Assembly:
         order = np.argsort(-blend.importances, kind="stable")
         order = order[blend.importances[order] > 0]
         numbers = [list(usable)[i] for i in order]
-        return Selection(numbers, blend.take(order), part.score(oof), honest, decision)
+        score = score_or_nan(part.score, oof)
+        return Selection(numbers, blend.take(order), score, honest, decision)
 
     def _share(self) -> float | None:
         left = self.budget.seconds_left
@@ -213,9 +215,8 @@ class Assembly:
         y = self.folds.y
         task = self.folds.task
         truth = np.eye(task.n_outputs)[y] if task.is_classification else y
-        try:
-            perfect = self.folds.score(truth)
-        except ValueError:  # a mean of zero is no Poisson
+        perfect = score_or_nan(self.folds.score, truth)
+        if math.isnan(perfect):  # a mean of zero is no Poisson
             return 0.0
         return (score - self.floor.score) / max(perfect - self.floor.score, 1e-12)
 

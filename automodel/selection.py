@@ -20,6 +20,7 @@ from automodel.clusters import bootstrap, design_effect
 from automodel.ensemble import Blend
 from automodel.evaluation import Evaluation
 from automodel.folds import Folds
+from automodel.metric import score_or_nan
 from automodel.monitor import check_time
 from automodel.stacking import fit_stack
 
@@ -237,7 +238,7 @@ def restricted(
         check_time(deadline)
         oof, score = evaluation.oof[rows], evaluation.score
         if len(common_rows([evaluation], folds)) > len(rows):
-            score = part.score(oof)
+            score = score_or_nan(part.score, oof)
         if not math.isfinite(score):
             raise ValueError(f"the score is {score}")
         known.append(replace(evaluation, oof=oof, score=score))
@@ -262,7 +263,8 @@ def calibrated(
     for evaluation, temperature in zip(evaluations, temperatures, strict=True):
         if temperature != 1.0:
             oof = sharpened(evaluation.oof, temperature).astype(np.float32, copy=False)
-            evaluation = replace(evaluation, oof=oof, score=folds.score(oof))
+            score = score_or_nan(folds.score, oof)
+            evaluation = replace(evaluation, oof=oof, score=score)
         surer.append(evaluation)
     return surer
 
@@ -277,11 +279,10 @@ def temperature_of(mixed: np.ndarray, rows: np.ndarray, folds: Folds) -> float:
         return 1.0
     y, weight = folds.y[rows], folds.weight_of(rows)
     temperature = best_temperature(y, mixed, weight, folds.groups_of(rows))
-    try:
-        before = folds.metric.score(y, mixed, weight)
-        after = folds.metric.score(y, sharpened(mixed, temperature), weight)
-    except ValueError:  # these rows have no such score
-        return 1.0
+    before, after = (
+        score_or_nan(folds.metric.score, y, proba, weight)
+        for proba in (mixed, sharpened(mixed, temperature))
+    )
     return temperature if after >= before else 1.0
 
 
@@ -301,11 +302,14 @@ def _sortable(evaluation: Evaluation) -> float:
 def _row_scorer(folds: Folds, rows: np.ndarray):
     y = folds.y[rows]
     weight = folds.weight_of(rows)
-    return lambda mean: folds.metric.score_decisive(y, mean, weight)
+    return lambda mean: score_or_nan(folds.metric.score_decisive, y, mean, weight)
 
 
 def _bagged(oofs, folds, rows, size, n_bags, deadline, rng) -> np.ndarray:
-    """Return the mean of the weights that all rows and bootstraps of them choose."""
+    """Return the mean of the weights that all rows and bootstraps of them choose.
+
+    The first model stands for those that nothing speaks for.
+    """
     y, decisive = folds.y, folds.metric.decisive
     parts = np.stack([decisive(y[rows], oof[rows]) for oof in oofs])
     size_of_bag, groups = min(len(rows), BAG_ROWS), folds.groups_of(rows)
@@ -317,18 +321,21 @@ def _bagged(oofs, folds, rows, size, n_bags, deadline, rng) -> np.ndarray:
         if bag:
             drawn = bootstrap(rng, len(rows), size_of_bag, groups)
         score = _row_scorer(folds, rows[drawn])
-        try:
-            total += _greedy(parts[:, drawn], score, size, deadline)
-        except ValueError:  # these rows have no such score
-            if not bag:
-                raise
+        total += _greedy(parts[:, drawn], score, size, deadline)
+    if not total.any():  # no mixture has such a score
+        total[0] = 1.0
     return total / total.sum()
 
 
 def _greedy(predictions, score, size, deadline) -> np.ndarray:
-    """Return the weights of the best prefix of one greedy selection."""
+    """Return the weights of the best prefix of one greedy selection.
+
+    They are all zero if the rows have no such score.
+    """
     counts = np.zeros(len(predictions), dtype=int)
     scores = [score(prediction) for prediction in predictions]
+    if np.isnan(scores).all():
+        return counts
     first = int(np.nanargmax(scores))
     counts[first] = 1
     total = predictions[first].astype(np.float64)

@@ -100,8 +100,10 @@ class Workers:
         return self
 
     def __exit__(self, *exc_info) -> None:
-        self.dismiss()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        try:
+            self.dismiss()
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def run(self, items: Iterable[WorkItem]) -> Evaluations:
         """Yield items with their evaluations as they end.
