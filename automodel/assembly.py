@@ -174,7 +174,11 @@ class Assembly:
         refitted: dict[int, list[Any]] = {}
         if workers is not None:
             plan = self._plan(order, best, usable, allowance)
-            refitted = self._refitted(plan, blended, usable, workers, loader)
+            numbers = dict.fromkeys([*order, best])
+            families = [usable[number].candidate.family for number in numbers]
+            left = self._seconds_to_refit(plan, blended, usable, loader)
+            orders = self._refits(plan, usable, left, workers.n_jobs)
+            refitted = self._refitted(orders, families, left, workers, loader)
         folds = self.folds.large_folds
 
         def stored(number: int, most: int | None = None) -> list[Any]:
@@ -220,28 +224,32 @@ class Assembly:
             return 0.0
         return (score - self.floor.score) / max(perfect - self.floor.score, 1e-12)
 
-    def _refitted(self, plan, blended, usable, workers, loader: ModelLoader):
-        """Refit what the time left allows for; return the models by number."""
-        left = self._seconds_to_refit(plan, blended, usable, loader)
-        chosen, ends = [], [0.0] * workers.n_jobs
+    def _refits(self, plan, usable, left: float, n_jobs: int) -> list[Refit]:
+        """Return those of the planned refits that the time left allows for."""
+        ends_at = None if math.isinf(left) else time.time() + left
+        orders, ends = [], [0.0] * n_jobs
         for number, repeat in plan:
             # With a quarter more rows, but no rounds beyond the best, most take less.
             seconds = usable[number].seconds / len(self.folds)
             first = ends.index(min(ends))
-            if ends[first] + seconds < left:
-                chosen.append((number, repeat, seconds))
-                ends[first] += seconds
-        ends_at = None if math.isinf(left) else time.time() + left
-        orders = []
-        for number, repeat, seconds in chosen:
-            candidate = _reseeded(usable[number].candidate, repeat)
+            if ends[first] + seconds >= left:
+                continue
+            ends[first] += seconds
             steps = mean_iterations(usable[number])
-            least = LEAST_STEPS * (steps or 0)
             order = Refit(
-                number, candidate, steps, ends_at, seconds=seconds, least_steps=least
+                number,
+                _reseeded(usable[number].candidate, repeat),
+                steps,
+                ends_at,
+                seconds=seconds,
+                least_steps=LEAST_STEPS * (steps or 0),
             )
             orders.append(order)
-        families = [usable[number].candidate.family for number, _ in plan]
+        return orders
+
+    def _refitted(self, orders, families, left, workers, loader: ModelLoader):
+        """Return the models of the refits by number; load what the families need."""
+        ends_at = None if math.isinf(left) else time.time() + left
         then = partial(loader.import_libraries, families)
         seconds = loader.seconds_of_imports(families)
         found = workers.refit(orders, then, ends_at, seconds)

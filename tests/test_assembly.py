@@ -13,9 +13,7 @@ from automodel.folds import Folds
 from automodel.metric import Metric
 from automodel.preprocessing.table import Table
 from automodel.search.budget import Budget
-from automodel.search.models import ModelLoader
 from automodel.search.work import refit
-from automodel.search.workers import Workers
 from automodel.task import Task
 from tests.conftest import StubFamily
 from tests.test_folds import make_folds
@@ -127,15 +125,14 @@ def test_refits_and_models_of_folds_share_a_weight_in_halves():
 
 def test_a_refit_that_would_not_end_in_time_is_not_begun():
     """Two workers have twelve seconds each: the third of eight is too much."""
-    own = replace(make_assembly(), budget=Budget(12.0))
-    workers = CountingWorkers(2, None)
+    own = make_assembly()
     usable = {n: make_evaluation() for n in range(4)}
     for evaluation in usable.values():
         evaluation.seconds = 3 * 8.0
     usable[3].seconds = 3 * 2.1
     plan = own._plan([0, 1, 2, 3], 0, usable, free())
-    own._refitted(plan, set(), usable, workers, ModelLoader())
-    assert [order.number for order in workers.orders] == [0, 1, 3, 3]
+    orders = own._refits(plan, usable, 12.0, n_jobs=2)
+    assert [order.number for order in orders] == [0, 1, 3, 3]
 
 
 @pytest.mark.parametrize(
@@ -145,9 +142,7 @@ def test_a_refit_that_would_not_end_in_time_is_not_begun():
 def test_a_refit_that_the_clock_has_cut_to_few_steps_is_not_used(steps, kept):
     usable = {0: make_evaluation(is_random=False)}
     usable[0].n_iterations = [9, 10, 11]
-    workers = CountingWorkers(1, None)
-    make_assembly()._refitted([(0, 0)], set(), usable, workers, ModelLoader())
-    (order,) = workers.orders
+    (order,) = make_assembly()._refits([(0, 0)], usable, math.inf, n_jobs=1)
     assert (order.n_iterations, order.least_steps) == (10, 7.0)
     family = CutFamily(steps=steps)
     order = replace(order, candidate=Candidate(family, {}))
@@ -166,14 +161,6 @@ class CutFamily(StubFamily):
         return super().fit(
             estimator, X, y, sample_weight=sample_weight, monitor=monitor
         )
-
-
-class CountingWorkers(Workers):
-    """Notes the refits, and returns nothing."""
-
-    def refit(self, orders, *step):
-        self.orders = orders
-        return [None] * len(orders)
 
 
 def test_an_ensemble_of_a_holdout_is_that_of_its_rows():
