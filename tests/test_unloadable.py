@@ -57,6 +57,15 @@ def test_a_model_that_cannot_be_loaded_is_left_out(fault, refit, n_jobs):
     assert search.leaderboard_["weight"].sum() == pytest.approx(1)
 
 
+def test_what_cannot_be_loaded_is_left_out_after_an_interrupt_too():
+    trials = [(0.9, "type"), (0.8, "plain"), (0.3, "interrupt")]
+    params = CHEAP | {"families": [StubbornFamily(trials=trials)], "n_trials": 3}
+    with pytest.warns(FitWarning, match="Models of trial 0"):
+        search = AutoClassifier(**params).fit(X, LABELS)
+    assert [member.number for member in search.ensemble_.members] == [1]
+    search.predict(X)
+
+
 @pytest.mark.parametrize("where", ["__exit__", "dismiss"])
 def test_an_interrupt_while_all_is_tidied_up_loses_nothing(monkeypatch, where):
     """It comes when the ensemble is there."""

@@ -4,6 +4,7 @@ import json
 import os
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ import pytest
 
 from automodel import AutoClassifier
 from automodel.evaluation import Candidate, Evaluation
-from automodel.fitted_model import FittedModel
+from automodel.fitted_model import DeferredModel, FittedModel
 from automodel.search.archive import Archive
-from automodel.search.models import ModelFolder
+from automodel.search.models import ModelFolder, ModelLoader
+from automodel.search.workers import open_workers
 from tests.conftest import CHEAP, StubFamily, make_frame, make_signal
 
 X = make_frame()
@@ -176,3 +178,67 @@ def test_models_of_other_families_are_left_alone(tmp_path):
     other.enter(["linear"])
     other.leave()
     assert numbers(tmp_path) == {number}
+
+
+def stored(tmp_path, n_bytes=10):
+    return ModelFolder(tmp_path, 7)(0, a_model(bytes(n_bytes)))
+
+
+def loaded(loader, path, *requires):
+    family = StubFamily()
+    family.requires = requires
+    (model,) = loader.load(7, family, [path])
+    return type(model)
+
+
+def test_models_that_time_is_short_for_are_deferred(tmp_path):
+    path = stored(tmp_path, 10**6)
+    assert loaded(ModelLoader(), path) is FittedModel
+    assert loaded(ModelLoader(lambda: 1.0), path) is FittedModel
+    assert loaded(ModelLoader(lambda: 0.001), path) is DeferredModel
+
+
+def test_the_speed_of_loading_is_learned(tmp_path, monkeypatch):
+    path = stored(tmp_path, 10**6)
+    loader = ModelLoader(lambda: 60.0)
+    before = loader.predict_seconds(10**6)
+    moments = iter([0.0, 100.0])
+    monkeypatch.setattr("time.perf_counter", lambda: next(moments))
+    assert loaded(loader, path) is FittedModel
+    assert loader.predict_seconds(10**6) > 100 * before
+
+
+def test_an_import_that_is_under_way_is_not_waited_for(tmp_path, monkeypatch):
+    path = stored(tmp_path)
+    loader = ModelLoader(lambda: 60.0)
+    assert loaded(loader, path, "numpy") is FittedModel
+    assert loaded(loader, path, "never_imported") is DeferredModel
+    monkeypatch.setattr(np.__spec__, "_initializing", True, raising=False)
+    assert loaded(loader, path, "numpy") is DeferredModel
+    family = StubFamily()
+    family.requires = ("never_imported",)
+    loader.import_libraries([family])
+    assert loaded(loader, path, "never_imported") is FittedModel
+
+
+def test_imports_are_predicted_once_a_library():
+    one, two, here = StubFamily("one"), StubFamily("two"), StubFamily("here")
+    for family in (one, two):
+        family.requires, family.start_seconds = ("never_imported",), 4.5
+    here.requires, here.start_seconds = ("numpy",), 1.0
+    assert ModelLoader().seconds_of_imports([one, two, here]) == 4.5
+
+
+@pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_step_that_takes_too_long_is_not_waited_for(n_jobs):
+    release, begun = threading.Event(), threading.Event()
+
+    def step():
+        begun.set()
+        release.wait(60)
+
+    with open_workers(n_jobs, None) as workers:
+        assert workers.refit([], step, time.time() + 0.2, then_seconds=60.0) == []
+    assert not release.is_set()
+    release.set()
+    assert begun.is_set() == (n_jobs == 2)
