@@ -18,7 +18,7 @@ from automodel.folds import Folds
 SECONDS_PER_ROW = 2e-4  # of a prediction, within which members may have more models
 ROWS_OF_CALL = 500
 MODEL_BYTES = 256 * 2**20  # the same for their size
-MEASURE_SECONDS = 0.1  # for the size of a model that is in no file
+MEASURE_SECONDS = 0.1  # for the sizes of models that are in no files
 
 
 @dataclass
@@ -40,6 +40,7 @@ class Allowance:
     n_bytes: float
     n_rows: int
     _sizes: dict[int, float] = field(default_factory=dict, repr=False)
+    _measure_seconds: float = MEASURE_SECONDS
 
     @classmethod
     def for_folds(cls, folds: Folds, reads_clock: bool) -> Allowance:
@@ -50,20 +51,27 @@ class Allowance:
     def takes(self, evaluation: Evaluation, n_models: int) -> bool:
         """Book some models like those of a trial, if there is room for them."""
         seconds = n_models * evaluation.predict_seconds / self.n_rows
-        if id(evaluation) not in self._sizes:
-            self._sizes[id(evaluation)] = mean_bytes(evaluation.models)
-        n_bytes = n_models * self._sizes[id(evaluation)]
+        n_bytes = n_models * self._size_of(evaluation)
         if seconds > self.seconds or n_bytes > self.n_bytes:
             return False
         self.seconds -= seconds
         self.n_bytes -= n_bytes
         return True
 
+    def _size_of(self, evaluation: Evaluation) -> float:
+        key = id(evaluation)
+        if key not in self._sizes:
+            start = time.monotonic()
+            self._sizes[key] = mean_bytes(evaluation.models, self._measure_seconds)
+            self._measure_seconds -= time.monotonic() - start
+        return self._sizes[key]
 
-def mean_bytes(models) -> float:
+
+def mean_bytes(models, seconds: float = MEASURE_SECONDS) -> float:
     """Return the mean size of the fold models of a trial.
 
-    Of those in memory one is measured, as it would be in a file.
+    Of those in memory one is measured, as it would be in a file. It is infinite if
+    that cannot be told in so many seconds: the model is large.
     """
     sizes = []
     for model in models or ():
@@ -71,15 +79,12 @@ def mean_bytes(models) -> float:
             if isinstance(model, Path):
                 sizes.append(model.stat().st_size)
     if not sizes and models:
-        return float(pickled_bytes(models[0]))
+        return pickled_bytes(models[0], seconds)
     return float(np.mean(sizes)) if sizes else 0.0
 
 
-def pickled_bytes(model: Any, seconds: float = MEASURE_SECONDS) -> float:
-    """Return the size of a model in a file, without one.
-
-    It is infinite if that cannot be told in so many seconds: the model is large.
-    """
+def pickled_bytes(model: Any, seconds: float) -> float:
+    """Return the size of a model in a file, without one; infinite if time is over."""
     counter = _Counter(time.monotonic() + seconds)
     try:
         cloudpickle.dump(model, counter)

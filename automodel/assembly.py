@@ -201,7 +201,7 @@ class Assembly:
         if best in refitted:
             return members, refitted[best][0]
         models_of = {member.number: member.models for member in members}
-        best_models = models_of.get(best) or stored(best)
+        best_models = models_of.get(best) or stored(best, 1)
         best_models = best_models or sum(models_of.values(), [])
         return members, best_models[0] if best_models else None
 
@@ -265,7 +265,8 @@ class Assembly:
         """Return the time left, less what loading the models will take."""
         n_folds = min(len(self.folds.large_folds), MOST_FOLDS)
         numbers = [number for number, _ in plan] + n_folds * list(blended)
-        n_bytes = sum(mean_bytes(usable[number].models) for number in numbers)
+        sizes = {n: mean_bytes(usable[n].models, 0.0) for n in set(numbers)}
+        n_bytes = sum(sizes[n] for n in numbers if math.isfinite(sizes[n]))
         left = self._seconds_to_load() - GRACE_SECONDS
         return left - min(loader.predict_seconds(n_bytes), LOAD_SHARE * left)
 

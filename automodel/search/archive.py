@@ -91,6 +91,7 @@ class Archive:
         self.seconds_left: Callable[[], float] = lambda: math.inf
         self._n_asked = 0
         self._claims: dict[int, Path] = {}
+        self._complete: set[str] = set()  # arrays of trials that are known to be
 
     def agree(self, name: str, values: dict[str, Any]) -> dict[str, Any]:
         """Write values once; return those that the first process wrote."""
@@ -139,6 +140,7 @@ class Archive:
     def news(self) -> tuple[list[Asked], list[Ended]]:
         """Return what others have asked for, and all that has ended, of late."""
         ended = list(self.ledger.news())
+        self._complete.update(_arrays_of(trial for _, trial in ended))
         return list(self._read_asked()), ended  # whatever has ended was asked for
 
     def claim(self, number: int, family: str, trial: FrozenTrial) -> bool:
@@ -196,6 +198,7 @@ class Archive:
         own.user_attrs = {**trial.user_attrs, "arrays": self._stem(number)}
         if self.ledger.add(evaluation.candidate.family.name, own):
             self._claims.pop(number, None)
+            self._complete.update(_arrays_of([own]))
 
     def model_folder(self, number: int) -> ModelFolder:
         """Return what keeps the models of a trial; no other process writes them."""
@@ -245,20 +248,20 @@ class Archive:
                 *(self.folder / "models").iterdir(),
             ]
             found = [(path, ARRAYS.fullmatch(path.name)) for path in files]
-            left = [(p, m) for p, m in found if m and m["owner"] not in living]
+            left = [
+                (path, match)
+                for path, match in found
+                if match
+                and match["stem"] not in self._complete
+                and match["owner"] not in living
+            ]
             stored = self.ledger.read() if left else None
             if stored is None:
                 return
-            trials = itertools.chain.from_iterable(stored.values())
-            complete = {
-                trial.user_attrs.get("arrays")
-                for trial in trials
-                if trial.state == TrialState.COMPLETE
-            }
+            complete = _arrays_of(itertools.chain.from_iterable(stored.values()))
             for path, match in left:
-                if match["stem"] in complete:
-                    continue
-                if self._family_of(int(match["number"])) in stored:
+                is_known = self._family_of(int(match["number"])) in stored
+                if is_known and match["stem"] not in complete:
                     _remove(path)
 
     def _family_of(self, number: int) -> str:
@@ -310,6 +313,12 @@ class Archive:
 
     def _trial_folder(self, number: int) -> Path:
         return self.folder / "trials" / str(number)
+
+
+def _arrays_of(trials: Iterable[FrozenTrial]) -> set[str]:
+    """Return how the names of the arrays of the complete trials begin."""
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    return {trial.user_attrs.get("arrays", "") for trial in complete}
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from automodel.fitted_model import DeferredModel, FittedModel
 # What loading takes as long as none was measured: 250 megabytes a second, as models of
 # LightGBM; forests, which are larger, take a third of that.
 FIRST_BYTES, FIRST_SECONDS = 20e6, 0.08
+TINY_SECONDS = 0.0005  # of a model that is loaded in any case
 
 
 class ModelFolder:
@@ -129,7 +130,7 @@ class ModelLoader:
         if not isinstance(kept, Path):
             return kept
         left, n_bytes = self.seconds_left(), kept.stat().st_size
-        is_late = self.predict_seconds(n_bytes) > left
+        is_late = self.predict_seconds(n_bytes) > max(left, TINY_SECONDS)
         if is_late or not (math.isinf(left) or self._has_libraries(family)):
             return DeferredModel(kept.read_bytes())
         start = time.perf_counter()

@@ -196,6 +196,7 @@ def test_models_that_time_is_short_for_are_deferred(tmp_path):
     assert loaded(ModelLoader(), path) is FittedModel
     assert loaded(ModelLoader(lambda: 1.0), path) is FittedModel
     assert loaded(ModelLoader(lambda: 0.001), path) is DeferredModel
+    assert loaded(ModelLoader(lambda: -1.0), stored(tmp_path)) is FittedModel
 
 
 def test_the_speed_of_loading_is_learned(tmp_path, monkeypatch):

@@ -58,7 +58,9 @@ def test_a_model_without_space_stays_in_memory(tmp_path, monkeypatch):
 
 def test_a_deferred_model_is_the_model_once_it_is_used(tmp_path):
     path = ModelFolder(tmp_path, 7)(0, model(value="the estimator"))
-    (deferred,) = ModelLoader(lambda: 0.0).load(7, StubFamily(), [path])
+    late = ModelLoader(lambda: 0.0)
+    late._seconds = 1e9
+    (deferred,) = late.load(7, StubFamily(), [path])
     path.unlink()
     for loaded in (deferred, pickle.loads(pickle.dumps(deferred))):
         assert "_model" not in vars(loaded)
