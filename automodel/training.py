@@ -143,6 +143,8 @@ def _why_floor(trained: Trained, is_interrupted: bool, budget: Budget) -> str:
     errors = [record.error for record in trained.records if record.error]
     if errors:
         cause = f"The first trial that failed says: {errors[0]}"
+    elif trained.notes:
+        cause = "No models could be loaded."
     elif is_interrupted:
         cause = "No trial had ended."
     else:
