@@ -65,7 +65,7 @@ if __name__ == "__main__":
 
 
 def start(tmp_path, name):
-    script = tmp_path / "script.py"
+    script = tmp_path / f"script-{uuid.uuid4().hex}.py"
     script.write_text(SCRIPT)
     return subprocess.Popen(
         [sys.executable, script, tmp_path / "arrays", name],

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 import warnings
 from pathlib import Path
 
@@ -350,9 +351,10 @@ if __name__ == "__main__":
 def start(tmp_path, storage, params, n_processes=1):
     """Start a fit in a process; `storage` is a path or an expression.
 
-    After its first trial it waits until so many processes have ended one.
+    After its first trial it waits until so many processes have ended one. The script
+    is a file of its own, since Python may read it after the next process is started.
     """
-    script = tmp_path / "script.py"
+    script = tmp_path / f"script-{uuid.uuid4().hex}.py"
     if isinstance(storage, Path):
         storage = f"Path({str(storage)!r})"
     values = {"storage": storage, "params": params, "n_processes": n_processes}

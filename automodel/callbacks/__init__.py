@@ -1,23 +1,37 @@
 """Callbacks of a search, each called with an Optuna study and trial."""
 
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
+
+from automodel.exceptions import FitWarning
 
 
 @contextmanager
 def running(
     callbacks: Sequence[Any], time_budget: float | None, n_trials: int | None
 ) -> Iterator[None]:
-    """Set the callbacks up before the search, and close them in any case."""
-    opened = []
-    try:
+    """Set the callbacks up before the search, and close them in any case.
+
+    One that cannot be closed warns: a fit that has ended is not lost by it.
+    """
+    with ExitStack() as stack:
         for callback in callbacks:
             if hasattr(callback, "setup"):
                 callback.setup(time_budget=time_budget, n_trials=n_trials)
-            opened.append(callback)
+            stack.callback(_close, callback)
         yield
-    finally:
-        for callback in reversed(opened):
-            if hasattr(callback, "teardown"):
-                callback.teardown()
+
+
+def _close(callback: Any) -> None:
+    try:
+        if hasattr(callback, "teardown"):
+            callback.teardown()
+    except Exception as error:  # noqa: BLE001  of the user
+        warnings.warn(
+            f"The callback {type(callback).__name__} could not be closed: "
+            f"{type(error).__name__}: {error}",
+            FitWarning,
+            stacklevel=2,
+        )
