@@ -359,7 +359,9 @@ class _LastStep:
             self._call()
 
     def _seconds_left(self) -> float | None:
-        return None if self._ends_at is None else max(self._ends_at - time.time(), 0.0)
+        if self._ends_at is None:
+            return None
+        return min(max(self._ends_at - time.time(), 0.0), threading.TIMEOUT_MAX)
 
 
 def slow_library(family: ModelFamily) -> str:
