@@ -14,11 +14,9 @@ owners/                processes that take part
 from __future__ import annotations
 
 import copy
-import itertools
 import json
 import math
 import os
-import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,17 +27,17 @@ from typing import Any
 
 import numpy as np
 from optuna.storages import BaseStorage, JournalStorage
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from automodel.evaluation import Evaluation
 from automodel.search.frozen import frozen_trial, plain_trial
 from automodel.search.journal import JournalFile, locked
 from automodel.search.ledger import Ledger, within
 from automodel.search.models import ModelFolder
+from automodel.search.orphans import drop_orphans
 from automodel.search.owner import Owners
 
 OPEN_SECONDS = 120.0  # for others to open a database first
-ARRAYS = re.compile(r"\.?(?P<stem>(?P<number>\d+)-(?P<owner>[0-9a-f]{8}))[-.].*")
 MAX_DEATHS = 2  # of processes that ran a trial, before it is failed
 
 Asked = tuple[int, str, FrozenTrial]  # number, family, trial
@@ -91,7 +89,6 @@ class Archive:
         self.seconds_left: Callable[[], float] = lambda: math.inf
         self._n_asked = 0
         self._claims: dict[int, Path] = {}
-        self._complete: set[str] = set()  # arrays of trials that are known to be
 
     def agree(self, name: str, values: dict[str, Any]) -> dict[str, Any]:
         """Write values once; return those that the first process wrote."""
@@ -116,7 +113,7 @@ class Archive:
         self.ledger.open(families, search["id"])
         self.owners.enter()
         self._clean()
-        self._drop_orphans()
+        drop_orphans(self.folder, self.owners, self.ledger)
 
     def leave(self) -> str:
         """End the part of this process: what it has not ended is free for others.
@@ -134,13 +131,12 @@ class Archive:
         with suppress(OSError):
             self.owners.leave()
         self._clean()
-        self._drop_orphans()
+        drop_orphans(self.folder, self.owners, self.ledger)
         return problem
 
     def news(self) -> tuple[list[Asked], list[Ended]]:
         """Return what others have asked for, and all that has ended, of late."""
         ended = list(self.ledger.news())
-        self._complete.update(_arrays_of(trial for _, trial in ended))
         return list(self._read_asked()), ended  # whatever has ended was asked for
 
     def claim(self, number: int, family: str, trial: FrozenTrial) -> bool:
@@ -198,7 +194,6 @@ class Archive:
         own.user_attrs = {**trial.user_attrs, "arrays": self._stem(number)}
         if self.ledger.add(evaluation.candidate.family.name, own):
             self._claims.pop(number, None)
-            self._complete.update(_arrays_of([own]))
 
     def model_folder(self, number: int) -> ModelFolder:
         """Return what keeps the models of a trial; no other process writes them."""
@@ -234,41 +229,6 @@ class Archive:
                 owner = draft.name.split(".")[1]
                 if self.owners.has_left(owner) or self.owners.is_dead(owner):
                     _remove(draft)
-
-    def _drop_orphans(self) -> None:
-        """Remove the arrays of trials that nobody runs and that are not complete.
-
-        What an owner has ended was recorded before it left: so the trials are read
-        after the owners. Those of families that this process does not know stay.
-        """
-        with suppress(OSError):
-            living = self.owners.living()
-            files = [
-                *(self.folder / "oof").iterdir(),
-                *(self.folder / "models").iterdir(),
-            ]
-            found = [(path, ARRAYS.fullmatch(path.name)) for path in files]
-            left = [
-                (path, match)
-                for path, match in found
-                if match
-                and match["stem"] not in self._complete
-                and match["owner"] not in living
-            ]
-            stored = self.ledger.read() if left else None
-            if stored is None:
-                return
-            complete = _arrays_of(itertools.chain.from_iterable(stored.values()))
-            for path, match in left:
-                is_known = self._family_of(int(match["number"])) in stored
-                if is_known and match["stem"] not in complete:
-                    _remove(path)
-
-    def _family_of(self, number: int) -> str:
-        path = self._trial_folder(number) / "trial.json"
-        with suppress(OSError, ValueError):
-            return json.loads(path.read_text(encoding="utf-8"))["family"]
-        return ""
 
     def _take(self, number: int) -> int | None:
         """Claim a trial and return how often it may have killed its process.
@@ -313,12 +273,6 @@ class Archive:
 
     def _trial_folder(self, number: int) -> Path:
         return self.folder / "trials" / str(number)
-
-
-def _arrays_of(trials: Iterable[FrozenTrial]) -> set[str]:
-    """Return how the names of the arrays of the complete trials begin."""
-    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    return {trial.user_attrs.get("arrays", "") for trial in complete}
 
 
 @dataclass(frozen=True)

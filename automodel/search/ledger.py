@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 MOST_SECONDS = 10.0  # for one call, before the storage is taken to be gone
 LEAST_SECONDS = 0.2
@@ -30,6 +30,11 @@ class Ledger:
         Studies are named "{study_name}-{family}".
     seconds_left : callable
         Returns the seconds that a call may take; 10 at most are used.
+
+    Attributes
+    ----------
+    complete : set of str
+        The arrays of the complete trials that were read or written, see `Archive`.
     """
 
     def __init__(
@@ -44,6 +49,7 @@ class Ledger:
         self._studies: dict[str, optuna.Study] = {}
         self._n_read: dict[str, int] = {}
         self._unwritten: list[tuple[str, FrozenTrial]] = []
+        self.complete: set[str] = set()
         self._failure = ""
         self._try_at = 0.0
 
@@ -77,6 +83,7 @@ class Ledger:
             return
         self._write()
         for name, trials in (self.read() or {}).items():
+            self.complete |= arrays_of(trials[self._n_read[name] :])
             for trial in trials[self._n_read[name] :]:
                 if "number" in trial.user_attrs:
                     yield name, trial
@@ -110,6 +117,7 @@ class Ledger:
             write = partial(self.storage.create_new_trial, study_id, trial)
             if self._guarded(write) is None:
                 return
+            self.complete |= arrays_of([trial])
             self._unwritten.pop(0)
 
     def _guarded(self, call: Callable[[], Any]) -> Any:
@@ -139,6 +147,12 @@ class Ledger:
                 "the search was begun with."
             )
         self._studies[family], self._n_read[family] = study, 0
+
+
+def arrays_of(trials: Sequence[FrozenTrial]) -> set[str]:
+    """Return what the names of the arrays of the complete trials begin with."""
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    return {trial.user_attrs.get("arrays", "") for trial in complete}
 
 
 def within(call: Callable[[], Any], seconds: float) -> Any:
