@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        _say("interrupted before a model was saved; nothing was written.")
+        _say("interrupted; nothing was saved.")
         return EXIT_INTERRUPTED
 
 

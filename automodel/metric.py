@@ -310,7 +310,7 @@ class Metric:
         with no_warnings():
             try:
                 float(self._call_scorer(y_true, prediction, sample_weight))
-            except (AttributeError, TypeError, ValueError) as error:
+            except Exception as error:  # a scorer of the user may raise anything
                 raise ValueError(
                     f"scoring={self.name!r} cannot score this {kind} target: {error} "
                     f"Use a scorer that fits the target, such as {example!r}."

@@ -86,3 +86,9 @@ def test_the_floor_needs_no_score():
     params = CHEAP | {"families": [StubFamily(trials=[(0.9, "plain")])], "n_trials": 1}
     search = AutoClassifier(**params, scoring=Grumpy()).fit(X, LABELS)
     assert np.isfinite(search.best_score_)
+
+
+def test_a_scorer_that_no_prediction_suits_is_refused_before_a_model_is_trained():
+    search = AutoClassifier(**CHEAP, scoring=lambda estimator, X, y: 1 / 0)
+    with pytest.raises(ValueError, match="cannot score .* target: division by zero"):
+        search.fit(X, LABELS)

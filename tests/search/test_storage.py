@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from automodel.evaluation import Candidate, Evaluation
-from automodel.fitted_model import FittedModel
+from automodel.fitted_model import DeferredModel, FittedModel
 from automodel.search.models import ModelFolder, ModelLoader
 from automodel.search.storage import SearchStorage
 from tests.conftest import StubFamily
@@ -67,3 +67,9 @@ def test_a_deferred_model_is_the_model_once_it_is_used(tmp_path):
         assert (loaded.estimator, loaded.fold) == ("the estimator", 2)
         assert "_model" in vars(loaded)
     assert pickle.loads(pickle.dumps(deferred)).fold == 2
+
+
+def test_a_deferred_model_that_cannot_be_loaded_says_so():
+    deferred = DeferredModel(b"half a mod")
+    with pytest.raises(RuntimeError, match="cannot be loaded. UnpicklingError"):
+        hasattr(deferred, "estimator")
