@@ -33,7 +33,7 @@ LEAST_STEPS = 0.7  # of those of the folds, for a refit that the clock has cut
 MOST_FOLDS = 5  # whose models stay beside a refit
 LOAD_SHARE = 0.5  # of the time left, at most, for loading models after the refits
 # Of the budget, for what follows the models: files are removed, processes have ended.
-LAST_SECONDS, LAST_SHARE, MOST_LAST_SECONDS = 0.15, 0.004, 0.6
+LAST_SECONDS, LAST_SHARE, MOST_LAST_SECONDS = 0.2, 0.004, 0.6
 # Below this skill the noise is what errs, and the mean with the models of the folds
 # is better than that of refits alone; above it the rows count that folds do without.
 NOISY_SKILL = 0.8
