@@ -4,38 +4,36 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from automodel.allowance import Allowance, mean_bytes
 from automodel.decision import tuned_weights
 from automodel.ensemble import Blend, FittedEnsemble, Member
 from automodel.evaluation import Candidate, Evaluation, is_joined
-from automodel.families.base import ModelFamily
 from automodel.fitted_model import FittedModel
 from automodel.folds import Folds
 from automodel.judging import judged
 from automodel.leaderboard import TrialRecord
+from automodel.metric import score_or_nan
 from automodel.search.budget import Budget
-from automodel.search.models import load_models
+from automodel.search.models import ModelLoader
 from automodel.search.storage import SearchStorage
 from automodel.search.work import Refit
-from automodel.search.workers import Workers
+from automodel.search.workers import GRACE_SECONDS, Workers
 from automodel.selection import common_rows, fit_blend, restricted
 
 SELECT_SHARE = 0.35  # of the time left, for the weights, and again for each judgement
 N_SEEDS = 3  # refits of a member
 LEAST_STEPS = 0.7  # of those of the folds, for a refit that the clock has cut
-SECONDS_PER_ROW = 2e-4  # of a prediction, within which members may have more models
-ROWS_OF_CALL = 500
-MODEL_BYTES = 256 * 2**20  # the same for their size
 MOST_FOLDS = 5  # whose models stay beside a refit
+LOAD_SHARE = 0.5  # of the time left, at most, for loading models after the refits
+# Of the budget, for what follows the models: files are removed, processes have ended.
+LAST_SECONDS, LAST_SHARE, MOST_LAST_SECONDS = 0.2, 0.004, 0.6
 # Below this skill the noise is what errs, and the mean with the models of the folds
 # is better than that of refits alone; above it the rows count that folds do without.
 NOISY_SKILL = 0.8
@@ -52,6 +50,7 @@ class Trained:
     records: list[TrialRecord]
     decision_weights: np.ndarray | None = None
     studies: dict[str, list] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -95,11 +94,12 @@ class Assembly:
     def run(self, storage: SearchStorage, workers: Workers | None) -> Trained:
         """Return the ensemble; without workers, of the models of the folds."""
         usable = storage.loaded()
+        loader = ModelLoader(self._seconds_to_load)
         while usable:
             with self.budget.stage("ensemble"):
                 chosen = self._select(usable, storage.judges(usable))
             with self.budget.stage("refit"):
-                members, best_model = self._members(usable, chosen, workers)
+                members, best_model = self._members(usable, chosen, workers, loader)
             if len(members) == len(chosen.numbers):
                 return Trained(
                     FittedEnsemble(members, chosen.blend),
@@ -108,13 +108,21 @@ class Assembly:
                     chosen.expected_score,
                     _records(storage, members),
                     chosen.decision_weights,
+                    notes=list(loader.notes.values()),
                 )
             gone = set(chosen.numbers) - {m.number for m in members}
             usable = {n: e for n, e in usable.items() if n not in gone}
         floor = self.floor
         ensemble = FittedEnsemble([floor], Blend.mean([floor.weight]))
         records = _records(storage, [])
-        return Trained(ensemble, floor.models[0], floor.score, floor.score, records)
+        return Trained(
+            ensemble,
+            floor.models[0],
+            floor.score,
+            floor.score,
+            records,
+            notes=list(loader.notes.values()),
+        )
 
     def _select(
         self, usable: dict[int, Evaluation], judges: Sequence[Evaluation]
@@ -143,13 +151,14 @@ class Assembly:
         order = np.argsort(-blend.importances, kind="stable")
         order = order[blend.importances[order] > 0]
         numbers = [list(usable)[i] for i in order]
-        return Selection(numbers, blend.take(order), part.score(oof), honest, decision)
+        score = score_or_nan(part.score, oof)
+        return Selection(numbers, blend.take(order), score, honest, decision)
 
     def _share(self) -> float | None:
         left = self.budget.seconds_left
         return None if math.isinf(left) else time.monotonic() + SELECT_SHARE * left
 
-    def _members(self, usable, chosen: Selection, workers):
+    def _members(self, usable, chosen: Selection, workers, loader: ModelLoader):
         """Return the members with their models, and the best single model.
 
         Members are refitted on all rows in the order of their weights, while the time
@@ -162,18 +171,29 @@ class Assembly:
         for number in order:
             allowance.takes(usable[number], 1)
         blended = self._blended(order, usable, chosen.score, allowance)
-        refitted: dict[int, list[FittedModel]] = {}
+        refitted: dict[int, list[Any]] = {}
         if workers is not None:
-            refitted = self._refitted(order, best, usable, allowance, workers)
-        stored = partial(_stored, folds=self.folds.large_folds, defer=workers is None)
+            plan = self._plan(order, best, usable, allowance)
+            numbers = dict.fromkeys([*order, best])
+            families = [usable[number].candidate.family for number in numbers]
+            left = self._seconds_to_refit(plan, blended, usable, loader)
+            orders = self._refits(plan, usable, left, workers.n_jobs)
+            refitted = self._refitted(orders, families, left, workers, loader)
+        folds = self.folds.large_folds
+
+        def stored(number: int, most: int | None = None) -> list[Any]:
+            evaluation = usable[number]
+            kept = [evaluation.models[fold] for fold in folds[:most]]
+            return loader.load(number, evaluation.candidate.family, kept)
+
         members = []
         shares = zip(order, chosen.blend.weights, chosen.blend.corrections, strict=True)
         for number, weight, correction in shares:
             models = list(refitted.get(number, [])) if self.refit else []
             if not models:
-                models = stored(usable[number])
+                models = stored(number)
             elif number in blended:
-                models += stored(usable[number])[:MOST_FOLDS]
+                models += stored(number, MOST_FOLDS)
             if models:
                 members.append(
                     _member(number, usable[number], weight, correction, models)
@@ -181,9 +201,8 @@ class Assembly:
         if best in refitted:
             return members, refitted[best][0]
         models_of = {member.number: member.models for member in members}
-        best_models = (
-            models_of.get(best) or stored(usable[best]) or sum(models_of.values(), [])
-        )
+        best_models = models_of.get(best) or stored(best, 1)
+        best_models = best_models or sum(models_of.values(), [])
         return members, best_models[0] if best_models else None
 
     def _blended(self, order, usable, best_score, allowance) -> set[int]:
@@ -200,47 +219,63 @@ class Assembly:
         y = self.folds.y
         task = self.folds.task
         truth = np.eye(task.n_outputs)[y] if task.is_classification else y
-        try:
-            perfect = self.folds.score(truth)
-        except ValueError:  # a mean of zero is no Poisson
+        perfect = score_or_nan(self.folds.score, truth)
+        if math.isnan(perfect):  # a mean of zero is no Poisson
             return 0.0
         return (score - self.floor.score) / max(perfect - self.floor.score, 1e-12)
 
-    def _refitted(self, order, best, usable, allowance, workers):
-        """Refit what the time left allows for; return the models by number."""
-        plan = self._plan(order, best, usable, allowance)
-        left = self.budget.seconds_left
-        chosen, ends = [], [0.0] * workers.n_jobs
+    def _refits(self, plan, usable, left: float, n_jobs: int) -> list[Refit]:
+        """Return those of the planned refits that the time left allows for."""
+        ends_at = None if math.isinf(left) else time.monotonic() + left
+        orders, ends = [], [0.0] * n_jobs
         for number, repeat in plan:
             # With a quarter more rows, but no rounds beyond the best, most take less.
             seconds = usable[number].seconds / len(self.folds)
             first = ends.index(min(ends))
-            if ends[first] + seconds < left:
-                chosen.append((number, repeat))
-                ends[first] += seconds
-        ends_at = None
-        if self.budget.seconds is not None:
-            margin = 0.2 + 0.01 * self.budget.seconds
-            ends_at = time.monotonic() + self.budget.seconds_left - margin
-        orders = [
-            Refit(
+            if ends[first] + seconds >= left:
+                continue
+            ends[first] += seconds
+            steps = mean_iterations(usable[number])
+            order = Refit(
                 number,
                 _reseeded(usable[number].candidate, repeat),
-                mean_iterations(usable[number]),
+                steps,
                 ends_at,
+                seconds=seconds,
+                least_steps=LEAST_STEPS * (steps or 0),
             )
-            for number, repeat in chosen
-        ]
-        families = [usable[number].candidate.family for number in (*order, best)]
-        found = workers.refit(orders, partial(_load_libraries, families))
+            orders.append(order)
+        return orders
+
+    def _refitted(self, orders, families, left, workers, loader: ModelLoader):
+        """Return the models of the refits by number; load what the families need."""
+        ends_at = None if math.isinf(left) else time.monotonic() + left
+        then = partial(loader.import_libraries, families)
+        seconds = loader.seconds_of_imports(families)
+        found = workers.refit(orders, then, ends_at, seconds)
         workers.dismiss()  # before the models are loaded, to save memory
-        refitted: dict[int, list[FittedModel]] = {}
-        for refit, result in zip(orders, found, strict=True):
-            least = LEAST_STEPS * (refit.n_iterations or 0)
-            for model in load_models([] if result is None else [result]):
-                if model.n_trained is None or model.n_trained >= least:
-                    refitted.setdefault(refit.number, []).append(model)
-        return refitted
+        refitted: dict[int, list[Any]] = {}
+        for refit, kept in zip(orders, found, strict=True):
+            if kept is not None:
+                models = loader.load(refit.number, refit.candidate.family, [kept])
+                refitted.setdefault(refit.number, []).extend(models)
+        return {number: models for number, models in refitted.items() if models}
+
+    def _seconds_to_refit(self, plan, blended, usable, loader: ModelLoader) -> float:
+        """Return the time left, less what loading the models will take."""
+        n_folds = min(len(self.folds.large_folds), MOST_FOLDS)
+        numbers = [number for number, _ in plan] + n_folds * list(blended)
+        sizes = {n: mean_bytes(usable[n].models, 0.0) for n in set(numbers)}
+        n_bytes = sum(sizes[n] for n in numbers if math.isfinite(sizes[n]))
+        left = self._seconds_to_load() - GRACE_SECONDS
+        return left - min(loader.predict_seconds(n_bytes), LOAD_SHARE * left)
+
+    def _seconds_to_load(self) -> float:
+        """Return the time left, less what is needed to tidy up."""
+        if self.budget.seconds is None:
+            return self.budget.seconds_left
+        last = LAST_SECONDS + LAST_SHARE * self.budget.seconds
+        return self.budget.seconds_left - min(last, MOST_LAST_SECONDS)
 
     def _plan(self, order, best, usable, allowance) -> list[tuple[int, int]]:
         """Return what to refit: each member and the best, then again with other seeds.
@@ -263,59 +298,6 @@ class Assembly:
         return plan
 
 
-@dataclass
-class Allowance:
-    """What the models of an ensemble may cost; each member has one in any case.
-
-    Parameters
-    ----------
-    seconds : float
-        For the prediction of a row.
-    n_bytes : float
-        In memory.
-    n_rows : int
-        Rows that the search has predicted with one model each; those of a call that
-        had few are counted as `ROWS_OF_CALL`, since a call costs much by itself.
-    """
-
-    seconds: float
-    n_bytes: float
-    n_rows: int
-
-    @classmethod
-    def for_folds(cls, folds: Folds, reads_clock: bool) -> Allowance:
-        """Return the whole allowance; the seconds count only where the clock does."""
-        n_rows = sum(max(len(valid), ROWS_OF_CALL) for _, valid in folds.splits)
-        return cls(SECONDS_PER_ROW if reads_clock else math.inf, MODEL_BYTES, n_rows)
-
-    def takes(self, evaluation: Evaluation, n_models: int) -> bool:
-        """Book some models like those of a trial, if there is room for them."""
-        seconds = n_models * evaluation.predict_seconds / self.n_rows
-        n_bytes = n_models * _mean_bytes(evaluation.models)
-        if seconds > self.seconds or n_bytes > self.n_bytes:
-            return False
-        self.seconds -= seconds
-        self.n_bytes -= n_bytes
-        return True
-
-
-def _load_libraries(families: Iterable[ModelFamily]) -> None:
-    """Import what the models need to be loaded."""
-    for name in dict.fromkeys(name for f in families for name in f.requires):
-        with suppress(Exception):  # loading the model tells
-            import_module(name)
-
-
-def _mean_bytes(models) -> float:
-    """Return the size of a fold model in a file; 0 for those that are in none."""
-    sizes = []
-    for model in models or ():
-        with suppress(OSError):
-            if isinstance(model, Path):
-                sizes.append(model.stat().st_size)
-    return float(np.mean(sizes)) if sizes else 0.0
-
-
 def _reseeded(candidate: Candidate, repeat: int) -> Candidate:
     if not repeat:
         return candidate
@@ -327,15 +309,6 @@ def mean_iterations(evaluation: Evaluation) -> int | None:
     """Return the steps of a refit: the mean of the folds; None where none count."""
     steps = [n for n in evaluation.n_iterations if n]
     return round(float(np.mean(steps))) if steps else None
-
-
-def _stored(evaluation: Evaluation, folds: Sequence[int], *, defer: bool) -> list[Any]:
-    """Return the models of some folds; none if their files are gone."""
-    try:
-        chosen = [evaluation.models[fold] for fold in folds]
-        return load_models(chosen, defer=defer)
-    except Exception:  # noqa: BLE001  dropped by another process, or half written
-        return []
 
 
 def _member(number, evaluation: Evaluation, weight, correction, models) -> Member:

@@ -123,6 +123,8 @@ class AutoEstimator(ReportMixin, BaseEstimator):
             comes before any model is trained.
         """
         from automodel.search.budget import Budget
+
+        budget = Budget(self.time_budget, self.n_trials)  # before slow imports
         from automodel.search.resume import (
             check_same_search,
             check_storage,
@@ -134,7 +136,6 @@ class AutoEstimator(ReportMixin, BaseEstimator):
                 f"The 'time_budget' and 'n_trials' of {type(self).__name__} are both "
                 "None, so the search would never end. Give one of them."
             )
-        budget = Budget(self.time_budget, self.n_trials)
         with budget.stage("checks"):
             check_callbacks(self.callbacks)
             as_bytes(self.memory_limit)

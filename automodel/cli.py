@@ -33,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0, 2 for bad use or bad data, or 130 if interrupted with nothing to save.
+        0, 2 for bad use or bad data, 130 if interrupted with nothing to save, or 143
+        (SIGTERM) and 130 (Ctrl-C) if that came while the model was saved, in full.
 
     Examples
     --------
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        _say("interrupted before there was a model; nothing was saved.")
+        _say("interrupted; nothing was saved.")
         return EXIT_INTERRUPTED
 
 

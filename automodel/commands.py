@@ -39,6 +39,7 @@ from automodel.task import Task
 
 MAX_CLASSES = 20
 DEFAULT_SECONDS = 300.0
+EXIT_OF_SIGNAL = 128  # and its number, as shells report it
 
 Say = Callable[[str], None]
 
@@ -64,16 +65,17 @@ def fit(arguments: Namespace) -> int:
     for note in notes:
         say(note)
     model = _new_model(arguments, is_classification).set_params(**storage)
-    with _interrupts() as interrupts, _warnings_as_notes(say):
-        model.set_params(callbacks=[_Reminder(interrupts)]).fit(X, y, **extra)
-    model.set_params(callbacks=())  # is of this process alone
-    model.target_name_ = arguments.target
-    with replaced_when_done(arguments.out) as part:
-        joblib.dump(model, part, compress=1)
+    with _interrupts(model) as (interrupts, held):
+        with _warnings_as_notes(say):
+            model.set_params(callbacks=[_Reminder(interrupts)]).fit(X, y, **extra)
+        model.set_params(callbacks=())  # is of this process alone
+        model.target_name_ = arguments.target
+        with replaced_when_done(arguments.out) as part:
+            joblib.dump(model, part, compress=1)
     if interrupts:
         say(f"ended early by {interrupts[0]}; the best so far is saved.")
     sys.stdout.write(text_summary(model) + f"\n\nModel saved: {arguments.out}\n")
-    return 0
+    return EXIT_OF_SIGNAL + held[0] if held else 0
 
 
 def predict(arguments: Namespace) -> int:
@@ -286,21 +288,34 @@ def _new_model(arguments: Namespace, is_classification: bool) -> Any:
 
 
 @contextmanager
-def _interrupts() -> Iterator[list[str]]:
-    """Let SIGTERM end a fit as Ctrl-C does, and list the signals that came."""
+def _interrupts(model: Any) -> Iterator[tuple[list[str], list[int]]]:
+    """Let SIGTERM end a fit as Ctrl-C does, and let neither keep it from being saved.
+
+    Yields
+    ------
+    list of str
+        The signals that ended the fit.
+    list of int
+        Those that came once the model was fitted. The second one interrupts.
+    """
     came: list[str] = []
+    held: list[int] = []
 
     def interrupt(number, frame):
-        came.append("SIGTERM" if number == signal.SIGTERM else "Ctrl-C")
-        raise KeyboardInterrupt
+        if not hasattr(model, "ensemble_"):
+            came.append("SIGTERM" if number == signal.SIGTERM else "Ctrl-C")
+            raise KeyboardInterrupt
+        held.append(number)
+        if len(held) > 1:
+            raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
-        yield came  # only the main thread may set handlers
+        yield came, held  # only the main thread may set handlers
         return
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
-        yield came
+        yield came, held
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

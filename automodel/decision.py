@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from automodel.clusters import bootstrap
 from automodel.label_scores import confusion_of, confusions_above
-from automodel.metric import Metric
+from automodel.metric import Metric, score_or_nan
 
 N_BAGS = 10
 MOST_CELLS = 1_000_000  # rows x classes that take part
@@ -114,7 +113,10 @@ def _best_threshold(metric, y, probability, weight) -> np.ndarray:
     inner = chosen[(chosen > 0) & (chosen < len(thresholds) - 1)]
     if not len(inner):
         return np.ones(2)
-    scores = [_value(metric, confusion) for confusion in confusions[inner]]
+    scores = [
+        score_or_nan(metric.score_confusion, confusion)
+        for confusion in confusions[inner]
+    ]
     threshold = thresholds[inner[_best(scores)]]
     threshold = np.clip(threshold, LEAST_SHARE, 1 - LEAST_SHARE)
     return np.array([threshold, 1 - threshold])
@@ -146,17 +148,11 @@ def _scorer(metric, y, proba, weight) -> Callable[[np.ndarray], float]:
 
     def score(weights):
         labels = labels_of(proba, weights)
-        return _value(metric, confusion_of(y, labels, proba.shape[1], weight))
+        return score_or_nan(
+            metric.score_confusion, confusion_of(y, labels, proba.shape[1], weight)
+        )
 
     return score
-
-
-def _value(metric: Metric, confusion: np.ndarray) -> float:
-    """Return a score; NaN where it cannot be told, such as for a class alone."""
-    try:
-        return metric.score_confusion(confusion)
-    except Exception:  # noqa: BLE001  of the user, and made for whole columns of labels
-        return math.nan
 
 
 def _best(scores: list[float]) -> int:

@@ -15,6 +15,7 @@ from automodel.exceptions import DeadlineReached, TrialPruned
 from automodel.families.base import FoldPart, ModelFamily
 from automodel.fitted_model import FittedModel
 from automodel.folds import Folds, Pool
+from automodel.metric import score_or_nan
 from automodel.monitor import Monitor, TrialClock, check_time
 from automodel.task import Task
 
@@ -406,7 +407,5 @@ def _scorer_of(model: FittedModel, folds: Folds, X_valid):
 
 def _fold_score(folds: Folds, fold: int, prediction) -> float:
     valid = folds.splits[fold][1]
-    try:
-        return folds.metric.score(folds.y[valid], prediction, folds.weight_of(valid))
-    except ValueError:  # a fold without one of the classes has no such score
-        return math.nan
+    weight = folds.weight_of(valid)
+    return score_or_nan(folds.metric.score, folds.y[valid], prediction, weight)

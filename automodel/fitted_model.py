@@ -111,7 +111,13 @@ class DeferredModel:
         if name.startswith("_"):  # of pickle and copy, before there is a state
             raise AttributeError(name)
         if "_model" not in self.__dict__:
-            self.__dict__["_model"] = pickle.loads(self._pickled)
+            try:
+                self.__dict__["_model"] = pickle.loads(self._pickled)
+            except Exception as error:  # an AttributeError would be taken for an answer
+                raise RuntimeError(
+                    "A model of the ensemble cannot be loaded. "
+                    f"{type(error).__name__}: {error}"
+                ) from error
         return getattr(self.__dict__["_model"], name)
 
     def __getstate__(self) -> dict[str, bytes]:

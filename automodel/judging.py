@@ -14,6 +14,7 @@ from automodel.decision import labels_of, tuned_weights
 from automodel.evaluation import Evaluation
 from automodel.exceptions import DeadlineReached
 from automodel.folds import Folds
+from automodel.metric import score_or_nan
 from automodel.selection import common_rows, fit_blend, restricted
 
 HONEST_PARTS = 5
@@ -80,19 +81,16 @@ def judged(
     if not is_corrected:
         blends = {part: replace(blend, stack=None) for part, blend in blends.items()}
     honest = corrected if is_corrected else plain
-    try:
-        return is_corrected, _honest_score(
-            honest, blends, part_of, predictions, rows, folds, deadline
-        )
-    except ValueError:  # these rows have no such score
-        return is_corrected, math.nan
+    return is_corrected, _honest_score(
+        honest, blends, part_of, predictions, rows, folds, deadline
+    )
 
 
 def _honest_score(honest, blends, part_of, predictions, rows, folds, deadline) -> float:
     """Score predictions; the other rows say how they become labels, if these count."""
     y, weight = folds.y[rows], folds.weight_of(rows)
     if not folds.metric.tuned:
-        return folds.metric.score(y, honest, weight)
+        return score_or_nan(folds.metric.score, y, honest, weight)
     labels = np.zeros(len(rows), dtype=int)
     for part, blend in blends.items():
         out = part_of == part
@@ -105,7 +103,7 @@ def _honest_score(honest, blends, part_of, predictions, rows, folds, deadline) -
             deadline=deadline,
         )
         labels[out] = labels_of(honest[out], decision)
-    return folds.metric.score_labels(y, labels, weight)
+    return score_or_nan(folds.metric.score_labels, y, labels, weight)
 
 
 def _is_worthwhile(plain, corrected, rows, folds) -> bool:
@@ -125,11 +123,10 @@ def _is_worthwhile(plain, corrected, rows, folds) -> bool:
         return False
     if folds.metric.is_own_loss:
         return bool(mean > -2.0 * math.sqrt(variance))
-    try:
-        own = folds.weight_of(rows)
-        before, after = (folds.metric.score(y, p, own) for p in (plain, corrected))
-    except ValueError:
-        return False
+    own = folds.weight_of(rows)
+    before, after = (
+        score_or_nan(folds.metric.score, y, p, own) for p in (plain, corrected)
+    )
     return bool(mean > math.sqrt(variance) and after > before)
 
 

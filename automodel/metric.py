@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -67,6 +69,26 @@ class _ClassifierAnswers(ClassifierMixin, _Answers):
 
     def predict(self, X):
         return self.classes[self.prediction.argmax(axis=1)]
+
+
+def score_or_nan(score: Callable[..., Any], *data: Any) -> float:
+    """Return a score of rows that a scorer was not checked on; NaN if there is none.
+
+    A scorer of the user is made for a whole target: of a fold, a bootstrap or a class
+    alone it may raise anything.
+
+    Parameters
+    ----------
+    score : callable
+        A method of `Metric` or `Folds` that scores.
+    *data
+        What it is called with.
+    """
+    try:
+        value = float(score(*data))
+    except (Exception, SystemExit):  # noqa: BLE001  foreign code
+        return math.nan
+    return value if math.isfinite(value) else math.nan
 
 
 @dataclass(frozen=True)
@@ -288,7 +310,7 @@ class Metric:
         with no_warnings():
             try:
                 float(self._call_scorer(y_true, prediction, sample_weight))
-            except (AttributeError, TypeError, ValueError) as error:
+            except Exception as error:  # a scorer of the user may raise anything
                 raise ValueError(
                     f"scoring={self.name!r} cannot score this {kind} target: {error} "
                     f"Use a scorer that fits the target, such as {example!r}."

@@ -20,6 +20,7 @@ from automodel.clusters import bootstrap, design_effect
 from automodel.ensemble import Blend
 from automodel.evaluation import Evaluation
 from automodel.folds import Folds
+from automodel.metric import score_or_nan
 from automodel.monitor import check_time
 from automodel.stacking import fit_stack
 
@@ -118,6 +119,7 @@ def blend_of(
     weights: np.ndarray,
     rows: np.ndarray,
     folds: Folds,
+    deadline: float | None = None,
 ) -> Blend:
     """Complete a weighted mean by its temperature and its correction.
 
@@ -135,6 +137,8 @@ def blend_of(
         Those whose out-of-fold predictions take part; of many every n-th.
     folds : Folds
         Data of the search.
+    deadline : float, default=None
+        Moment (`time.monotonic`) from which on there is no correction.
     """
     blend = Blend.mean(weights)
     if np.count_nonzero(weights) < 2:
@@ -146,7 +150,7 @@ def blend_of(
     temperature = temperature_of(mixed, rows, folds)
     mixed = sharpened(mixed, temperature)
     blend = replace(blend, temperature=temperature)
-    if len(folds) == 1:
+    if len(folds) == 1 or _is_over(deadline):
         return blend
     y, weight = folds.y[rows], _independent_weight(mixed, rows, folds)
     stack = fit_stack(y, mixed, parts, weights, weight, folds.task.objective)
@@ -198,8 +202,7 @@ def fit_blend(
     """
     order = shortlist(evaluations, max_candidates(len(folds.y)))
     listed = [evaluations[i] for i in order]
-    temperatures = temperatures_of(listed, folds, most_cells)
-    surer = calibrated(listed, temperatures, folds)
+    temperatures, surer = calibrated(listed, folds, most_cells, _halfway(deadline))
     weights = select_weights(
         surer,
         folds,
@@ -212,7 +215,7 @@ def fit_blend(
         (only,) = np.flatnonzero(weights)
         if surer[only].score < listed[only].score:
             temperatures[only] = 1.0
-    blend = blend_of(surer, weights, np.arange(len(folds.y)), folds)
+    blend = blend_of(surer, weights, np.arange(len(folds.y)), folds, deadline)
     return replace(blend, temperatures=temperatures).among(order, len(evaluations))
 
 
@@ -237,34 +240,38 @@ def restricted(
         check_time(deadline)
         oof, score = evaluation.oof[rows], evaluation.score
         if len(common_rows([evaluation], folds)) > len(rows):
-            score = part.score(oof)
+            score = score_or_nan(part.score, oof)
         if not math.isfinite(score):
             raise ValueError(f"the score is {score}")
         known.append(replace(evaluation, oof=oof, score=score))
     return known, part
 
 
-def temperatures_of(
-    evaluations: Sequence[Evaluation], folds: Folds, most_cells: int = MOST_CELLS
-) -> np.ndarray:
-    """Return the best temperature of each model alone; 1 for values."""
-    if not folds.task.is_classification:
-        return np.ones(len(evaluations))
-    facts = folds.sample_weight, folds.groups, most_cells
-    return np.array([best_temperature(folds.y, e.oof, *facts) for e in evaluations])
-
-
 def calibrated(
-    evaluations: Sequence[Evaluation], temperatures: np.ndarray, folds: Folds
-) -> list[Evaluation]:
-    """Return copies whose probabilities have their best temperature, scored anew."""
-    surer = []
-    for evaluation, temperature in zip(evaluations, temperatures, strict=True):
-        if temperature != 1.0:
-            oof = sharpened(evaluation.oof, temperature).astype(np.float32, copy=False)
-            evaluation = replace(evaluation, oof=oof, score=folds.score(oof))
-        surer.append(evaluation)
-    return surer
+    evaluations: Sequence[Evaluation],
+    folds: Folds,
+    most_cells: int = MOST_CELLS,
+    deadline: float | None = None,
+) -> tuple[np.ndarray, list[Evaluation]]:
+    """Return the best temperature of each model, and copies that have it.
+
+    Their scores are those with it. It is 1 for values, and for the models whose turn
+    comes after the deadline (`time.monotonic`).
+    """
+    temperatures, surer = np.ones(len(evaluations)), list(evaluations)
+    if not folds.task.is_classification:
+        return temperatures, surer
+    facts = folds.sample_weight, folds.groups, most_cells
+    for i, evaluation in enumerate(evaluations):
+        if _is_over(deadline):
+            break
+        temperatures[i] = best_temperature(folds.y, evaluation.oof, *facts)
+        if temperatures[i] != 1.0:
+            oof = sharpened(evaluation.oof, temperatures[i])
+            oof = oof.astype(np.float32, copy=False)
+            score = score_or_nan(folds.score, oof)
+            surer[i] = replace(evaluation, oof=oof, score=score)
+    return temperatures, surer
 
 
 def temperature_of(mixed: np.ndarray, rows: np.ndarray, folds: Folds) -> float:
@@ -277,11 +284,10 @@ def temperature_of(mixed: np.ndarray, rows: np.ndarray, folds: Folds) -> float:
         return 1.0
     y, weight = folds.y[rows], folds.weight_of(rows)
     temperature = best_temperature(y, mixed, weight, folds.groups_of(rows))
-    try:
-        before = folds.metric.score(y, mixed, weight)
-        after = folds.metric.score(y, sharpened(mixed, temperature), weight)
-    except ValueError:  # these rows have no such score
-        return 1.0
+    before, after = (
+        score_or_nan(folds.metric.score, y, proba, weight)
+        for proba in (mixed, sharpened(mixed, temperature))
+    )
     return temperature if after >= before else 1.0
 
 
@@ -294,6 +300,15 @@ def common_rows(evaluations: Sequence[Evaluation], folds: Folds) -> np.ndarray:
     return np.flatnonzero(validated)
 
 
+def _is_over(deadline: float | None) -> bool:
+    return deadline is not None and time.monotonic() > deadline
+
+
+def _halfway(deadline: float | None) -> float | None:
+    """Return the middle between now and a deadline."""
+    return None if deadline is None else (time.monotonic() + deadline) / 2
+
+
 def _sortable(evaluation: Evaluation) -> float:
     return evaluation.score if math.isfinite(evaluation.score) else -math.inf
 
@@ -301,42 +316,53 @@ def _sortable(evaluation: Evaluation) -> float:
 def _row_scorer(folds: Folds, rows: np.ndarray):
     y = folds.y[rows]
     weight = folds.weight_of(rows)
-    return lambda mean: folds.metric.score_decisive(y, mean, weight)
+    return lambda mean: score_or_nan(folds.metric.score_decisive, y, mean, weight)
 
 
 def _bagged(oofs, folds, rows, size, n_bags, deadline, rng) -> np.ndarray:
-    """Return the mean of the weights that all rows and bootstraps of them choose."""
+    """Return the mean of the weights that all rows and bootstraps of them choose.
+
+    The first model stands for those that nothing speaks for.
+    """
     y, decisive = folds.y, folds.metric.decisive
     parts = np.stack([decisive(y[rows], oof[rows]) for oof in oofs])
     size_of_bag, groups = min(len(rows), BAG_ROWS), folds.groups_of(rows)
     total = np.zeros(len(oofs))
     for bag in range(n_bags):
-        if bag and deadline is not None and time.monotonic() > deadline:
+        if bag and _is_over(deadline):
             break
         drawn = np.arange(len(rows))
         if bag:
             drawn = bootstrap(rng, len(rows), size_of_bag, groups)
         score = _row_scorer(folds, rows[drawn])
-        try:
-            total += _greedy(parts[:, drawn], score, size, deadline)
-        except ValueError:  # these rows have no such score
-            if not bag:
-                raise
+        total += _greedy(parts[:, drawn], score, size, deadline)
+    if not total.any():  # no mixture has such a score
+        total[0] = 1.0
     return total / total.sum()
 
 
 def _greedy(predictions, score, size, deadline) -> np.ndarray:
-    """Return the weights of the best prefix of one greedy selection."""
+    """Return the weights of the best prefix of one greedy selection.
+
+    They are all zero if the rows have no such score. From the deadline on only the
+    first models are compared.
+    """
     counts = np.zeros(len(predictions), dtype=int)
-    scores = [score(prediction) for prediction in predictions]
+    scores = [score(predictions[0])]
+    for prediction in predictions[1:]:
+        scores.append(math.nan if _is_over(deadline) else score(prediction))
+    if np.isnan(scores).all():
+        return counts
     first = int(np.nanargmax(scores))
     counts[first] = 1
     total = predictions[first].astype(np.float64)
     best_score, best_counts = scores[first], counts.copy()
     for step in range(2, size + 1):
-        if deadline is not None and time.monotonic() > deadline:
-            break
-        scores = [score((total + p) / step) for p in predictions]
+        scores = []
+        for prediction in predictions:
+            if _is_over(deadline):
+                return best_counts / best_counts.sum()
+            scores.append(score((total + prediction) / step))
         # ties go to a model that is in already: fewer models, faster predictions
         order = np.lexsort((counts == 0, -np.array(scores)))
         winner = order[0]

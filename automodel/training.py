@@ -17,6 +17,7 @@ from automodel.exceptions import FitWarning
 from automodel.families.base import ModelFamily
 from automodel.fitted_model import FittedModel
 from automodel.folds import Folds
+from automodel.metric import score_or_nan
 from automodel.search.archive import Archive
 from automodel.search.budget import Budget
 from automodel.search.containment import contained
@@ -70,21 +71,37 @@ def train(
     """
     storage = SearchStorage(max_candidates(len(folds.y)), settings.archive)
     notes: list[str] = []
+    made: list[Trained] = []  # outlives an interrupt while all is tidied up
     names = [family.name for family in families]
-    # The files of the workers have to outlive an interrupt: hence the stack.
-    with contained(), storage.opened(names, budget), ExitStack() as stack:
-        with budget.stage("floor"):
-            floor = fit_floor(folds)
-        assembly = Assembly(
-            folds,
-            floor,
-            budget,
-            settings.ensemble_size,
-            settings.refit,
-            settings.search.seed,
-        )
+    with contained():
         search = Search(families, folds, budget, storage, settings.search)
-        workers = Workers(1, folds)
+        try:
+            with storage.opened(names, budget):
+                _search_and_assemble(search, settings, notes, made)
+        except KeyboardInterrupt:
+            if not made:
+                raise
+            notes.append(INTERRUPTED)
+    trained = made[-1]
+    trained.studies = search.trials()
+    for note in filter(None, (*notes, *trained.notes, storage.problem)):
+        _say(note)
+    if all(member.number == FLOOR for member in trained.ensemble.members):
+        _say(_why_floor(trained, INTERRUPTED in notes, budget))
+    return trained
+
+
+def _search_and_assemble(
+    search: Search, settings: TrainingSettings, notes: list[str], made: list[Trained]
+) -> None:
+    """Put the result in `made`, before workers have ended and files are removed."""
+    folds, budget, storage = search.folds, search.budget, search.storage
+    with budget.stage("floor"):
+        floor = fit_floor(folds)
+    size, refit = settings.ensemble_size, settings.refit
+    assembly = Assembly(folds, floor, budget, size, refit, settings.search.seed)
+    workers = Workers(1, folds)
+    with ExitStack() as stack:  # files of models have to outlive an interrupt
         try:
             workers = stack.enter_context(
                 open_workers(
@@ -96,18 +113,12 @@ def train(
                 notes.append(NO_LIMIT)
             with budget.stage("search"):
                 search.run(workers)
-            trained = assembly.run(storage, workers)
+            made.append(assembly.run(storage, workers))
         except KeyboardInterrupt:
             notes.append(INTERRUPTED)
             budget.end_within(INTERRUPT_SECONDS)
-            trained = assembly.run(storage, None)
+            made.append(assembly.run(storage, None))
         notes.append(workers.problem)
-    trained.studies = search.trials()
-    for note in filter(None, (*notes, storage.problem)):
-        _say(note)
-    if all(member.number == FLOOR for member in trained.ensemble.members):
-        _say(_why_floor(trained, INTERRUPTED in notes, budget))
-    return trained
 
 
 def fit_floor(folds: Folds) -> Member:
@@ -126,7 +137,7 @@ def fit_floor(folds: Folds) -> Member:
     model = FittedModel(
         encoder, estimator, classes, task.n_outputs, limits=task.objective.limits
     )
-    score = folds.score(model.predict(folds.table))
+    score = score_or_nan(folds.score, model.predict(folds.table))
     return Member(FLOOR, "floor", {}, 1.0, score, [model])
 
 
@@ -134,6 +145,8 @@ def _why_floor(trained: Trained, is_interrupted: bool, budget: Budget) -> str:
     errors = [record.error for record in trained.records if record.error]
     if errors:
         cause = f"The first trial that failed says: {errors[0]}"
+    elif trained.notes:
+        cause = "No models could be loaded."
     elif is_interrupted:
         cause = "No trial had ended."
     else:

@@ -24,6 +24,7 @@ LAYERS = [
     ["evaluation"],
     ["ensemble", "selection", "judging", "leaderboard", "report"],
     ["search"],
+    ["allowance"],
     ["callbacks", "assembly"],
     ["training"],
     ["replay"],

@@ -1,17 +1,21 @@
 import math
+import os
+import threading
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from automodel.assembly import (
+from automodel.allowance import (
     MODEL_BYTES,
-    N_SEEDS,
     ROWS_OF_CALL,
     SECONDS_PER_ROW,
     Allowance,
-    Assembly,
+    mean_bytes,
+    pickled_bytes,
 )
+from automodel.assembly import N_SEEDS, Assembly
 from automodel.ensemble import Member
 from automodel.evaluation import Candidate, Evaluation
 from automodel.fitted_model import FittedModel
@@ -19,9 +23,12 @@ from automodel.folds import Folds
 from automodel.metric import Metric
 from automodel.preprocessing.table import Table
 from automodel.search.budget import Budget
+from automodel.search.models import ModelLoader
+from automodel.search.work import Refit, refit
 from automodel.search.workers import Workers
 from automodel.task import Task
 from tests.conftest import StubFamily
+from tests.test_folds import make_folds
 
 N_ROWS = 60
 Y = np.arange(N_ROWS) % 2
@@ -111,6 +118,26 @@ def test_large_models_are_few(tmp_path):
     assert not allowance.takes(evaluation, 1)
 
 
+def test_models_in_memory_count_as_they_would_in_files():
+    evaluation = make_evaluation(models=[FittedModel(None, bytes(1000), None, 1)] * 3)
+    assert 1000 < mean_bytes(evaluation.models) < 1500
+    allowance = Allowance(1.0, 2500, N_ROWS)
+    assert allowance.takes(evaluation, 1)
+    assert not allowance.takes(evaluation, 2)
+
+
+@pytest.mark.parametrize(
+    ("model", "seconds", "expected"),
+    [
+        ([bytes(10**5), threading.Lock()], 60.0, (10**5, 2 * 10**5)),
+        ([bytes(100)] * 9, -1.0, (math.inf, math.inf)),
+    ],
+)
+def test_the_size_of_what_cannot_be_measured_is_estimated(model, seconds, expected):
+    least, most = expected
+    assert least <= pickled_bytes(model, seconds) <= most
+
+
 def test_the_allowance_is_for_a_row_of_one_model_each():
     allowance = Allowance.for_folds(make_assembly().folds, reads_clock=True)
     assert (allowance.seconds, allowance.n_bytes) == (SECONDS_PER_ROW, MODEL_BYTES)
@@ -130,40 +157,73 @@ def test_refits_and_models_of_folds_share_a_weight_in_halves():
 
 def test_a_refit_that_would_not_end_in_time_is_not_begun():
     """Two workers have twelve seconds each: the third of eight is too much."""
-    own = replace(make_assembly(), budget=Budget(12.0))
-    workers = CountingWorkers(2, None)
+    own = make_assembly()
     usable = {n: make_evaluation() for n in range(4)}
     for evaluation in usable.values():
         evaluation.seconds = 3 * 8.0
     usable[3].seconds = 3 * 2.1
-    own._refitted([0, 1, 2, 3], 0, usable, free(), workers)
-    assert [order.number for order in workers.orders] == [0, 1, 3, 3]
+    plan = own._plan([0, 1, 2, 3], 0, usable, free())
+    orders = own._refits(plan, usable, 12.0, n_jobs=2)
+    assert [order.number for order in orders] == [0, 1, 3, 3]
+
+
+def test_refits_leave_time_to_load_the_models(tmp_path):
+    """A gigabyte would take four seconds, and half of what is left at most."""
+    path = tmp_path / "model"
+    path.touch()
+    usable = {0: make_evaluation(models=[path])}
+    own, loader = replace(make_assembly(), budget=Budget(100.0)), ModelLoader()
+    empty = own._seconds_to_refit([(0, 0)], set(), usable, loader)
+    assert 98 < empty < 99.6
+    os.truncate(path, 10**9)
+    large = own._seconds_to_refit([(0, 0)], set(), usable, loader)
+    assert empty - large == pytest.approx(4.0, abs=0.5)
+    most = own._seconds_to_refit([(0, 0)] * 100, set(), usable, loader)
+    assert most == pytest.approx(empty / 2, abs=0.5)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 60.0])
+def test_a_refit_whose_time_is_over_does_not_begin(seconds):
+    """Even one that is stopped at once encodes all rows before."""
+    begun = []
+
+    class Telling(StubFamily):
+        def preprocessor(self, estimator, task):
+            begun.append(estimator)
+            return super().preprocessor(estimator, task)
+
+    ends_at = time.monotonic() + seconds / 2
+    order = Refit(0, Candidate(Telling(), {}), None, ends_at, seconds=seconds)
+    assert Workers(1, make_folds()).refit([order]) == [None]
+    assert begun == []
 
 
 @pytest.mark.parametrize(
     ("steps", "kept"),
-    [(6, 0), (7, 1), ("stopped by itself", 1), (None, 0)],
+    [(6, False), (7, True), (None, True)],
 )
 def test_a_refit_that_the_clock_has_cut_to_few_steps_is_not_used(steps, kept):
     usable = {0: make_evaluation(is_random=False)}
     usable[0].n_iterations = [9, 10, 11]
-    workers = CountingWorkers(1, None, steps)
-    found = make_assembly()._refitted([0], 0, usable, free(), workers)
-    assert len(found.get(0, [])) == kept
+    (order,) = make_assembly()._refits([(0, 0)], usable, math.inf, n_jobs=1)
+    assert (order.n_iterations, order.least_steps) == (10, 7.0)
+    family = CutFamily(steps=steps)
+    order = replace(order, candidate=Candidate(family, {}))
+    assert (refit(order, make_folds()) is not None) == kept
 
 
-class CountingWorkers(Workers):
-    """Notes the refits, and returns models of some steps, or none."""
+class CutFamily(StubFamily):
+    """A family whose trainings the clock has cut to some steps."""
 
-    def __init__(self, n_jobs, folds, steps=None):
-        super().__init__(n_jobs, folds)
-        self.steps = steps
+    def __init__(self, steps):
+        super().__init__()
+        self.steps, self.stops_on_own_rows = steps, False
 
-    def refit(self, orders, then=lambda: None):
-        self.orders = orders
-        n_trained = self.steps if isinstance(self.steps, int) else None
-        model = self.steps and FittedModel(None, None, None, 2, n_trained=n_trained)
-        return [model] * len(orders)
+    def fit(self, estimator, X, y, *, sample_weight=None, monitor):
+        monitor.steps_used = self.steps
+        return super().fit(
+            estimator, X, y, sample_weight=sample_weight, monitor=monitor
+        )
 
 
 def test_an_ensemble_of_a_holdout_is_that_of_its_rows():

@@ -304,6 +304,59 @@ def test_ctrl_c_before_there_is_a_model_ends_with_130(folder, capsys):
     assert not (folder / "model.joblib").exists()
 
 
+@pytest.fixture
+def dump(monkeypatch):
+    """Return a function that has something happen when half the model is written."""
+    real = joblib.dump
+
+    def then(happen):
+        def dump(model, path, **keywords):
+            Path(path).write_bytes(b"half a mod")
+            happen()
+            real(model, path, **keywords)
+
+        monkeypatch.setattr("automodel.commands.joblib.dump", dump)
+
+    return then
+
+
+FIT = ["fit", "train.csv", "--target", "kind", "--quiet"]
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)]
+)
+def test_a_signal_while_the_model_is_saved_comes_after_it(folder, dump, number, code):
+    before = signal.getsignal(number)
+    dump(lambda: os.kill(os.getpid(), number))
+    assert main(FIT) == code
+    assert joblib.load("model.joblib").target_name_ == "kind"
+    assert signal.getsignal(number) is before
+
+
+def test_a_second_signal_while_the_model_is_saved_ends_that(folder, dump):
+    def twice():
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    dump(twice)
+    assert main(FIT) == 130
+    assert [path.name for path in folder.iterdir()] == ["train.csv"]
+
+
+def test_a_save_that_fails_leaves_the_old_model(folder, dump, capsys):
+    def fill():
+        raise OSError(28, "No space left on device")
+
+    (folder / "model.joblib").write_bytes(b"an old model")
+    dump(fill)
+    text = error_of(capsys, FIT)
+    assert "model.joblib cannot be written: No space left on device" in text
+    assert (folder / "model.joblib").read_bytes() == b"an old model"
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["model.joblib", "train.csv"]
+
+
 @pytest.mark.parametrize(
     ("argv", "words"),
     [

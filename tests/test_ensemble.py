@@ -129,6 +129,35 @@ def test_size_one_chooses_the_best_single_model(folds):
     assert weights.tolist() == [0, 1, 0]
 
 
+def test_a_slow_score_is_not_taken_much_more_once_the_deadline_has_passed(
+    folds, monkeypatch
+):
+    """Not to calibrate models, nor to compare them: the best alone remains."""
+    rng = np.random.default_rng(0)
+    y = (folds.y > 0).astype(int)
+    task = Task("binary", len(y), 1, n_classes=2)
+    metric = Metric.from_scoring("neg_log_loss", task, np.arange(2))
+    folds = replace(folds, y=y, task=task, metric=metric)
+    evaluations = []
+    for noise in rng.uniform(1, 2, 12):
+        second = np.clip(0.5 + 0.2 * (y - 0.5) + 0.1 * rng.normal(0, noise), 0.01, 0.99)
+        oof = np.column_stack([1 - second, second]).astype(np.float32)
+        candidate = Candidate(all_families()["linear"], {})
+        score = folds.score(oof)
+        evaluations.append(Evaluation(candidate, "complete", score, oof=oof))
+    calls = []
+    real = Metric.score_decisive
+
+    def counted(self, *data):
+        calls.append(data)
+        return real(self, *data)
+
+    monkeypatch.setattr(Metric, "score_decisive", counted)
+    blend = fit_blend(evaluations, folds, deadline=0.0)
+    assert len(calls) <= 1
+    assert np.argmax(blend.weights) == np.argmax([e.score for e in evaluations])
+
+
 def test_selection_at_a_passed_deadline_still_gives_weights(folds):
     noise = np.random.default_rng(1).normal(size=400)
     evaluations = make_evaluations(folds, [noise, -noise])

@@ -448,7 +448,8 @@ def test_arrays_that_are_gone_are_done_without(tmp_path):
     predictions.unlink()
     model, *_ = (tmp_path / "automodel" / "models").glob(f"{second}-*")
     model.write_bytes(b"half a mod")
-    again = classifier(tmp_path, n_trials=6).fit(X, LABELS)
+    with pytest.warns(FitWarning, match=f"Models of trial {second} .* left out"):
+        again = classifier(tmp_path, n_trials=6).fit(X, LABELS)
     same(first, again)
     assert board(again)["weight"][best] == 0
     assert board(again)["weight"].sum() == pytest.approx(1)

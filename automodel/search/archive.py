@@ -48,6 +48,7 @@ from automodel.search.frozen import frozen_trial, plain_trial
 from automodel.search.journal import LOCK_SECONDS, JournalFile, locked
 from automodel.search.ledger import Ledger, within
 from automodel.search.models import ModelFolder
+from automodel.search.orphans import drop_orphans
 from automodel.search.owner import Owners
 
 OPEN_SECONDS = 120.0  # for others to open a database first
@@ -170,6 +171,7 @@ class Archive:
         self.ledger.open(families, search["id"])
         self.owners.enter()
         self.drafts.clean()
+        drop_orphans(self.folder, self.owners, self.ledger)
 
     def leave(self) -> tuple[set[int], str]:
         """End the part of this process: what it has not ended is free for others.
@@ -186,6 +188,7 @@ class Archive:
         self._forget_dead()
         self.owners.leave()
         self.drafts.clean()
+        drop_orphans(self.folder, self.owners, self.ledger)
         return unwritten, self.ledger.failure
 
     def news(self) -> tuple[list[Asked], list[Ended]]:
@@ -253,7 +256,7 @@ class Archive:
 
     def model_folder(self, number: int) -> ModelFolder:
         """Return what keeps the models of a trial; no other process writes them."""
-        return ModelFolder(self.folder / "models", self._stem(number))
+        return ModelFolder(self.folder / "models", self._stem(number), is_durable=True)
 
     def find_arrays(self, trial: FrozenTrial, evaluation: Evaluation) -> None:
         """Name the files of a restored evaluation in it, if they are still there."""

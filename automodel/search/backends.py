@@ -101,11 +101,19 @@ class BackendWorkers(Workers):
         )
         try:
             for call, outcome in self._outcomes(calls):
+                if outcome.cause and call.keep_model is not None:
+                    call.keep_model.drop()  # the process itself could not
                 yield call.order, evaluation_of(call.order, outcome)
         finally:
             self._forget()
 
-    def refit(self, orders: list[Refit], then: Step = lambda: None) -> Refitted:
+    def refit(
+        self,
+        orders: list[Refit],
+        then: Step = lambda: None,
+        ends_at: float | None = None,
+        then_seconds: float = 0.0,
+    ) -> Refitted:
         """See `Workers.refit`."""
         results: Refitted = [None] * len(orders)
         calls = (
@@ -118,7 +126,8 @@ class BackendWorkers(Workers):
                 results[places[call.key]] = outcome.value
         finally:
             self._forget()
-        then()
+        if ends_at is None or time.monotonic() + then_seconds < ends_at:
+            then()
         return results
 
     def _outcomes(self, calls: Iterator[_Call]) -> Iterator[tuple[_Call, Outcome]]:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 MOST_SECONDS = 10.0  # for one call, before the storage is taken to be gone
 LEAST_SECONDS = 0.2
@@ -35,6 +35,8 @@ class Ledger:
     ----------
     failure : str
         The last error of the storage.
+    complete : set of str
+        The arrays of the complete trials that were read or written, see `Archive`.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Ledger:
         self._studies: dict[str, optuna.Study] = {}
         self._n_read: dict[str, int] = {}
         self._unwritten: list[tuple[str, FrozenTrial]] = []
+        self.complete: set[str] = set()
         self.failure = ""
         self._try_at = 0.0
 
@@ -81,17 +84,21 @@ class Ledger:
         if time.monotonic() < self._try_at:
             return
         self._write()
-        read = self._guarded(
+        for name, trials in (self.read() or {}).items():
+            self.complete |= arrays_of(trials[self._n_read[name] :])
+            for trial in trials[self._n_read[name] :]:
+                if "number" in trial.user_attrs:
+                    yield name, trial
+            self._n_read[name] = len(trials)
+
+    def read(self) -> dict[str, list[FrozenTrial]] | None:
+        """Return all trials of each family; None if the storage does not answer."""
+        return self._guarded(
             lambda: {
                 name: self.storage.get_all_trials(study._study_id, deepcopy=False)
                 for name, study in self._studies.items()
             }
         )
-        for name, trials in (read or {}).items():
-            for trial in trials[self._n_read[name] :]:
-                if "number" in trial.user_attrs:
-                    yield name, trial
-            self._n_read[name] = len(trials)
 
     def close(self) -> set[int]:
         """Write what is left, and return the numbers of what could not be written."""
@@ -113,6 +120,7 @@ class Ledger:
             write = partial(self.storage.create_new_trial, study_id, trial)
             if self._guarded(write) is None:
                 return
+            self.complete |= arrays_of([trial])
             self._unwritten.pop(0)
 
     def _guarded(self, call: Callable[[], Any]) -> Any:
@@ -142,6 +150,12 @@ class Ledger:
                 "the search was begun with."
             )
         self._studies[family], self._n_read[family] = study, 0
+
+
+def arrays_of(trials: Sequence[FrozenTrial]) -> set[str]:
+    """Return what the names of the arrays of the complete trials begin with."""
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    return {trial.user_attrs.get("arrays", "") for trial in complete}
 
 
 def within(call: Callable[[], Any], seconds: float) -> Any:

@@ -99,6 +99,11 @@ class Owners:
         if not self._has_removed_own():
             threading.Thread(target=self._remove_own_later, daemon=True).start()
 
+    def living(self) -> set[str]:
+        """Return the first letters of the owners that take part, as files bear them."""
+        owners = [path.stem for path in self.folder.glob("*.json")]
+        return {owner[:8] for owner in owners if not self.is_dead(owner)}
+
     def has_left(self, owner: str) -> bool:
         """Tell whether an owner has ended in good order."""
         return not exists(self._file(owner))

@@ -348,7 +348,7 @@ class Search:
         chosen = [self.storage.evaluations[n] for n in self.storage.usable()]
         per_fold = [e.seconds / len(self.folds) for e in chosen[:N_REFITS]]
         refit = REFIT_FACTOR * sum(per_fold) / self._workers.n_jobs
-        fixed = min(max(0.06 * self.budget.seconds, 0.3), 4.0)
+        fixed = min(max(0.06 * self.budget.seconds, 0.35), 4.0)
         return fixed + min(refit, MOST_FOR_REFIT * self.budget.seconds)
 
 

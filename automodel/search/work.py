@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,18 +38,25 @@ class WorkItem:
 def run_item(
     item: WorkItem, folds: Folds, keep_model: ModelFolder | None = None
 ) -> Evaluation:
-    """Evaluate an item in this process."""
+    """Evaluate an item in this process; only if it is complete its models stay."""
     should_prune = item.should_prune
     if should_prune is not None:  # it remembers what an earlier run has reported
         should_prune = Snapshot(should_prune.pruner, should_prune.trials)
-    return evaluate(
-        item.candidate,
-        folds,
-        deadline=item.ends_at,
-        time_limit=item.time_limit,
-        should_prune=should_prune,
-        keep_model=keep_model,
-    )
+    evaluation = None
+    try:
+        evaluation = evaluate(
+            item.candidate,
+            folds,
+            deadline=item.ends_at,
+            time_limit=item.time_limit,
+            should_prune=should_prune,
+            keep_model=keep_model,
+        )
+    finally:  # also after Ctrl-C
+        is_complete = evaluation is not None and evaluation.status == "complete"
+        if keep_model is not None and not is_complete:
+            keep_model.drop()
+    return evaluation
 
 
 def work(
@@ -66,7 +74,9 @@ class Refit:
     """A candidate to be fitted without a validation part.
 
     `ends_at` is the moment (`time.monotonic`) at which it has to end; `number` is that
-    of its trial, and the rest are parameters of `fit_candidate`.
+    of its trial, `seconds` are what it will probably take, `least_steps` those below
+    which a model that the clock has cut is of no use, and the rest are parameters of
+    `fit_candidate`.
     """
 
     number: int
@@ -75,6 +85,15 @@ class Refit:
     ends_at: float | None = None
     fold: int = -1
     pace: list | None = None
+    seconds: float = 0.0
+    least_steps: float = 0.0
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it would not end in time."""
+        return (
+            self.ends_at is not None and time.monotonic() + self.seconds > self.ends_at
+        )
 
 
 def refit(
@@ -83,10 +102,11 @@ def refit(
     """Return the model or its file; None if it failed, and the search goes on."""
     try:
         return _refit(order, data, keep_model)
-    except Exception:  # noqa: BLE001  the deadline, or what went well on fewer rows
+    except (Exception, SystemExit):  # noqa: BLE001  the deadline, or more rows
         return None
     finally:
-        give_memory_back()
+        if isinstance(data, Path):  # a worker of our own, whose libraries are frozen
+            give_memory_back()
 
 
 def _refit(order, data, keep_model):
@@ -101,6 +121,8 @@ def _refit(order, data, keep_model):
             n_iterations=order.n_iterations,
             deadline=order.ends_at,
         )
+    if model.n_trained is not None and model.n_trained < order.least_steps:
+        return None
     return keep_model(order.fold, model) if keep_model else model
 
 

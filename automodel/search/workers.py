@@ -32,7 +32,6 @@ CROWDED_SECONDS = 20.0  # left, below which the workers start after that trial
 GRACE_SECONDS = 0.2  # between the deadline and the end of a worker that missed it
 SLOW_START = 1.0  # seconds, from which one worker alone loads a library
 HANG_FACTOR, HANG_SECONDS = 1.5, 5.0  # a trial that ignores its time limit is ended
-THEN_SECONDS = 2.0  # for what follows the refits, before these have to end
 RAN_HERE = "Trials ran in this process, since"
 KEPT_BYTES = 576 * 2**20  # by an idle worker, and four times the data
 
@@ -114,8 +113,10 @@ class Workers:
         return self
 
     def __exit__(self, *exc_info) -> None:
-        self.dismiss()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        try:
+            self.dismiss()
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def run(self, items: Iterable[WorkItem]) -> Evaluations:
         """Yield items with their evaluations as they end.
@@ -125,13 +126,31 @@ class Workers:
         for item in items:
             yield item, run_item(item, self.folds, self._keep_model(item))
 
-    def refit(self, orders: list[Refit], then: Step = lambda: None) -> Refitted:
+    def refit(
+        self,
+        orders: list[Refit],
+        then: Step = lambda: None,
+        ends_at: float | None = None,
+        then_seconds: float = 0.0,
+    ) -> Refitted:
         """Return the models, or the files they are in; None for what failed.
 
-        `then` is called before it returns, beside the last refits where it can be.
+        Parameters
+        ----------
+        orders : list of Refit
+            What is fitted.
+        then : callable, default=None
+            A step that follows, beside the last refits where it can be.
+        ends_at : float, default=None
+            Moment (`time.monotonic`) from which the step is not waited for.
+        then_seconds : float, default=0.0
+            What the step will probably take.
         """
-        found = [refit(order, self.folds) for order in orders]
-        then()
+        found = [
+            None if order.is_late else refit(order, self.folds) for order in orders
+        ]
+        if ends_at is None or time.monotonic() + then_seconds < ends_at:
+            then()
         return found
 
     @property
@@ -212,37 +231,40 @@ class OwnProcesses(Workers):
                 self._may_start_here = False
                 yield from self._start_here(items, calls)
             for call, outcome in self._outcomes(calls):
+                keep_model = self._keep_model(call.argument)
+                if outcome.cause and keep_model is not None:
+                    keep_model.drop()  # the process itself could not
                 yield call.argument, evaluation_of(call.argument, outcome)
         finally:
             self._abandon()
 
-    def refit(self, orders: list[Refit], then: Step = lambda: None) -> Refitted:
+    def refit(
+        self,
+        orders: list[Refit],
+        then: Step = lambda: None,
+        ends_at: float | None = None,
+        then_seconds: float = 0.0,
+    ) -> Refitted:
         """See `Workers.refit`; a call whose process died twice has no result.
 
         `then` runs once a process has nothing left to do, and that process is ended
         first: what this one loads comes in the place of what that one held. It runs
-        without waiting for that a little before the refits have to end.
+        without waiting for that if the time gets short.
         """
         if self._data is None:
-            return super().refit(orders, then)
-        is_time = threading.Event()
-        ends = [order.ends_at for order in orders if order.ends_at is not None]
-        patience = (
-            max(min(ends) - THEN_SECONDS - time.monotonic(), 0.0) if ends else None
-        )
-        thread = threading.Thread(target=_call_at, args=(is_time, patience, then))
-        thread.start()
+            return super().refit(orders, then, ends_at, then_seconds)
+        step = _LastStep(then, ends_at, then_seconds)
         results: Refitted = [None] * len(orders)
         try:
-            for call, outcome in self._outcomes(self._refits(orders, is_time)):
+            for call, outcome in self._outcomes(self._refits(orders, step.begin)):
                 results[call.key] = outcome.value
+            step.join()
         finally:
-            is_time.set()
+            step.cancel()
             self._abandon()
-        thread.join()
         return results
 
-    def _refits(self, orders: list[Refit], is_time: threading.Event) -> Iterator[_Call]:
+    def _refits(self, orders: list[Refit], last: Step) -> Iterator[_Call]:
         for i, order in enumerate(orders):
             yield _Call(
                 i,
@@ -252,7 +274,7 @@ class OwnProcesses(Workers):
                 slow_library(order.candidate.family),
             )
         self._pool.end_idle()  # one has asked for more than there is
-        is_time.set()
+        last()
 
     def _keep_refit(self, i: int) -> ModelFolder:
         return ModelFolder(self._folder, f"refit-{i}")
@@ -344,10 +366,40 @@ class _Call:
     is_second: bool = False
 
 
-def _call_at(is_time: threading.Event, moment: float | None, step: Step) -> None:
-    left = None if moment is None else max(moment - time.monotonic(), 0.0)
-    is_time.wait(left if left is None else min(left, threading.TIMEOUT_MAX))
-    step()
+class _LastStep:
+    """A call in a thread, which begins when it is told to or when time gets short."""
+
+    def __init__(self, call: Step, ends_at: float | None, seconds: float):
+        self._call, self._ends_at = call, ends_at
+        self._is_time, self._is_cancelled = threading.Event(), False
+        left = self._seconds_left()
+        self._patience = None if left is None else max(left - seconds, 0.0)
+        # One that is not waited for must not keep the process from its end.
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def begin(self) -> None:
+        self._is_time.set()
+
+    def cancel(self) -> None:
+        """Have it not begin any more."""
+        self._is_cancelled = True
+        self._is_time.set()
+
+    def join(self) -> None:
+        """Wait for its end, as long as there is time."""
+        self._is_time.set()
+        self._thread.join(self._seconds_left())
+
+    def _run(self) -> None:
+        self._is_time.wait(self._patience)
+        if not self._is_cancelled:
+            self._call()
+
+    def _seconds_left(self) -> float | None:
+        if self._ends_at is None:
+            return None
+        return min(max(self._ends_at - time.monotonic(), 0.0), threading.TIMEOUT_MAX)
 
 
 def slow_library(family: ModelFamily) -> str:

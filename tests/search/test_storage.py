@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from automodel.evaluation import Candidate, Evaluation
-from automodel.fitted_model import FittedModel
-from automodel.search.models import ModelFolder, load_models
+from automodel.fitted_model import DeferredModel, FittedModel
+from automodel.search.models import ModelFolder, ModelLoader
 from automodel.search.storage import SearchStorage
 from tests.conftest import StubFamily
 
@@ -58,10 +58,18 @@ def test_a_model_without_space_stays_in_memory(tmp_path, monkeypatch):
 
 def test_a_deferred_model_is_the_model_once_it_is_used(tmp_path):
     path = ModelFolder(tmp_path, 7)(0, model(value="the estimator"))
-    (deferred,) = load_models([path], defer=True)
+    late = ModelLoader(lambda: 0.0)
+    late._seconds = 1e9
+    (deferred,) = late.load(7, StubFamily(), [path])
     path.unlink()
     for loaded in (deferred, pickle.loads(pickle.dumps(deferred))):
         assert "_model" not in vars(loaded)
         assert (loaded.estimator, loaded.fold) == ("the estimator", 2)
         assert "_model" in vars(loaded)
     assert pickle.loads(pickle.dumps(deferred)).fold == 2
+
+
+def test_a_deferred_model_that_cannot_be_loaded_says_so():
+    deferred = DeferredModel(b"half a mod")
+    with pytest.raises(RuntimeError, match="cannot be loaded. UnpicklingError"):
+        hasattr(deferred, "estimator")

@@ -1,0 +1,53 @@
+"""Arrays in the folder of a search that no trial has any more."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+from pathlib import Path
+
+from automodel.search.ledger import Ledger, arrays_of
+from automodel.search.owner import Owners
+
+NAME = re.compile(r"\.?(?P<arrays>(?P<number>\d+)-(?P<owner>[0-9a-f]{8}))[-.].*")
+
+
+def drop_orphans(folder: Path, owners: Owners, ledger: Ledger) -> None:
+    """Remove predictions and models of trials that nobody runs and none has completed.
+
+    What an owner has ended was recorded before it left: so the trials are read after
+    the owners. Arrays of families that the ledger does not know stay.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the folders "oof", "models" and "trials" are.
+    owners : Owners
+        Who takes part. Another one runs nothing.
+    ledger : Ledger
+        Knows which trials are complete.
+    """
+    with suppress(OSError):
+        living = owners.living()
+        found = [
+            (path, match)
+            for part in ("oof", "models")
+            for path in (folder / part).iterdir()
+            if (match := NAME.fullmatch(path.name)) and match["owner"] not in living
+        ]
+        left = [(p, m) for p, m in found if m["arrays"] not in ledger.complete]
+        stored = ledger.read() if left else None
+        for family, trials in (stored or {}).items():
+            complete = arrays_of(trials)
+            for path, match in left:
+                is_own = _family_of(folder, match["number"]) == family
+                if is_own and match["arrays"] not in complete:
+                    path.unlink(missing_ok=True)
+
+
+def _family_of(folder: Path, number: str) -> str:
+    path = folder / "trials" / number / "trial.json"
+    with suppress(OSError, ValueError):
+        return json.loads(path.read_text(encoding="utf-8"))["family"]
+    return ""
