@@ -5,7 +5,8 @@ search.json            an id, which the studies of Optuna bear too
 start.json             seed and time budget of the first fit
 fingerprint.json       of the data and of what decides the scores
 journal.log            ended trials, unless a database keeps them
-trials/17/             trial.json: what was asked for; claim-0: which owner runs it
+trials/17/             trial.json: what was asked for; claim-0: which owner runs it;
+                       stopped.json: what time it was given, if that was too little
 oof/17-ab.npy          out-of-fold predictions of the promising trials, by owner ab
 models/17-ab-0.pickle  their models, one a fold
 owners/                processes that take part
@@ -30,7 +31,7 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.trial import FrozenTrial
 
 from automodel.evaluation import Evaluation
-from automodel.search.frozen import frozen_trial, plain_trial
+from automodel.search.frozen import frozen_trial, plain_trial, with_tuples
 from automodel.search.journal import JournalFile, locked
 from automodel.search.ledger import Ledger, within
 from automodel.search.models import ModelFolder
@@ -88,6 +89,7 @@ class Archive:
         self.seconds_left: Callable[[], float] = lambda: math.inf
         self._n_asked = 0
         self._claims: dict[int, Path] = {}
+        self._knows_ended = False  # whether the ledger was read of late
 
     def agree(self, name: str, values: dict[str, Any]) -> dict[str, Any]:
         """Write values once; return those that the first process wrote."""
@@ -133,8 +135,12 @@ class Archive:
 
     def news(self) -> tuple[list[Asked], list[Ended]]:
         """Return what others have asked for, and all that has ended, of late."""
-        ended = list(self.ledger.news())
-        return list(self._read_asked()), ended  # whatever has ended was asked for
+        ended = self.ledger.news()
+        self._knows_ended = ended is not None
+        ended = ended or []
+        known = {t.user_attrs["number"]: (name, t) for name, t in reversed(ended)}
+        # Whatever has ended was asked for: hence this order.
+        return list(self._read_asked(known)), ended
 
     def claim(self, number: int, family: str, trial: FrozenTrial) -> bool:
         """Make a trial this process's own; False if the number is another's."""
@@ -161,8 +167,11 @@ class Archive:
         -------
         list of (int, bool)
             Number of each, and whether two processes have died while they ran it
-            themselves: in a worker a trial harms nobody.
+            themselves: in a worker a trial harms nobody. None while the ledger is
+            silent: they may have ended.
         """
+        if not self._knows_ended:
+            return []
         deaths = [(number, self._take(number)) for number in sorted(numbers)]
         return [(number, n >= MAX_DEATHS) for number, n in deaths if n is not None]
 
@@ -173,14 +182,19 @@ class Archive:
     def record(self, number: int, evaluation: Evaluation, trial: FrozenTrial) -> None:
         """Keep what a trial came to: its arrays first, then the trial in one write.
 
-        One that the deadline stopped is not ended: a later fit runs it again. Nor is
-        one kept that another process has taken over, since this one seemed dead.
+        One that was stopped is not ended: a later fit may run it again, and finds what
+        it was given. Nor is one kept that another process has taken over, since this
+        one seemed dead.
         """
         claims = _claims(self._trial_folder(number))
         if not claims or claims[max(claims)].owner != self.owners.own:
             self._claims.pop(number, None)
             return
         if evaluation.status == "stopped":
+            said = {name: trial.user_attrs[name] for name in ("seconds", "time_limit")}
+            with suppress(OSError):
+                self._stop_file(number).write_text(json.dumps(said), encoding="utf-8")
+            self.give_back(number)
             return
         if evaluation.status == "complete":
             draft = self.folder / "oof" / f".{self.owners.own}.npy"
@@ -191,6 +205,17 @@ class Archive:
         own.user_attrs = {**trial.user_attrs, "arrays": self._stem(number)}
         if self.ledger.add(evaluation.candidate.family.name, own):
             self._claims.pop(number, None)
+
+    def stop_of(self, number: int) -> dict[str, float] | None:
+        """Return the seconds and the time limit of a trial that was stopped."""
+        try:
+            return json.loads(self._stop_file(number).read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def kept(self) -> set[str]:
+        """Return the names that the arrays of trials are kept under."""
+        return {path.stem for path in (self.folder / "oof").iterdir()}
 
     def model_folder(self, number: int) -> ModelFolder:
         """Return what keeps the models of a trial; no other process writes them."""
@@ -249,15 +274,31 @@ class Archive:
     def _signature(self) -> str:
         return f"{self.owners.own} {'here' if self.runs_here else 'worker'}"
 
-    def _read_asked(self) -> Iterator[Asked]:
+    def _read_asked(self, ended: dict[int, Ended]) -> Iterator[Asked]:
+        """Yield what was asked for; what has ended needs no file of its own."""
         while True:
-            path = self._trial_folder(self._n_asked) / "trial.json"
-            try:
-                said = json.loads(path.read_text(encoding="utf-8"))
-            except FileNotFoundError:
-                return
-            number, self._n_asked = self._n_asked, self._n_asked + 1
-            yield number, said["family"], frozen_trial(said["trial"])
+            number = self._n_asked
+            if number in ended:
+                family, trial = ended[number]
+                trial = with_tuples(trial)
+            else:
+                said = self._read_trial(number)
+                if said is None and not self._trial_folder(number).exists():
+                    return
+                said = said or self._read_trial(number)  # made in between
+                if said is None:  # a folder that something has emptied
+                    self._n_asked += 1
+                    continue
+                family, trial = said["family"], frozen_trial(said["trial"])
+            self._n_asked += 1
+            yield number, family, trial
+
+    def _read_trial(self, number: int) -> dict[str, Any] | None:
+        path = self._trial_folder(number) / "trial.json"
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
 
     def _journal(self) -> BaseStorage:
         return JournalStorage(JournalFile(self.folder / "journal.log"))
@@ -267,6 +308,9 @@ class Archive:
 
     def _oof_file(self, stem: str) -> Path:
         return self.folder / "oof" / f"{stem}.npy"
+
+    def _stop_file(self, number: int) -> Path:
+        return self._trial_folder(number) / "stopped.json"
 
     def _trial_folder(self, number: int) -> Path:
         return self.folder / "trials" / str(number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -71,10 +71,13 @@ class Ledger:
             self._write()
         return not self._unwritten
 
-    def news(self) -> Iterator[tuple[str, FrozenTrial]]:
-        """Yield the families and trials that were added since the last call."""
+    def news(self) -> list[tuple[str, FrozenTrial]] | None:
+        """Return the families and trials that were added since the last call.
+
+        None if the storage does not answer: nobody knows then what has ended.
+        """
         if time.monotonic() < self._try_at:
-            return
+            return None
         self._write()
         read = self._guarded(
             lambda: {
@@ -82,11 +85,17 @@ class Ledger:
                 for name, study in self._studies.items()
             }
         )
-        for name, trials in (read or {}).items():
-            for trial in trials[self._n_read[name] :]:
-                if "number" in trial.user_attrs:
-                    yield name, trial
+        if read is None:
+            return None
+        new = []
+        for name, trials in read.items():
+            new += [
+                (name, trial)
+                for trial in trials[self._n_read[name] :]
+                if "number" in trial.user_attrs
+            ]
             self._n_read[name] = len(trials)
+        return new
 
     def close(self) -> str:
         """Write what is left, and return why some could not be written."""
