@@ -12,6 +12,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 MOST_SECONDS = 10.0  # for one call, before the storage is taken to be gone
+FIRST_SECONDS = 120.0  # for the first that reads all trials, of which there may be many
 LEAST_SECONDS = 0.2
 PAUSE_SECONDS = 30.0  # after a failure, before the storage is tried again
 
@@ -62,7 +63,7 @@ class Ledger:
             for name in families:
                 self._open_one(name, search)
 
-        within(open_all, self.seconds_left())
+        within(open_all, self.seconds_left(), FIRST_SECONDS)
 
     def add(self, family: str, trial: FrozenTrial) -> bool:
         """Write an ended trial; False if that has to wait."""
@@ -83,7 +84,8 @@ class Ledger:
             lambda: {
                 name: self.storage.get_all_trials(study._study_id, deepcopy=False)
                 for name, study in self._studies.items()
-            }
+            },
+            None if any(self._n_read.values()) else FIRST_SECONDS,
         )
         if read is None:
             return None
@@ -118,10 +120,10 @@ class Ledger:
                 return
             self._unwritten.pop(0)
 
-    def _guarded(self, call: Callable[[], Any]) -> Any:
+    def _guarded(self, call: Callable[[], Any], most: float | None = None) -> Any:
         """Return `call()`; None, and a pause, if it fails."""
         try:
-            return within(call, self.seconds_left())
+            return within(call, self.seconds_left(), most)
         except Exception as error:  # noqa: BLE001  of a disk, a network, a database
             self._failure = f"{type(error).__name__}: {error}"
             self._try_at = time.monotonic() + PAUSE_SECONDS
@@ -147,12 +149,12 @@ class Ledger:
         self._studies[family], self._n_read[family] = study, 0
 
 
-def within(call: Callable[[], Any], seconds: float) -> Any:
+def within(call: Callable[[], Any], seconds: float, most: float | None = None) -> Any:
     """Return `call()`, or raise TimeoutError if it takes longer.
 
-    A server that does not answer is waited for 10 seconds at most, where Optuna and
-    the driver of a database would wait for minutes. The call goes on in its thread,
-    which ends with the process.
+    A server that does not answer is waited for 10 seconds, or `most` of them, where
+    Optuna and the driver of a database would wait for minutes. The call goes on in its
+    thread, which ends with the process.
     """
     outcome: dict[str, Any] = {}
 
@@ -164,7 +166,8 @@ def within(call: Callable[[], Any], seconds: float) -> Any:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    seconds = min(max(seconds, LEAST_SECONDS), MOST_SECONDS)
+    most = MOST_SECONDS if most is None else most
+    seconds = min(max(seconds, LEAST_SECONDS), most)
     thread.join(seconds)
     if "error" in outcome:
         raise outcome["error"]

@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+import time
 
 import numpy as np
 import optuna
@@ -40,8 +41,9 @@ def random_sampler(seed):
 class Part:
     """A part of a search, in a folder, that is told what its trials come to."""
 
-    def __init__(self, folder, folds, budget, *, families=None):
-        self.storage = SearchStorage(5, Archive(folder, "test"))
+    def __init__(self, folder, folds, budget, *, families=None, storage=None):
+        archive = Archive(folder, "test", (lambda: storage) if storage else None)
+        self.storage = SearchStorage(5, archive)
         self.folds, self.budget = folds, budget
         self.families = families or [StubFamily()]
 
@@ -227,3 +229,26 @@ def test_what_was_stopped_waits_for_the_turn_of_its_family(tmp_path, folds):
     assert len(stopped) == n_stopped
     assert numbers[0] not in stopped
     assert "stopped" not in statuses(part).values()
+
+
+class Slow(optuna.storages.InMemoryStorage):
+    """Takes its time to read all trials for the first time."""
+
+    seconds = 0.0
+
+    def get_all_trials(self, *arguments, **keywords):
+        time.sleep(self.seconds)
+        self.seconds = 0.0
+        return super().get_all_trials(*arguments, **keywords)
+
+
+def test_a_storage_that_needs_long_for_many_trials_is_waited_for(
+    tmp_path, folds, monkeypatch
+):
+    storage = Slow()
+    make(tmp_path, folds, 6, storage=storage)
+    monkeypatch.setattr("automodel.search.ledger.MOST_SECONDS", 0.1)
+    storage.seconds = 0.6
+    with Part(tmp_path, folds, Budget(1e6, 7), storage=storage) as part:
+        assert part.run() == [6]
+    assert len(part.storage.evaluations) == 7
