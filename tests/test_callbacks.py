@@ -1,5 +1,7 @@
 """What callbacks may do: read the study, stop the search, raise."""
 
+import pickle
+
 import numpy as np
 import optuna
 import pandas as pd
@@ -74,6 +76,7 @@ def test_a_callback_reads_the_study_of_the_family():
         seen.append((study.best_value, study.best_params["quality"], len(trials)))
         assert study.user_attrs == {"seen": trial.number}
         assert trial.number in [t.number for t in study.trials]
+        assert pickle.loads(pickle.dumps(study)).best_value == study.best_value
 
     search = classifier(n_trials=3, callbacks=[callback], time_budget=60.0)
     search.fit(X, LABELS)

@@ -60,7 +60,7 @@ def with_tuples(trial: FrozenTrial) -> FrozenTrial:
 
 def _hashable(value: Any) -> Any:
     """Return the tuples that JSON has made lists of."""
-    return tuple(map(_hashable, value)) if isinstance(value, list) else value
+    return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
 
 
 def _text(moment: datetime | None) -> str | None:

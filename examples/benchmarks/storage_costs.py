@@ -126,11 +126,11 @@ def main():
             study = f"costs {time.time_ns()}"
             storages["database"] = SharedStorage(arguments.url, folder / study)
         for label, storage in storages.items():
-            name, n_trials = f"costs {time.time_ns()}", arguments.trials // 4
-            archive = open_archive(storage, name)
+            title, n_trials = f"costs {time.time_ns()}", arguments.trials // 4
+            archive = open_archive(storage, title)
             spent = run(SearchStorage(30, archive), folds, n_trials)
             report(label, spent, size_of(archive.folder))
-            again = SearchStorage(30, open_archive(storage, name))
+            again = SearchStorage(30, open_archive(storage, title))
             seconds = seconds_of_going_on(again, folds, n_trials)
             print(f"{'':12s} to go on with {n_trials} trials: {seconds:.2f} s")
 

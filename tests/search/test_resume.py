@@ -166,6 +166,26 @@ def test_a_folder_without_its_trial_is_passed_over(tmp_path, folds, number):
         assert part.run() == []
 
 
+class Layered(StubFamily):
+    """Chooses among tuples, which JSON makes lists of."""
+
+    def search_space(self, trial, task):
+        sizes = trial.suggest_categorical("sizes", [(8,), (8, 4), ((2, 1), 3)])
+        assert isinstance(sizes, tuple)
+        return super().search_space(trial, task) | {"sizes": sizes}
+
+
+def test_choices_among_tuples_stay_tuples(tmp_path, folds):
+    with Part(tmp_path, folds, Budget(1e6, 9), families=[Layered()]) as part:
+        part.run()
+    with Part(tmp_path, folds, Budget(1e6, 12), families=[Layered()]) as again:
+        assert again.run() == [9, 10, 11]
+    read = [again.storage.evaluations[n].candidate.params for n in range(9)]
+    assert all(isinstance(params["sizes"], tuple) for params in read)
+    (trials,) = again.search.trials().values()
+    assert len({repr(t.distributions["sizes"]) for t in trials}) == 1
+
+
 def stop(folder, folds, seconds=100.0):
     """Make a search whose second trial is stopped; return the limit that it had."""
     with Part(folder, folds, Budget(seconds, 3)) as part:
