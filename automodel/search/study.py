@@ -24,6 +24,10 @@ MAX_IN_VAIN = 3
 MOST_ERROR = 10_000  # characters, which every database takes
 MOST_SAMPLED, BEST_SAMPLED = 500, 100  # trials that our sampler sees, and the best
 MOST_COMPARED = 200  # trials that a pruner sees
+OF_THE_END = {  # attributes that a trial has from its end on
+    *("number", "family", "status", "seconds", "error", "fold_scores"),
+    *("n_iterations", "predict_seconds", "arrays"),
+}
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 Sampler = optuna.samplers.BaseSampler | Callable[[int], optuna.samplers.BaseSampler]
@@ -233,9 +237,8 @@ class FamilyStudy:
             is_pruned = evaluation.status == "pruned"
             state = TrialState.PRUNED if is_pruned else TrialState.FAIL
             self._finish(setting.position, state)
-        trial = copy.deepcopy(self.frozen(setting))
-        self._rank(trial)
-        return trial
+        self._rank(self.frozen(setting))
+        return copy.deepcopy(self.frozen(setting))  # for callbacks, who may change it
 
     def restore(
         self, number: int, setting: Setting, evaluation: Evaluation, ended: FrozenTrial
@@ -300,8 +303,9 @@ class FamilyStudy:
         if trial is not None:
             trial = copy.copy(trial)
             trial.state, trial.values = TrialState.RUNNING, None
-            trial.intermediate_values, trial.user_attrs = {}, {}
-            trial.datetime_complete = None
+            trial.intermediate_values, trial.datetime_complete = {}, None
+            own = {k: v for k, v in trial.user_attrs.items() if k not in OF_THE_END}
+            trial.user_attrs = own
         trial_id = self._trials.create_new_trial(self.study._study_id, trial)
         position = self._trials.get_trial_number_from_id(trial_id)
         self._n_known = position + 1

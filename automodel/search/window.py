@@ -61,8 +61,8 @@ class WindowStorage(optuna.storages.InMemoryStorage):
         returns the one that is stored.
         """
         trial = self.get_trial(trial_id)
-        trial.intermediate_values = dict(reports)
-        trial.user_attrs = dict(attributes)
+        trial.intermediate_values.update(reports)
+        trial.user_attrs = {**trial.user_attrs, **attributes}
 
 
 class StoppableStudy(optuna.Study):

@@ -167,15 +167,16 @@ def test_a_folder_without_its_trial_is_passed_over(tmp_path, folds, number):
 
 
 class Layered(StubFamily):
-    """Chooses among tuples, which JSON makes lists of."""
+    """Chooses among tuples, which JSON makes lists of, and notes on the trial."""
 
     def search_space(self, trial, task):
         sizes = trial.suggest_categorical("sizes", [(8,), (8, 4), ((2, 1), 3)])
         assert isinstance(sizes, tuple)
+        trial.set_user_attr("n_layers", len(sizes))
         return super().search_space(trial, task) | {"sizes": sizes}
 
 
-def test_choices_among_tuples_stay_tuples(tmp_path, folds):
+def test_choices_among_tuples_and_notes_of_a_family_stay(tmp_path, folds):
     with Part(tmp_path, folds, Budget(1e6, 9), families=[Layered()]) as part:
         part.run()
     with Part(tmp_path, folds, Budget(1e6, 12), families=[Layered()]) as again:
@@ -184,6 +185,9 @@ def test_choices_among_tuples_stay_tuples(tmp_path, folds):
     assert all(isinstance(params["sizes"], tuple) for params in read)
     (trials,) = again.search.trials().values()
     assert len({repr(t.distributions["sizes"]) for t in trials}) == 1
+    assert [t.user_attrs["n_layers"] for t in trials] == [
+        len(t.params["sizes"]) for t in trials
+    ]
 
 
 def stop(folder, folds, seconds=100.0):
