@@ -314,16 +314,11 @@ class Search:
         self.storage.restore(number, evaluation, trial)
         self._count(evaluation)
 
-    def _is_over(self) -> bool:
-        if self._is_stopped or self._seconds_left() <= 0:
-            return True
-        if self.budget.n_trials is not None or self._best is None:
-            return False
-        return self._has_converged(self._best)
-
     def _has_all(self) -> bool:
-        n_trials = self.budget.n_trials
-        return n_trials is not None and self._n_asked >= n_trials
+        """Tell whether no new trial is wanted."""
+        if self.budget.n_trials is not None:
+            return self._n_asked >= self.budget.n_trials
+        return self._best is not None and self._has_converged(self._best)
 
     def _has_converged(self, best: Evaluation) -> bool:
         scores = np.array(best.fold_scores, dtype=float)
@@ -333,7 +328,7 @@ class Search:
         return has_converged(self._scores, noise, n_rows, len(self._families))
 
     def _ask(self) -> WorkItem | None:
-        while not self._is_over():
+        while not self._is_stopped and self._seconds_left() > 0:
             name = None if self._has_all() else self._choose()
             families = self._families
             chosen = families.values() if name is None else [families[name]]

@@ -231,6 +231,23 @@ def test_what_a_limit_has_stopped_runs_again_once_it_has_much_more_time(
     assert [trial.state.name for trial in trials] == ["COMPLETE"] * 3
 
 
+def test_what_was_stopped_runs_again_also_where_nothing_else_is_to_be_gained(
+    tmp_path, folds
+):
+    with Part(tmp_path, folds, Budget(100.0)) as part:
+        while (item := part.search.ask()) is not None:
+            is_first = item.number == 0
+            part.tell(item, "stopped" if is_first else "pruned", seconds=9.0)
+            if item.number == 1:
+                part.search._best = Evaluation(item.candidate, "complete", 0.5)
+                part.search._scores[:] = [0.5] * 99
+        assert statuses(part) == {0: "stopped", 1: "pruned"}
+    with Part(tmp_path, folds, Budget(1e4)) as part:
+        part.search._best = Evaluation(None, "complete", 0.5)
+        part.search._scores[:] = [0.5] * 99
+        assert part.run() == [0]
+
+
 def test_without_a_clock_what_was_stopped_runs_in_its_round(tmp_path, folds):
     stop(tmp_path, folds)
     with Part(tmp_path, folds, Budget(None, 8)) as part:
