@@ -53,7 +53,8 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         Resident memory of a worker process, in bytes or as in "4GB". A trial above it
         fails. With it trials run in a process of their own also when ``n_jobs=1``.
     callbacks : list of callable, default=()
-        Called as ``callback(study, trial)`` after each trial.
+        Called as ``callback(study, trial)`` after each trial; ``study.stop()`` ends
+        the search.
     n_jobs : int, default=None
         Trials at a time, each with one thread: in processes, or in the joblib
         backend that ``parallel_config`` makes active.

@@ -5,7 +5,8 @@ search.json            an id, which the studies of Optuna bear too, and their na
 start.json             seed and time budget of the first fit
 fingerprint.json       of the data and of what decides the scores
 journal.log            ended trials, unless a database keeps them
-trials/17/             trial.json: what was asked for; claim-0: which owner runs it
+trials/17/             trial.json: what was asked for; claim-0: which owner runs it;
+                       stopped.json: what time it was given, if that was too little
 oof/17-ab.npy          out-of-fold predictions of the promising trials, by owner ab
 models/17-ab-0.pickle  their models, one a fold
 owners/                processes that take part
@@ -44,7 +45,7 @@ from automodel.search.files import (
     replace,
     write,
 )
-from automodel.search.frozen import frozen_trial, plain_trial
+from automodel.search.frozen import frozen_trial, plain_trial, with_tuples
 from automodel.search.journal import LOCK_SECONDS, JournalFile, locked
 from automodel.search.ledger import Ledger, within
 from automodel.search.models import ModelFolder
@@ -112,6 +113,7 @@ class Archive:
         self._ended: list[Ended] = []  # read, and not told yet
         self._asked: list[Asked] = []
         self._has_ended: set[int] = set()
+        self._knows_ended = False  # whether the ledger was read of late
 
     def agree(
         self,
@@ -193,10 +195,12 @@ class Archive:
 
     def news(self) -> tuple[list[Asked], list[Ended]]:
         """Return what others have asked for, and all that has ended, of late."""
-        for ended in self.ledger.news():
-            self._ended.append(ended)
-            self._has_ended.add(ended[1].user_attrs["number"])
-        for asked in self._read_asked():  # whatever has ended was asked for
+        ended = self.ledger.news()
+        self._knows_ended = ended is not None
+        self._ended += ended or []
+        self._has_ended.update(t.user_attrs["number"] for _, t in ended or [])
+        # Whatever has ended was asked for: hence this order.
+        for asked in self._read_asked():
             self._asked.append(asked)
         news = self._asked, self._ended
         self._asked, self._ended = [], []
@@ -217,8 +221,11 @@ class Archive:
         -------
         list of (int, bool)
             Number of each, and whether two processes have died while they ran it
-            themselves: in a worker a trial harms nobody.
+            themselves: in a worker a trial harms nobody. None while the ledger is
+            silent: they may have ended.
         """
+        if not self._knows_ended:
+            return []
         taken: list[tuple[int, bool]] = []
         for number in sorted(numbers):
             try:
@@ -238,13 +245,18 @@ class Archive:
     def record(self, number: int, evaluation: Evaluation, trial: FrozenTrial) -> None:
         """Keep what a trial came to: its arrays first, then the trial in one write.
 
-        One that the deadline stopped is not ended: a later fit runs it again. Nor is
-        one kept that another process has taken over, since this one seemed dead.
+        One that was stopped is not ended: a later fit may run it again, and finds what
+        it was given. Nor is one kept that another process has taken over, since this
+        one seemed dead.
         """
         if not self.claims.has(number):
             self.claims.forget(number)
             return
         if evaluation.status == "stopped":
+            said = {name: trial.user_attrs[name] for name in ("seconds", "time_limit")}
+            with suppress(OSError):
+                self._stop_file(number).write_text(json.dumps(said), encoding="utf-8")
+            self.give_back(number)
             return
         if evaluation.status == "complete":
             self._write_arrays(number, evaluation)
@@ -253,6 +265,14 @@ class Archive:
         own.user_attrs = {**trial.user_attrs, "arrays": self._stem(number)}
         if self.ledger.add(evaluation.candidate.family.name, own):
             self.claims.forget(number)
+
+    def stop_of(self, number: int) -> dict[str, float] | None:
+        """Return the seconds and the time limit of a trial that was stopped."""
+        return read_json(self._stop_file(number))
+
+    def kept(self) -> set[str]:
+        """Return the names that the arrays of trials are kept under."""
+        return {path.stem for path in (self.folder / "oof").iterdir()}
 
     def model_folder(self, number: int) -> ModelFolder:
         """Return what keeps the models of a trial; no other process writes them."""
@@ -314,34 +334,30 @@ class Archive:
             self.owners.forget_dead(self.claims.owners_of(not_ended))
 
     def _read_asked(self) -> Iterator[Asked]:
+        """Yield what was asked for; what has ended needs no file of its own."""
+        ended = {t.user_attrs["number"]: (name, t) for name, t in reversed(self._ended)}
         while True:
             number = self._n_asked
-            path = self.claims.folder_of(number) / "trial.json"
-            said = read_json(path)
-            if said is None and not exists(path.parent):
-                return
-            said = said or read_json(path)  # which may have come in between
-            asked = self._asked_for(number, said)
+            if number in ended:
+                family, trial = ended[number]
+                asked = number, family, with_tuples(trial)
+            else:
+                folder = self.claims.folder_of(number)
+                said = read_json(folder / "trial.json")
+                if said is None and not exists(folder):
+                    return
+                said = said or read_json(folder / "trial.json")  # made in between
+                asked = self._asked_for(number, said)
             self._n_asked = number + 1
             yield asked
 
     def _asked_for(self, number: int, said: Any) -> Asked:
-        """Return a trial that was asked for, also if its file is damaged.
+        """Return a trial that was asked for and has not ended.
 
-        If it has ended, that says all. If not it is of no family, so that nobody
-        runs it.
+        If its file is damaged it is of no family, so that nobody runs it.
         """
         with suppress(KeyError, TypeError, ValueError, AttributeError):
             return number, said["family"], frozen_trial(said["trial"])
-        for family, ended in self._ended:
-            if ended.user_attrs["number"] == number:
-                trial = create_trial(
-                    state=TrialState.RUNNING,
-                    params=ended.params,
-                    distributions=ended.distributions,
-                    system_attrs=ended.system_attrs,
-                )
-                return number, family, trial
         self.damaged.append(f"trials/{number}/trial.json")
         return number, "", create_trial(state=TrialState.FAIL)
 
@@ -353,6 +369,9 @@ class Archive:
 
     def _oof_file(self, stem: str) -> Path:
         return self.folder / "oof" / f"{stem}.npy"
+
+    def _stop_file(self, number: int) -> Path:
+        return self.claims.folder_of(number) / "stopped.json"
 
 
 def _plain(value: Any) -> Any:

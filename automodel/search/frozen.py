@@ -50,9 +50,17 @@ def frozen_trial(plain: dict[str, Any]) -> FrozenTrial:
     )
 
 
+def with_tuples(trial: FrozenTrial) -> FrozenTrial:
+    """Return a trial with tuples in the place of lists, which JSON knows alone."""
+    categories = [d for d in trial.distributions.values() if hasattr(d, "choices")]
+    if not any(isinstance(c, list) for d in categories for c in d.choices):
+        return trial
+    return frozen_trial(plain_trial(trial))
+
+
 def _hashable(value: Any) -> Any:
     """Return the tuples that JSON has made lists of."""
-    return tuple(map(_hashable, value)) if isinstance(value, list) else value
+    return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
 
 
 def _text(moment: datetime | None) -> str | None:

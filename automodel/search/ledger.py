@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 MOST_SECONDS = 10.0  # for one call, before the storage is taken to be gone
+FIRST_SECONDS = 120.0  # for the first that reads all trials, of which there may be many
 LEAST_SECONDS = 0.2
 PAUSE_SECONDS = 30.0  # after a failure, before the storage is tried again
 
@@ -70,7 +71,7 @@ class Ledger:
             for name in families:
                 self._open_one(name, search)
 
-        within(open_all, self.seconds_left())
+        within(open_all, self.seconds_left(), FIRST_SECONDS)
 
     def add(self, family: str, trial: FrozenTrial) -> bool:
         """Write an ended trial; False if that has to wait."""
@@ -79,17 +80,24 @@ class Ledger:
             self._write()
         return not self._unwritten
 
-    def news(self) -> Iterator[tuple[str, FrozenTrial]]:
-        """Yield the families and trials that were added since the last call."""
+    def news(self) -> list[tuple[str, FrozenTrial]] | None:
+        """Return the families and trials that were added since the last call.
+
+        None if the storage does not answer: nobody knows then what has ended.
+        """
         if time.monotonic() < self._try_at:
-            return
+            return None
         self._write()
-        for name, trials in (self.read() or {}).items():
-            self.complete |= arrays_of(trials[self._n_read[name] :])
-            for trial in trials[self._n_read[name] :]:
-                if "number" in trial.user_attrs:
-                    yield name, trial
+        read = self.read()
+        if read is None:
+            return None
+        new = []
+        for name, trials in read.items():
+            added = trials[self._n_read[name] :]
+            self.complete |= arrays_of(added)
+            new += [(name, t) for t in added if "number" in t.user_attrs]
             self._n_read[name] = len(trials)
+        return new
 
     def read(self) -> dict[str, list[FrozenTrial]] | None:
         """Return all trials of each family; None if the storage does not answer."""
@@ -97,7 +105,8 @@ class Ledger:
             lambda: {
                 name: self.storage.get_all_trials(study._study_id, deepcopy=False)
                 for name, study in self._studies.items()
-            }
+            },
+            None if any(self._n_read.values()) else FIRST_SECONDS,
         )
 
     def close(self) -> set[int]:
@@ -123,10 +132,10 @@ class Ledger:
             self.complete |= arrays_of([trial])
             self._unwritten.pop(0)
 
-    def _guarded(self, call: Callable[[], Any]) -> Any:
+    def _guarded(self, call: Callable[[], Any], most: float | None = None) -> Any:
         """Return `call()`; None, and a pause, if it fails."""
         try:
-            return within(call, self.seconds_left())
+            return within(call, self.seconds_left(), most)
         except Exception as error:  # noqa: BLE001  of a disk, a network, a database
             self.failure = f"{type(error).__name__}: {error}"
             self._try_at = time.monotonic() + PAUSE_SECONDS
@@ -158,12 +167,12 @@ def arrays_of(trials: Sequence[FrozenTrial]) -> set[str]:
     return {trial.user_attrs.get("arrays", "") for trial in complete}
 
 
-def within(call: Callable[[], Any], seconds: float) -> Any:
+def within(call: Callable[[], Any], seconds: float, most: float | None = None) -> Any:
     """Return `call()`, or raise TimeoutError if it takes longer.
 
-    A server that does not answer is waited for 10 seconds at most, where Optuna and
-    the driver of a database would wait for minutes. The call goes on in its thread,
-    which ends with the process.
+    A server that does not answer is waited for 10 seconds, or `most` of them, where
+    Optuna and the driver of a database would wait for minutes. The call goes on in its
+    thread, which ends with the process.
     """
     outcome: dict[str, Any] = {}
 
@@ -175,7 +184,8 @@ def within(call: Callable[[], Any], seconds: float) -> Any:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    seconds = min(max(seconds, LEAST_SECONDS), MOST_SECONDS)
+    most = MOST_SECONDS if most is None else most
+    seconds = min(max(seconds, LEAST_SECONDS), most)
     thread.join(seconds)
     if "error" in outcome:
         raise outcome["error"]

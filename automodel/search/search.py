@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,9 @@ from automodel.search.workers import Evaluations, Workers, WorkItem
 ROUND_SIZE = 4
 MIN_TRIAL_SECONDS = 0.5
 SYNC_SECONDS = 2.0  # between two looks at what other processes have done
+MORE_TIME = 2.0  # times the limit that stopped a trial, for it to run again
+UNSURE_SECONDS = 150.0  # after which another process has beaten its heart or is dead
+BOOKED_AT_ONCE = 50  # trials, before the clock is looked at
 DIED_TWICE = "the process that ran it died, twice"
 N_REFITS = 5  # members of a usual ensemble
 REFIT_FACTOR = 1.3  # a model of all rows against one of a fold
@@ -86,11 +90,17 @@ class Search:
             for f in families
         }
         self._pending: dict[int, Running] = {}
-        # Of other processes, also dead ones; what ended there and is not booked yet;
-        # and what they have lost, to be run here.
+        # Of other processes, also dead ones: what is not in the studies yet, and what
+        # is; what ended there and is not booked yet; what they have lost, to be run
+        # here; and what was stopped, with the limit that it had.
+        self._asked: dict[int, tuple[FamilyStudy, FrozenTrial]] = {}
         self._running_elsewhere: dict[int, Running] = {}
         self._unread: dict[int, FrozenTrial] = {}
         self._to_rerun: deque[int] = deque()
+        self._stopped: dict[int, tuple[FamilyStudy, Setting, float]] = {}
+        self._limits: dict[int, float] = {}
+        self._uncalled: deque[tuple[FamilyStudy, FrozenTrial]] = deque()
+        self._has_begun = False
         self._lock = threading.Lock()  # joblib asks from a thread of its own
         self._workers = Workers(1, folds)
         self._n_asked = 0
@@ -99,14 +109,21 @@ class Search:
         self._next_sync = 0.0
 
     def trials(self) -> dict[str, list[FrozenTrial]]:
-        """Return the trials of each family, without those that were not run."""
-        return {
-            name: [t for t in own.study.get_trials() if "number" in t.user_attrs]
-            for name, own in self._families.items()
-        }
+        """Return the trials of each family, without those that were not run.
+
+        Of one that was stopped and ran again, the last.
+        """
+        trials = {}
+        for name, own in self._families.items():
+            ended = own.study.get_trials(deepcopy=False)
+            last = {
+                t.user_attrs["number"]: t for t in ended if "number" in t.user_attrs
+            }
+            trials[name] = [last[number] for number in sorted(last)]
+        return trials
 
     def run(self, workers: Workers) -> None:
-        """Search until the budget is spent or nothing improves.
+        """Search until the budget is spent, nothing improves, or a callback stops it.
 
         With a time budget trials are asked for one by one, as workers are free.
         Without one they are asked for in rounds of a fixed size, so that the result
@@ -117,11 +134,17 @@ class Search:
         if self.budget.seconds is not None:
             self._tell_all(workers.run(self._stream()))
             self._sync()
-            return
-        while items := self._round():
-            self._tell_all(workers.run(items))
-            self._take_ended(items[0].number // ROUND_SIZE)
-        self._take_ended()
+        else:
+            while items := self._round():
+                wanted = itertools.takewhile(lambda _: not self._is_stopped, items)
+                self._tell_all(workers.run(wanted))
+                self._take_in(items[0].number // ROUND_SIZE)
+            self._take_in(math.inf)
+        self._call_back()
+
+    @property
+    def _is_stopped(self) -> bool:
+        return any(own.shown.is_stopped for own in self._families.values())
 
     def _tell_all(self, evaluations: Evaluations) -> None:
         with closing(evaluations):
@@ -135,9 +158,12 @@ class Search:
     def _round(self) -> list[WorkItem]:
         """Return the trials of the next round, or what is missing of the last."""
         self._sync()
-        while self._may_lose_some() and not self._to_rerun:
+        until = time.monotonic() + UNSURE_SECONDS
+        while self._may_lose_some() and not self._to_rerun and time.monotonic() < until:
             time.sleep(SYNC_SECONDS / 4)
             self._sync()
+        if self._is_stopped:
+            return []
         last = self._n_asked // ROUND_SIZE
         current = min(self._to_rerun, default=self._n_asked) // ROUND_SIZE
         numbers = [n for n in self._to_rerun if n // ROUND_SIZE == current]
@@ -155,7 +181,9 @@ class Search:
         with self._lock:
             if time.monotonic() >= self._next_sync:
                 self._sync()
-            if self._to_rerun and self._seconds_left() > 0:
+            if self._is_stopped or self._seconds_left() <= 0:
+                return None
+            if self._to_rerun:
                 return self._item(self._to_rerun.popleft(), is_rerun=True)
             return self._ask()
 
@@ -163,11 +191,26 @@ class Search:
         """Take the result of a trial."""
         with self._lock:
             own, setting = self._pending.pop(number)
-            frozen = own.tell(number, setting, evaluation)
-            self.storage.add(number, evaluation, frozen)
-            self._count(evaluation)
-        for callback in self.settings.callbacks:
-            callback(own.study, frozen)
+            self._book(number, own, setting, evaluation)
+        self._call_back()
+
+    def _book(
+        self, number: int, own: FamilyStudy, setting: Setting, evaluation: Evaluation
+    ) -> None:
+        frozen = own.tell(number, setting, evaluation)
+        limit = self._limits.pop(number, 0.0)
+        if evaluation.status == "stopped":
+            frozen.set_user_attr("time_limit", limit)
+        self.storage.add(number, evaluation, frozen)
+        self._count(evaluation)
+        self._uncalled.append((own, frozen))
+
+    def _call_back(self) -> None:
+        """Call the callbacks, where they may take their time: without the lock."""
+        while self._uncalled:
+            own, frozen = self._uncalled.popleft()
+            for callback in self.settings.callbacks:
+                callback(own.shown, frozen)
 
     def _count(self, evaluation: Evaluation) -> None:
         self._scores.append(evaluation.score)
@@ -180,30 +223,47 @@ class Search:
         """Learn what other processes have done, and take over what they lost."""
         self._next_sync = time.monotonic() + SYNC_SECONDS
         self._read_news()
-        lost = self.storage.take_lost(self._running_elsewhere.keys() - self._unread)
+        elsewhere = self._asked.keys() | self._running_elsewhere.keys()
+        lost = self.storage.take_lost(elsewhere - self._unread.keys())
         if lost:
             self._read_news()  # of what ended just before its process did
+        has_ended = {number for number, _ in lost if number in self._unread}
+        self._take_in(self._last_whole_round())
         for number, is_harmful in lost:
-            if number in self._unread:
+            if number in has_ended or number not in self._running_elsewhere:
                 self.storage.give_back(number)
-                continue
-            self._pending[number] = self._running_elsewhere.pop(number)
-            setting = self._pending[number][1]
-            if is_harmful or setting.error:
-                self._fail(number, setting.error or DIED_TWICE)
             else:
-                self._to_rerun.append(number)
-        self._take_ended(self._last_whole_round())
+                self._take_over(number, is_harmful)
+        self._take_in(self._last_whole_round())
 
     def _read_news(self) -> None:
         asked, ended = self.storage.news()
         for number, family, trial in asked:
             self._n_asked = number + 1
             if family in self._families:
-                own = self._families[family]
-                self._running_elsewhere[number] = own, own.add(trial)
+                self._asked[number] = self._families[family], trial
         for _, trial in ended:
             self._unread.setdefault(trial.user_attrs["number"], trial)
+
+    def _take_over(self, number: int, is_harmful: bool) -> None:
+        """Run a trial that another process has lost, fail it, or put it off.
+
+        What a limit has stopped waits for one that is much larger.
+        """
+        own, setting = self._pending[number] = self._running_elsewhere.pop(number)
+        stop = self.storage.stop_of(number)
+        if is_harmful or setting.error:
+            self._fail(number, setting.error or DIED_TWICE)
+        elif stop is None or self.budget.seconds is None:
+            self._to_rerun.append(number)
+        else:
+            del self._pending[number]
+            candidate = self._candidate(number, own, setting)
+            evaluation = Evaluation(candidate, "stopped", seconds=stop["seconds"])
+            own.tell(number, setting, evaluation)
+            self.storage.evaluations[number] = evaluation
+            self._count(evaluation)
+            self._stopped[number] = own, setting, stop["time_limit"]
 
     def _may_lose_some(self) -> bool:
         """Tell whether all was asked for, and some of it is perhaps lost elsewhere."""
@@ -216,35 +276,49 @@ class Search:
         """Return the last round before which all has ended; with a clock, all count."""
         if self.budget.seconds is not None:
             return math.inf
-        running = self._running_elsewhere.keys() - self._unread.keys()
+        elsewhere = self._asked.keys() | self._running_elsewhere.keys()
+        running = elsewhere - self._unread.keys()
         first = min(running | self._pending.keys(), default=self._n_asked)
         return first // ROUND_SIZE - 1
 
-    def _take_ended(self, last_round: float = math.inf) -> None:
-        """Book what ended elsewhere, up to a round."""
-        for number in sorted(self._unread):
-            if number // ROUND_SIZE > last_round:
-                continue
-            trial = self._unread.pop(number)
-            if number not in self._running_elsewhere:
-                continue  # of this process, or of a family that it does not search
-            own, setting = self._running_elsewhere.pop(number)
-            evaluation = evaluation_of(trial, self._candidate(number, own, setting))
-            if setting.error:  # its space has changed: it cannot be made again
-                evaluation.status, evaluation.error = "failed", setting.error
-            own.tell(number, setting, evaluation)
-            self.storage.restore(number, evaluation, trial)
-            self._count(evaluation)
+    def _take_in(self, last_round: float) -> None:
+        """Enter what others have asked for; book what ended, up to a round.
 
-    def _is_over(self) -> bool:
+        All of it, in the order of the numbers. Once time is up, only what may be part
+        of the ensemble: many thousands of trials can be more than there is time for.
+        """
+        kept: set[str] | None = None
+        for n, number in enumerate(sorted(self._asked.keys() | self._unread.keys())):
+            is_due = kept is None and n % BOOKED_AT_ONCE == BOOKED_AT_ONCE - 1
+            if is_due and self._seconds_left() <= 0:
+                kept = self.storage.kept()
+            trial = self._unread.get(number)
+            if kept is not None and (
+                trial is None or trial.user_attrs.get("arrays") not in kept
+            ):
+                continue
+            if number in self._asked:
+                own, asked = self._asked.pop(number)
+                self._running_elsewhere[number] = own, own.add(asked)
+            if trial is not None and number // ROUND_SIZE <= last_round:
+                del self._unread[number]
+                if number in self._running_elsewhere:  # else of this process
+                    self._restore(number, trial)
+
+    def _restore(self, number: int, trial: FrozenTrial) -> None:
+        own, setting = self._running_elsewhere.pop(number)
+        evaluation = evaluation_of(trial, self._candidate(number, own, setting))
+        if setting.error:  # its space has changed: it cannot be made again
+            evaluation.status, evaluation.error = "failed", setting.error
+        own.restore(number, setting, evaluation, trial)
+        self.storage.restore(number, evaluation, trial)
+        self._count(evaluation)
+
+    def _has_all(self) -> bool:
+        """Tell whether no new trial is wanted."""
         if self.budget.n_trials is not None:
-            if self._n_asked >= self.budget.n_trials:
-                return True
-        elif self._best is not None and self._has_converged(self._best):
-            return True
-        return self._seconds_left() <= 0 or all(
-            own.is_exhausted for own in self._families.values()
-        )
+            return self._n_asked >= self.budget.n_trials
+        return self._best is not None and self._has_converged(self._best)
 
     def _has_converged(self, best: Evaluation) -> bool:
         scores = np.array(best.fold_scores, dtype=float)
@@ -254,13 +328,25 @@ class Search:
         return has_converged(self._scores, noise, n_rows, len(self._families))
 
     def _ask(self) -> WorkItem | None:
-        while not self._is_over():
-            name = self._choose()
-            if name is None:
-                return None
-            item = self._ask_family(self._families[name])
-            if item is not None:
+        while not self._is_stopped and self._seconds_left() > 0:
+            name = None if self._has_all() else self._choose()
+            families = self._families
+            chosen = families.values() if name is None else [families[name]]
+            item = self._again(chosen)
+            if item is None and name is not None:
+                item = self._ask_family(families[name])
+            if item is not None or name is None:
                 return item
+        return None
+
+    def _again(self, families: Collection[FamilyStudy]) -> WorkItem | None:
+        """Return a trial of these families that was stopped, if it has time now."""
+        limit = TRIAL_SHARE * self._seconds_left()
+        for number, (own, setting, had) in self._stopped.items():
+            if own in families and limit >= MORE_TIME * had:
+                del self._stopped[number]
+                self._pending[number] = own, own.again(setting)
+                return self._item(number, is_rerun=True)
         return None
 
     def _choose(self) -> str | None:
@@ -278,9 +364,12 @@ class Search:
         setting = own.ask(_seed_of(self.settings.seed, number))
         if setting is None:
             return None
+        if setting.is_of_sampler and not self._has_begun:
+            raise RuntimeError(f"The 'sampler' has failed. {setting.error}")
         if not self.storage.claim(number, own.family.name, own.frozen(setting)):
             own.give_up(setting)
             self._sync()
+            self._n_asked = max(self._n_asked, number + 1)  # also if it is unreadable
             return None
         own.keep(setting)
         self._n_asked += 1
@@ -293,9 +382,7 @@ class Search:
     def _fail(self, number: int, error: str) -> None:
         own, setting = self._pending.pop(number)
         candidate = self._candidate(number, own, setting)
-        evaluation = Evaluation(candidate, "failed", error=error)
-        self.storage.add(number, evaluation, own.tell(number, setting, evaluation))
-        self._count(evaluation)
+        self._book(number, own, setting, Evaluation(candidate, "failed", error=error))
 
     def _candidate(self, number: int, own: FamilyStudy, setting: Setting) -> Candidate:
         return Candidate(
@@ -307,15 +394,17 @@ class Search:
         candidate = self._candidate(number, own, setting)
         should_prune = Snapshot(self.pruner, own.compared())
         left = self._seconds_left()
+        self._has_begun = True
         if math.isinf(left):
             return WorkItem(
                 number, candidate, should_prune=should_prune, is_rerun=is_rerun
             )
+        self._limits[number] = max(TRIAL_SHARE * left, MIN_TRIAL_SECONDS)
         return WorkItem(
             number,
             candidate,
             ends_at=time.monotonic() + left,
-            time_limit=max(TRIAL_SHARE * left, MIN_TRIAL_SECONDS),
+            time_limit=self._limits[number],
             should_prune=should_prune,
             is_rerun=is_rerun,
         )

@@ -46,6 +46,7 @@ class SearchStorage:
         self.n_kept = n_kept
         self.archive = archive
         self.evaluations: dict[int, Evaluation] = {}
+        self._holders: set[int] = set()  # evaluations that have arrays or models
         self.problem = ""  # what the archive has not, and why
         self._failure = ""
         self._try_at = 0.0
@@ -108,6 +109,14 @@ class SearchStorage:
         """See `Archive.give_back`."""
         self._archived(lambda a: a.give_back(number), None)
 
+    def stop_of(self, number: int) -> dict[str, float] | None:
+        """See `Archive.stop_of`."""
+        return self._archived(lambda a: a.stop_of(number), None)
+
+    def kept(self) -> set[str]:
+        """See `Archive.kept`."""
+        return self._archived(lambda a: a.kept(), set())
+
     def restore(self, number: int, evaluation: Evaluation, trial: FrozenTrial) -> None:
         """Keep an evaluation that the archive has."""
         self._archived(lambda a: a.find_arrays(trial, evaluation), None)
@@ -125,9 +134,13 @@ class SearchStorage:
     def _keep(self, number: int, evaluation: Evaluation) -> None:
         """Keep an evaluation, and drop the arrays of those it puts out."""
         self.evaluations[number] = evaluation
+        if evaluation.oof is None and evaluation.models is None:
+            return
+        self._holders.add(number)
         kept = set(self.usable())
-        for other, old in self.evaluations.items():
-            if other not in kept and old.models is not None:
+        for other in self._holders - kept:
+            old = self.evaluations[other]
+            if old.models is not None:
                 for path in (*old.models, old.oof):
                     if isinstance(path, Path):
                         with suppress(OSError):
@@ -139,6 +152,7 @@ class SearchStorage:
         others = [other for other in self._ranked() if other not in kept]
         for other in others[self._most_others() :]:
             self.evaluations[other].oof = None
+        self._holders = kept.union(others[: self._most_others()])
 
     def _archived(self, call: Callable[[Archive], Any], default: Any) -> Any:
         """Return what the archive answers, or the default while it fails."""
@@ -196,10 +210,8 @@ class SearchStorage:
         """Return the numbers of the evaluations that an ensemble may be made of."""
         numbers = [
             number
-            for number, evaluation in sorted(self.evaluations.items())
-            if evaluation.status == "complete"
-            and evaluation.oof is not None
-            and evaluation.models is not None
+            for number, evaluation in self._holding()
+            if evaluation.oof is not None and evaluation.models is not None
         ]
         chosen = shortlist([self.evaluations[n] for n in numbers], self.n_kept)
         return [numbers[i] for i in chosen]
@@ -227,18 +239,19 @@ class SearchStorage:
 
     def _ranked(self) -> list[int]:
         """Return the numbers of evaluations with predictions in memory, best first."""
-        numbers = [
-            number
-            for number, evaluation in sorted(self.evaluations.items())
-            if evaluation.status == "complete" and evaluation.oof is not None
-        ]
+        numbers = [n for n, evaluation in self._holding() if evaluation.oof is not None]
         return sorted(numbers, key=lambda n: -self.evaluations[n].score)
+
+    def _holding(self) -> list[tuple[int, Evaluation]]:
+        """Return the complete evaluations that have arrays or models."""
+        pairs = [(n, self.evaluations[n]) for n in sorted(self._holders)]
+        return [(n, e) for n, e in pairs if e.status == "complete"]
 
     def _most_others(self) -> int:
         """Return how many predictions are kept of evaluations that are put out."""
         sizes = [
             evaluation.oof.nbytes
-            for evaluation in self.evaluations.values()
+            for _, evaluation in self._holding()
             if isinstance(evaluation.oof, np.ndarray)
         ]
         most = JUDGE_BYTES // max(max(sizes, default=1), 1)

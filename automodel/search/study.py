@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import bisect
 import copy
 import math
 import statistics
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import optuna
@@ -16,13 +17,17 @@ from optuna.trial import FrozenTrial, TrialState
 from automodel.evaluation import LEARNED_LOSS, Candidate, Evaluation
 from automodel.families.base import ModelFamily
 from automodel.search.allocation import FamilyState
+from automodel.search.window import StoppableStudy, WindowStorage
 from automodel.task import Task
 
-MAX_DUPLICATES = 3
+MAX_IN_VAIN = 3
 MOST_ERROR = 10_000  # characters, which every database takes
 MOST_SAMPLED, BEST_SAMPLED = 500, 100  # trials that our sampler sees, and the best
 MOST_COMPARED = 200  # trials that a pruner sees
-STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
+OF_THE_END = {  # attributes that a trial has from its end on
+    *("number", "family", "status", "seconds", "error", "fold_scores"),
+    *("n_iterations", "predict_seconds", "arrays"),
+}
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 Sampler = optuna.samplers.BaseSampler | Callable[[int], optuna.samplers.BaseSampler]
@@ -30,32 +35,17 @@ Sampler = optuna.samplers.BaseSampler | Callable[[int], optuna.samplers.BaseSamp
 
 @dataclass(frozen=True)
 class Setting:
-    """A trial that the study has given; `position` is its number there."""
+    """A trial that the study has given; `position` is its number there.
+
+    `work` is what the family says that it costs; `error` why it cannot be run, and
+    `is_of_sampler` whether the sampler is to blame for that.
+    """
 
     position: int
     params: dict[str, Any]
+    work: float = math.nan
     error: str = ""
-
-
-class WindowStorage(optuna.storages.InMemoryStorage):
-    """Trials in memory, some of which can be hidden from a sampler.
-
-    Attributes
-    ----------
-    hidden : set of int
-        Numbers of the trials that are not shown.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.hidden: set[int] = set()
-
-    def get_all_trials(self, study_id, deepcopy=True, states=None):
-        """Return the trials of a study that are not hidden."""
-        trials = super().get_all_trials(study_id, deepcopy, states)
-        if not self.hidden:
-            return trials
-        return [trial for trial in trials if trial.number not in self.hidden]
+    is_of_sampler: bool = False
 
 
 class FamilyStudy:
@@ -72,6 +62,13 @@ class FamilyStudy:
         None is Optuna's TPE.
     pruner : BasePruner
         Pruner of the study.
+
+    Attributes
+    ----------
+    study : StoppableStudy
+        Asked and told; a sampler stops it when it has no more to give.
+    shown : StoppableStudy
+        The same trials for callbacks, which stop the whole search by it.
     """
 
     def __init__(
@@ -84,28 +81,37 @@ class FamilyStudy:
         self.family = family
         self.task = task
         self._trials = WindowStorage()
-        self.study = optuna.create_study(
-            storage=self._trials,
-            study_name=family.name,
-            direction="maximize",
-            pruner=pruner,
+        optuna.create_study(
+            storage=self._trials, study_name=family.name, direction="maximize"
         )
         self.sampler = copy.deepcopy(sampler)
+        is_one = isinstance(sampler, optuna.samplers.BaseSampler)
+        shown: Any = self.sampler if is_one else None
+        self.study = StoppableStudy(family.name, self._trials, shown, pruner)
+        self.shown = StoppableStudy(family.name, self._trials, shown, pruner)
         self.n_asked = 0
+        self.n_complete = 0
         self.n_failed = 0
-        self.n_duplicates = 0
-        self.scores: list[float] = []
+        self.n_in_vain = 0  # in a row: settings that were tried, or could not be made
         self.seconds: list[float] = []
         self.complete_seconds: list[float] = []
         self.paces: list[float] = []  # seconds for a unit of `ModelFamily.cost`
-        self._portfolio = deque(proven_settings(family, task))
+        self._n_known = 0  # trials of the study that have become settings
         self._seen: set[str] = set()
-        self._ended: list[FrozenTrial] = []
+        self._ended: list[FrozenTrial] = []  # by number, whichever ended first
+        self._ranked: list[tuple[float, int]] = []  # scores and numbers of these
+        self._portfolio: deque[dict[str, Any]] = deque()
+        self._broken = ""  # why the family has no proven settings
+        self._failure = ""  # of the sampler, when it was told a result
+        try:
+            self._portfolio.extend(proven_settings(family, task))
+        except Exception as error:  # noqa: BLE001  part of its trials, kept on them
+            self._broken = _text(error)
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether the sampler gives nothing but settings that were tried."""
-        return self.n_duplicates >= MAX_DUPLICATES
+        """Whether the sampler gives nothing new, or nothing that can be run."""
+        return self.n_in_vain >= MAX_IN_VAIN or self.study.is_stopped
 
     def state(self, predicted_seconds: float) -> FamilyState:
         """Return what the choice among the families is made from."""
@@ -113,9 +119,9 @@ class FamilyStudy:
             self.family.name,
             self.family.rank,
             self.n_asked,
-            len(self.scores),
+            self.n_complete,
             self.n_failed,
-            max(self.scores, default=-math.inf),
+            self._ranked[-1][0] if self._ranked else -math.inf,
             predicted_seconds,
             self.family.start_seconds,
             self.family.seldom_helps,
@@ -135,42 +141,55 @@ class FamilyStudy:
         Setting or None
             None if the setting is one that was tried.
         """
-        self.study.sampler = self._fresh_sampler(seed)
         is_proven = bool(self._portfolio)
-        if is_proven:
-            self.study.enqueue_trial(self._portfolio.popleft())
-        self._trials.hidden = self._hidden()
-        trial = self.study.ask()
-        params, error = suggest(self.family, trial, self.task)
-        self._trials.hidden = set()
-        if not error and self._key(params) in self._seen:
-            self.study.tell(trial, state=TrialState.FAIL)
-            self.n_duplicates += not is_proven
+        with self._trials.window():
+            setting = self._ask(seed)
+        if not setting.error and self._key(setting.params) in self._seen:
+            self._finish(setting.position, TrialState.FAIL)
+            self.n_in_vain += not is_proven
             return None
-        return Setting(trial.number, params, error)
+        return setting
+
+    def _ask(self, seed: int) -> Setting:
+        error, self._failure = self._failure, ""
+        if not error and not self._broken:
+            try:
+                self.study.sampler = self._fresh_sampler(seed)
+                if self._portfolio:
+                    self.study.enqueue_trial(self._portfolio.popleft())
+                trial = self.study.ask()
+                self._n_known = trial.number + 1
+                return Setting(trial.number, *suggest(self.family, trial, self.task))
+            except Exception as raised:  # noqa: BLE001  what a sampler raises is its own
+                error = _text(raised)
+        trials = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        begun = [t.number for t in trials if t.number >= self._n_known]
+        position = begun[0] if begun else self._create(None)
+        return Setting(
+            position, {}, error=self._broken or error, is_of_sampler=not self._broken
+        )
 
     def keep(self, setting: Setting) -> None:
-        """Count a trial that will be run."""
-        self._seen.add(self._key(setting.params))
-        self.n_duplicates = 0
+        """Count a trial that will be run, or fails at once."""
         self.n_asked += 1
+        if setting.error:
+            self.n_in_vain += 1
+            return
+        self.n_in_vain = 0
+        self._seen.add(self._key(setting.params))
 
     def give_up(self, setting: Setting) -> None:
         """Take a trial back: another process has asked for one in the meantime."""
         proven = self.frozen(setting).system_attrs.get("fixed_params")
         if proven is not None:
             self._portfolio.appendleft(proven)
-        self.study.tell(setting.position, state=TrialState.FAIL)
+        self._finish(setting.position, TrialState.FAIL)
 
     def add(self, trial: FrozenTrial) -> Setting:
         """Take in a trial that an earlier fit or another process has asked for."""
-        running = copy.copy(trial)
-        running.state = TrialState.RUNNING
-        self.study._storage.create_new_trial(self.study._study_id, running)
-        params, error = suggest(
-            self.family, optuna.trial.FixedTrial(trial.params), self.task
-        )
-        setting = Setting(len(self.study.get_trials(deepcopy=False)) - 1, params, error)
+        position = self._create(trial)
+        fixed = optuna.trial.FixedTrial(trial.params)
+        setting = Setting(position, *suggest(self.family, fixed, self.task))
         self.keep(setting)
         proven = trial.system_attrs.get("fixed_params")
         if proven is not None and proven in self._portfolio:
@@ -179,11 +198,18 @@ class FamilyStudy:
             self.sampler.reseed_rng()  # the same seed would repeat its draws
         return setting
 
+    def again(self, setting: Setting) -> Setting:
+        """Return a setting that was stopped as a trial of its own, to be run anew."""
+        return replace(setting, position=self._create(self.frozen(setting)))
+
     @property
     def work_of_next(self) -> float:
         """Return the cost of the next proven setting, or of a usual one."""
         params = self._portfolio[0] if self._portfolio else {}
-        return self.family.cost(params, self.task)
+        try:
+            return float(self.family.cost(params, self.task))
+        except Exception:  # noqa: BLE001  the next trial fails with it
+            return math.nan
 
     @property
     def seconds_of_next(self) -> float:
@@ -198,54 +224,113 @@ class FamilyStudy:
 
     def frozen(self, setting: Setting) -> FrozenTrial:
         """Return the trial as it is in the study."""
-        return self.study.get_trials(deepcopy=False)[setting.position]
+        return self._trials.get_trial(self._id(setting.position))
 
     def tell(
         self, number: int, setting: Setting, evaluation: Evaluation
     ) -> FrozenTrial:
         """Book the result of a trial; `number` is its own in the whole search."""
-        self.seconds.append(evaluation.seconds)
-        self.n_failed += evaluation.status == "failed"
+        self._fill(number, setting, evaluation)
         if evaluation.status == "complete":
-            self.scores.append(evaluation.score)
-            self.complete_seconds.append(evaluation.seconds)
-            work = self.family.cost(setting.params, self.task)
-            self.paces.append(evaluation.seconds / work if work else math.nan)
-        storage, trial_id = self.study._storage, self.frozen(setting)._trial_id
-        for step, value in evaluation.reports.items():
-            storage.set_trial_intermediate_value(trial_id, step, value)
-        for name, value in attributes(number, evaluation).items():
-            storage.set_trial_user_attr(trial_id, name, value)
-        if evaluation.status == "complete":
-            trial = self.study.tell(setting.position, evaluation.score)
+            self._finish(setting.position, None, evaluation.score)
         else:
-            state = STATES.get(evaluation.status, TrialState.FAIL)
-            trial = self.study.tell(setting.position, state=state)
-        if trial.state in ENDED:
-            self._ended.append(trial)
-        return trial
+            is_pruned = evaluation.status == "pruned"
+            state = TrialState.PRUNED if is_pruned else TrialState.FAIL
+            self._finish(setting.position, state)
+        self._rank(self.frozen(setting))
+        return copy.deepcopy(self.frozen(setting))  # for callbacks, who may change it
+
+    def restore(
+        self, number: int, setting: Setting, evaluation: Evaluation, ended: FrozenTrial
+    ) -> None:
+        """Book what a trial came to elsewhere."""
+        self._fill(number, setting, evaluation)
+        trial_id = self._id(setting.position)
+        state, values = ended.state, ended.values
+        if evaluation.status == "failed":
+            state, values = TrialState.FAIL, None
+        self._trials.set_trial_state_values(trial_id, state, values)
+        trial = self._trials.get_trial(trial_id)
+        trial.datetime_complete = ended.datetime_complete
+        self._rank(trial)
 
     def compared(self) -> list[FrozenTrial]:
         """Return the trials that a pruner compares with: the best and the latest."""
         latest = self._ended[-MOST_COMPARED:]
         if len(latest) == len(self._ended):
             return latest
-        older = self._ended[:-MOST_COMPARED]
-        complete = [trial for trial in older if math.isfinite(_score(trial))]
-        return sorted(complete, key=_score)[-1:] + latest
+        first = latest[0].number
+        older = (pair for pair in reversed(self._ranked) if pair[1] < first)
+        score, number = next(older)
+        if not math.isfinite(score):
+            return latest
+        return [self._trials.get_trial(self._id(number)), *latest]
 
-    def _hidden(self) -> set[int]:
-        """Return the trials that our own sampler does without.
+    def _fill(self, number: int, setting: Setting, evaluation: Evaluation) -> None:
+        self.seconds.append(evaluation.seconds)
+        self.n_failed += evaluation.status == "failed"
+        if evaluation.status == "complete":
+            self.n_complete += 1
+            self.complete_seconds.append(evaluation.seconds)
+            work = setting.work
+            self.paces.append(evaluation.seconds / work if work else math.nan)
+        self._trials.fill(
+            self._id(setting.position),
+            evaluation.reports,
+            attributes(number, evaluation),
+        )
 
-        Its time grows with the trials. It needs the best to know where to go, and a
-        few hundred others to know where not to.
+    def _rank(self, trial: FrozenTrial) -> None:
+        if trial.state in ENDED:
+            bisect.insort(self._ended, trial, key=lambda t: t.number)
+            bisect.insort(self._ranked, _place(trial))
+            if self.sampler is None and len(self._ended) > MOST_SAMPLED:
+                self._hide(trial)
+
+    def _finish(
+        self, position: int, state: TrialState | None, score: float | None = None
+    ) -> None:
+        """Tell the study; an error of its sampler fails the trial that comes next."""
+        try:
+            self.study.tell(position, score, state)
+        except Exception as error:  # noqa: BLE001  what a sampler raises is its own
+            if not self._trials.get_trial(self._id(position)).state.is_finished():
+                raise
+            self._failure = _text(error)
+
+    def _create(self, trial: FrozenTrial | None) -> int:
+        """Make a running trial with the parameters of another, or with none."""
+        if trial is not None:
+            trial = copy.copy(trial)
+            trial.state, trial.values = TrialState.RUNNING, None
+            trial.intermediate_values, trial.datetime_complete = {}, None
+            own = {k: v for k, v in trial.user_attrs.items() if k not in OF_THE_END}
+            trial.user_attrs = own
+        trial_id = self._trials.create_new_trial(self.study._study_id, trial)
+        position = self._trials.get_trial_number_from_id(trial_id)
+        self._n_known = position + 1
+        return position
+
+    def _id(self, position: int) -> int:
+        return self._trials.get_trial_id_from_study_id_trial_number(
+            self.study._study_id, position
+        )
+
+    def _hide(self, ended: FrozenTrial) -> None:
+        """Hide from our own sampler what a trial that has ended makes needless.
+
+        The time of a sampler grows with the trials. It needs the best to know where to
+        go, and a few hundred others to know where not to.
         """
-        if self.sampler is not None or len(self._ended) <= MOST_SAMPLED:
-            return set()
-        order = sorted(self._ended, key=lambda trial: trial.number)
-        shown = order[-(MOST_SAMPLED - BEST_SAMPLED) :]
-        shown += sorted(order, key=_sortable)[-BEST_SAMPLED:]
-        return {trial.number for trial in order} - {trial.number for trial in shown}
+        n_latest = MOST_SAMPLED - BEST_SAMPLED
+        first, worst = self._ended[-n_latest].number, self._ranked[-BEST_SAMPLED]
+        places = [_place(ended), _place(self._ended[-n_latest - 1])]
+        places.append(self._ranked[-BEST_SAMPLED - 1])
+        if len(self._ended) == MOST_SAMPLED + 1:
+            places = self._ranked
+        for place in places:
+            if place[1] < first and place < worst:
+                self._trials.hide(self._id(place[1]))
 
     def _fresh_sampler(self, seed: int) -> optuna.samplers.BaseSampler:
         if self.sampler is None:
@@ -261,19 +346,24 @@ class FamilyStudy:
         return repr(sorted(params.items()))
 
 
-def suggest(family: ModelFamily, trial: Any, task: Task) -> tuple[dict[str, Any], str]:
-    """Return the parameters of a trial, or why the space of the family gave none."""
+def suggest(
+    family: ModelFamily, trial: Any, task: Task
+) -> tuple[dict[str, Any], float, str]:
+    """Return the parameters of a trial and their cost, or why the family gave none."""
     try:
-        losses = family.losses(task)
-        if not losses:
-            return family.search_space(trial, task), ""
-        loss = trial.suggest_categorical(LEARNED_LOSS, list(losses))
-        return {
-            **family.search_space(trial, task.learning(loss)),
-            LEARNED_LOSS: loss,
-        }, ""
+        params = _suggested(family, trial, task)
+        return params, float(family.cost(params, task)), ""
     except Exception as error:  # noqa: BLE001  part of the trial, kept on it
-        return {}, f"{type(error).__name__}: {error}"
+        return {}, math.nan, _text(error)
+
+
+def _suggested(family: ModelFamily, trial: Any, task: Task) -> dict[str, Any]:
+    losses = family.losses(task)
+    if not losses:
+        return family.search_space(trial, task)
+    loss = trial.suggest_categorical(LEARNED_LOSS, list(losses))
+    params = family.search_space(trial, task.learning(loss))
+    return {**params, LEARNED_LOSS: loss}
 
 
 def proven_settings(family: ModelFamily, task: Task) -> list[dict[str, Any]]:
@@ -329,6 +419,11 @@ def _score(trial: FrozenTrial) -> float:
     return trial.value
 
 
-def _sortable(trial: FrozenTrial) -> float:
+def _place(trial: FrozenTrial) -> tuple[float, int]:
+    """Return what a trial is ranked by: its score, then its number."""
     score = _score(trial)
-    return score if math.isfinite(score) else -math.inf
+    return (score if math.isfinite(score) else -math.inf), trial.number
+
+
+def _text(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

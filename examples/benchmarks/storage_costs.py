@@ -1,4 +1,4 @@
-"""Measure what a trial costs the search itself: to ask, to tell, and to store.
+"""Measure what a trial costs the search itself: to ask, to tell, store and read again.
 
     python examples/benchmarks/storage_costs.py [--url postgresql://...] [--trials 2000]
 
@@ -80,6 +80,18 @@ def run(storage, folds, n_trials):
             spent.append((asked - start + time.perf_counter() - told) * 1000)
 
 
+def seconds_of_going_on(storage, folds, n_trials):
+    """Return the seconds until a search that goes on has read all trials."""
+    start = time.perf_counter()
+    budget = Budget(1e6, n_trials)
+    with contained(), storage.opened([FAMILY], budget):
+        families = find_families([FAMILY])
+        search = Search(families, folds, budget, storage, SearchSettings())
+        assert search.ask() is None
+    assert len(storage.evaluations) == n_trials
+    return time.perf_counter() - start
+
+
 def size_of(folder):
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
@@ -114,9 +126,13 @@ def main():
             study = f"costs {time.time_ns()}"
             storages["database"] = SharedStorage(arguments.url, folder / study)
         for label, storage in storages.items():
-            archive = open_archive(storage, f"costs {time.time_ns()}")
-            spent = run(SearchStorage(30, archive), folds, arguments.trials // 4)
+            title, n_trials = f"costs {time.time_ns()}", arguments.trials // 4
+            archive = open_archive(storage, title)
+            spent = run(SearchStorage(30, archive), folds, n_trials)
             report(label, spent, size_of(archive.folder))
+            again = SearchStorage(30, open_archive(storage, title))
+            seconds = seconds_of_going_on(again, folds, n_trials)
+            print(f"{'':12s} to go on with {n_trials} trials: {seconds:.2f} s")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import optuna
 import pytest
 
 from automodel.evaluation import Candidate, Evaluation
-from automodel.search.pruning import ForgivingPruner
+from automodel.search.pruning import ForgivingPruner, Snapshot
 from automodel.search.study import BEST_SAMPLED, MOST_SAMPLED, FamilyStudy
 from automodel.task import Task
 from tests.conftest import StubFamily
@@ -104,13 +104,15 @@ def test_our_sampler_sees_the_best_and_the_latest(sampler):
     n_trials = MOST_SAMPLED + 200
     for number in range(n_trials):
         run(own, number, score=-float(number))  # the first are the best
-    hidden = own._hidden()
+    with own._trials.window():
+        shown = [trial.number for trial in own.study.trials]
+    assert len(own.study.trials) == n_trials  # nobody else is denied them
     if sampler is not None:
-        assert hidden == set()
+        assert len(shown) == n_trials
         return
     n_latest = MOST_SAMPLED - BEST_SAMPLED
-    assert hidden == set(range(BEST_SAMPLED, n_trials - n_latest))
-    assert len(own.study.trials) == n_trials  # nobody else is denied them
+    latest = range(n_trials - n_latest, n_trials)
+    assert shown == [*range(BEST_SAMPLED), *latest]
 
 
 def test_a_pruner_compares_with_the_best_and_the_latest():
@@ -120,3 +122,18 @@ def test_a_pruner_compares_with_the_best_and_the_latest():
     compared = own.compared()
     assert len(compared) == 201
     assert compared[0].value == 1.0
+
+
+def test_the_order_in_which_trials_of_one_score_end_prunes_no_other_ones():
+    reports = [{15: 0.4, 31: 0.5}, {15: 0.6, 31: 0.5}]  # running means of two folds
+    verdicts = []
+    for order in ([0, 1], [1, 0]):
+        own = study(trials=[(0.5, "plain"), (0.6, "plain")])
+        settings = [own.ask(seed) for seed in range(2)]
+        for number in order:
+            candidate = Candidate(own.family, settings[number].params)
+            evaluation = Evaluation(candidate, "complete", 0.5, reports=reports[number])
+            own.tell(number, settings[number], evaluation)
+        snapshot = Snapshot(ForgivingPruner(), own.compared())
+        verdicts.append(snapshot({15: 0.35}))
+    assert verdicts == [False, False]
