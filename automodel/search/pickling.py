@@ -31,13 +31,8 @@ def all_by_value() -> Iterator[None]:
     """
     with _LOCK:
         known = cloudpickle.list_registry_pickle_by_value()
-        only_here = _modules_only_here(len(sys.modules))
-        added = [
-            module
-            for module in only_here
-            if module.__name__ not in known
-            and module is sys.modules.get(module.__name__)
-        ]
+        found = _modules_only_here(len(sys.modules))
+        added = [m for m in found if m.__name__ in sys.modules.keys() - known]
         for module in added:
             cloudpickle.register_pickle_by_value(module)
         try:

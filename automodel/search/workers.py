@@ -185,8 +185,8 @@ class OwnProcesses(Workers):
             mapped.dump(self.folds, self._data)
         except Exception as error:  # noqa: BLE001  of a disk, or of pickling
             self._data, self.n_jobs, self.are_isolated = None, 1, False
-            self._problem = f"{RAN_HERE} the data could not be sent to workers. "
-            self._problem += f"{describe_error(error)}."
+            reason = f"the data could not be sent to workers. {describe_error(error)}"
+            self._problem = f"{RAN_HERE} {reason}."
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
@@ -227,10 +227,8 @@ class OwnProcesses(Workers):
             return super().refit(orders, then)
         is_time = threading.Event()
         ends = [order.ends_at for order in orders if order.ends_at is not None]
-        patience = (
-            max(min(ends) - THEN_SECONDS - time.monotonic(), 0.0) if ends else None
-        )
-        thread = threading.Thread(target=_call_at, args=(is_time, patience, then))
+        moment = min(ends) - THEN_SECONDS if ends else None
+        thread = threading.Thread(target=_call_at, args=(is_time, moment, then))
         thread.start()
         results: Refitted = [None] * len(orders)
         try:

@@ -165,6 +165,17 @@ def test_trials_run_here_where_no_process_starts(monkeypatch):
 
 
 @pytest.mark.slow
+def test_a_step_under_a_deadline_waits_for_an_idle_process(monkeypatch):
+    monkeypatch.setattr(module, "refit", slow_second)
+    candidate, ends_at = Candidate(StubFamily("stub"), {}), time.monotonic() + 1e6
+    orders = [Refit(number, candidate, None, ends_at) for number in (0, 1)]
+    moments = []
+    with OwnProcesses(2, None) as workers:
+        found = workers.refit(orders, lambda: moments.append(time.monotonic()))
+    assert found[0] < moments[0] < found[1]
+
+
+@pytest.mark.slow
 def test_a_refit_may_end_far_from_now():
     order = Refit(0, Candidate(StubFamily(), {}), None, time.monotonic() + 1e12)
     with OwnProcesses(1, make_folds()) as workers:
