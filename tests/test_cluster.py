@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 from automodel import AutoClassifier
+from automodel.exceptions import FitWarning
+from automodel.search import engines
 from tests.conftest import CHEAP, NosyFamily, StubFamily, make_frame, make_signal
 
 X = make_frame()
@@ -122,3 +124,57 @@ def test_trials_run_on_the_workers_of_ray(ray_cluster, tmp_path):
     assert {pid for pid, _ in family.seen()} == family.workers()
     assert len(family.workers()) == 2
     agree(AutoClassifier(**params).fit(X, LABELS), search)
+
+
+def fit_with(backend, mode, **params):
+    """Fit one trial in three of which does what it is told."""
+    family = StubFamily(trials=[(0.9, "plain"), (0.8, mode), (0.7, "plain")])
+    params = CHEAP | {"families": [family], "n_trials": 3} | params
+    with joblib.parallel_config(backend=backend):
+        search = AutoClassifier(**params, n_jobs=2).fit(X, LABELS)
+    return search.leaderboard_.sort_index()["status"].tolist()
+
+
+def check_faults(backend):
+    """Lose workers of a cluster that serves nothing else."""
+    with pytest.warns(FitWarning, match="Trials lost: 1"):
+        assert fit_with(backend, "exit") == ["complete", "failed", "complete"]
+    found = fit_with(backend, "hang", time_budget=10.0)
+    assert found == ["complete", "stopped", "complete"]
+
+
+@pytest.mark.slow
+def test_workers_of_dask_that_die_or_hang_cost_their_trial():
+    need("distributed")
+    from distributed import Client, LocalCluster
+
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with LocalCluster(**options) as cluster, Client(cluster):
+        check_faults("dask")
+
+
+@pytest.mark.slow
+def test_workers_of_ray_that_die_or_hang_cost_their_trial(ray_cluster):
+    check_faults("ray")
+
+
+@pytest.mark.slow
+def test_a_cluster_without_workers_is_given_up(monkeypatch):
+    need("distributed")
+    from distributed import Client, LocalCluster
+
+    monkeypatch.setattr(engines, "GONE_SECONDS", 2.0)
+    monkeypatch.setattr(engines, "ASK_SECONDS", 0.5)
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with LocalCluster(**options) as cluster, Client(cluster):
+        family = StubFamily(modes=["sleep"], seconds=0.5)
+        params = CHEAP | {"families": [family], "n_trials": 6, "refit": False}
+        search = AutoClassifier(
+            **params, n_jobs=2, callbacks=[lambda *told: cluster.scale(0)]
+        )
+        with (
+            joblib.parallel_config(backend="dask"),
+            pytest.warns(FitWarning, match="the search went on in this process"),
+        ):
+            search.fit(X, LABELS)
+    assert set(board(search)["status"]) <= {"complete", "pruned"}

@@ -153,6 +153,33 @@ class LoggingFamily(StubFamily):
             file.write(f"{what} {estimator.mode}\n")
 
 
+class ClockFamily(StubFamily):
+    """Sets the clock of the process where it trains."""
+
+    def fit(self, estimator, X, y, **keywords):
+        set_clock()
+        return super().fit(estimator, X, y, **keywords)
+
+
+def set_clock(*arguments):
+    """Have the system clock of this process step, as after a suspension."""
+    time.time = lambda: 1e10
+
+
+def test_a_clock_that_is_set_ends_no_trial(monkeypatch):
+    monkeypatch.setattr(time, "time", time.time)  # restores it
+    family = ClockFamily(modes=["sleep"], seconds=0.3)
+    params = {"families": [family], "time_budget": 60.0, "n_trials": 6}
+    search = fit("", **params, callbacks=[set_clock])
+    assert set(statuses(search)) <= {"complete", "pruned"}
+    assert search.fit_report_["search"] < 50  # all trials, long before the end
+
+
+def test_a_budget_may_be_longer_than_any_timer():
+    search = fit("plain", time_budget=1e12)
+    assert statuses(search) == ["complete"] * 3
+
+
 def test_a_limit_that_a_backend_cannot_keep_is_told():
     with joblib.parallel_config(backend="threading"):
         search = AutoClassifier(**CHEAP, n_jobs=2, memory_limit="4GB")

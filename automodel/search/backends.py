@@ -74,7 +74,8 @@ class BackendWorkers(Workers):
         return self
 
     def __exit__(self, *exc_info) -> None:
-        self._engine.close()
+        with suppress(Exception):  # of a cluster
+            self._engine.close()
         self._stack.close()
 
     @property
@@ -197,7 +198,8 @@ class BackendWorkers(Workers):
             "The backend could not be used, and the search went on in this process. "
             f"{describe_error(error)}."
         )
-        self._engine.close()
+        with suppress(Exception):  # it is gone
+            self._engine.close()
         self._engine = Engine(None, 1, self.folds)
         for call in list(self._in_flight.values()):
             self._submit(call)

@@ -348,6 +348,9 @@ def _outcome(key: Hashable, call: Callable[[], Any]) -> Outcome:
     try:
         return Outcome(key, call(), seconds=time.monotonic() - start)
     except BaseException as error:  # noqa: BLE001  of a trial, or of its worker
+        is_main = threading.current_thread() is threading.main_thread()
+        if isinstance(error, KeyboardInterrupt) and is_main:
+            raise
         return Outcome(key, None, "raised", describe_error(error))
 
 

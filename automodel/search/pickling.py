@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -31,8 +31,8 @@ def all_by_value() -> Iterator[None]:
     """
     with _LOCK:
         known = cloudpickle.list_registry_pickle_by_value()
-        modules = {id(m): m for m in list(sys.modules.values())}  # some have two names
-        added = [module for module in modules.values() if _is_only_here(module, known)]
+        found = _modules_only_here(len(sys.modules))
+        added = [m for m in found if m.__name__ in sys.modules.keys() - known]
         for module in added:
             cloudpickle.register_pickle_by_value(module)
         try:
@@ -42,13 +42,19 @@ def all_by_value() -> Iterator[None]:
                 cloudpickle.unregister_pickle_by_value(module)
 
 
-def _is_only_here(module: Any, known: set[str]) -> bool:
+@lru_cache(maxsize=1)
+def _modules_only_here(n_modules: int) -> list[ModuleType]:
+    modules = {id(m): m for m in list(sys.modules.values())}  # some have two names
+    return [module for module in modules.values() if _is_only_here(module)]
+
+
+def _is_only_here(module: Any) -> bool:
     if type(module) is not ModuleType:  # one that loads itself when it is used
         return False
     name = module.__name__
-    if "." in name or name in known or sys.modules.get(name) is not module:
+    if "." in name or name == "__main__" or sys.modules.get(name) is not module:
         return False
-    return name != "__main__" and not _is_found(name, getattr(module, "__file__", None))
+    return not _is_found(name, getattr(module, "__file__", None))
 
 
 @cache

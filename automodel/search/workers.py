@@ -204,8 +204,8 @@ class OwnProcesses(Workers):
             mapped.dump(self.folds, self._data)
         except Exception as error:  # noqa: BLE001  of a disk, or of pickling
             self._data, self.n_jobs, self.are_isolated = None, 1, False
-            self._problem = f"{RAN_HERE} the data could not be sent to workers. "
-            self._problem += f"{describe_error(error)}."
+            reason = f"the data could not be sent to workers. {describe_error(error)}"
+            self._problem = f"{RAN_HERE} {reason}."
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise

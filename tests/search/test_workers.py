@@ -5,13 +5,15 @@ import threading
 import time
 from functools import partial
 
+import cloudpickle
 import joblib
 import pytest
 
 from automodel.evaluation import Candidate
+from automodel.search import engines, processes
 from automodel.search import workers as module
 from automodel.search.backends import BackendWorkers
-from automodel.search.models import ModelFolder
+from automodel.search.models import ModelFolder, load_models
 from automodel.search.processes import ProcessPool
 from automodel.search.work import Refit, WorkItem
 from automodel.search.workers import OwnProcesses, Workers, open_workers, slow_library
@@ -130,3 +132,64 @@ def test_only_a_cheap_trial_runs_here(monkeypatch, cost, pid):
 
 def where_it_runs(*arguments):
     return os.getpid()
+
+
+def run_all(workers, items):
+    with workers as opened:
+        return [found for _, found in opened.run(items)], opened.problem
+
+
+def test_trials_run_here_where_the_data_cannot_be_sent():
+    folds = make_folds()
+    folds.locked = threading.Lock()
+    items = [WorkItem(n, Candidate(StubFamily(), {})) for n in range(2)]
+    workers = OwnProcesses(2, folds, 10**9)
+    found, problem = run_all(workers, items)
+    assert [evaluation.status for evaluation in found] == ["complete"] * 2
+    assert "the data could not be sent to workers. TypeError" in problem
+    assert not workers.are_isolated
+
+
+def test_trials_run_here_where_no_process_starts(monkeypatch):
+    def fail(process):
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(processes, "_start_process", fail)
+    items = [WorkItem(n, Candidate(StubFamily(), {})) for n in range(3)]
+    found, problem = run_all(OwnProcesses(2, make_folds(), 10**9), items)
+    assert [evaluation.status for evaluation in found] == ["complete"] * 3
+    assert "no worker could be started" in problem
+    with OwnProcesses(2, make_folds(), 10**9) as workers:
+        orders = [Refit(0, Candidate(StubFamily(), {}), None)]
+        assert load_models(workers.refit(orders))[0].fold == -1
+
+
+@pytest.mark.slow
+def test_a_step_under_a_deadline_waits_for_an_idle_process(monkeypatch):
+    monkeypatch.setattr(module, "refit", slow_second)
+    candidate, ends_at = Candidate(StubFamily("stub"), {}), time.monotonic() + 1e6
+    orders = [Refit(number, candidate, None, ends_at) for number in (0, 1)]
+    moments = []
+    with OwnProcesses(2, None) as workers:
+        found = workers.refit(orders, lambda: moments.append(time.monotonic()))
+    assert found[0] < moments[0] < found[1]
+
+
+@pytest.mark.slow
+def test_a_refit_may_end_far_from_now():
+    order = Refit(0, Candidate(StubFamily(), {}), None, time.monotonic() + 1e12)
+    with OwnProcesses(1, make_folds()) as workers:
+        (found,) = workers.refit([order])
+    assert found is not None
+
+
+def test_another_machine_has_its_own_clock(monkeypatch):
+    item = WorkItem(0, None, ends_at=time.monotonic() + 10.0)
+    message = engines._message(seconds_left, item, None)
+    real = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: real() + 1e6)
+    assert 5.0 < cloudpickle.loads(engines.answer(message, None)) <= 10.0
+
+
+def seconds_left(item, data, keep_model):
+    return item.ends_at - time.monotonic()
