@@ -430,6 +430,21 @@ def test_a_silent_storage_is_given_up(tmp_path, monkeypatch):
     assert time.monotonic() - start < 60
 
 
+def test_what_seemed_to_fail_is_not_stored_twice(tmp_path, monkeypatch):
+    import optuna
+
+    class Late(optuna.storages.InMemoryStorage):
+        def create_new_trial(self, *arguments, **keywords):
+            super().create_new_trial(*arguments, **keywords)
+            raise OSError("the answer was lost")
+
+    monkeypatch.setattr("automodel.search.ledger.PAUSE_SECONDS", 0.0)
+    storage = Late()
+    classifier(SharedStorage(storage, tmp_path)).fit(X, LABELS)
+    stored = storage.get_all_trials(0)
+    assert sorted(trial.user_attrs["number"] for trial in stored) == list(range(4))
+
+
 def test_a_server_that_says_nothing_is_told(tmp_path, monkeypatch):
     """Its connections are accepted by the system, and nobody answers."""
     pytest.importorskip("psycopg")

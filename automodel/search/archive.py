@@ -169,7 +169,7 @@ class Archive:
         own = {"id": uuid.uuid4().hex, "name": self.study_name}
         search = self.agree("search", own, lambda: self.ledger.recall(families))
         # Where a folder has the same name in capitals, the search has too.
-        self.ledger.study_name = search["name"]
+        self.ledger.study_name = search.get("name", self.study_name)
         self.ledger.open(families, search["id"])
         self.owners.enter()
         self.drafts.clean()

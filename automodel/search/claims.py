@@ -52,8 +52,8 @@ class Claims:
         draft, folder = self.drafts.new("trials", "trial"), self.folder_of(number)
         draft.mkdir(exist_ok=True)
         write(draft / "trial.json", text)
-        write(draft / "claim-0", self._signature())
-        sync_folder(draft)
+        # A power cut that damages a claim ends its process too: it is not synced.
+        (draft / "claim-0").write_text(self._signature(), encoding="utf-8")
         try:
             draft.rename(folder)
             sync_folder(self.folder)

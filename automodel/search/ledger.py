@@ -55,6 +55,7 @@ class Ledger:
         self.complete: set[str] = set()
         self.failure = ""
         self._try_at = 0.0
+        self._is_doubtful = False
 
     def open(self, families: Sequence[str], search: str) -> None:
         """Find or create the studies of the search with this id.
@@ -126,11 +127,22 @@ class Ledger:
         while self._unwritten:
             family, trial = self._unwritten[0]
             study_id = self._studies[family]._study_id
-            write = partial(self.storage.create_new_trial, study_id, trial)
-            if self._guarded(write) is None:
+            if self._guarded(partial(self._write_once, study_id, trial)) is None:
+                self._is_doubtful = True
                 return
+            self._is_doubtful = False
             self.complete |= arrays_of([trial])
             self._unwritten.pop(0)
+
+    def _write_once(self, study_id: int, trial: FrozenTrial) -> bool:
+        """Write a trial, unless a call that seemed to fail has done so."""
+        number = trial.user_attrs["number"]
+        written: list[FrozenTrial] = []
+        if self._is_doubtful:
+            written = self.storage.get_all_trials(study_id, deepcopy=False)
+        if all(other.user_attrs.get("number") != number for other in written):
+            self.storage.create_new_trial(study_id, trial)
+        return True
 
     def _guarded(self, call: Callable[[], Any], most: float | None = None) -> Any:
         """Return `call()`; None, and a pause, if it fails."""

@@ -97,7 +97,8 @@ class Owners:
         """End the part of this process; if its file cannot go now, it goes later."""
         self._ended.set()
         if not self._has_removed_own():
-            threading.Thread(target=self._remove_own_later, daemon=True).start()
+            with suppress(RuntimeError):  # no thread can be started
+                threading.Thread(target=self._remove_own_later, daemon=True).start()
 
     def living(self) -> set[str]:
         """Return the first letters of the owners that take part, as files bear them."""
