@@ -110,6 +110,14 @@ def test_a_folder_drops_the_models_of_its_trial_alone(tmp_path):
     assert numbers(tmp_path) == {11}
 
 
+def test_a_folder_that_is_away_drops_nothing(tmp_path, monkeypatch):
+    def away(*arguments):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "glob", away)
+    ModelFolder(tmp_path, 1).drop()
+
+
 def test_what_cannot_be_pickled_stays_in_memory(tmp_path):
     lock = threading.Lock()
     assert ModelFolder(tmp_path, 7)(0, lock) is lock
