@@ -65,9 +65,10 @@ class ModelFolder:
 
     def drop(self) -> None:
         """Remove the files of the trial, also one that was never finished."""
-        for pattern in (f"{self.name}-*.pickle", f".{self.name}-*.pickle"):
-            for path in self.folder.glob(pattern):
-                _remove(path)
+        with suppress(OSError):  # of a folder that is away
+            for pattern in (f"{self.name}-*.pickle", f".{self.name}-*.pickle"):
+                for path in self.folder.glob(pattern):
+                    _remove(path)
 
 
 class ModelLoader:

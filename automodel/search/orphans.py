@@ -16,8 +16,9 @@ NAME = re.compile(r"\.?(?P<arrays>(?P<number>\d+)-(?P<owner>[0-9a-f]{8}))[-.].*"
 def drop_orphans(folder: Path, owners: Owners, ledger: Ledger) -> None:
     """Remove predictions and models of trials that nobody runs and none has completed.
 
-    What an owner has ended was recorded before it left: so the trials are read after
-    the owners. Arrays of families that the ledger does not know stay.
+    An owner has entered before it writes arrays, and what it has ended was recorded
+    before it left: so the owners are read after the arrays, and the trials after the
+    owners. Arrays of families that the ledger does not know stay.
 
     Parameters
     ----------
@@ -29,13 +30,14 @@ def drop_orphans(folder: Path, owners: Owners, ledger: Ledger) -> None:
         Knows which trials are complete.
     """
     with suppress(OSError):
-        living = owners.living()
-        found = [
+        names = [
             (path, match)
             for part in ("oof", "models")
             for path in (folder / part).iterdir()
-            if (match := NAME.fullmatch(path.name)) and match["owner"] not in living
+            if (match := NAME.fullmatch(path.name))
         ]
+        living = owners.living()
+        found = [(path, match) for path, match in names if match["owner"] not in living]
         left = [(p, m) for p, m in found if m["arrays"] not in ledger.complete]
         stored = ledger.read() if left else None
         for family, trials in (stored or {}).items():

@@ -16,6 +16,7 @@ from automodel.evaluation import Candidate, Evaluation
 from automodel.fitted_model import DeferredModel, FittedModel
 from automodel.search.archive import Archive
 from automodel.search.models import ModelFolder, ModelLoader
+from automodel.search.owner import Owners
 from automodel.search.workers import open_workers
 from tests.conftest import CHEAP, StubFamily, make_frame, make_signal
 
@@ -110,6 +111,14 @@ def test_a_folder_drops_the_models_of_its_trial_alone(tmp_path):
     assert numbers(tmp_path) == {11}
 
 
+def test_a_folder_that_is_away_drops_nothing(tmp_path, monkeypatch):
+    def away(*arguments):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "glob", away)
+    ModelFolder(tmp_path, 1).drop()
+
+
 def test_what_cannot_be_pickled_stays_in_memory(tmp_path):
     lock = threading.Lock()
     assert ModelFolder(tmp_path, 7)(0, lock) is lock
@@ -164,6 +173,28 @@ def test_files_of_a_killed_process_are_removed_by_the_next(tmp_path):
     assert numbers(tmp_path) == {ended, running}
     alive.leave()
     assert numbers(tmp_path) == {ended}
+
+
+def test_files_of_a_process_that_enters_meanwhile_stay(tmp_path, monkeypatch):
+    study = optuna.create_study()
+    first, _ = take_part(tmp_path, study)
+    late = []
+    real = Owners.living
+
+    def enters_late(self):
+        found = real(self)
+        if not late:
+            late.append(None)
+            other, number = take_part(tmp_path, study)
+            write_models(other, number)
+            late[:] = [other]
+        return found
+
+    monkeypatch.setattr(Owners, "living", enters_late)
+    first.leave()
+    assert numbers(tmp_path) == {1}
+    late[0].leave()
+    assert numbers(tmp_path) == set()
 
 
 def test_models_of_other_families_are_left_alone(tmp_path):
