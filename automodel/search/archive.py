@@ -89,7 +89,7 @@ class Archive:
         self.seconds_left: Callable[[], float] = lambda: math.inf
         self._n_asked = 0
         self._claims: dict[int, Path] = {}
-        self._knows_ended = False  # whether the ledger was read of late
+        self._is_silent = False  # whether the ledger did not answer of late
 
     def agree(self, name: str, values: dict[str, Any]) -> dict[str, Any]:
         """Write values once; return those that the first process wrote."""
@@ -136,7 +136,7 @@ class Archive:
     def news(self) -> tuple[list[Asked], list[Ended]]:
         """Return what others have asked for, and all that has ended, of late."""
         ended = self.ledger.news()
-        self._knows_ended = ended is not None
+        self._is_silent = ended is None
         ended = ended or []
         known = {t.user_attrs["number"]: (name, t) for name, t in reversed(ended)}
         # Whatever has ended was asked for: hence this order.
@@ -170,7 +170,7 @@ class Archive:
             themselves: in a worker a trial harms nobody. None while the ledger is
             silent: they may have ended.
         """
-        if not self._knows_ended:
+        if self._is_silent:
             return []
         deaths = [(number, self._take(number)) for number in sorted(numbers)]
         return [(number, n >= MAX_DEATHS) for number, n in deaths if n is not None]
