@@ -80,13 +80,7 @@ class Ledger:
         if time.monotonic() < self._try_at:
             return None
         self._write()
-        read = self._guarded(
-            lambda: {
-                name: self.storage.get_all_trials(study._study_id, deepcopy=False)
-                for name, study in self._studies.items()
-            },
-            None if any(self._n_read.values()) else FIRST_SECONDS,
-        )
+        read = self.read()
         if read is None:
             return None
         new = []
@@ -98,6 +92,16 @@ class Ledger:
             ]
             self._n_read[name] = len(trials)
         return new
+
+    def read(self) -> dict[str, list[FrozenTrial]] | None:
+        """Return all trials of each family; None if the storage does not answer."""
+        return self._guarded(
+            lambda: {
+                name: self.storage.get_all_trials(study._study_id, deepcopy=False)
+                for name, study in self._studies.items()
+            },
+            None if any(self._n_read.values()) else FIRST_SECONDS,
+        )
 
     def close(self) -> str:
         """Write what is left, and return why some could not be written."""
