@@ -351,7 +351,7 @@ def suggest(
 ) -> tuple[dict[str, Any], float, str]:
     """Return the parameters of a trial and their cost, or why the family gave none."""
     try:
-        params = _suggested(family, trial, task)
+        params = dict(_suggested(family, trial, task))
         return params, float(family.cost(params, task)), ""
     except Exception as error:  # noqa: BLE001  part of the trial, kept on it
         return {}, math.nan, _text(error)
