@@ -29,8 +29,8 @@ class FamilyState:
         The family.
     rank : int
         Order of the first try.
-    n_asked, n_complete, n_failed : int
-        Trials so far; those in flight are asked only.
+    n_asked, n_running, n_complete, n_failed : int
+        Trials so far; those in flight are asked and running.
     best_score : float
         Best score of its complete trials, -inf without one.
     seconds : float
@@ -47,6 +47,7 @@ class FamilyState:
     name: str
     rank: int
     n_asked: int = 0
+    n_running: int = 0
     n_complete: int = 0
     n_failed: int = 0
     best_score: float = -math.inf
@@ -57,8 +58,13 @@ class FamilyState:
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether all that came of it were errors."""
-        return self.n_complete == 0 and self.n_failed >= MAX_FAILURES
+        """Whether all that came of it were errors.
+
+        Each trial in flight excuses one more: with many workers the first two to end
+        may be those that failed.
+        """
+        most = MAX_FAILURES + self.n_running
+        return self.n_complete == 0 and self.n_failed >= most
 
 
 def choose_family(

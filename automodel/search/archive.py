@@ -113,7 +113,7 @@ class Archive:
         self._ended: list[Ended] = []  # read, and not told yet
         self._asked: list[Asked] = []
         self._has_ended: set[int] = set()
-        self._knows_ended = False  # whether the ledger was read of late
+        self._is_silent = False  # whether the ledger did not answer of late
 
     def agree(
         self,
@@ -196,7 +196,7 @@ class Archive:
     def news(self) -> tuple[list[Asked], list[Ended]]:
         """Return what others have asked for, and all that has ended, of late."""
         ended = self.ledger.news()
-        self._knows_ended = ended is not None
+        self._is_silent = ended is None
         self._ended += ended or []
         self._has_ended.update(t.user_attrs["number"] for _, t in ended or [])
         # Whatever has ended was asked for: hence this order.
@@ -224,7 +224,7 @@ class Archive:
             themselves: in a worker a trial harms nobody. None while the ledger is
             silent: they may have ended.
         """
-        if not self._knows_ended:
+        if self._is_silent:
             return []
         taken: list[tuple[int, bool]] = []
         for number in sorted(numbers):

@@ -119,6 +119,7 @@ class FamilyStudy:
             self.family.name,
             self.family.rank,
             self.n_asked,
+            self.n_asked - len(self.seconds),
             self.n_complete,
             self.n_failed,
             self._ranked[-1][0] if self._ranked else -math.inf,
@@ -200,6 +201,7 @@ class FamilyStudy:
 
     def again(self, setting: Setting) -> Setting:
         """Return a setting that was stopped as a trial of its own, to be run anew."""
+        self.n_asked += 1
         return replace(setting, position=self._create(self.frozen(setting)))
 
     @property
@@ -351,7 +353,7 @@ def suggest(
 ) -> tuple[dict[str, Any], float, str]:
     """Return the parameters of a trial and their cost, or why the family gave none."""
     try:
-        params = _suggested(family, trial, task)
+        params = dict(_suggested(family, trial, task))
         return params, float(family.cost(params, task)), ""
     except Exception as error:  # noqa: BLE001  part of the trial, kept on it
         return {}, math.nan, _text(error)

@@ -115,3 +115,12 @@ def test_a_gain_within_the_noise_does_not_prolong_a_search():
 def test_a_search_without_any_score_does_not_converge():
     scores = [math.nan] * 100
     assert not has_converged(scores, noise=0.0, n_samples=100, n_families=2)
+
+
+def test_two_failures_beside_trials_in_flight_are_no_verdict():
+    facts = {"n_asked": 5, "n_failed": 2}
+    assert choose_family([make_state("one", n_running=3, **facts)]) == "one"
+    assert choose_family([make_state("one", n_running=0, **facts)]) is None
+    assert (
+        choose_family([make_state("one", n_asked=8, n_failed=5, n_running=3)]) is None
+    )

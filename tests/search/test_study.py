@@ -98,6 +98,15 @@ def test_an_error_of_the_space_is_kept():
     assert own.ask(0).error == "RuntimeError: no space"
 
 
+def test_a_space_that_returns_nothing_is_an_error_of_the_trial():
+    class Empty(StubFamily):
+        def search_space(self, trial, task):
+            super().search_space(trial, task)
+
+    own = FamilyStudy(Empty(), TASK, None, ForgivingPruner())
+    assert own.ask(0).error.startswith("TypeError")
+
+
 @pytest.mark.parametrize("sampler", [None, optuna.samplers.RandomSampler(seed=0)])
 def test_our_sampler_sees_the_best_and_the_latest(sampler):
     own = study(sampler)
