@@ -300,14 +300,17 @@ class Away:
 
 
 def heartbeats():
-    names = [thread.name for thread in threading.enumerate()]
-    return [name for name in names if "_beat" in name or "_remove_own" in name]
+    """Return the threads that say that this process takes part in a search."""
+    names = ("_beat", "_remove_own")
+    threads = threading.enumerate()
+    return {t.ident for t in threads if any(name in t.name for name in names)}
 
 
 @pytest.mark.parametrize("pause", [0.0, 30.0])
 def test_a_folder_that_comes_back_is_given_what_it_missed(tmp_path, monkeypatch, pause):
     monkeypatch.setattr("automodel.search.ledger.PAUSE_SECONDS", pause)
     monkeypatch.setattr("automodel.search.owner.HEARTBEAT_SECONDS", 0.02)
+    before = heartbeats()
     away = Away(tmp_path / "s", goes=1, comes=3)
     params = {"families": KNN, "n_trials": 6}
     with warnings.catch_warnings():
@@ -323,11 +326,12 @@ def test_a_folder_that_comes_back_is_given_what_it_missed(tmp_path, monkeypatch,
     np.testing.assert_array_equal(first.predict_proba(X), again.predict_proba(X))
     assert list((tmp_path / "s" / "automodel" / "owners").iterdir()) == []
     assert drafts(tmp_path / "s") == []
-    assert wait_until(lambda: not heartbeats())
+    assert wait_until(lambda: heartbeats() <= before)
 
 
 def test_a_folder_that_does_not_come_back_costs_nothing_else(tmp_path, monkeypatch):
     monkeypatch.setattr("automodel.search.owner.HEARTBEAT_SECONDS", 0.02)
+    before = heartbeats()
     away = Away(tmp_path / "s", goes=1, comes=99)
     stored = r"Trials \[2, 3, 4, 5\] could not be stored.*No such file"
     with pytest.warns(FitWarning, match=stored):
@@ -338,7 +342,7 @@ def test_a_folder_that_does_not_come_back_costs_nothing_else(tmp_path, monkeypat
     away(None, FrozenNumber(99))
     owners = tmp_path / "s" / "automodel" / "owners"
     assert wait_until(lambda: not list(owners.iterdir()))
-    assert wait_until(lambda: not heartbeats())
+    assert wait_until(lambda: heartbeats() <= before)
     same(search, classifier(tmp_path / "s", n_trials=6).fit(X, LABELS))
 
 
