@@ -594,6 +594,7 @@ def test_kills_at_random_moments_lose_no_finished_trial(
     assert len(finished) >= n_waited > n_kills / 2
     agree(scores, finished)
     assert drafts(tmp_path / "s") == []
+    assert not list((tmp_path / "s" / "automodel" / "owners").iterdir())
 
 
 @pytest.mark.slow
