@@ -525,7 +525,8 @@ def start(tmp_path, storage, params, n_processes=1):
 def told(lines):
     """Return the trials that a process said it had finished, with their values."""
     words = [line.split() for line in lines]
-    return {int(w[1]): float(w[2]) for w in words if w[:1] == ["told"]}
+    whole = [w for w in words if w[:1] == ["told"] and len(w) == 3]  # a kill cuts
+    return {int(number): float(value) for _, number, value in whole}
 
 
 def drafts(storage):
