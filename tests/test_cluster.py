@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import warnings
 
 import joblib
 import numpy as np
@@ -151,6 +152,17 @@ def test_workers_of_dask_that_die_or_hang_cost_their_trial():
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
     with LocalCluster(**options) as cluster, Client(cluster):
         check_faults("dask")
+
+
+@pytest.mark.slow
+def test_options_of_the_backend_of_ray_are_kept(ray_cluster):
+    options = {"num_cpus": 0.5, "max_restarts": 1}
+    with joblib.parallel_config(backend="ray", ray_remote_args=options):
+        search = AutoClassifier(**CHEAP, n_jobs=2)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", FitWarning)
+            search.fit(X, LABELS)
+    assert set(board(search)["status"]) == {"complete"}
 
 
 @pytest.mark.slow

@@ -31,6 +31,16 @@ SCATTER_SECONDS = 600.0  # at most, until the data are on the workers of Dask
 FETCH_SECONDS = 600.0  # at most, until a result is here
 ASK_SECONDS = 5.0  # between two questions whether a cluster has workers
 GONE_SECONDS = 60.0  # without a worker, until a cluster is given up
+TASK_OPTIONS = (  # of Ray, among those of the backend, which are for actors
+    "num_cpus",
+    "num_gpus",
+    "resources",
+    "memory",
+    "accelerator_type",
+    "label_selector",
+    "runtime_env",
+    "scheduling_strategy",
+)
 
 
 class EngineError(Exception):
@@ -202,8 +212,9 @@ class Ray(Engine):
 
         self._data: Any = ray.put(folds)  # once, where all workers of a machine read it
         given = getattr(backend, "ray_remote_args", None) or {}
-        options = {"num_cpus": 1, "max_retries": 1, **given}
-        self._task = ray.remote(answer).options(**options)
+        options = {name: given[name] for name in TASK_OPTIONS if name in given}
+        task: Any = ray.remote(answer)
+        self._task = task.options(**{"num_cpus": 1, "max_retries": 1, **options})
         self._keys: dict[Any, Hashable] = {}
 
     def submit(self, key, call, order, keep_model=None) -> None:
