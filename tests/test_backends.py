@@ -79,10 +79,14 @@ class CostlyFamily(StubFamily):
 
 @pytest.mark.parametrize("time_budget", [None, 20.0])
 @pytest.mark.parametrize("backend", ["sequential", "threading", "other"])
-def test_an_error_of_what_is_asked_rises(backend, time_budget):
+def test_an_error_of_what_is_asked_fails_the_trials_that_follow(backend, time_budget):
     families = [CostlyFamily()]
-    with pytest.raises(RuntimeError, match="the cost is not known"):
-        fit(backend, families=families, n_trials=99, time_budget=time_budget)
+    search = fit(backend, families=families, n_trials=99, time_budget=time_budget)
+    board = search.leaderboard_.sort_index()
+    failed = board[board["status"] == "failed"]
+    assert board["status"][0] == "complete"
+    assert set(failed["error"]) == {"RuntimeError: the cost is not known"}
+    assert len(board) < 20
 
 
 class Falling(Engine):
