@@ -264,7 +264,12 @@ class Batches(Engine):
 
     def __init__(self, backend: Any, n_jobs: int, folds: Folds):
         super().__init__(backend, n_jobs, folds)
-        self._parallel = joblib.Parallel(n_jobs=n_jobs, backend=backend)
+        self._is_running = False
+        streams = getattr(backend, "supports_return_generator", False)
+        kind = "generator_unordered" if streams else "list"
+        self._parallel = joblib.Parallel(
+            n_jobs=n_jobs, backend=backend, return_as=kind, batch_size=1
+        )
 
     def submit(self, key, call, order, keep_model=None) -> None:
         """See `Engine.submit`."""
@@ -275,32 +280,39 @@ class Batches(Engine):
 
     def wait(self, seconds: float) -> list[Outcome]:
         """See `Engine.wait`."""
-        if self._waiting:
-            batch, self._waiting = self._waiting, []
+        if self._waiting and not self._is_running:
+            batch, self._waiting, self._is_running = self._waiting, [], True
             threading.Thread(target=self._run, args=(batch,), daemon=True).start()
-        return self._next(seconds)
+        found = self._next(seconds)
+        if None in found:  # the batch has ended
+            self._is_running = False
+        return [outcome for outcome in found if outcome is not None]
 
     def forget(self, key: Hashable) -> bool:
         """See `Engine.forget`; what has begun cannot be ended."""
         return False
 
     def _run(self, batch: list) -> None:
+        missing = dict(batch)
         try:
-            outcomes = self._in_backend(batch)
+            self._collect(missing)
         except BaseException:  # noqa: BLE001  one of them has ended a worker
-            outcomes = [outcome for one in batch for outcome in self._alone(one)]
-        for outcome in outcomes:
-            self._ended.put(outcome)
+            for key, call in list(missing.items()):
+                self._run_alone(key, call)
+        self._ended.put(None)
 
-    def _alone(self, one) -> list[Outcome]:
+    def _run_alone(self, key: Hashable, call: Callable[[], Any]) -> None:
         try:
-            return self._in_backend([one])
+            self._collect({key: call})
         except BaseException as error:  # noqa: BLE001  see above
-            return [Outcome(one[0], None, "raised", describe_error(error))]
+            self._ended.put(Outcome(key, None, "raised", describe_error(error)))
 
-    def _in_backend(self, batch: list) -> list[Outcome]:
-        found = self._parallel(joblib.delayed(_outcome)(*one) for one in batch)
-        return list(found)
+    def _collect(self, missing: dict[Hashable, Callable[[], Any]]) -> None:
+        """Run calls, and take out those that have ended."""
+        calls = [joblib.delayed(_outcome)(*one) for one in missing.items()]
+        for outcome in self._parallel(calls):
+            del missing[outcome.key]
+            self._ended.put(outcome)
 
 
 def open_engine(backend: Any, n_jobs: int, folds: Folds) -> Engine:
