@@ -12,14 +12,12 @@ models/17-ab-0.pickle  their models, one a fold
 owners/                processes that take part
 
 What an owner is writing has a name that begins with a dot and the owner. A file that
-is damaged all the same, as by a disk, is done without, by all processes alike: what
-they agree on is agreed on anew, and a trial counts if it has ended, and is left out if
-not.
+is damaged all the same, as by a disk, is left out, by all processes alike: what they
+agree on is agreed on anew, and a trial counts only if it has ended.
 """
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 import os
@@ -63,8 +61,8 @@ class Archive:
     """Numbers the trials of all processes, and keeps what they leave behind.
 
     A trial has its number from the name of its folder, which one process alone can
-    make. Who asks for the next number has read all before it: no setting is tried
-    twice.
+    make. Who asks for the next number has read all before it, so that no setting is
+    tried twice, unless the folder was away meanwhile.
 
     Parameters
     ----------
@@ -84,7 +82,7 @@ class Archive:
     seconds_left : callable
         Returns the seconds that may be waited for a lock or a server.
     damaged : list of str
-        Files that could not be read and are done without.
+        Files that could not be read and are left out.
     first_apart : float
         From this number on the trials of this process are not those of the archive.
     """
@@ -113,6 +111,7 @@ class Archive:
         self._ended: list[Ended] = []  # read, and not told yet
         self._asked: list[Asked] = []
         self._has_ended: set[int] = set()
+        self._kept: set[str] = set()  # when what has ended was read
         self._is_silent = False  # whether the ledger did not answer of late
 
     def agree(
@@ -199,6 +198,8 @@ class Archive:
         self._is_silent = ended is None
         self._ended += ended or []
         self._has_ended.update(t.user_attrs["number"] for _, t in ended or [])
+        if self._ended:
+            self._kept = self.kept()
         # Whatever has ended was asked for: hence this order.
         for asked in self._read_asked():
             self._asked.append(asked)
@@ -209,9 +210,10 @@ class Archive:
     def claim(self, number: int, family: str, trial: FrozenTrial) -> bool:
         """Make a trial this process's own; False if the number is another's."""
         said = {"family": family, "trial": plain_trial(trial)}
-        if not self.claims.make(number, json.dumps(said, default=_plain)):
+        if not self.claims.make(number, _json(said)):
             return False
-        self._n_asked = number + 1
+        if number == self._n_asked:  # else there are some before it, not read yet
+            self._n_asked = number + 1
         return True
 
     def take_lost(self, numbers: Iterable[int]) -> list[tuple[int, bool]]:
@@ -221,13 +223,15 @@ class Archive:
         -------
         list of (int, bool)
             Number of each, and whether two processes have died while they ran it
-            themselves: in a worker a trial harms nobody. None while the ledger is
+            themselves: in a worker a trial harms nobody. Empty while the ledger is
             silent: they may have ended.
         """
         if self._is_silent:
             return []
         taken: list[tuple[int, bool]] = []
         for number in sorted(numbers):
+            if self.seconds_left() <= 0:
+                break
             try:
                 n_deaths = self.claims.take(number)
             except OSError:
@@ -261,14 +265,19 @@ class Archive:
         if evaluation.status == "complete":
             self._write_arrays(number, evaluation)
         self.drop_arrays(number, but=self._stem(number))
-        own = copy.copy(trial)
-        own.user_attrs = {**trial.user_attrs, "arrays": self._stem(number)}
+        plain = json.loads(_json(plain_trial(trial)))
+        plain["user_attrs"]["arrays"] = self._stem(number)
+        plain["intermediate_values"] = trial.intermediate_values  # its keys are numbers
+        own = frozen_trial(plain)
         if self.ledger.add(evaluation.candidate.family.name, own):
             self.claims.forget(number)
 
     def stop_of(self, number: int) -> dict[str, float] | None:
         """Return the seconds and the time limit of a trial that was stopped."""
-        return read_json(self._stop_file(number))
+        said = read_json(self._stop_file(number))
+        with suppress(KeyError, TypeError, ValueError):
+            return {name: float(said[name]) for name in ("seconds", "time_limit")}
+        return None
 
     def kept(self) -> set[str]:
         """Return the names that the arrays of trials are kept under."""
@@ -281,12 +290,14 @@ class Archive:
     def find_arrays(self, trial: FrozenTrial, evaluation: Evaluation) -> None:
         """Name the files of a restored evaluation in it, if they are still there."""
         stem = trial.user_attrs.get("arrays", "")
+        if evaluation.status != "complete" or stem not in self._kept:
+            return
         models = [
             self.folder / "models" / f"{stem}-{fold}.pickle"
             for fold in range(len(evaluation.fold_scores))
         ]
         files = [self._oof_file(stem), *models]
-        if evaluation.status == "complete" and all(f.exists() for f in files):
+        if all(file.exists() for file in files):
             evaluation.oof, *evaluation.models = files
 
     def drop_arrays(self, number: int, but: str = "") -> None:
@@ -330,8 +341,16 @@ class Archive:
     def _forget_dead(self) -> None:
         """Remove the files of the dead, but for those who may have died of a trial."""
         with suppress(OSError):
-            not_ended = set(range(self._n_asked)) - self._has_ended
-            self.owners.forget_dead(self.claims.owners_of(not_ended))
+            dead = self.owners.certainly_dead()
+            if not dead:
+                return
+            names = [path.name for path in self.claims.folder.iterdir()]
+            numbers = {int(name) for name in names if name.isdecimal()}
+            for number in numbers - self._has_ended:
+                if self.seconds_left() <= 0:
+                    return
+                dead -= self.claims.owners_of(number)
+            self.owners.forget(dead)
 
     def _read_asked(self) -> Iterator[Asked]:
         """Yield what was asked for; what has ended needs no file of its own."""
@@ -341,6 +360,8 @@ class Archive:
             if number in ended:
                 family, trial = ended[number]
                 asked = number, family, with_tuples(trial)
+            elif self.seconds_left() <= 0:
+                return
             else:
                 folder = self.claims.folder_of(number)
                 said = read_json(folder / "trial.json")
@@ -374,6 +395,10 @@ class Archive:
         return self.claims.folder_of(number) / "stopped.json"
 
 
+def _json(values: dict[str, Any]) -> str:
+    return json.dumps(values, default=_plain, skipkeys=True)
+
+
 def _plain(value: Any) -> Any:
-    """Return a number of NumPy, such as a user's portfolio may hold, as Python's."""
-    return value.item()
+    """Return numbers of NumPy as Python's, and what else JSON does not know as text."""
+    return value.tolist() if hasattr(value, "tolist") else repr(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,8 +84,14 @@ class Claims:
         claim = folder / f"claim-{latest + 1}"
         draft = self.drafts.new("trials", "claim")
         with self.alone():
-            write(draft, self._signature())
-            if not put_once(draft, claim):
+            draft.write_text(self._signature(), encoding="utf-8")  # as in `make`
+            try:
+                is_own = put_once(draft, claim)
+            except OSError:
+                if not exists(claim):
+                    raise
+                is_own = False
+            if not is_own and not self.has(number):  # as in `make`
                 return None
         self._own[number] = claim
         return n_deaths
@@ -99,9 +105,9 @@ class Claims:
         claims = self._read(number)
         return claims[max(claims)].owner if claims else ""
 
-    def owners_of(self, numbers: Iterable[int]) -> set[str]:
-        """Return the owners of all claims of trials."""
-        return {c.owner for number in numbers for c in self._read(number).values()}
+    def owners_of(self, number: int) -> set[str]:
+        """Return the owners of all claims of a trial."""
+        return {claim.owner for claim in self._read(number).values()}
 
     def release(self, number: int) -> None:
         """Take a claim back: others may run the trial."""
@@ -116,7 +122,7 @@ class Claims:
                 self.release(number)
 
     def forget(self, number: int) -> None:
-        """Let a claim be, since its trial has ended or is another's now."""
+        """Stop tracking a claim: its trial has ended or is another's now."""
         self._own.pop(number, None)
 
     def folder_of(self, number: int) -> Path:

@@ -51,7 +51,7 @@ def frozen_trial(plain: dict[str, Any]) -> FrozenTrial:
 
 
 def with_tuples(trial: FrozenTrial) -> FrozenTrial:
-    """Return a trial with tuples in the place of lists, which JSON knows alone."""
+    """Return a trial with tuples in the place of the lists that JSON makes of them."""
     categories = [d for d in trial.distributions.values() if hasattr(d, "choices")]
     if not any(isinstance(c, list) for d in categories for c in d.choices):
         return trial

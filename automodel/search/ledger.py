@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 MOST_SECONDS = 10.0  # for one call, before the storage is taken to be gone
 FIRST_SECONDS = 120.0  # for the first that reads all trials, of which there may be many
 LEAST_SECONDS = 0.2
+LATE_SECONDS = 0.5  # that a fit may take longer, to store what was missed
 PAUSE_SECONDS = 30.0  # after a failure, before the storage is tried again
 
 
@@ -30,12 +31,13 @@ class Ledger:
     study_name : str
         Studies are named "{study_name}-{family}".
     seconds_left : callable
-        Returns the seconds that a call may take; 10 at most are used.
+        Returns the seconds that a call may take, of which it gets 10 at most, or 120
+        if it is the first that reads all trials.
 
     Attributes
     ----------
     failure : str
-        The last error of the storage.
+        The first error of the storage since all trials were written.
     complete : set of str
         The arrays of the complete trials that were read or written, see `Archive`.
     """
@@ -51,6 +53,7 @@ class Ledger:
         self.seconds_left = seconds_left
         self._studies: dict[str, optuna.Study] = {}
         self._n_read: dict[str, int] = {}
+        self._has_read = False
         self._unwritten: list[tuple[str, FrozenTrial]] = []
         self.complete: set[str] = set()
         self.failure = ""
@@ -88,8 +91,7 @@ class Ledger:
         """
         if time.monotonic() < self._try_at:
             return None
-        self._write()
-        read = self.read()
+        read = self.read() if self._write() else None
         if read is None:
             return None
         new = []
@@ -102,13 +104,15 @@ class Ledger:
 
     def read(self) -> dict[str, list[FrozenTrial]] | None:
         """Return all trials of each family; None if the storage does not answer."""
-        return self._guarded(
+        read = self._guarded(
             lambda: {
                 name: self.storage.get_all_trials(study._study_id, deepcopy=False)
                 for name, study in self._studies.items()
             },
-            None if any(self._n_read.values()) else FIRST_SECONDS,
+            None if self._has_read else FIRST_SECONDS,
         )
+        self._has_read = self._has_read or read is not None
+        return read
 
     def close(self) -> set[int]:
         """Write what is left, and return the numbers of what could not be written."""
@@ -123,16 +127,22 @@ class Ledger:
                 return {"id": study.user_attrs["search"]}
         return {}
 
-    def _write(self) -> None:
+    def _write(self) -> bool:
+        """Write what has ended, and tell whether all of it is written."""
         while self._unwritten:
+            if self.seconds_left() < -LATE_SECONDS:
+                self.failure = self.failure or "TimeoutError: there was no time left"
+                return False
             family, trial = self._unwritten[0]
             study_id = self._studies[family]._study_id
             if self._guarded(partial(self._write_once, study_id, trial)) is None:
                 self._is_doubtful = True
-                return
+                return False
             self._is_doubtful = False
             self.complete |= arrays_of([trial])
             self._unwritten.pop(0)
+        self.failure = ""
+        return True
 
     def _write_once(self, study_id: int, trial: FrozenTrial) -> bool:
         """Write a trial, unless a call that seemed to fail has done so."""
@@ -149,7 +159,7 @@ class Ledger:
         try:
             return within(call, self.seconds_left(), most)
         except Exception as error:  # noqa: BLE001  of a disk, a network, a database
-            self.failure = f"{type(error).__name__}: {error}"
+            self.failure = self.failure or f"{type(error).__name__}: {error}"
             self._try_at = time.monotonic() + PAUSE_SECONDS
             return None
 

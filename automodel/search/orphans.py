@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from contextlib import suppress
 from pathlib import Path
 
+from automodel.search.files import read_json
 from automodel.search.ledger import Ledger, arrays_of
 from automodel.search.owner import Owners
 
@@ -39,17 +39,15 @@ def drop_orphans(folder: Path, owners: Owners, ledger: Ledger) -> None:
         living = owners.living()
         found = [(path, match) for path, match in names if match["owner"] not in living]
         left = [(p, m) for p, m in found if m["arrays"] not in ledger.complete]
-        stored = ledger.read() if left else None
-        for family, trials in (stored or {}).items():
-            complete = arrays_of(trials)
-            for path, match in left:
-                is_own = _family_of(folder, match["number"]) == family
-                if is_own and match["arrays"] not in complete:
-                    path.unlink(missing_ok=True)
+        stored = (ledger.read() if left else None) or {}
+        complete = set().union(*map(arrays_of, stored.values()))
+        for path, match in left:
+            is_orphan = match["arrays"] not in complete
+            if is_orphan and _family_of(folder, match["number"]) in stored:
+                path.unlink(missing_ok=True)
 
 
 def _family_of(folder: Path, number: str) -> str:
-    path = folder / "trials" / number / "trial.json"
-    with suppress(OSError, ValueError):
-        return json.loads(path.read_text(encoding="utf-8"))["family"]
+    with suppress(OSError, KeyError, TypeError):
+        return str(read_json(folder / "trials" / number / "trial.json")["family"])
     return ""

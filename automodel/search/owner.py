@@ -18,6 +18,7 @@ from pathlib import Path
 from automodel.search.files import exists, read_json, replace, write
 
 HEARTBEAT_SECONDS = 10.0
+LEAVE_SECONDS = 3600.0  # in which a process tries to leave a folder that is away
 SILENT_SECONDS = 120.0  # without a heartbeat, a process of another machine is dead
 
 
@@ -94,7 +95,7 @@ class Owners:
         threading.Thread(target=self._beat, daemon=True).start()
 
     def leave(self) -> None:
-        """End the part of this process; if its file cannot go now, it goes later."""
+        """End the part of this process; its file is removed later if not now."""
         self._ended.set()
         if not self._has_removed_own():
             with suppress(RuntimeError):  # no thread can be started
@@ -135,12 +136,16 @@ class Owners:
         is_silent = self._is_silent(owner)
         return not is_silent and self._beats.get(owner, (0.0, 0.0))[1] == -math.inf
 
-    def forget_dead(self, but: set[str]) -> None:
-        """Remove the files of owners that are dead for certain, as if they had left."""
-        for path in self.folder.glob("*.json"):
-            mark = self._mark(path.stem)
-            if path.stem not in but and mark is not None and mark.lives is False:
-                path.unlink(missing_ok=True)
+    def certainly_dead(self) -> set[str]:
+        """Return the owners that are dead whatever their heartbeats say."""
+        owners = {path.stem for path in self.folder.glob("*.json")}
+        marks = {owner: self._mark(owner) for owner in owners}
+        return {owner for owner, mark in marks.items() if mark and mark.lives is False}
+
+    def forget(self, owners: set[str]) -> None:
+        """Remove the files of owners, as if they had left."""
+        for owner in owners:
+            self._file(owner).unlink(missing_ok=True)
 
     def _mark(self, owner: str) -> ProcessMark | None:
         """Return who an owner is; None if it has left, or its file is damaged."""
@@ -186,7 +191,8 @@ class Owners:
         return True
 
     def _remove_own_later(self) -> None:
-        while not self._has_removed_own():
+        until = time.monotonic() + LEAVE_SECONDS
+        while time.monotonic() < until and not self._has_removed_own():
             time.sleep(HEARTBEAT_SECONDS)
 
     def _file(self, owner: str) -> Path:

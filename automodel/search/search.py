@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -35,7 +35,7 @@ ROUND_SIZE = 4
 MIN_TRIAL_SECONDS = 0.5
 SYNC_SECONDS = 2.0  # between two looks at what other processes have done
 MORE_TIME = 2.0  # times the limit that stopped a trial, for it to run again
-UNSURE_SECONDS = 150.0  # after which another process has beaten its heart or is dead
+UNSURE_SECONDS = 150.0  # after which another process has sent a heartbeat or is dead
 BOOKED_AT_ONCE = 50  # trials, before the clock is looked at
 DIED_TWICE = "the process that ran it died, twice"
 N_REFITS = 5  # members of a usual ensemble
@@ -98,10 +98,8 @@ class Search:
         self._unread: dict[int, FrozenTrial] = {}
         self._to_rerun: deque[int] = deque()
         self._stopped: dict[int, tuple[FamilyStudy, Setting, float]] = {}
-        self._limits: dict[int, float] = {}
         self._uncalled: deque[tuple[FamilyStudy, FrozenTrial]] = deque()
         self._has_begun = False
-        self._lock = threading.Lock()  # joblib asks from a thread of its own
         self._workers = Workers(1, folds)
         self._n_asked = 0
         self._scores: list[float] = []
@@ -133,23 +131,27 @@ class Search:
         self._workers = workers
         if self.budget.seconds is not None:
             self._tell_all(workers.run(self._stream()))
-            self._sync()
+            self._read_news()
         else:
             while items := self._round():
                 wanted = itertools.takewhile(lambda _: not self._is_stopped, items)
                 self._tell_all(workers.run(wanted))
                 self._take_in(items[0].number // ROUND_SIZE)
-            self._take_in(math.inf)
+        self._take_in(math.inf)
         self._call_back()
 
     @property
     def _is_stopped(self) -> bool:
         return any(own.shown.is_stopped for own in self._families.values())
 
+    @property
+    def _is_over(self) -> bool:
+        return self._is_stopped or self._seconds_left() <= 0
+
     def _tell_all(self, evaluations: Evaluations) -> None:
         with closing(evaluations):
             for item, evaluation in evaluations:
-                self.tell(item.number, evaluation)
+                self.tell(item, evaluation)
 
     def _stream(self) -> Iterator[WorkItem]:
         while (item := self.ask()) is not None:
@@ -159,7 +161,7 @@ class Search:
         """Return the trials of the next round, or what is missing of the last."""
         self._sync()
         until = time.monotonic() + UNSURE_SECONDS
-        while self._may_lose_some() and not self._to_rerun and time.monotonic() < until:
+        while self._may_lose_some() and time.monotonic() < until:
             time.sleep(SYNC_SECONDS / 4)
             self._sync()
         if self._is_stopped:
@@ -178,35 +180,33 @@ class Search:
 
     def ask(self) -> WorkItem | None:
         """Return the next trial, or None when the search is over."""
-        with self._lock:
-            if time.monotonic() >= self._next_sync:
-                self._sync()
-            if self._is_stopped or self._seconds_left() <= 0:
-                return None
-            if self._to_rerun:
-                return self._item(self._to_rerun.popleft(), is_rerun=True)
-            return self._ask()
+        if time.monotonic() >= self._next_sync:
+            self._sync()
+        if self._is_over:
+            return None
+        if self._to_rerun:
+            return self._item(self._to_rerun.popleft(), is_rerun=True)
+        return self._ask()
 
-    def tell(self, number: int, evaluation: Evaluation) -> None:
+    def tell(self, item: WorkItem, evaluation: Evaluation) -> None:
         """Take the result of a trial."""
-        with self._lock:
-            own, setting = self._pending.pop(number)
-            self._book(number, own, setting, evaluation)
+        self._book(item.number, evaluation, item.time_limit)
         self._call_back()
 
     def _book(
-        self, number: int, own: FamilyStudy, setting: Setting, evaluation: Evaluation
+        self, number: int, evaluation: Evaluation, time_limit: float | None = None
     ) -> None:
+        own, setting = self._pending.pop(number)
         frozen = own.tell(number, setting, evaluation)
-        limit = self._limits.pop(number, 0.0)
         if evaluation.status == "stopped":
-            frozen.set_user_attr("time_limit", limit)
+            frozen.set_user_attr("time_limit", time_limit or 0.0)
         self.storage.add(number, evaluation, frozen)
         self._count(evaluation)
-        self._uncalled.append((own, frozen))
+        if self.settings.callbacks:  # which may change the trial
+            self._uncalled.append((own, copy.deepcopy(frozen)))
 
     def _call_back(self) -> None:
-        """Call the callbacks, where they may take their time: without the lock."""
+        """Call the callbacks, once all is booked."""
         while self._uncalled:
             own, frozen = self._uncalled.popleft()
             for callback in self.settings.callbacks:
@@ -224,7 +224,8 @@ class Search:
         self._next_sync = time.monotonic() + SYNC_SECONDS
         self._read_news()
         elsewhere = self._asked.keys() | self._running_elsewhere.keys()
-        lost = self.storage.take_lost(elsewhere - self._unread.keys())
+        running = set() if self._is_over else elsewhere - self._unread.keys()
+        lost = self.storage.take_lost(running)
         if lost:
             self._read_news()  # of what ended just before its process did
         has_ended = {number for number, _ in lost if number in self._unread}
@@ -239,8 +240,9 @@ class Search:
     def _read_news(self) -> None:
         asked, ended = self.storage.news()
         for number, family, trial in asked:
-            self._n_asked = number + 1
-            if family in self._families:
+            self._n_asked = max(self._n_asked, number + 1)
+            is_own = number in self._pending or number in self.storage.evaluations
+            if family in self._families and not is_own:
                 self._asked[number] = self._families[family], trial
         for _, trial in ended:
             self._unread.setdefault(trial.user_attrs["number"], trial)
@@ -270,6 +272,8 @@ class Search:
         n_trials = self.budget.n_trials
         if n_trials is None or self._n_asked < n_trials:
             return False
+        if self._is_over or self._to_rerun:
+            return False
         return self.storage.is_unsure(self._running_elsewhere.keys() - self._unread)
 
     def _last_whole_round(self) -> float:
@@ -284,11 +288,14 @@ class Search:
     def _take_in(self, last_round: float) -> None:
         """Enter what others have asked for; book what ended, up to a round.
 
-        All of it, in the order of the numbers. Once time is up, only what may be part
-        of the ensemble: many thousands of trials can be more than there is time for.
+        In the order of a search in one part: round by round, and what could not be made
+        is booked where it was asked for. Once time is up, only what may be part of the
+        ensemble: many thousands of trials can be more than there is time for.
         """
         kept: set[str] | None = None
-        for n, number in enumerate(sorted(self._asked.keys() | self._unread.keys())):
+        events = [(n // ROUND_SIZE, False, n) for n in self._asked]
+        events += [(n // ROUND_SIZE, True, n) for n in self._unread]
+        for n, (of_round, is_end, number) in enumerate(sorted(events)):
             is_due = kept is None and n % BOOKED_AT_ONCE == BOOKED_AT_ONCE - 1
             if is_due and self._seconds_left() <= 0:
                 kept = self.storage.kept()
@@ -297,18 +304,22 @@ class Search:
                 trial is None or trial.user_attrs.get("arrays") not in kept
             ):
                 continue
-            if number in self._asked:
+            is_due = is_end and of_round <= last_round
+            if not is_end:
                 own, asked = self._asked.pop(number)
-                self._running_elsewhere[number] = own, own.add(asked)
-            if trial is not None and number // ROUND_SIZE <= last_round:
-                del self._unread[number]
-                if number in self._running_elsewhere:  # else of this process
-                    self._restore(number, trial)
+                setting = own.add(asked)
+                self._running_elsewhere[number] = own, setting
+                is_due = bool(setting.error)
+            if is_due and trial is not None:
+                self._restore(number, trial)
 
     def _restore(self, number: int, trial: FrozenTrial) -> None:
+        del self._unread[number]
+        if number not in self._running_elsewhere:  # it is of this process
+            return
         own, setting = self._running_elsewhere.pop(number)
         evaluation = evaluation_of(trial, self._candidate(number, own, setting))
-        if setting.error:  # its space has changed: it cannot be made again
+        if setting.error and evaluation.status != "failed":  # its space has changed
             evaluation.status, evaluation.error = "failed", setting.error
         own.restore(number, setting, evaluation, trial)
         self.storage.restore(number, evaluation, trial)
@@ -328,7 +339,7 @@ class Search:
         return has_converged(self._scores, noise, n_rows, len(self._families))
 
     def _ask(self) -> WorkItem | None:
-        while not self._is_stopped and self._seconds_left() > 0:
+        while not self._is_over:
             name = None if self._has_all() else self._choose()
             families = self._families
             chosen = families.values() if name is None else [families[name]]
@@ -380,9 +391,8 @@ class Search:
         return self._item(number)
 
     def _fail(self, number: int, error: str) -> None:
-        own, setting = self._pending.pop(number)
-        candidate = self._candidate(number, own, setting)
-        self._book(number, own, setting, Evaluation(candidate, "failed", error=error))
+        candidate = self._candidate(number, *self._pending[number])
+        self._book(number, Evaluation(candidate, "failed", error=error))
 
     def _candidate(self, number: int, own: FamilyStudy, setting: Setting) -> Candidate:
         return Candidate(
@@ -395,16 +405,13 @@ class Search:
         should_prune = Snapshot(self.pruner, own.compared())
         left = self._seconds_left()
         self._has_begun = True
-        if math.isinf(left):
-            return WorkItem(
-                number, candidate, should_prune=should_prune, is_rerun=is_rerun
-            )
-        self._limits[number] = max(TRIAL_SHARE * left, MIN_TRIAL_SECONDS)
+        limit = max(TRIAL_SHARE * left, MIN_TRIAL_SECONDS)
+        has_clock = math.isfinite(left)
         return WorkItem(
             number,
             candidate,
-            ends_at=time.monotonic() + left,
-            time_limit=self._limits[number],
+            ends_at=time.monotonic() + left if has_clock else None,
+            time_limit=limit if has_clock else None,
             should_prune=should_prune,
             is_rerun=is_rerun,
         )

@@ -22,7 +22,6 @@ from automodel.search.models import ModelFolder
 from automodel.selection import shortlist
 
 JUDGES = 3  # evaluations whose predictions are kept, times those whose models are
-LATE_SECONDS = 0.5  # that a fit may take longer, to store what the archive missed
 JUDGE_BYTES = 4 * 2**20  # of predictions: luck decides little among many rows
 
 
@@ -84,25 +83,29 @@ class SearchStorage:
 
     def claim(self, number: int, family: str, trial: FrozenTrial) -> bool:
         """Make a trial this process's own; False if another has taken its number."""
-        if self.archive is None or self._is_apart(number):
+        if self.archive is None or number >= self.archive.first_apart:
             return True
         is_own = self._archived(lambda a: a.claim(number, family, trial), None)
-        if is_own is None and not self._is_apart(number):
+        if is_own is None and number < self.archive.first_apart:
             self._unclaimed.append((number, family, trial))
         return is_own is not False
 
     def news(self) -> tuple[list[Asked], list[Ended]]:
         """Return what other processes have asked for, and all that has ended."""
-        if self.archive is not None and self.archive.first_apart < math.inf:
+        if self._is_apart:
             return [], []
         return self._archived(lambda a: a.news(), ([], []))
 
     def take_lost(self, numbers: Iterable[int]) -> list[tuple[int, bool]]:
         """See `Archive.take_lost`."""
+        if self._is_apart:
+            return []
         return self._archived(lambda a: a.take_lost(numbers), [])
 
     def is_unsure(self, numbers: Iterable[int]) -> bool:
         """Tell whether one of the trials may be lost, which will be known soon."""
+        if self._is_apart:
+            return False
         return self._archived(lambda a: any(map(a.is_unsure, numbers)), False)
 
     def give_back(self, number: int) -> None:
@@ -160,11 +163,14 @@ class SearchStorage:
             return default
         try:
             self._catch_up(self.archive)
-            return call(self.archive)
+            answer = call(self.archive)
         except Exception as error:  # noqa: BLE001  of a disk, a network, a database
-            self._failure = f"{type(error).__name__}: {error}"
+            self._failure = self._failure or f"{type(error).__name__}: {error}"
             self._try_at = time.monotonic() + ledger.PAUSE_SECONDS
             return default
+        if not self._is_apart:
+            self._failure = ""
+        return answer
 
     def _catch_up(self, archive: Archive) -> None:
         """Give the archive what it has missed, in the order of the trials."""
@@ -173,9 +179,10 @@ class SearchStorage:
             if not archive.claim(*self._unclaimed[0]):
                 archive.first_apart = self._unclaimed[0][0]
                 self._unclaimed.clear()
+                first, self._failure = self._failure, ""
                 raise RuntimeError(
                     "while the storage had failed, another process has gone on with "
-                    f"the search. First there was: {self._failure}"
+                    f"the search. First there was: {first}"
                 )
             self._unclaimed.popleft()
         for number in sorted(self._unrecorded):
@@ -185,11 +192,12 @@ class SearchStorage:
                 del self._unrecorded[number]
 
     def _check_time(self, archive: Archive) -> None:
-        if archive.seconds_left() < -LATE_SECONDS:
+        if archive.seconds_left() < -ledger.LATE_SECONDS:
             raise TimeoutError("there was no time left")
 
-    def _is_apart(self, number: int) -> bool:
-        return self.archive is not None and number >= self.archive.first_apart
+    @property
+    def _is_apart(self) -> bool:
+        return self.archive is not None and self.archive.first_apart < math.inf
 
     def _said_of(self, unwritten: set[int], failure: str, damaged: list[str]) -> str:
         """Return what the user should know of the storage."""
@@ -197,7 +205,7 @@ class SearchStorage:
         ended = {n for n, (e, _) in self._unrecorded.items() if e.status != "stopped"}
         if damaged:
             said.append(
-                f"Files of the storage were damaged and are done without: {damaged}."
+                f"Files of the storage were damaged and are left out: {damaged}."
             )
         if lost := sorted(unwritten | ended):
             said.append(

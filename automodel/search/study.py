@@ -24,10 +24,6 @@ MAX_IN_VAIN = 3
 MOST_ERROR = 10_000  # characters, which every database takes
 MOST_SAMPLED, BEST_SAMPLED = 500, 100  # trials that our sampler sees, and the best
 MOST_COMPARED = 200  # trials that a pruner sees
-OF_THE_END = {  # attributes that a trial has from its end on
-    *("number", "family", "status", "seconds", "error", "fold_scores"),
-    *("n_iterations", "predict_seconds", "arrays"),
-}
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 Sampler = optuna.samplers.BaseSampler | Callable[[int], optuna.samplers.BaseSampler]
@@ -98,6 +94,8 @@ class FamilyStudy:
         self.paces: list[float] = []  # seconds for a unit of `ModelFamily.cost`
         self._n_known = 0  # trials of the study that have become settings
         self._seen: set[str] = set()
+        nothing = Evaluation(Candidate(family, {}), "failed")
+        self._of_the_end = {*attributes(0, nothing), "arrays"}
         self._ended: list[FrozenTrial] = []  # by number, whichever ended first
         self._ranked: list[tuple[float, int]] = []  # scores and numbers of these
         self._portfolio: deque[dict[str, Any]] = deque()
@@ -192,6 +190,8 @@ class FamilyStudy:
         fixed = optuna.trial.FixedTrial(trial.params)
         setting = Setting(position, *suggest(self.family, fixed, self.task))
         self.keep(setting)
+        if trial.state in ENDED:  # an error now is of a space that has changed
+            self.n_in_vain = 0
         proven = trial.system_attrs.get("fixed_params")
         if proven is not None and proven in self._portfolio:
             self._portfolio.remove(proven)
@@ -240,7 +240,7 @@ class FamilyStudy:
             state = TrialState.PRUNED if is_pruned else TrialState.FAIL
             self._finish(setting.position, state)
         self._rank(self.frozen(setting))
-        return copy.deepcopy(self.frozen(setting))  # for callbacks, who may change it
+        return copy.deepcopy(self.frozen(setting))  # a storage may write it later
 
     def restore(
         self, number: int, setting: Setting, evaluation: Evaluation, ended: FrozenTrial
@@ -306,8 +306,8 @@ class FamilyStudy:
             trial = copy.copy(trial)
             trial.state, trial.values = TrialState.RUNNING, None
             trial.intermediate_values, trial.datetime_complete = {}, None
-            own = {k: v for k, v in trial.user_attrs.items() if k not in OF_THE_END}
-            trial.user_attrs = own
+            said = trial.user_attrs.items()
+            trial.user_attrs = {k: v for k, v in said if k not in self._of_the_end}
         trial_id = self._trials.create_new_trial(self.study._study_id, trial)
         position = self._trials.get_trial_number_from_id(trial_id)
         self._n_known = position + 1

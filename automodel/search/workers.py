@@ -296,7 +296,8 @@ class OwnProcesses(Workers):
             return
         if first.ends_at is None or first.ends_at - time.monotonic() >= CROWDED_SECONDS:
             self._fill(calls)
-        yield first, run_item(_short(first), self.folds, self._keep_model(first))
+        first = _short(first)
+        yield first, run_item(first, self.folds, self._keep_model(first))
         self.folds.forget_encoded()
         give_memory_back()
 

@@ -46,7 +46,7 @@ def test_a_damaged_file_is_told_and_done_without(tmp_path, name, how):
     params = {"random_state": None}
     first = classifier(tmp_path, n_trials=4, **params).fit(X, LABELS)
     damage(tmp_path / "automodel" / name, how)
-    with pytest.warns(FitWarning, match=f"damaged and are done without: .*{name}"):
+    with pytest.warns(FitWarning, match=f"damaged and are left out: .*{name}"):
         second = classifier(tmp_path, n_trials=6, **params).fit(X, LABELS)
     assert board(second).index.tolist() == list(range(6))
     for column in ("params", "score", "status"):

@@ -71,7 +71,7 @@ class Part:
             result.oof = np.zeros((40, 2), dtype=np.float32)
             result.fold_scores = [result.score] * 2
             result.models = [keep(fold, None) for fold in range(2)]
-        self.search.tell(item.number, result)
+        self.search.tell(item, result)
 
     def run(self):
         """Run all that is asked for, and return the numbers."""
