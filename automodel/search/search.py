@@ -269,10 +269,8 @@ class Search:
 
     def _may_lose_some(self) -> bool:
         """Tell whether all was asked for, and some of it is perhaps lost elsewhere."""
-        n_trials = self.budget.n_trials
-        if n_trials is None or self._n_asked < n_trials:
-            return False
-        if self._is_over or self._to_rerun:
+        n_trials = self.budget.n_trials or math.inf
+        if self._n_asked < n_trials or self._to_rerun or self._is_over:
             return False
         return self.storage.is_unsure(self._running_elsewhere.keys() - self._unread)
 

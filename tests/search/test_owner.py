@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -210,11 +212,24 @@ def test_what_cannot_leave_now_leaves_later(tmp_path, monkeypatch):
     assert wait_until(lambda: not list((tmp_path / "owners").iterdir()))
 
 
+def test_a_folder_that_was_deleted_is_not_waited_for_without_end(owners, monkeypatch):
+    monkeypatch.setattr("automodel.search.owner.HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr("automodel.search.owner.LEAVE_SECONDS", 0.05)
+    shutil.rmtree(owners.folder)
+    owners.leave()
+    names = [thread.name for thread in threading.enumerate()]
+    assert any("_remove_own" in name for name in names)
+    assert wait_until(
+        lambda: not any("_remove_own" in t.name for t in threading.enumerate())
+    )
+
+
 def test_the_dead_are_forgotten_but_for_those_who_are_needed(owners):
     dead = replace(ProcessMark.current(), start="1")
     for name in ("needed", "dead"):
         write(owners, name, dead)
     write(owners, "far", replace(dead, host="elsewhere"))
-    owners.forget_dead({"needed"})
+    assert owners.certainly_dead() == {"needed", "dead"}
+    owners.forget(owners.certainly_dead() - {"needed"})
     left = {path.stem for path in owners.folder.iterdir()}
     assert left == {owners.own, "needed", "far"}
