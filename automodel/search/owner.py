@@ -102,7 +102,7 @@ class Owners:
                 threading.Thread(target=self._remove_own_later, daemon=True).start()
 
     def living(self) -> set[str]:
-        """Return the first letters of the owners that take part, as files bear them."""
+        """Return the owners that take part, shortened as in the names of arrays."""
         owners = [path.stem for path in self.folder.glob("*.json")]
         return {owner[:8] for owner in owners if not self.is_dead(owner)}
 

@@ -319,7 +319,7 @@ class FamilyStudy:
         )
 
     def _hide(self, ended: FrozenTrial) -> None:
-        """Hide from our own sampler what a trial that has ended makes needless.
+        """Hide the trials that our own sampler needs no longer, now that one has ended.
 
         The time of a sampler grows with the trials. It needs the best to know where to
         go, and a few hundred others to know where not to.

@@ -31,7 +31,7 @@ class WindowStorage(optuna.storages.InMemoryStorage):
             self._askers.remove(threading.get_ident())
 
     def hide(self, trial_id: int) -> None:
-        """Show a trial in no window from now on."""
+        """Hide a trial from those who look through a window."""
         place = bisect.bisect_left(self._shown, trial_id)
         if self._shown[place : place + 1] == [trial_id]:
             del self._shown[place]

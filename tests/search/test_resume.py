@@ -8,30 +8,15 @@ import numpy as np
 import optuna
 import pytest
 from optuna.trial import FrozenTrial
-from sklearn.datasets import make_classification
 
 from automodel.evaluation import Evaluation
-from automodel.folds import Folds
-from automodel.metric import Metric
-from automodel.preprocessing.reader import TableReader
-from automodel.resampling import make_splits
 from automodel.search.archive import Archive
 from automodel.search.budget import Budget
 from automodel.search.containment import contained
 from automodel.search.search import Search, SearchSettings
 from automodel.search.storage import SearchStorage
 from automodel.search.workers import Workers
-from automodel.task import Task
 from tests.conftest import StubFamily
-
-
-@pytest.fixture(scope="module")
-def folds():
-    X, y = make_classification(40, random_state=0)
-    task = Task("binary", *X.shape, 2)
-    table = TableReader().fit_transform(X)
-    metric = Metric.from_scoring(None, task, np.array([0, 1]))
-    return Folds(table, y, None, make_splits(2, task, y, None, 0), task, metric)
 
 
 def random_sampler(seed):

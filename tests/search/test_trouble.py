@@ -15,8 +15,9 @@ from automodel.search.storage import SearchStorage
 from automodel.search.workers import open_workers
 from tests.conftest import StubFamily
 from tests.search.test_archive import archives, claim
-from tests.search.test_resume import Part, Slow, folds, make, statuses  # noqa: F401
+from tests.search.test_resume import Part, Slow, make, statuses
 from tests.search.test_storage import evaluation
+from tests.test_storage import LABELS, X, classifier, same
 
 FAR = json.dumps({"host": "elsewhere", "pid": 1, "start": "1"})
 PLAIN = [(0.9, "plain"), (0.8, "plain"), (0.7, "plain")]
@@ -37,7 +38,7 @@ class Noting(StubFamily):
 
 
 @pytest.mark.filterwarnings("ignore:Choices for a categorical")
-def test_values_that_json_does_not_know_are_stored(tmp_path, folds):  # noqa: F811
+def test_values_that_json_does_not_know_are_stored(tmp_path, folds):
     with Part(tmp_path, folds, Budget(1e6, 3), families=[Noting()]) as part:
         assert part.run() == [0, 1, 2]
     assert part.storage.problem == ""
@@ -78,7 +79,7 @@ class Brief(StubFamily):
 
 def test_the_limit_that_is_kept_is_the_one_that_a_trial_had(
     tmp_path,
-    folds,  # noqa: F811
+    folds,
     monkeypatch,
 ):
     monkeypatch.setattr("automodel.search.workers.FIRST_SECONDS", 0.2)
@@ -93,7 +94,7 @@ def test_the_limit_that_is_kept_is_the_one_that_a_trial_had(
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", "1"])
-def test_files_of_another_shape_are_damaged_ones(tmp_path, folds, text):  # noqa: F811
+def test_files_of_another_shape_are_damaged_ones(tmp_path, folds, text):
     make(tmp_path, folds, 2)
     (tmp_path / "oof" / "1-deadbeef.npy").touch()
     for name in ("trial.json", "stopped.json"):
@@ -115,7 +116,7 @@ class Refusing(StubFamily):
 
 def test_what_failed_before_it_ran_is_booked_at_once_by_a_later_part_too(
     tmp_path,
-    folds,  # noqa: F811
+    folds,
 ):
     poor = [(0.9, "plain"), (0.8, "plain"), (0.1, "plain"), (0.7, "plain")]
     asked = []
@@ -132,7 +133,7 @@ class Broken(StubFamily):
         raise RuntimeError("no settings")
 
 
-def test_the_error_of_a_trial_without_parameters_stays(tmp_path, folds):  # noqa: F811
+def test_the_error_of_a_trial_without_parameters_stays(tmp_path, folds):
     for _ in range(2):
         with Part(tmp_path, folds, Budget(1e6, 2), families=[Broken()]) as part:
             part.run()
@@ -140,16 +141,16 @@ def test_the_error_of_a_trial_without_parameters_stays(tmp_path, folds):  # noqa
         assert errors == {"RuntimeError: no settings"}
 
 
-def test_a_category_that_is_gone_does_not_end_its_family(tmp_path, folds):  # noqa: F811
-    reports = [(quality, "report") for quality, _ in PLAIN]
-    make(tmp_path, folds, 3, families=[StubFamily(trials=reports)])
+def test_a_category_that_is_gone_does_not_end_its_family(tmp_path, folds):
+    trials = [(0.5, "plain"), (0.9, "report"), (0.8, "report"), (0.7, "report")]
+    make(tmp_path, folds, 4, families=[StubFamily(trials=trials)])
     families = [StubFamily(trials=PLAIN)]
-    with Part(tmp_path, folds, Budget(1e6, 5), families=families) as part:
-        assert [part.search.ask().number for _ in range(2)] == [3, 4]
-    assert statuses(part) == dict.fromkeys(range(3), "failed")
+    with Part(tmp_path, folds, Budget(1e6, 6), families=families) as part:
+        assert part.run() == [4, 5]
+    assert list(statuses(part).values()).count("failed") == 3
 
 
-def test_what_a_callback_does_to_a_trial_is_not_stored(tmp_path, folds):  # noqa: F811
+def test_what_a_callback_does_to_a_trial_is_not_stored(tmp_path, folds):
     def callback(study, trial):
         trial.user_attrs.clear()
         trial.params.clear()
@@ -238,11 +239,11 @@ def test_a_claim_whose_link_was_made_twice_is_ones_own(tmp_path, monkeypatch):
         patch.setattr(os, "link", link)
         assert two.take_lost([0]) == [(0, False)]
     two.claims.release(0)
-    assert two.claims.owner_of(0) == one.owners.own
+    assert two.claims.owner_of(0) == ""
     two.leave()
 
 
-def test_without_time_no_trial_is_taken_over(tmp_path, folds):  # noqa: F811
+def test_without_time_no_trial_is_taken_over(tmp_path, folds):
     (other,) = archives(tmp_path, 1)
     assert claim(other, 0)
     other.leave()
@@ -263,7 +264,7 @@ def test_a_number_that_was_not_read_is_read_later(tmp_path):
         archive.leave()
 
 
-def test_own_trials_are_no_news(tmp_path, folds):  # noqa: F811
+def test_own_trials_are_no_news(tmp_path, folds):
     (other,) = archives(tmp_path, 1)
     assert claim(other, 0)
     with Part(tmp_path, folds, Budget(1e6, 3)) as part:
@@ -298,7 +299,7 @@ def test_the_first_cause_of_a_failure_is_told(tmp_path):
 
 def test_a_search_that_was_stopped_does_not_wait_for_others(
     tmp_path,
-    folds,  # noqa: F811
+    folds,
     monkeypatch,
 ):
     (far,) = archives(tmp_path, 1)
@@ -324,3 +325,13 @@ def test_the_dead_of_trials_that_were_not_read_are_remembered(tmp_path):
     assert two.owners.is_dead(one.owners.own)
     two.leave()
     assert file.exists()
+
+
+@pytest.mark.parametrize("n_first", [5, 6, 7])
+def test_a_search_with_refused_settings_in_two_parts_is_that_in_one(tmp_path, n_first):
+    params = {"families": ["linear", Refusing(), StubFamily("other", rank=2)]}
+    params |= {"n_trials": 16, "cv": 2, "random_state": 3}
+    whole = classifier(None, **params).fit(X, LABELS)
+    classifier(tmp_path, **(params | {"n_trials": n_first})).fit(X, LABELS)
+    same(whole, classifier(tmp_path, **params).fit(X, LABELS))
+    assert not whole.failures_.empty

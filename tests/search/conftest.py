@@ -1,0 +1,21 @@
+"""What tests of the search share."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_classification
+
+from automodel.folds import Folds
+from automodel.metric import Metric
+from automodel.preprocessing.reader import TableReader
+from automodel.resampling import make_splits
+from automodel.task import Task
+
+
+@pytest.fixture(scope="module")
+def folds():
+    """Return a small table with two folds."""
+    X, y = make_classification(40, random_state=0)
+    task = Task("binary", *X.shape, 2)
+    table = TableReader().fit_transform(X)
+    metric = Metric.from_scoring(None, task, np.array([0, 1]))
+    return Folds(table, y, None, make_splits(2, task, y, None, 0), task, metric)
