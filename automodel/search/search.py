@@ -171,12 +171,11 @@ class Search:
         numbers = [n for n in self._to_rerun if n // ROUND_SIZE == current]
         self._to_rerun = deque(n for n in self._to_rerun if n not in numbers)
         items = [self._item(number, is_rerun=True) for number in numbers]
-        while current == last and self._n_asked // ROUND_SIZE == last:
-            item = self._ask()
-            if item is None:
-                break
+        end = (last + 1) * ROUND_SIZE
+        while current == last and (item := self._ask(end)) is not None:
             items.append(item)
-        return items
+        has_failed = not items and self._n_asked >= end  # before it ran, all of it
+        return self._round() if has_failed else items
 
     def ask(self) -> WorkItem | None:
         """Return the next trial, or None when the search is over."""
@@ -336,8 +335,8 @@ class Search:
         n_rows = self.folds.task.n_samples
         return has_converged(self._scores, noise, n_rows, len(self._families))
 
-    def _ask(self) -> WorkItem | None:
-        while not self._is_over:
+    def _ask(self, end: float = math.inf) -> WorkItem | None:
+        while not self._is_over and self._n_asked < end:
             name = None if self._has_all() else self._choose()
             families = self._families
             chosen = families.values() if name is None else [families[name]]

@@ -11,13 +11,13 @@ import pytest
 
 from automodel.search.archive import Archive
 from automodel.search.budget import Budget
+from automodel.search.search import ROUND_SIZE
 from automodel.search.storage import SearchStorage
 from automodel.search.workers import open_workers
 from tests.conftest import StubFamily
 from tests.search.test_archive import archives, claim
 from tests.search.test_resume import Part, Slow, make, statuses
 from tests.search.test_storage import evaluation
-from tests.test_storage import LABELS, X, classifier, same
 
 FAR = json.dumps({"host": "elsewhere", "pid": 1, "start": "1"})
 PLAIN = [(0.9, "plain"), (0.8, "plain"), (0.7, "plain")]
@@ -327,11 +327,28 @@ def test_the_dead_of_trials_that_were_not_read_are_remembered(tmp_path):
     assert file.exists()
 
 
-@pytest.mark.parametrize("n_first", [5, 6, 7])
-def test_a_search_with_refused_settings_in_two_parts_is_that_in_one(tmp_path, n_first):
-    params = {"families": ["linear", Refusing(), StubFamily("other", rank=2)]}
-    params |= {"n_trials": 16, "cv": 2, "random_state": 3}
-    whole = classifier(None, **params).fit(X, LABELS)
-    classifier(tmp_path, **(params | {"n_trials": n_first})).fit(X, LABELS)
-    same(whole, classifier(tmp_path, **params).fit(X, LABELS))
-    assert not whole.failures_.empty
+def search_in_rounds(folder, folds, n_trials, families):
+    with Part(folder, folds, Budget(None, n_trials), families=families) as part:
+        while items := part.search._round():
+            for item in items:
+                part.tell(item)
+            part.search._take_in(items[0].number // ROUND_SIZE)
+    known = sorted(part.storage.evaluations.items())
+    return [(e.candidate.family.name, e.candidate.params, e.status) for _, e in known]
+
+
+@pytest.mark.parametrize("n_first", [5, 7, 9, 10])
+def test_refused_settings_do_not_tell_two_parts_from_one(tmp_path, folds, n_first):
+    trials = [(quality, "plain") for quality in (0.9, 0.1, 0.8, 0.2, 0.7, 0.3)]
+    families = [Refusing("one", trials=trials), StubFamily("two", rank=2)]
+    families.append(Refusing("three", rank=3))
+    whole = search_in_rounds(tmp_path / "whole", folds, 16, families)
+    search_in_rounds(tmp_path / "parts", folds, n_first, families)
+    assert search_in_rounds(tmp_path / "parts", folds, 16, families) == whole
+
+
+def test_a_round_of_refused_settings_does_not_end_the_search(tmp_path, folds):
+    trials = [(quality, "plain") for quality in (0.1, 0.9, 0.8)]
+    families = [Refusing(name, trials=trials) for name in "abcd"]
+    statuses = [s for *_, s in search_in_rounds(tmp_path, folds, 6, families)]
+    assert statuses == ["failed"] * 4 + ["complete"] * 2
