@@ -111,7 +111,7 @@ class Archive:
         self._ended: list[Ended] = []  # read, and not told yet
         self._asked: list[Asked] = []
         self._has_ended: set[int] = set()
-        self._kept: set[str] = set()  # when what has ended was read
+        self._kept: set[str] = set()  # when trials that had ended were read last
         self._is_silent = False  # whether the ledger did not answer of late
 
     def agree(

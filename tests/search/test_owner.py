@@ -212,16 +212,15 @@ def test_what_cannot_leave_now_leaves_later(tmp_path, monkeypatch):
     assert wait_until(lambda: not list((tmp_path / "owners").iterdir()))
 
 
-def test_a_folder_that_was_deleted_is_not_waited_for_without_end(owners, monkeypatch):
+def test_a_folder_that_was_deleted_is_not_waited_for_without_end(tmp_path, monkeypatch):
     monkeypatch.setattr("automodel.search.owner.HEARTBEAT_SECONDS", 0.01)
     monkeypatch.setattr("automodel.search.owner.LEAVE_SECONDS", 0.05)
+    owners = Owners(tmp_path / "owners")
+    owners.enter()
     shutil.rmtree(owners.folder)
+    before = set(threading.enumerate())
     owners.leave()
-    names = [thread.name for thread in threading.enumerate()]
-    assert any("_remove_own" in name for name in names)
-    assert wait_until(
-        lambda: not any("_remove_own" in t.name for t in threading.enumerate())
-    )
+    assert wait_until(lambda: set(threading.enumerate()) <= before)
 
 
 def test_the_dead_are_forgotten_but_for_those_who_are_needed(owners):
