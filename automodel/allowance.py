@@ -46,7 +46,9 @@ class Allowance:
     def for_folds(cls, folds: Folds, reads_clock: bool) -> Allowance:
         """Return the whole allowance; the seconds count only where the clock does."""
         n_rows = sum(max(len(valid), ROWS_OF_CALL) for _, valid in folds.splits)
-        return cls(SECONDS_PER_ROW if reads_clock else math.inf, MODEL_BYTES, n_rows)
+        if reads_clock:
+            return cls(SECONDS_PER_ROW, MODEL_BYTES, n_rows)
+        return cls(math.inf, MODEL_BYTES, n_rows, _measure_seconds=math.inf)
 
     def takes(self, evaluation: Evaluation, n_models: int) -> bool:
         """Book some models like those of a trial, if there is room for them."""
@@ -85,6 +87,8 @@ def mean_bytes(models, seconds: float = MEASURE_SECONDS) -> float:
 
 def pickled_bytes(model: Any, seconds: float) -> float:
     """Return the size of a model in a file, without one; infinite if time is over."""
+    if seconds <= 0:  # some models are made one text before a byte is written
+        return math.inf
     counter = _Counter(time.monotonic() + seconds)
     try:
         cloudpickle.dump(model, counter)

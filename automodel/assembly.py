@@ -24,7 +24,7 @@ from automodel.search.budget import Budget
 from automodel.search.models import ModelLoader
 from automodel.search.storage import SearchStorage
 from automodel.search.work import Refit
-from automodel.search.workers import GRACE_SECONDS, Workers
+from automodel.search.workers import Workers
 from automodel.selection import common_rows, fit_blend, restricted
 
 SELECT_SHARE = 0.35  # of the time left, for the weights, and again for each judgement
@@ -133,7 +133,10 @@ class Assembly:
         rows = common_rows(candidates, folds)
         known, part = restricted(candidates, folds, rows)
         blend = fit_blend(known, part, deadline=self._share(), **options)
-        is_corrected, honest = judged(judges, folds, deadline=self._share(), **options)
+        is_cut = blend.stack is None and np.count_nonzero(blend.weights) > 1
+        is_corrected, honest = judged(
+            judges, folds, may_correct=not is_cut, deadline=self._share(), **options
+        )
         if not is_corrected:
             blend = replace(blend, stack=None)
         oof = blend.predict([e.oof for e in known])
@@ -166,7 +169,7 @@ class Assembly:
         """
         order = chosen.numbers
         best = max(usable, key=lambda number: usable[number].score)
-        reads_clock = self.budget.seconds is not None
+        reads_clock = self.budget.deadline is not None
         allowance = Allowance.for_folds(self.folds, reads_clock)
         for number in order:
             allowance.takes(usable[number], 1)
@@ -177,6 +180,7 @@ class Assembly:
             numbers = dict.fromkeys([*order, best])
             families = [usable[number].candidate.family for number in numbers]
             left = self._seconds_to_refit(plan, blended, usable, loader)
+            left -= workers.refit_grace
             orders = self._refits(plan, usable, left, workers.n_jobs)
             refitted = self._refitted(orders, families, left, workers, loader)
         folds = self.folds.large_folds
@@ -267,7 +271,7 @@ class Assembly:
         numbers = [number for number, _ in plan] + n_folds * list(blended)
         sizes = {n: mean_bytes(usable[n].models, 0.0) for n in set(numbers)}
         n_bytes = sum(sizes[n] for n in numbers if math.isfinite(sizes[n]))
-        left = self._seconds_to_load() - GRACE_SECONDS
+        left = self._seconds_to_load()
         return left - min(loader.predict_seconds(n_bytes), LOAD_SHARE * left)
 
     def _seconds_to_load(self) -> float:

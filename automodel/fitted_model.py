@@ -96,7 +96,7 @@ def share_encoders(models: Iterable[FittedModel]) -> None:
 class DeferredModel:
     """A `FittedModel` that stays pickled until it is used.
 
-    After an interrupt nothing waits for the libraries of the models to load.
+    When time is short, as after an interrupt, nothing waits for it to load.
 
     Parameters
     ----------

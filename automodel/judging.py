@@ -15,7 +15,7 @@ from automodel.evaluation import Evaluation
 from automodel.exceptions import DeadlineReached
 from automodel.folds import Folds
 from automodel.metric import score_or_nan
-from automodel.selection import common_rows, fit_blend, restricted
+from automodel.selection import common_rows, fit_blend, restricted, share_of
 
 HONEST_PARTS = 5
 HONEST_BAGS = 3
@@ -28,6 +28,7 @@ def judged(
     folds: Folds,
     *,
     size: int = 25,
+    may_correct: bool = True,
     deadline: float | None = None,
     random_state: int = 0,
 ) -> tuple[bool, float]:
@@ -36,7 +37,8 @@ def judged(
     The out-of-fold rows are cut into parts of whole validation folds; each part is
     predicted with the blend that the other rows choose, and turned into labels as they
     choose. The score of the ensemble on the rows that chose it flatters: with 100
-    models and 100 rows by more than a tenth.
+    models and 100 rows by more than a tenth. Without `may_correct` it is that of an
+    ensemble whose correction the deadline has prevented.
 
     Returns
     -------
@@ -54,12 +56,13 @@ def judged(
     part_of = honest_parts(
         folds.first_folds()[rows], groups, HONEST_PARTS, random_state
     )
-    if len(np.unique(part_of)) < 2:
+    parts = np.unique(part_of)
+    if len(parts) < 2:
         return False, math.nan
     predictions = [e.oof[rows] for e in evaluations]
     plain = np.full(predictions[0].shape, np.nan)
     corrected, blends = plain.copy(), {}
-    for part in np.unique(part_of):
+    for n_before, part in enumerate(parts):
         out = part_of == part
         try:
             others = restricted(evaluations, folds, rows[~out], deadline)
@@ -70,14 +73,16 @@ def judged(
             size=size,
             n_bags=HONEST_BAGS,
             most_cells=HONEST_CELLS,
-            deadline=deadline,
+            deadline=share_of(deadline, 1 / (len(parts) - n_before)),
             random_state=random_state,
         )
-        parts = [prediction[out] for prediction in predictions]
-        corrected[out] = blend.predict(parts)
-        plain[out] = replace(blend, stack=None).predict(parts)
+        known = [prediction[out] for prediction in predictions]
+        corrected[out] = blend.predict(known)
+        plain[out] = replace(blend, stack=None).predict(known)
     can_correct = any(blend.stack is not None for blend in blends.values())
-    is_corrected = can_correct and _is_worthwhile(plain, corrected, rows, folds)
+    is_corrected = (
+        may_correct and can_correct and _is_worthwhile(plain, corrected, rows, folds)
+    )
     if not is_corrected:
         blends = {part: replace(blend, stack=None) for part, blend in blends.items()}
     honest = corrected if is_corrected else plain

@@ -28,6 +28,8 @@ SELECTION_ROWS = 10_000  # more rows do not change which models are chosen
 STACK_CELLS = 200_000  # rows x classes that its correction is fitted to
 N_BAGS = 20
 BAG_ROWS = 2500
+CALIBRATION_SHARE = 0.5  # of the time, for the temperatures of models
+WEIGHTS_SHARE = 0.8  # of what is left then; the correction needs some, too
 LEAST_WEIGHT = 0.03  # below it a member costs more than it gives
 
 
@@ -202,13 +204,14 @@ def fit_blend(
     """
     order = shortlist(evaluations, max_candidates(len(folds.y)))
     listed = [evaluations[i] for i in order]
-    temperatures, surer = calibrated(listed, folds, most_cells, _halfway(deadline))
+    early = share_of(deadline, CALIBRATION_SHARE)
+    temperatures, surer = calibrated(listed, folds, most_cells, early)
     weights = select_weights(
         surer,
         folds,
         size=size,
         n_bags=n_bags,
-        deadline=deadline,
+        deadline=share_of(deadline, WEIGHTS_SHARE),
         random_state=random_state,
     )
     if np.count_nonzero(weights) == 1:  # one for a score that it would lower
@@ -274,6 +277,14 @@ def calibrated(
     return temperatures, surer
 
 
+def share_of(deadline: float | None, share: float) -> float | None:
+    """Return the moment at which a share of the time left is over."""
+    if deadline is None:
+        return None
+    now = time.monotonic()
+    return now + share * (deadline - now)
+
+
 def temperature_of(mixed: np.ndarray, rows: np.ndarray, folds: Folds) -> float:
     """Return the temperature for the mixed predictions of some rows.
 
@@ -302,11 +313,6 @@ def common_rows(evaluations: Sequence[Evaluation], folds: Folds) -> np.ndarray:
 
 def _is_over(deadline: float | None) -> bool:
     return deadline is not None and time.monotonic() > deadline
-
-
-def _halfway(deadline: float | None) -> float | None:
-    """Return the middle between now and a deadline."""
-    return None if deadline is None else (time.monotonic() + deadline) / 2
 
 
 def _sortable(evaluation: Evaluation) -> float:

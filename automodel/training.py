@@ -30,7 +30,7 @@ FLOOR = -1  # the number of the floor model, which is no trial
 INTERRUPTED = (
     "The search was interrupted; the estimator is fitted with the best so far."
 )
-NO_LIMIT = "memory_limit is not kept: the workers of this joblib backend are its own."
+NO_LIMIT = "memory_limit is not kept under this joblib backend."
 INTERRUPT_SECONDS = 0.6  # for the ensemble, after Ctrl-C
 
 
@@ -84,7 +84,8 @@ def train(
             notes.append(INTERRUPTED)
     trained = made[-1]
     trained.studies = search.trials()
-    for note in filter(None, (*notes, *trained.notes, storage.problem)):
+    said = filter(None, (*notes, *trained.notes, storage.problem))
+    for note in dict.fromkeys(said):  # Ctrl-C may have come twice
         _say(note)
     if all(member.number == FLOOR for member in trained.ensemble.members):
         _say(_why_floor(trained, INTERRUPTED in notes, budget))

@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from automodel import assembly
 from automodel.allowance import (
+    MEASURE_SECONDS,
     MODEL_BYTES,
     ROWS_OF_CALL,
     SECONDS_PER_ROW,
@@ -16,7 +18,7 @@ from automodel.allowance import (
     pickled_bytes,
 )
 from automodel.assembly import N_SEEDS, Assembly
-from automodel.ensemble import Member
+from automodel.ensemble import Blend, Member
 from automodel.evaluation import Candidate, Evaluation
 from automodel.fitted_model import FittedModel
 from automodel.folds import Folds
@@ -25,7 +27,8 @@ from automodel.preprocessing.table import Table
 from automodel.search.budget import Budget
 from automodel.search.models import ModelLoader
 from automodel.search.work import Refit, refit
-from automodel.search.workers import Workers
+from automodel.search.workers import OwnProcesses, Workers
+from automodel.stacking import Stack
 from automodel.task import Task
 from tests.conftest import StubFamily
 from tests.test_folds import make_folds
@@ -126,6 +129,35 @@ def test_models_in_memory_count_as_they_would_in_files():
     assert not allowance.takes(evaluation, 2)
 
 
+class SlowToPickle:
+    """Takes longer to write than an ensemble with a deadline would wait for."""
+
+    def __reduce__(self):
+        time.sleep(2 * MEASURE_SECONDS)
+        return int, ()
+
+
+def test_the_clock_is_not_read_for_a_size_without_a_budget():
+    folds = make_assembly().folds
+    evaluations = [make_evaluation(models=[SlowToPickle()] * 3) for _ in range(2)]
+    unbound = Allowance.for_folds(folds, reads_clock=False)
+    assert [unbound.takes(evaluation, 1) for evaluation in evaluations] == [True, True]
+    bound = Allowance.for_folds(folds, reads_clock=True)
+    assert not bound.takes(evaluations[1], 1) or not bound.takes(evaluations[0], 1)
+
+
+def test_nothing_is_pickled_once_time_is_over():
+    begun = []
+
+    class Telling:
+        def __reduce__(self):
+            begun.append(self)
+            return int, ()
+
+    assert mean_bytes([Telling()], 0.0) == math.inf
+    assert begun == []
+
+
 @pytest.mark.parametrize(
     ("model", "seconds", "expected"),
     [
@@ -174,12 +206,22 @@ def test_refits_leave_time_to_load_the_models(tmp_path):
     usable = {0: make_evaluation(models=[path])}
     own, loader = replace(make_assembly(), budget=Budget(100.0)), ModelLoader()
     empty = own._seconds_to_refit([(0, 0)], set(), usable, loader)
-    assert 98 < empty < 99.6
+    assert 98 < empty < 99.8
     os.truncate(path, 10**9)
     large = own._seconds_to_refit([(0, 0)], set(), usable, loader)
     assert empty - large == pytest.approx(4.0, abs=0.5)
     most = own._seconds_to_refit([(0, 0)] * 100, set(), usable, loader)
     assert most == pytest.approx(empty / 2, abs=0.5)
+
+
+@pytest.mark.parametrize("kind", [Workers, OwnProcesses])
+def test_refits_have_the_time_that_the_search_leaves_them(kind):
+    """It keeps a third of a second back, at least, and what they probably take."""
+    place = kind(1, make_folds())
+    own = replace(make_assembly(), budget=Budget(5.0, clock=lambda: 0.0))
+    own.budget.end_within(0.35)
+    left = own._seconds_to_refit([], set(), {}, ModelLoader()) - place.refit_grace
+    assert left > 0
 
 
 @pytest.mark.parametrize("seconds", [0.0, 60.0])
@@ -224,6 +266,31 @@ class CutFamily(StubFamily):
         return super().fit(
             estimator, X, y, sample_weight=sample_weight, monitor=monitor
         )
+
+
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_the_expected_score_is_that_of_the_ensemble_that_is_returned(
+    monkeypatch, is_cut
+):
+    """A deadline has prevented its correction, but not those of the judgement."""
+    asked = []
+
+    def fit(*data, **options):
+        blend = Blend.mean(np.array([0.5, 0.5]))
+        return blend if is_cut else replace(blend, stack=Stack(np.zeros(2), 0.0))
+
+    def judge(*data, may_correct, **options):
+        asked.append(may_correct)
+        return False, 0.7
+
+    monkeypatch.setattr(assembly, "fit_blend", fit)
+    monkeypatch.setattr(assembly, "judged", judge)
+    oof = np.column_stack([1 - Y, Y]).astype(np.float32)
+    own = make_assembly()
+    own = replace(own, folds=replace(own.folds, table=make_table(N_ROWS)))
+    usable = {n: replace(make_evaluation(), oof=oof, score=1.0) for n in (0, 1)}
+    own._select(usable, list(usable.values()))
+    assert asked == [not is_cut]
 
 
 def test_an_ensemble_of_a_holdout_is_that_of_its_rows():

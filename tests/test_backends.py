@@ -10,11 +10,15 @@ import pytest
 from joblib._parallel_backends import ThreadingBackend
 
 from automodel import AutoClassifier
+from automodel.evaluation import Candidate
 from automodel.exceptions import FitWarning
 from automodel.search import engines
+from automodel.search.backends import BackendWorkers
 from automodel.search.engines import Batches, Engine, open_engine
+from automodel.search.work import Refit, WorkItem, refit
 from automodel.search.workers import OwnProcesses, open_workers
 from tests.conftest import CHEAP, FAULTS, StubFamily, make_frame, make_signal
+from tests.test_folds import make_folds
 
 X = make_frame()
 LABELS = np.where(make_signal(X) > 0.3, "yes", "no")
@@ -189,6 +193,219 @@ def test_one_batch_runs_at_a_time():
                 engine.submit(order, slowly, order)
                 given.add(order)
     assert sorted(outcome.value for outcome in found) == [0, 1, 2, 6]
+
+
+def test_what_waits_for_a_batch_can_be_forgotten():
+    engine = Batches(OtherBackend(), 2, None)
+    engine.submit(0, slowly, 4)
+    engine.wait(0.0)
+    engine.submit(1, slowly, 0)
+    assert engine.forget(1)
+    assert not engine.forget(0)
+    found, until = [], time.monotonic() + 30
+    while engine._is_running and time.monotonic() < until:
+        found += engine.wait(1.0)
+    assert [outcome.key for outcome in found] == [0]
+    assert not engine._waiting
+
+
+class Elsewhere(ThreadingBackend):
+    """A backend that says that its workers are processes, perhaps of other machines."""
+
+    uses_threads = False
+
+
+def test_an_unknown_backend_has_another_clock(monkeypatch):
+    engine = Batches(Elsewhere(), 1, None)
+    item = WorkItem(0, None, ends_at=time.monotonic() + 10.0)
+    engine.submit(0, seconds_left, item)
+    run = engines._outcome
+
+    def on_another_clock(*call):
+        real = time.monotonic
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "monotonic", lambda: real() + 1e6)
+            return run(*call)
+
+    monkeypatch.setattr(engines, "_outcome", on_another_clock)
+    found, until = [], time.monotonic() + 30
+    while not found and time.monotonic() < until:
+        found = engine.wait(0.1)
+    (outcome,) = found
+    assert 5.0 < outcome.value <= 10.0
+
+
+def seconds_left(item, data, keep_model):
+    return item.ends_at - time.monotonic()
+
+
+def test_what_cannot_be_sent_to_an_unknown_backend_fails_alone():
+    engine = Batches(Elsewhere(), 2, None)
+    engine.submit(0, slowly, WorkItem(0, threading.Lock()))
+    engine.submit(1, number_of, WorkItem(1, None))
+    found, until = [], time.monotonic() + 30
+    while len(found) < 2 and time.monotonic() < until:
+        found += engine.wait(1.0)
+    outcomes = {outcome.key: outcome for outcome in found}
+    assert "cannot be sent to a worker: TypeError" in outcomes[0].error
+    assert outcomes[1].value == 1
+
+
+def number_of(item, data, keep_model):
+    return item.number
+
+
+class Failing(Engine):
+    """An engine that loses all that it has, after a while."""
+
+    def wait(self, seconds):
+        time.sleep(0.05)
+        keys, self._waiting = [key for key, _ in self._waiting], []
+        return [engines.Outcome(key, None, "died", "it died") for key in keys]
+
+
+def opened(monkeypatch, engine):
+    monkeypatch.setattr("automodel.search.backends.open_engine", engine)
+    return BackendWorkers(1, make_folds(), OtherBackend())
+
+
+def test_a_loss_takes_the_time_that_it_took(monkeypatch):
+    """Its family would be thought to cost nothing otherwise."""
+    with opened(monkeypatch, Failing) as workers:
+        ((_, evaluation),) = workers.run([WorkItem(0, Candidate(StubFamily(), {}))])
+    assert evaluation.status == "failed"
+    assert evaluation.seconds >= 0.05
+
+
+def test_what_is_late_takes_the_time_that_it_took(monkeypatch, hanging):
+    item = WorkItem(
+        0, Candidate(hanging, {"quality": 1.0, "mode": "hang"}), time.monotonic() + 0.3
+    )
+    with opened(monkeypatch, engines.Threads) as workers:
+        ((_, evaluation),) = workers.run([item])
+        assert evaluation.status == "stopped"
+        assert evaluation.seconds >= 0.3
+        assert "may still run: 1" in workers.problem
+
+
+def test_what_is_lost_at_its_end_does_not_run_again(monkeypatch):
+    submitted = []
+
+    class Late(Failing):
+        def submit(self, key, *arguments):
+            submitted.append(key)
+            super().submit(key, *arguments)
+
+        def wait(self, seconds):
+            time.sleep(0.1)
+            return super().wait(seconds)
+
+    item = WorkItem(0, Candidate(StubFamily(), {}), time.monotonic() + 0.1)
+    with opened(monkeypatch, Late) as workers:
+        ((_, evaluation),) = workers.run([item])
+    assert evaluation.status == "stopped"
+    assert submitted == [0]
+
+
+def test_a_refit_that_fails_is_no_trial_that_is_lost(monkeypatch):
+    order = Refit(0, Candidate(StubFamily(), {}), None)
+    with opened(monkeypatch, Failing) as workers:
+        assert workers.refit([order]) == [None]
+        assert workers.problem == ""
+
+
+def test_what_has_failed_already_does_not_run_where_a_backend_is_gone(monkeypatch):
+    class Choosy(Falling):
+        def submit(self, key, *arguments):
+            if key == 0:
+                raise engines.UnsendableError("it is a lock")
+            super().submit(key, *arguments)
+
+    monkeypatch.setattr(Choosy, "n_submitted", 1)
+    items = [WorkItem(n, Candidate(StubFamily(), {})) for n in range(2)]
+    monkeypatch.setattr("automodel.search.backends.open_engine", Choosy)
+    with BackendWorkers(2, make_folds(), OtherBackend()) as workers:
+        workers._engine.n_jobs = 2
+        found = {item.number: one.status for item, one in workers.run(items)}
+        assert workers.n_jobs == 1
+    assert found == {0: "failed", 1: "complete"}
+
+
+def test_a_refit_that_is_late_does_not_begin_in_this_process():
+    ends_at = time.monotonic() + 60.0
+    order = Refit(0, Candidate(StubFamily(), {}), None, ends_at, seconds=90.0)
+    engine = Engine(None, 1, make_folds())
+    engine.submit(0, refit, order)
+    assert [outcome.value for outcome in engine.wait(0.0)] == [None]
+
+
+class FakeFuture:
+    """What Dask returns, of a result that is there or never comes."""
+
+    status = "finished"
+
+    def __init__(self, result):
+        self.result = result
+
+    def add_done_callback(self, call):
+        call(self)
+
+    def release(self):
+        pass
+
+
+class FakeDask:
+    """The client and the backend of a cluster whose first result was lost."""
+
+    status = "running"
+
+    def __init__(self):
+        self.is_over = threading.Event()
+        self.client = self
+        self.n_submitted = 0
+
+    def scatter(self, data, **options):
+        return FakeFuture(lambda seconds: data)
+
+    def submit(self, call, message, data, **options):
+        self.n_submitted += 1
+        is_first = self.n_submitted == 1
+        return FakeFuture(
+            lambda seconds: self.is_over.wait(5.0) if is_first else call(message, data)
+        )
+
+    def scheduler_info(self):
+        self.is_over.wait()
+        return {"workers": {}}
+
+
+@pytest.fixture
+def dask():
+    """Return an engine of a cluster that no longer answers all that it is asked."""
+    cluster = FakeDask()
+    engine = engines.Dask(cluster, 2, None)
+    yield engine
+    engine.close()
+    cluster.is_over.set()
+
+
+def test_a_result_that_does_not_come_holds_up_no_other(dask):
+    for number in (0, 1):
+        dask.submit(number, number_of, WorkItem(number, None))
+    found, until = [], time.monotonic() + 30
+    while not found and time.monotonic() < until:
+        found = dask.wait(0.1)
+    assert [outcome.key for outcome in found] == [1]
+
+
+def test_a_scheduler_that_does_not_answer_is_not_waited_for(dask, monkeypatch):
+    monkeypatch.setattr(engines, "ASK_SECONDS", 100.0)
+    start = time.monotonic()
+    assert dask.wait(0.0) == []
+    assert time.monotonic() - start < 60
+    monkeypatch.setattr(engines, "GONE_SECONDS", 0.0)
+    with pytest.raises(engines.EngineError, match="no workers"):
+        dask.wait(0.0)
 
 
 def test_an_unknown_backend_runs_batches():

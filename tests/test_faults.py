@@ -14,6 +14,8 @@ import pytest
 
 from automodel import AutoClassifier
 from automodel.exceptions import FitWarning
+from automodel.search.workers import Workers
+from automodel.training import INTERRUPTED
 from tests.conftest import (
     CHEAP,
     NosyFamily,
@@ -271,3 +273,17 @@ def test_an_interrupt_during_the_refit_keeps_the_models_of_the_folds():
         search = AutoClassifier(**params).fit(X, LABELS)
     members = search.ensemble_.members
     assert {model.fold for member in members for model in member.models} == {0, 1, 2}
+
+
+def test_a_second_interrupt_is_told_once(monkeypatch):
+    leave = Workers.__exit__
+
+    def interrupted_too(self, *exc_info):
+        leave(self, *exc_info)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Workers, "__exit__", interrupted_too)
+    family = StubFamily(trials=[(0.9, "plain"), (0.7, "interrupt")])
+    with pytest.warns(FitWarning) as told:
+        AutoClassifier(**CHEAP | {"families": [family]}).fit(X, LABELS)
+    assert [str(one.message) for one in told].count(INTERRUPTED) == 1

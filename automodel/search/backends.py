@@ -11,6 +11,7 @@ from typing import Any
 
 from automodel.folds import Folds
 from automodel.search.engines import Engine, UnsendableError, open_engine
+from automodel.search.last_step import LastStep, Step
 from automodel.search.models import ModelFolder
 from automodel.search.processes import POLL_SECONDS, Outcome, describe_error
 from automodel.search.work import Refit, WorkItem, refit, work
@@ -19,7 +20,6 @@ from automodel.search.workers import (
     Evaluations,
     ModelFolders,
     Refitted,
-    Step,
     Workers,
     evaluation_of,
 )
@@ -44,6 +44,8 @@ class BackendWorkers(Workers):
         Returns what keeps the models of a trial, in a folder that all machines see;
         None, and they come back with the evaluations.
     """
+
+    refit_grace = GRACE_SECONDS / 2
 
     def __init__(
         self,
@@ -81,9 +83,6 @@ class BackendWorkers(Workers):
     @property
     def problem(self) -> str:
         """See `Workers.problem`."""
-        if self._late:
-            with suppress(Exception):  # of a cluster
-                self._late -= {outcome.key for outcome in self._engine.wait(0.0)}
         parts = [self._gone]
         if self._lost:
             parts.append(f"Trials lost: {len(self._lost)}. The first: {self._lost[0]}")
@@ -118,17 +117,18 @@ class BackendWorkers(Workers):
         """See `Workers.refit`."""
         results: Refitted = [None] * len(orders)
         calls = (
-            _Call(("refit", i), refit, order, None, GRACE_SECONDS / 2)
+            _Call(("refit", i), refit, order, None, self.refit_grace)
             for i, order in enumerate(orders)
         )
         places: dict[Hashable, int] = {("refit", i): i for i in range(len(orders))}
+        step = LastStep(then, ends_at, then_seconds)
         try:
-            for call, outcome in self._outcomes(calls):
+            for call, outcome in self._outcomes(_followed(calls, step.begin)):
                 results[places[call.key]] = outcome.value
+            step.join()
         finally:
+            step.cancel()
             self._forget()
-        if ends_at is None or time.monotonic() + then_seconds < ends_at:
-            then()
         return results
 
     def _outcomes(self, calls: Iterator[_Call]) -> Iterator[tuple[_Call, Outcome]]:
@@ -140,9 +140,9 @@ class BackendWorkers(Workers):
                 elif outcome.cause == "died" and not call.is_second:
                     self._to_rerun.append(replace(call, is_second=True))
                 else:
-                    if outcome.cause:
+                    if outcome.cause and call.function is work:
                         self._lost.append(outcome.error)
-                    yield call, outcome
+                    yield call, call.timed(outcome)
             yield from self._past_their_end()
 
     def _fill(self, calls: Iterator[_Call]) -> bool:
@@ -163,7 +163,7 @@ class BackendWorkers(Workers):
         return bool(self._in_flight)
 
     def _submit(self, call: _Call) -> None:
-        self._in_flight[call.key] = call
+        self._in_flight[call.key] = call = replace(call, start=time.monotonic())
         try:
             self._engine.submit(call.key, call.function, call.order, call.keep_model)
         except UnsendableError as error:
@@ -186,11 +186,18 @@ class BackendWorkers(Workers):
 
     def _past_their_end(self) -> Iterator[tuple[_Call, Outcome]]:
         now = time.monotonic()
-        for call in [c for c in self._in_flight.values() if c.ends_at <= now]:
+        late = [call for call in self._in_flight.values() if call.ends_at <= now]
+        for call in late:
             del self._in_flight[call.key]
             if not self._engine.forget(call.key) and call.function is work:
                 self._late.add(call.key)
-            yield call, Outcome(call.key, None, "time", "it ran past its end")
+        waiting, self._to_rerun = self._to_rerun, []
+        for call in waiting:  # there is no time to run it again
+            over = call.ends_at - call.grace <= now
+            (late if over else self._to_rerun).append(call)
+        for call in late:
+            outcome = Outcome(call.key, None, "time", "it ran past its end")
+            yield call, call.timed(outcome)
 
     def _give_up(self, error: Exception) -> None:
         """Go on in this process, also with what the backend had."""
@@ -200,15 +207,25 @@ class BackendWorkers(Workers):
         )
         with suppress(Exception):  # it is gone
             self._engine.close()
-        self._engine = Engine(None, 1, self.folds)
+        self._engine, self.n_jobs = Engine(None, 1, self.folds), 1
+        unsent = {outcome.key for outcome in self._unsent}
         for call in list(self._in_flight.values()):
-            self._submit(call)
+            if call.key not in unsent:
+                self._submit(call)
 
     def _forget(self) -> None:
         for key in self._in_flight:
             self._engine.forget(key)
         self._in_flight.clear()
         self._to_rerun, self._unsent = [], []
+        if self._late:
+            with suppress(Exception):  # of a cluster
+                self._late -= {outcome.key for outcome in self._engine.wait(0.0)}
+
+
+def _followed(calls: Iterator[_Call], last: Step) -> Iterator[_Call]:
+    yield from calls
+    last()  # one has asked for more than there is
 
 
 @dataclass(frozen=True)
@@ -220,6 +237,7 @@ class _Call:
     order: Any
     keep_model: ModelFolder | None
     grace: float
+    start: float = 0.0
     is_second: bool = False
 
     @property
@@ -227,3 +245,9 @@ class _Call:
         """The moment from which it is waited for no longer."""
         ends_at = self.order.ends_at
         return math.inf if ends_at is None else ends_at + self.grace
+
+    def timed(self, outcome: Outcome) -> Outcome:
+        """Return an outcome with the time that it took, where the engine had none."""
+        if outcome.seconds or not outcome.cause:
+            return outcome
+        return replace(outcome, seconds=time.monotonic() - self.start)

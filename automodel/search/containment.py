@@ -34,12 +34,12 @@ def contained() -> Iterator[None]:
         if _IS_CONTAINED.get():
             yield
             return
-        token = _IS_CONTAINED.set(True)
         try:
+            _IS_CONTAINED.set(True)
             with _contained_process():
                 yield
         finally:
-            _IS_CONTAINED.reset(token)
+            _IS_CONTAINED.set(False)
 
 
 @contextmanager

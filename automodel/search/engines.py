@@ -1,8 +1,8 @@
 """Engines that run calls for a backend of joblib: threads, Dask, Ray, any other.
 
-What an engine is given runs at once, and its outcome comes when it has ended. The
-backends of Dask and Ray are asked for their client and options only: joblib would wait
-for ever for what a worker took along when it died.
+An engine has no more calls than jobs, and each outcome comes when its call has ended.
+The backends of Dask and Ray are asked for their client and options only: joblib would
+wait for ever for what a worker took along when it died.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from automodel.folds import Folds
 from automodel.search.models import ModelFolder
 from automodel.search.pickling import dumps
 from automodel.search.processes import Outcome, describe_error
-from automodel.search.work import Refit, WorkItem
+from automodel.search.work import Refit, WorkItem, run_here
 
 Call = Callable[..., Any]  # `work` or `refit`
 SCATTER_SECONDS = 600.0  # at most, until the data are on the workers of Dask
@@ -69,7 +69,7 @@ class Engine:
         self.n_jobs = n_jobs
         self.folds = folds
         self._ended: queue.SimpleQueue = queue.SimpleQueue()
-        self._waiting: list[tuple[Hashable, Callable[[], Any]]] = []
+        self._waiting: list[tuple[Hashable, Callable[..., Any]]] = []
 
     def submit(
         self,
@@ -79,7 +79,8 @@ class Engine:
         keep_model: ModelFolder | None = None,
     ) -> None:
         """Run `call(order, data, keep_model)`; `key` names it in its outcome."""
-        self._waiting.append((key, partial(call, order, self.folds, keep_model)))
+        own = partial(run_here, call, order, self.folds, keep_model)
+        self._waiting.append((key, own))
 
     def wait(self, seconds: float) -> list[Outcome]:
         """Return the outcomes of what has ended, after `seconds` if nothing has.
@@ -143,7 +144,9 @@ class Dask(Engine):
         self._client = backend.client
         self._data: Any = None
         self._futures: dict[Hashable, Any] = {}
-        self._next_question = self._seen = time.monotonic()
+        self._seen = time.monotonic()
+        self._is_closed = threading.Event()
+        threading.Thread(target=self._watch, daemon=True).start()
 
     def submit(self, key, call, order, keep_model=None) -> None:
         """See `Engine.submit`."""
@@ -152,12 +155,13 @@ class Dask(Engine):
         data = self._on_workers(order.ends_at)
         future = self._client.submit(answer, message, data, **options)
         self._futures[key] = future
-        future.add_done_callback(partial(self._take, key))
+        future.add_done_callback(partial(self._begin_to_take, key))
 
     def wait(self, seconds: float) -> list[Outcome]:
         """See `Engine.wait`."""
         ended = self._next(seconds)
-        if not ended and self._is_gone():
+        is_gone = time.monotonic() - self._seen > GONE_SECONDS
+        if not ended and (is_gone or self._client.status == "closed"):
             raise EngineError("the cluster has no workers")
         for outcome in ended:
             self._futures.pop(outcome.key, None)
@@ -169,6 +173,7 @@ class Dask(Engine):
 
     def close(self) -> None:
         """See `Engine.close`."""
+        self._is_closed.set()
         held = [*self._futures.values(), self._data]
         for future in filter(None, held):
             future.release()
@@ -182,8 +187,12 @@ class Dask(Engine):
             self._data = within(min(max(left, 0.0), SCATTER_SECONDS), send)
         return self._data
 
+    def _begin_to_take(self, key: Hashable, future: Any) -> None:
+        """Leave the one thread in which Dask says that results are there."""
+        threading.Thread(target=self._take, args=(key, future), daemon=True).start()
+
     def _take(self, key: Hashable, future: Any) -> None:
-        """Fetch a result, in the thread in which Dask says that it is there."""
+        """Fetch a result, which may never come if its worker has died."""
         try:
             result = future.result(FETCH_SECONDS)
         except Exception as error:  # noqa: BLE001  of a worker, or of a network
@@ -193,14 +202,13 @@ class Dask(Engine):
         else:
             self._ended.put(_outcome(key, partial(cloudpickle.loads, result)))
 
-    def _is_gone(self) -> bool:
-        now = time.monotonic()
-        if now >= self._next_question:
-            self._next_question = now + ASK_SECONDS
+    def _watch(self) -> None:
+        """Ask whether there are workers, until the engine is closed."""
+        while not self._is_closed.is_set():
             with suppress(Exception):  # no answer is an answer, too
                 if within(ASK_SECONDS, self._client.scheduler_info)["workers"]:
                     self._seen = time.monotonic()
-        return now - self._seen > GONE_SECONDS or self._client.status == "closed"
+            self._is_closed.wait(ASK_SECONDS)
 
 
 class Ray(Engine):
@@ -265,6 +273,7 @@ class Batches(Engine):
     def __init__(self, backend: Any, n_jobs: int, folds: Folds):
         super().__init__(backend, n_jobs, folds)
         self._is_running = False
+        self._uses_threads = getattr(backend, "uses_threads", False)
         streams = getattr(backend, "supports_return_generator", False)
         kind = "generator_unordered" if streams else "list"
         self._parallel = joblib.Parallel(
@@ -273,10 +282,9 @@ class Batches(Engine):
 
     def submit(self, key, call, order, keep_model=None) -> None:
         """See `Engine.submit`."""
-        own = partial(call, order, self.folds, keep_model)
-        if getattr(self.backend, "uses_threads", False):
-            own = partial(copy_context().run, own)  # as in `Threads`
-        self._waiting.append((key, own))
+        context = copy_context()  # as in `Threads`
+        make = partial(self._ready, context, call, order, keep_model)
+        self._waiting.append((key, make))
 
     def wait(self, seconds: float) -> list[Outcome]:
         """See `Engine.wait`."""
@@ -290,28 +298,39 @@ class Batches(Engine):
 
     def forget(self, key: Hashable) -> bool:
         """See `Engine.forget`; what has begun cannot be ended."""
-        return False
+        n_before = len(self._waiting)
+        super().forget(key)
+        return len(self._waiting) < n_before
+
+    def _ready(self, context, call, order, keep_model) -> Callable[[], Any]:
+        """Return what the backend calls now, by value where that is elsewhere."""
+        if self._uses_threads:
+            # A copy, since one that was lost may still run when it runs again.
+            return partial(context.copy().run, call, order, self.folds, keep_model)
+        return partial(answer, _message(call, order, keep_model), self.folds)
 
     def _run(self, batch: list) -> None:
         missing = dict(batch)
         try:
             self._collect(missing)
         except BaseException:  # noqa: BLE001  one of them has ended a worker
-            for key, call in list(missing.items()):
-                self._run_alone(key, call)
+            for key, make in list(missing.items()):
+                self._run_alone(key, make)
         self._ended.put(None)
 
-    def _run_alone(self, key: Hashable, call: Callable[[], Any]) -> None:
+    def _run_alone(self, key: Hashable, make: Callable[[], Any]) -> None:
         try:
-            self._collect({key: call})
+            self._collect({key: make})
         except BaseException as error:  # noqa: BLE001  see above
             self._ended.put(Outcome(key, None, "raised", describe_error(error)))
 
     def _collect(self, missing: dict[Hashable, Callable[[], Any]]) -> None:
         """Run calls, and take out those that have ended."""
-        calls = [joblib.delayed(_outcome)(*one) for one in missing.items()]
-        for outcome in self._parallel(calls):
+        ready = [(key, make()) for key, make in missing.items()]
+        for outcome in self._parallel(joblib.delayed(_outcome)(*one) for one in ready):
             del missing[outcome.key]
+            if not (self._uses_threads or outcome.cause):
+                outcome = replace(outcome, value=cloudpickle.loads(outcome.value))
             self._ended.put(outcome)
 
 

@@ -93,6 +93,11 @@ class ProcessPool:
         return not own or any(not worker.is_busy for worker in own)
 
     @property
+    def has_processes(self) -> bool:
+        """Whether there is a process, idle or not."""
+        return any(worker.connection is not None for worker in self._workers)
+
+    @property
     def has_unsent(self) -> bool:
         """Whether an outcome waits of a call that could not be sent."""
         return bool(self._unsent)
@@ -135,7 +140,9 @@ class ProcessPool:
         try:
             worker.run(key, message, ends_at)
         except (OSError, RuntimeError) as error:  # no memory, process or thread more
-            worker.forget()
+            worker.kill()
+            if self.has_processes:  # these are as many as there can be
+                self._workers.remove(worker)
             self._unsent.append(Outcome(key, None, "unstarted", describe_error(error)))
             return
         if library:
@@ -208,7 +215,7 @@ class _Worker:
 
     @property
     def resident_bytes(self) -> int:
-        return 0 if self.process is None else resident_bytes(self.process.pid)
+        return 0 if self.connection is None else resident_bytes(self.process.pid)
 
     def run(self, key: Hashable, message: bytes, ends_at: float | None) -> None:
         if self.process is not None and not self.process.is_alive():
@@ -238,12 +245,6 @@ class _Worker:
         self.is_dead = not self.process.is_alive()
         return None
 
-    def forget(self) -> None:
-        """Leave no trace of a process that did not start."""
-        if self.process is not None and self.process.pid is None:
-            self.process = None
-        self.kill()
-
     def kill(self) -> None:
         if self.process is not None and self.process.is_alive():
             _kill(self.process)
@@ -257,9 +258,9 @@ class _Worker:
         self.libraries = set()
 
     def join(self) -> None:
-        if self.process is not None:
-            self.process.join(JOIN_SECONDS)
-            self.process = None
+        process, self.process = self.process, None
+        if process is not None and process.pid is not None:  # it has started
+            process.join(JOIN_SECONDS)
 
     def _start(self) -> None:
         if self.connection is not None:
@@ -279,7 +280,7 @@ class _Worker:
         lifeline.close()
 
     def _received(self) -> Outcome:
-        answer = self.exchange.answer
+        answer, self.exchange = self.exchange.answer, None
         if answer is None:
             return self._died()
         self.is_busy = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,18 @@ def refit(
     finally:
         if isinstance(data, Path):  # a worker of our own, whose libraries are frozen
             give_memory_back()
+
+
+def run_here(
+    call: Callable[..., Any],
+    order: WorkItem | Refit,
+    data: Data,
+    keep_model: ModelFolder | None = None,
+) -> Any:
+    """Call `work` or `refit` in this process, which could not end a refit in time."""
+    if isinstance(order, Refit) and order.is_late:
+        return None
+    return call(order, data, keep_model)
 
 
 def _refit(order, data, keep_model):

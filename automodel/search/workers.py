@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 import sys
-import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,10 +21,11 @@ from automodel.fitted_model import FittedModel
 from automodel.folds import Folds
 from automodel.search import mapped
 from automodel.search.containment import give_memory_back
+from automodel.search.last_step import LastStep, Step
 from automodel.search.models import ModelFolder
 from automodel.search.processes import Outcome, ProcessPool, describe_error
 from automodel.search.scratch import make_folder
-from automodel.search.work import Refit, WorkItem, refit, run_item, work
+from automodel.search.work import Refit, WorkItem, refit, run_here, run_item, work
 
 FIRST_SHARE = 0.1  # of the time, for the trial that runs here while workers start
 FIRST_SECONDS = 2.0  # at least
@@ -39,7 +40,6 @@ KEPT_BYTES = 576 * 2**20  # by an idle worker, and four times the data
 Evaluations = Generator[tuple[WorkItem, Evaluation]]
 ModelFolders = Callable[[int], ModelFolder]
 Refitted = list[FittedModel | Path | None]
-Step = Callable[[], None]
 
 
 def open_workers(
@@ -94,10 +94,13 @@ class Workers:
         Whether a trial that crashes leaves this process alone.
     memory_limit : int or None
         Bytes of resident memory above which a worker is ended.
+    refit_grace : float
+        Seconds for which a refit that has not ended in time is waited for.
     """
 
     are_isolated = False
     memory_limit: int | None = None
+    refit_grace = 0.0
     _problem = ""
 
     def __init__(
@@ -146,9 +149,7 @@ class Workers:
         then_seconds : float, default=0.0
             What the step will probably take.
         """
-        found = [
-            None if order.is_late else refit(order, self.folds) for order in orders
-        ]
+        found = [run_here(refit, order, self.folds) for order in orders]
         if ends_at is None or time.monotonic() + then_seconds < ends_at:
             then()
         return found
@@ -181,6 +182,7 @@ class OwnProcesses(Workers):
     """
 
     are_isolated = True
+    refit_grace = GRACE_SECONDS / 2
 
     def __init__(
         self,
@@ -195,7 +197,8 @@ class OwnProcesses(Workers):
         self._pool = ProcessPool(n_jobs, memory_limit, most_kept)
         self._may_start_here = memory_limit is None
         self._in_flight: dict[Any, _Call] = {}
-        self._lost: list[_Call] = []
+        self._to_rerun: list[_Call] = []
+        self._unstarted: list[_Call] = []
 
     def __enter__(self) -> Workers:
         super().__enter__()
@@ -203,9 +206,10 @@ class OwnProcesses(Workers):
         try:
             mapped.dump(self.folds, self._data)
         except Exception as error:  # noqa: BLE001  of a disk, or of pickling
+            with suppress(OSError):  # what a full disk has of it
+                self._data.unlink(missing_ok=True)
             self._data, self.n_jobs, self.are_isolated = None, 1, False
-            reason = f"the data could not be sent to workers. {describe_error(error)}"
-            self._problem = f"{RAN_HERE} {reason}."
+            self._tell_here("the data could not be sent to workers", error)
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
@@ -231,10 +235,10 @@ class OwnProcesses(Workers):
                 self._may_start_here = False
                 yield from self._start_here(items, calls)
             for call, outcome in self._outcomes(calls):
-                keep_model = self._keep_model(call.argument)
+                keep_model = self._keep_model(call.order)
                 if outcome.cause and keep_model is not None:
                     keep_model.drop()  # the process itself could not
-                yield call.argument, evaluation_of(call.argument, outcome)
+                yield call.order, evaluation_of(call.order, outcome)
         finally:
             self._abandon()
 
@@ -253,7 +257,7 @@ class OwnProcesses(Workers):
         """
         if self._data is None:
             return super().refit(orders, then, ends_at, then_seconds)
-        step = _LastStep(then, ends_at, then_seconds)
+        step = LastStep(then, ends_at, then_seconds)
         results: Refitted = [None] * len(orders)
         try:
             for call, outcome in self._outcomes(self._refits(orders, step.begin)):
@@ -270,7 +274,7 @@ class OwnProcesses(Workers):
                 i,
                 order,
                 partial(refit, order, self._data, self._keep_refit(i)),
-                None if order.ends_at is None else order.ends_at + GRACE_SECONDS / 2,
+                None if order.ends_at is None else order.ends_at + self.refit_grace,
                 slow_library(order.candidate.family),
             )
         self._pool.end_idle()  # one has asked for more than there is
@@ -306,35 +310,47 @@ class OwnProcesses(Workers):
         while outcomes := self._pool.wait():
             for outcome in outcomes:
                 call = self._in_flight.pop(outcome.key)
-                if outcome.cause == "unstarted":
-                    yield call, self._here(call, outcome.error)
+                if outcome.cause == "unstarted" and self._pool.has_processes:
+                    waiting = self._to_rerun if call.is_second else self._unstarted
+                    waiting.append(call)  # one of them will take it
+                    self.n_jobs -= 1
+                    reason = f"Workers that could be started: {self.n_jobs}"
+                    self._problem = f"{reason}. {outcome.error}."
+                elif outcome.cause == "unstarted":
+                    self._tell_here("no worker could be started", outcome.error)
+                    yield call, self._here(call)
                 elif outcome.cause == "died" and not call.is_second:
-                    self._lost.append(replace(call, is_second=True))
+                    self._to_rerun.append(replace(call, is_second=True))
                 else:
                     yield call, outcome
             self._fill(calls)
 
-    def _here(self, call: _Call, error: str) -> Outcome:
+    def _here(self, call: _Call) -> Outcome:
         """Run a call in this process."""
-        self._problem = f"{RAN_HERE} no worker could be started. {error}."
-        if isinstance(call.argument, WorkItem):
-            keep_model = self._keep_model(call.argument)
-            return Outcome(call.key, run_item(call.argument, self.folds, keep_model))
+        if isinstance(call.order, WorkItem):
+            keep_model = self._keep_model(call.order)
+            return Outcome(call.key, run_item(call.order, self.folds, keep_model))
         keep_refit = self._keep_refit(call.key)
-        return Outcome(call.key, refit(call.argument, self.folds, keep_refit))
+        return Outcome(call.key, run_here(refit, call.order, self.folds, keep_refit))
+
+    def _tell_here(self, reason: str, error: Exception | str) -> None:
+        text = error if isinstance(error, str) else describe_error(error)
+        self._problem = f"{RAN_HERE} {reason}. {text}."
+        if self.memory_limit is not None:
+            self._problem += " memory_limit was not kept there."
 
     def _fill(self, calls: Iterator[_Call]) -> None:
         """Give idle workers something to do."""
-        if self._lost:
+        if self._to_rerun:
             if not self._in_flight:
-                lost = self._lost.pop(0)
-                if isinstance(lost.argument, WorkItem):
-                    lost = replace(lost, ends_at=_last_moment(lost.argument))
-                self._submit(lost)
+                self._submit(_again(self._to_rerun.pop(0)))
             return
         if any(call.is_second for call in self._in_flight.values()):
             return
         while self._pool.n_idle and not self._pool.has_unsent:
+            if self._unstarted:
+                self._submit(_again(self._unstarted.pop(0)))
+                continue
             call = next(calls, None)
             if call is None:
                 return
@@ -347,7 +363,8 @@ class OwnProcesses(Workers):
     def _abandon(self) -> None:
         self._pool.abandon()
         self._in_flight.clear()
-        self._lost.clear()
+        self._to_rerun.clear()
+        self._unstarted.clear()
 
     def _call(self, item: WorkItem) -> _Call:
         function = partial(work, item, self._data, self._keep_model(item))
@@ -360,47 +377,18 @@ class _Call:
     """A function on its way to a process, with what it is about."""
 
     key: int
-    argument: Any
+    order: Any
     function: Callable[[], Any]
     ends_at: float | None
     library: str
     is_second: bool = False
 
 
-class _LastStep:
-    """A call in a thread, which begins when it is told to or when time gets short."""
-
-    def __init__(self, call: Step, ends_at: float | None, seconds: float):
-        self._call, self._ends_at = call, ends_at
-        self._is_time, self._is_cancelled = threading.Event(), False
-        left = self._seconds_left()
-        self._patience = None if left is None else max(left - seconds, 0.0)
-        # One that is not waited for must not keep the process from its end.
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def begin(self) -> None:
-        self._is_time.set()
-
-    def cancel(self) -> None:
-        """Have it not begin any more."""
-        self._is_cancelled = True
-        self._is_time.set()
-
-    def join(self) -> None:
-        """Wait for its end, as long as there is time."""
-        self._is_time.set()
-        self._thread.join(self._seconds_left())
-
-    def _run(self) -> None:
-        self._is_time.wait(self._patience)
-        if not self._is_cancelled:
-            self._call()
-
-    def _seconds_left(self) -> float | None:
-        if self._ends_at is None:
-            return None
-        return min(max(self._ends_at - time.monotonic(), 0.0), threading.TIMEOUT_MAX)
+def _again(call: _Call) -> _Call:
+    """Return a call that begins later than it was meant to."""
+    if not isinstance(call.order, WorkItem):
+        return call
+    return replace(call, ends_at=_last_moment(call.order))
 
 
 def slow_library(family: ModelFamily) -> str:

@@ -264,6 +264,23 @@ def test_a_process_that_cannot_start_is_told(monkeypatch):
     assert "Resource temporarily unavailable" in outcome.error
 
 
+def test_an_interrupt_while_a_process_starts_leaves_nothing(monkeypatch):
+    def interrupt(process):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "_start_process", interrupt)
+    with pytest.raises(KeyboardInterrupt), ProcessPool(1) as pool:
+        pool.submit("key", os.getpid)
+    assert pool.n_idle == 1
+
+
+def test_an_answer_is_not_kept():
+    with ProcessPool(1) as pool:
+        pool.submit("key", partial(bytes, 10**6))
+        pool.wait()
+        assert pool._workers[0].exchange is None
+
+
 DAEMON = """
 import multiprocessing
 from automodel.search.processes import ProcessPool

@@ -147,7 +147,33 @@ def test_trials_run_here_where_the_data_cannot_be_sent():
     found, problem = run_all(workers, items)
     assert [evaluation.status for evaluation in found] == ["complete"] * 2
     assert "the data could not be sent to workers. TypeError" in problem
+    assert "memory_limit was not kept" in problem
     assert not workers.are_isolated
+
+
+def test_a_full_disk_keeps_no_part_of_the_data(monkeypatch):
+    def fill(value, path):
+        path.write_bytes(bytes(100))
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module.mapped, "dump", fill)
+    with OwnProcesses(2, make_folds()) as workers:
+        assert not list(workers._folder.iterdir())
+        assert "No space left" in workers.problem
+        assert "memory_limit" not in workers.problem
+
+
+def test_a_refit_that_is_late_does_not_begin_where_no_process_starts(monkeypatch):
+    def fail(process):
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(processes, "_start_process", fail)
+    candidate, now = Candidate(StubFamily(), {}), time.monotonic()
+    orders = [Refit(0, candidate, None, now + 60.0, seconds=s) for s in (0.0, 90.0)]
+    with OwnProcesses(2, make_folds()) as workers:
+        on_time, late = workers.refit(orders)
+    assert on_time is not None
+    assert late is None
 
 
 def test_trials_run_here_where_no_process_starts(monkeypatch):
@@ -159,9 +185,32 @@ def test_trials_run_here_where_no_process_starts(monkeypatch):
     found, problem = run_all(OwnProcesses(2, make_folds(), 10**9), items)
     assert [evaluation.status for evaluation in found] == ["complete"] * 3
     assert "no worker could be started" in problem
+    assert "memory_limit was not kept" in problem
     with OwnProcesses(2, make_folds(), 10**9) as workers:
         orders = [Refit(0, Candidate(StubFamily(), {}), None)]
         assert load_models(workers.refit(orders))[0].fold == -1
+
+
+@pytest.mark.slow
+def test_a_worker_that_does_not_start_leaves_its_trials_to_the_others(monkeypatch):
+    """In this process nothing would keep the limits of the trials."""
+    start, n_started = processes._start_process, []
+
+    def start_one(process):
+        if n_started:
+            raise OSError(11, "Resource temporarily unavailable")
+        start(process)
+        n_started.append(process)
+
+    monkeypatch.setattr(processes, "_start_process", start_one)
+    monkeypatch.setattr(module, "work", where_it_runs)
+    items = [WorkItem(n, Candidate(StubFamily(), {})) for n in range(4)]
+    workers = OwnProcesses(3, make_folds(), 10**9)
+    found, problem = run_all(workers, items)
+    assert set(found) == {n_started[0].pid}
+    assert len(found) == 4
+    assert workers.n_jobs == 1
+    assert "could be started: 1. OSError" in problem
 
 
 @pytest.mark.slow

@@ -1,0 +1,56 @@
+"""A step beside the last refits of a search."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+Step = Callable[[], None]
+
+
+class LastStep:
+    """A call in a thread, which begins when it is told to or when time gets short.
+
+    Parameters
+    ----------
+    call : callable
+        The step.
+    ends_at : float or None
+        Moment (`time.monotonic`) from which it is not waited for.
+    seconds : float
+        What it will probably take.
+    """
+
+    def __init__(self, call: Step, ends_at: float | None, seconds: float):
+        self._call, self._ends_at = call, ends_at
+        self._is_time, self._is_cancelled = threading.Event(), False
+        left = self._seconds_left()
+        self._patience = None if left is None else max(left - seconds, 0.0)
+        # One that is not waited for must not keep the process from its end.
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def begin(self) -> None:
+        """Have it begin now."""
+        self._is_time.set()
+
+    def cancel(self) -> None:
+        """Have it not begin any more."""
+        self._is_cancelled = True
+        self._is_time.set()
+
+    def join(self) -> None:
+        """Wait for its end, as long as there is time."""
+        self._is_time.set()
+        self._thread.join(self._seconds_left())
+
+    def _run(self) -> None:
+        self._is_time.wait(self._patience)
+        if not self._is_cancelled:
+            self._call()
+
+    def _seconds_left(self) -> float | None:
+        if self._ends_at is None:
+            return None
+        return min(max(self._ends_at - time.monotonic(), 0.0), threading.TIMEOUT_MAX)
