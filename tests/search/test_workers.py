@@ -210,7 +210,7 @@ def test_a_worker_that_does_not_start_leaves_its_trials_to_the_others(monkeypatc
     assert set(found) == {n_started[0].pid}
     assert len(found) == 4
     assert workers.n_jobs == 1
-    assert "could be started: 1. OSError" in problem
+    assert "could be started: 1. BlockingIOError" in problem
 
 
 @pytest.mark.slow
