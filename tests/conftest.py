@@ -325,8 +325,14 @@ def _is_tracker(process):
 
 
 @pytest.fixture
-def nothing_left():
-    """Fail if the test leaves a process, a file or a changed global behind."""
+def nothing_left(tmp_path_factory, monkeypatch):
+    """Fail if the test leaves a process, a file or a changed global behind.
+
+    The test has a temporary folder of its own: other fits may run on the machine.
+    """
+    temporary = str(tmp_path_factory.mktemp("temporary"))
+    monkeypatch.setenv("TMPDIR", temporary)
+    monkeypatch.setattr(tempfile, "tempdir", temporary)
     before = traces()
     yield
     wait_until(lambda: traces() == before)  # what was killed may take a moment
