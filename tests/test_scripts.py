@@ -99,9 +99,30 @@ def test_a_command():
 
 
 def test_a_session_without_a_file():
-    """What a notebook or a console runs has no file either, and comes in parts."""
+    """What a console runs has no file either."""
     done = run("-", input=DEFINITIONS + "main()\n")
     assert done.stdout.splitlines() == NAMES, done.stderr
+
+
+def test_a_notebook_kernel(tmp_path, monkeypatch):
+    manager = pytest.importorskip("jupyter_client.manager")
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
+    kernel, client = manager.start_new_kernel(env=environment())
+    told = []
+    try:
+        for cell in (DEFINITIONS, "main()"):
+            reply = client.execute_interactive(
+                cell, timeout=300, output_hook=told.append
+            )
+            assert reply["content"]["status"] == "ok", reply["content"]
+    finally:
+        client.stop_channels()
+        kernel.shutdown_kernel(now=True)
+    streams = [
+        message["content"] for message in told if message["msg_type"] == "stream"
+    ]
+    said = "".join(stream["text"] for stream in streams if stream["name"] == "stdout")
+    assert said.splitlines() == NAMES, streams
 
 
 def test_a_module_beside_the_script(tmp_path):
