@@ -22,7 +22,7 @@ from automodel.task import Task
 
 MAX_IN_VAIN = 3
 MOST_ERROR = 10_000  # characters, which every database takes
-MOST_SAMPLED, BEST_SAMPLED = 500, 100  # trials that our sampler sees, and the best
+MOST_SAMPLED, BEST_SAMPLED = 400, 100  # trials that our sampler sees, and the best
 MOST_COMPARED = 200  # trials that a pruner sees
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
