@@ -18,11 +18,10 @@ import sys
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from compare import SCORING, earlier, figures_of, name_of, read, split, write
+from compare import SCORING, earlier, figures_of, read, split, tables_at, write
 
 KEY = ("table", "seconds", "n_jobs")
 WIDE = ("wide_classes", "wide_numbers")  # generated
@@ -92,11 +91,7 @@ def main():
     if arguments.one:
         print(json.dumps(measure(json.loads(arguments.one))), flush=True)
         return
-    paths = [Path(place) for place in arguments.places]
-    files = [
-        f for p in paths for f in (sorted(p.glob("*.csv*")) if p.is_dir() else [p])
-    ]
-    tables = {name_of(file): str(file) for file in files} | dict.fromkeys(WIDE, "")
+    tables = tables_at(arguments.places) | dict.fromkeys(WIDE, "")
     if arguments.tables:
         tables = {name: tables[name] for name in arguments.tables.split(",")}
     known = {tuple(row[k] for k in KEY): row for row in earlier(arguments.out)}

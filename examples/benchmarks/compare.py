@@ -45,6 +45,15 @@ def name_of(table):
     return Path(table).name.split(".")[0]
 
 
+def tables_at(places):
+    """Return the CSV files at some places, which are files or folders, by name."""
+    paths = [Path(place) for place in places]
+    files = [
+        f for p in paths for f in (sorted(p.glob("*.csv*")) if p.is_dir() else [p])
+    ]
+    return {name_of(file): str(file) for file in files}
+
+
 def read(table, regression):
     """Return the columns, the target, and the kind of task."""
     X = pd.read_csv(table)

@@ -17,11 +17,10 @@ import json
 import sys
 import time
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from compare import earlier, figures_of, interval_of_mean, name_of, read, split, write
+from compare import earlier, figures_of, interval_of_mean, read, split, tables_at, write
 from sklearn.dummy import DummyRegressor
 from sklearn.metrics import get_scorer
 
@@ -85,17 +84,11 @@ def in_fresh_process(job):
 
 def tables_of(arguments):
     """Return the regression tables, of files and folders, by name."""
-    paths = [Path(place) for place in arguments.places]
-    paths = [
-        path
-        for place in paths
-        for path in (sorted(place.glob("*.csv*")) if place.is_dir() else [place])
-    ]
     chosen = arguments.tables.split(",") if arguments.tables else None
     return {
-        name_of(path): str(path)
-        for path in paths
-        if (chosen is None or name_of(path) in chosen)
+        name: path
+        for name, path in tables_at(arguments.places).items()
+        if (chosen is None or name in chosen)
         and read(path, arguments.regression)[2] == "regression"
     }
 
