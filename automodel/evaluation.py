@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from automodel.exceptions import DeadlineReached, TrialPruned
+from automodel.exceptions import DeadlineReached, TrialPruned, describe_error
 from automodel.families.base import FoldPart, ModelFamily
 from automodel.fitted_model import FittedModel
 from automodel.folds import Folds, Pool
@@ -107,7 +107,7 @@ def evaluate(
         result.status = "stopped"
     except (Exception, SystemExit) as error:  # noqa: BLE001  the search goes on
         result.status = "failed"
-        result.error = f"{type(error).__name__}: {error}"
+        result.error = describe_error(error)
     if result.status != "complete":
         result.models = result.oof = None
     result.seconds = time.monotonic() - start

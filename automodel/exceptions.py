@@ -23,3 +23,11 @@ class FitWarning(UserWarning):
 
 class VersionWarning(UserWarning):
     """A fitted estimator was saved by another version of automodel."""
+
+
+def describe_error(error: BaseException) -> str:
+    """Return the class and the text of an exception, whatever its own code does."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001  of `__str__`
+        return type(error).__name__

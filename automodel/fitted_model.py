@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator
 
+from automodel.exceptions import describe_error
 from automodel.monitor import check_time
 from automodel.preprocessing.table import Table
 
@@ -115,8 +116,7 @@ class DeferredModel:
                 self.__dict__["_model"] = pickle.loads(self._pickled)
             except Exception as error:  # an AttributeError would be taken for an answer
                 raise RuntimeError(
-                    "A model of the ensemble cannot be loaded. "
-                    f"{type(error).__name__}: {error}"
+                    f"A model of the ensemble cannot be loaded. {describe_error(error)}"
                 ) from error
         return getattr(self.__dict__["_model"], name)
 

@@ -38,6 +38,22 @@ def test_a_family_with_an_error_fails_alone(method, time_budget):
     assert (board["family"] == "broken").sum() <= 2
 
 
+class Unspeakable(Exception):
+    def __str__(self):
+        raise ValueError("no text")
+
+
+@pytest.mark.parametrize("method", ["search_space", "fit"])
+def test_an_error_that_has_no_text_fails_its_trials_too(method):
+    def fail(self, *arguments, **keywords):
+        raise Unspeakable
+
+    family = type("Broken", (StubFamily,), {method: fail})("broken", rank=0)
+    board = fit(families=[family, StubFamily()]).leaderboard_
+    assert set(board.loc[board["family"] == "broken", "error"]) == {"Unspeakable"}
+    assert (board.loc[board["family"] == "stub", "status"] != "failed").all()
+
+
 class Fragile(optuna.samplers.RandomSampler):
     """Raises in one of its methods from its fifth call on."""
 

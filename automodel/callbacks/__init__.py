@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from automodel.exceptions import FitWarning
+from automodel.exceptions import FitWarning, describe_error
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def _close(callback: Any) -> None:
     except Exception as error:  # noqa: BLE001  of the user
         warnings.warn(
             f"The callback {type(callback).__name__} could not be closed: "
-            f"{type(error).__name__}: {error}",
+            f"{describe_error(error)}",
             FitWarning,
             stacklevel=2,
         )

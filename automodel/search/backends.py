@@ -9,11 +9,12 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from automodel.exceptions import describe_error
 from automodel.folds import Folds
 from automodel.search.engines import Engine, UnsendableError, open_engine
 from automodel.search.last_step import LastStep, Step
 from automodel.search.models import ModelFolder
-from automodel.search.processes import POLL_SECONDS, Outcome, describe_error
+from automodel.search.processes import POLL_SECONDS, Outcome
 from automodel.search.work import Refit, WorkItem, refit, work
 from automodel.search.workers import (
     GRACE_SECONDS,

@@ -20,10 +20,11 @@ from typing import Any
 import cloudpickle
 import joblib
 
+from automodel.exceptions import describe_error
 from automodel.folds import Folds
 from automodel.search.models import ModelFolder
 from automodel.search.pickling import dumps
-from automodel.search.processes import Outcome, describe_error
+from automodel.search.processes import Outcome
 from automodel.search.work import Refit, WorkItem, run_here
 
 Call = Callable[..., Any]  # `work` or `refit`

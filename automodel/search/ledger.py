@@ -11,6 +11,8 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from automodel.exceptions import describe_error
+
 MOST_SECONDS = 10.0  # for one call, before the storage is taken to be gone
 FIRST_SECONDS = 120.0  # for the first that reads all trials, of which there may be many
 LEAST_SECONDS = 0.2
@@ -159,7 +161,7 @@ class Ledger:
         try:
             return within(call, self.seconds_left(), most)
         except Exception as error:  # noqa: BLE001  of a disk, a network, a database
-            self.failure = self.failure or f"{type(error).__name__}: {error}"
+            self.failure = self.failure or describe_error(error)
             self._try_at = time.monotonic() + PAUSE_SECONDS
             return None
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import cloudpickle
 
+from automodel.exceptions import describe_error
 from automodel.families.base import ModelFamily
 from automodel.fitted_model import DeferredModel, FittedModel
 
@@ -123,7 +124,7 @@ class ModelLoader:
         except Exception as error:  # noqa: BLE001  unpickling calls foreign code
             self.notes[number] = (
                 f"Models of trial {number} ({family.name}) could not be loaded and are "
-                f"left out. {type(error).__name__}: {error}"
+                f"left out. {describe_error(error)}"
             )
             return []
 

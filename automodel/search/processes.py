@@ -25,6 +25,7 @@ from typing import Any
 import cloudpickle
 from joblib.externals.loky.backend import get_context
 
+from automodel.exceptions import describe_error
 from automodel.search.pickling import dumps
 
 ONE_THREAD = dict.fromkeys(
@@ -400,14 +401,6 @@ def _die_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
-
-
-def describe_error(error: BaseException) -> str:
-    """Return the class and the text of an exception, whatever its own code does."""
-    try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:  # noqa: BLE001  of `__str__`
-        return type(error).__name__
 
 
 def resident_bytes(pid: int) -> int:

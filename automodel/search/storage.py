@@ -15,6 +15,7 @@ import numpy as np
 from optuna.trial import FrozenTrial
 
 from automodel.evaluation import Evaluation
+from automodel.exceptions import describe_error
 from automodel.search import ledger
 from automodel.search.archive import Archive, Asked, Ended
 from automodel.search.budget import Budget
@@ -165,7 +166,7 @@ class SearchStorage:
             self._catch_up(self.archive)
             answer = call(self.archive)
         except Exception as error:  # noqa: BLE001  of a disk, a network, a database
-            self._failure = self._failure or f"{type(error).__name__}: {error}"
+            self._failure = self._failure or describe_error(error)
             self._try_at = time.monotonic() + ledger.PAUSE_SECONDS
             return default
         if not self._is_apart:

@@ -15,6 +15,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from automodel.evaluation import LEARNED_LOSS, Candidate, Evaluation
+from automodel.exceptions import describe_error
 from automodel.families.base import ModelFamily
 from automodel.search.allocation import FamilyState
 from automodel.search.window import StoppableStudy, WindowStorage
@@ -104,7 +105,7 @@ class FamilyStudy:
         try:
             self._portfolio.extend(proven_settings(family, task))
         except Exception as error:  # noqa: BLE001  part of its trials, kept on them
-            self._broken = _text(error)
+            self._broken = describe_error(error)
 
     @property
     def is_exhausted(self) -> bool:
@@ -160,7 +161,7 @@ class FamilyStudy:
                 self._n_known = trial.number + 1
                 return Setting(trial.number, *suggest(self.family, trial, self.task))
             except Exception as raised:  # noqa: BLE001  what a sampler raises is its own
-                error = _text(raised)
+                error = describe_error(raised)
         trials = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         begun = [t.number for t in trials if t.number >= self._n_known]
         position = begun[0] if begun else self._create(None)
@@ -298,7 +299,7 @@ class FamilyStudy:
         except Exception as error:  # noqa: BLE001  what a sampler raises is its own
             if not self._trials.get_trial(self._id(position)).state.is_finished():
                 raise
-            self._failure = _text(error)
+            self._failure = describe_error(error)
 
     def _create(self, trial: FrozenTrial | None) -> int:
         """Make a running trial with the parameters of another, or with none."""
@@ -356,7 +357,7 @@ def suggest(
         params = dict(_suggested(family, trial, task))
         return params, float(family.cost(params, task)), ""
     except Exception as error:  # noqa: BLE001  part of the trial, kept on it
-        return {}, math.nan, _text(error)
+        return {}, math.nan, describe_error(error)
 
 
 def _suggested(family: ModelFamily, trial: Any, task: Task) -> dict[str, Any]:
@@ -425,7 +426,3 @@ def _place(trial: FrozenTrial) -> tuple[float, int]:
     """Return what a trial is ranked by: its score, then its number."""
     score = _score(trial)
     return (score if math.isfinite(score) else -math.inf), trial.number
-
-
-def _text(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"

@@ -16,6 +16,7 @@ import joblib
 from joblib.parallel import get_active_backend
 
 from automodel.evaluation import Evaluation
+from automodel.exceptions import describe_error
 from automodel.families.base import ModelFamily
 from automodel.fitted_model import FittedModel
 from automodel.folds import Folds
@@ -23,7 +24,7 @@ from automodel.search import mapped
 from automodel.search.containment import give_memory_back
 from automodel.search.last_step import LastStep, Step
 from automodel.search.models import ModelFolder
-from automodel.search.processes import Outcome, ProcessPool, describe_error
+from automodel.search.processes import Outcome, ProcessPool
 from automodel.search.scratch import make_folder
 from automodel.search.work import Refit, WorkItem, refit, run_here, run_item, work
 
