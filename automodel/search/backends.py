@@ -122,13 +122,11 @@ class BackendWorkers(Workers):
             for i, order in enumerate(orders)
         )
         places: dict[Hashable, int] = {("refit", i): i for i in range(len(orders))}
-        step = LastStep(then, ends_at, then_seconds)
         try:
-            for call, outcome in self._outcomes(_followed(calls, step.begin)):
-                results[places[call.key]] = outcome.value
-            step.join()
+            with LastStep(then, ends_at, then_seconds) as step:
+                for call, outcome in self._outcomes(_followed(calls, step.begin)):
+                    results[places[call.key]] = outcome.value
         finally:
-            step.cancel()
             self._forget()
         return results
 

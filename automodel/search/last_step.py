@@ -12,6 +12,9 @@ Step = Callable[[], None]
 class LastStep:
     """A call in a thread, which begins when it is told to or when time gets short.
 
+    A context manager: the end of the block waits for the call, as long as there is
+    time, and an error in the block has it not begin any more.
+
     Parameters
     ----------
     call : callable
@@ -35,15 +38,17 @@ class LastStep:
         """Have it begin now."""
         self._is_time.set()
 
-    def cancel(self) -> None:
-        """Have it not begin any more."""
-        self._is_cancelled = True
-        self._is_time.set()
+    def __enter__(self) -> LastStep:
+        return self
 
-    def join(self) -> None:
-        """Wait for its end, as long as there is time."""
-        self._is_time.set()
-        self._thread.join(self._seconds_left())
+    def __exit__(self, kind, *exc_info) -> None:
+        try:
+            if kind is None:
+                self._is_time.set()
+                self._thread.join(self._seconds_left())
+        finally:
+            self._is_cancelled = True
+            self._is_time.set()
 
     def _run(self) -> None:
         self._is_time.wait(self._patience)

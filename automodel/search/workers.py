@@ -258,14 +258,12 @@ class OwnProcesses(Workers):
         """
         if self._data is None:
             return super().refit(orders, then, ends_at, then_seconds)
-        step = LastStep(then, ends_at, then_seconds)
         results: Refitted = [None] * len(orders)
         try:
-            for call, outcome in self._outcomes(self._refits(orders, step.begin)):
-                results[call.key] = outcome.value
-            step.join()
+            with LastStep(then, ends_at, then_seconds) as step:
+                for call, outcome in self._outcomes(self._refits(orders, step.begin)):
+                    results[call.key] = outcome.value
         finally:
-            step.cancel()
             self._abandon()
         return results
 
