@@ -15,11 +15,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AutoClassifier": "automodel.estimator",
-    "AutoRegressor": "automodel.estimator",
+    "AutoClassifier": "automodel.estimators.tabular",
+    "AutoRegressor": "automodel.estimators.tabular",
     "EstimatorFamily": "automodel.families",
     "ModelFamily": "automodel.families.base",
-    "SharedStorage": "automodel.search.shared",
+    "SharedStorage": "automodel.search.storage.shared",
 }
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from automodel.cli import main
+from automodel.cli.parser import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from automodel.objective import Objective
+from automodel.targets.objective import Objective
 
 TEXT_COLUMNS = 30  # that a text column becomes, for most models
 

@@ -6,7 +6,7 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from automodel import AutoClassifier
-from automodel.report import text_summary
+from automodel.reporting.summary import text_summary
 
 SECONDS = 30.0
 

@@ -10,9 +10,9 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
-from automodel.ensemble import Member
+from automodel.ensemble.blend import Member
 from automodel.exceptions import FitWarning
-from automodel.report import ReportMixin
+from automodel.reporting.summary import ReportMixin
 
 # Values of random_state that make the stand-in misbehave.
 WARN, REFUSE, SIGTERM, CTRL_C, SWALLOW = 901, 902, 903, 904, 905

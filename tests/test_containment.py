@@ -6,7 +6,7 @@ from contextvars import copy_context
 
 import pytest
 
-from automodel.search.containment import contained
+from automodel.containment import contained
 
 
 def hang(entered, may_leave):

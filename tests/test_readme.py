@@ -39,7 +39,7 @@ def test_examples_run(path, capsys):
 
 
 def test_commands_are_understood_by_the_parser():
-    from automodel.cli import _parser
+    from automodel.cli.parser import _parser
 
     lines = [line for block in blocks("console") for line in block.splitlines()]
     commands = [line.split("&&")[-1].strip() for line in lines]

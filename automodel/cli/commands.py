@@ -17,15 +17,7 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from automodel.checks import as_bytes
-from automodel.decision import labels_of
-from automodel.exceptions import AutoModelError
-from automodel.families import all_families, find_families
-from automodel.metric import Metric
-from automodel.report import text_summary
-from automodel.search.resume import check_storage
-from automodel.search.shared import SharedStorage
-from automodel.table_file import (
+from automodel.cli.table_file import (
     check_readable,
     check_writable,
     read_table,
@@ -35,6 +27,14 @@ from automodel.table_file import (
     write_table,
     write_text,
 )
+from automodel.estimators.checks import as_bytes
+from automodel.exceptions import AutoModelError
+from automodel.families import all_families, find_families
+from automodel.metrics.metric import Metric
+from automodel.metrics.threshold import labels_of
+from automodel.reporting.summary import text_summary
+from automodel.search.storage.resume import check_storage
+from automodel.search.storage.shared import SharedStorage
 from automodel.task import Task
 
 MAX_CLASSES = 20
@@ -270,7 +270,7 @@ def _storage(arguments: Namespace) -> dict[str, Any]:
 
 
 def _new_model(arguments: Namespace, is_classification: bool) -> Any:
-    from automodel.estimator import AutoClassifier, AutoRegressor
+    from automodel.estimators.tabular import AutoClassifier, AutoRegressor
 
     seconds = arguments.time_budget
     if seconds is None and arguments.n_trials is None:
@@ -350,7 +350,7 @@ def _warnings_as_notes(say: Say) -> Iterator[None]:
 
 def _load_model(path: Path) -> Any:
     check_readable(path)
-    from automodel.estimator import AutoClassifier, AutoRegressor
+    from automodel.estimators.tabular import AutoClassifier, AutoRegressor
 
     try:
         model = joblib.load(path)

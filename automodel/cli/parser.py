@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Examples
     --------
-    >>> from automodel.cli import main
+    >>> from automodel.cli.parser import main
     >>> main(["families"])  # doctest: +ELLIPSIS
     name ...
     0
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     # Only now: --help and --version answer without pandas, scikit-learn or torch.
-    from automodel import commands
+    from automodel.cli import commands
     from automodel.exceptions import AutoModelError
 
     try:

@@ -44,7 +44,7 @@ def read_table(path: str | Path, strings: Iterable[str] = ()) -> pd.DataFrame:
     Examples
     --------
     >>> import tempfile
-    >>> from automodel.table_file import read_table
+    >>> from automodel.cli.table_file import read_table
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "small.csv")
     ...     _ = path.write_text("a,b" + chr(10) + "1,x" + chr(10))

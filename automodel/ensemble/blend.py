@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from automodel.calibration import sharpened
-from automodel.fitted_model import FittedModel, share_encoders
+from automodel.ensemble.calibration import sharpened
+from automodel.ensemble.stacking import Stack
+from automodel.evaluation.fitted_model import FittedModel, share_encoders
 from automodel.preprocessing.table import Table
-from automodel.stacking import Stack
 
 ENCODED_ROWS = 20_000  # at a time: members may have as many encodings
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from automodel.clusters import variance_of_mean
+from automodel.sampling.clusters import variance_of_mean
 
 LEAST_PROBABILITY = 1e-7  # of out-of-fold predictions, which are float32
 MOST_CELLS = 50_000  # rows x classes that take part

@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from automodel.calibration import log_proba
-from automodel.clusters import honest_parts, variance_of_mean
-from automodel.decision import labels_of, tuned_weights
-from automodel.evaluation import Evaluation
+from automodel.ensemble.calibration import log_proba
+from automodel.ensemble.selection import common_rows, fit_blend, restricted, share_of
+from automodel.evaluation.evaluate import Evaluation
+from automodel.evaluation.folds import Folds
 from automodel.exceptions import DeadlineReached
-from automodel.folds import Folds
-from automodel.metric import score_or_nan
-from automodel.selection import common_rows, fit_blend, restricted, share_of
+from automodel.metrics.metric import score_or_nan
+from automodel.metrics.threshold import labels_of, tuned_weights
+from automodel.sampling.clusters import honest_parts, variance_of_mean
 
 HONEST_PARTS = 5
 HONEST_BAGS = 3

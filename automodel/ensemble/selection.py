@@ -10,19 +10,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from automodel.calibration import (
+from automodel.ensemble.blend import Blend
+from automodel.ensemble.calibration import (
     MOST_CELLS,
     best_temperature,
     log_proba,
     sharpened,
 )
-from automodel.clusters import bootstrap, design_effect
-from automodel.ensemble import Blend
-from automodel.evaluation import Evaluation
-from automodel.folds import Folds
-from automodel.metric import score_or_nan
+from automodel.ensemble.stacking import fit_stack
+from automodel.evaluation.evaluate import Evaluation
+from automodel.evaluation.folds import Folds
+from automodel.metrics.metric import score_or_nan
 from automodel.monitor import check_time
-from automodel.stacking import fit_stack
+from automodel.sampling.clusters import bootstrap, design_effect
 
 SELECTION_ROWS = 10_000  # more rows do not change which models are chosen
 STACK_CELLS = 200_000  # rows x classes that its correction is fitted to

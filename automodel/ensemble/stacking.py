@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from automodel.calibration import log_proba, softmax
-from automodel.objective import Objective
+from automodel.ensemble.calibration import log_proba, softmax
+from automodel.targets.objective import Objective
 
 N_ADDED = 4  # models beside those of the mixture
 SPREAD = 0.3  # of the coefficients, before the data have spoken

@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from automodel import __version__
-from automodel.checks import (
+from automodel.estimators.checks import (
     as_bytes,
     check_callbacks,
     check_groups,
@@ -24,11 +24,11 @@ from automodel.checks import (
 )
 from automodel.exceptions import FitWarning, VersionWarning
 from automodel.families import able_families, find_families
-from automodel.metric import Metric
+from automodel.metrics.metric import Metric
 from automodel.preprocessing.reader import TableReader
 from automodel.preprocessing.table import describe
-from automodel.report import ReportMixin
-from automodel.search.shared import SharedStorage
+from automodel.reporting.summary import ReportMixin
+from automodel.search.storage.shared import SharedStorage
 from automodel.task import Task
 
 
@@ -125,7 +125,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         from automodel.search.budget import Budget
 
         budget = Budget(self.time_budget, self.n_trials)  # before slow imports
-        from automodel.search.resume import (
+        from automodel.search.storage.resume import (
             check_same_search,
             check_storage,
             open_archive,
@@ -154,8 +154,8 @@ class AutoEstimator(ReportMixin, BaseEstimator):
 
     def _train(self, folds, families, budget, archive) -> None:
         from automodel.callbacks import running
-        from automodel.search.frozen import plain_trial
-        from automodel.training import TrainingSettings, train
+        from automodel.search.storage.frozen import plain_trial
+        from automodel.training.train import TrainingSettings, train
 
         used, self._left_out = able_families(families, folds.task)
         callbacks = self._callbacks()
@@ -223,7 +223,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         True
         """
         check_is_fitted(self, "ensemble_")
-        from automodel.replay import replay
+        from automodel.training.replay import replay
 
         check_X(self, X, reset=False)
         again = copy.copy(self)
@@ -249,7 +249,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         return X, y, weight, check_groups(groups, X)
 
     def _make_folds(self, X, y, sample_weight, groups, seed, seconds):
-        from automodel.folds import Folds
+        from automodel.evaluation.folds import Folds
 
         self._seed_ = seed
         y = self._encode_target(y, sample_weight)
@@ -327,7 +327,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
 
     def _predict_outputs(self, X) -> np.ndarray:
         check_is_fitted(self, "ensemble_")
-        from automodel.search.containment import contained
+        from automodel.containment import contained
 
         table = self._reader.transform(check_X(self, X, reset=False))
         with contained():  # many small trees cost more in threads than in one
@@ -339,7 +339,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         check_is_fitted(self, "ensemble_")
         from sklearn.pipeline import Pipeline
 
-        from automodel.preprocessing.target import DecodedClassifier, DecodedRegressor
+        from automodel.targets.decoded import DecodedClassifier, DecodedRegressor
 
         model, objective = self._best_model, self.task_.objective
         estimator = model.estimator
@@ -358,7 +358,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
     def leaderboard_(self):
         """One row a trial, best first, as a pandas DataFrame."""
         check_is_fitted(self, "ensemble_")
-        from automodel.leaderboard import leaderboard
+        from automodel.reporting.leaderboard import leaderboard
 
         return leaderboard(self._records, self._left_out)
 
@@ -366,7 +366,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
     def studies_(self):
         """The trials of each family, as frozen trials of Optuna."""
         check_is_fitted(self, "ensemble_")
-        from automodel.search.frozen import frozen_trial
+        from automodel.search.storage.frozen import frozen_trial
 
         return {
             name: [frozen_trial(plain) for plain in trials]

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 
-from automodel.base import AutoEstimator
-from automodel.checks import check_classes, check_values, encode_classes
-from automodel.decision import labels_of
+from automodel.estimators.base import AutoEstimator
+from automodel.estimators.checks import check_classes, check_values, encode_classes
+from automodel.metrics.threshold import labels_of
 
 
 class AutoClassifier(ClassifierMixin, AutoEstimator):

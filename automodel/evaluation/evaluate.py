@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from automodel.evaluation.fitted_model import FittedModel
+from automodel.evaluation.folds import Folds, Pool
 from automodel.exceptions import DeadlineReached, TrialPruned, describe_error
 from automodel.families.base import FoldPart, ModelFamily
-from automodel.fitted_model import FittedModel
-from automodel.folds import Folds, Pool
-from automodel.metric import score_or_nan
+from automodel.metrics.metric import score_or_nan
 from automodel.monitor import Monitor, TrialClock, check_time
 from automodel.task import Task
 

@@ -12,15 +12,15 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator
 
-from automodel.fitted_model import full_repr
-from automodel.metric import Metric
-from automodel.preprocessing.table import Table, sparse_nbytes
-from automodel.resampling import (
+from automodel.evaluation.fitted_model import full_repr
+from automodel.evaluation.splits import (
     kept_together,
     make_splits,
     without_rows,
     without_unknown_classes,
 )
+from automodel.metrics.metric import Metric
+from automodel.preprocessing.table import Table, sparse_nbytes
 from automodel.task import Task
 
 LARGE_SHARE = 0.75  # of the rows of the largest training part

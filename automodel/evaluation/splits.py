@@ -16,8 +16,8 @@ from sklearn.model_selection import (
 )
 
 from automodel.exceptions import FitWarning
-from automodel.holdout import hold_out
 from automodel.quiet import no_warnings
+from automodel.sampling.holdout import hold_out
 from automodel.task import Task
 
 N_FOLDS = 5

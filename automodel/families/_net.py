@@ -8,7 +8,7 @@ from typing import Any
 
 from automodel.exceptions import DeadlineReached
 from automodel.families.base import ModelFamily
-from automodel.objective import Objective
+from automodel.targets.objective import Objective
 from automodel.task import TEXT_COLUMNS
 
 FEWEST_STEPS = 30  # a net of fewer has not left its start

@@ -23,8 +23,8 @@ from automodel.families._cost import (
     expected_rounds,
     trees_per_round,
 )
-from automodel.fast_scores import neg_log_loss, neg_root_mean_squared_error
-from automodel.objective import Objective
+from automodel.metrics.fast_scores import neg_log_loss, neg_root_mean_squared_error
+from automodel.targets.objective import Objective
 
 if TYPE_CHECKING:
     from automodel.monitor import Monitor

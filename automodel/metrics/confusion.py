@@ -24,7 +24,7 @@ from sklearn.metrics import (
     recall_score,
 )
 
-from automodel.scorers import parts_of
+from automodel.metrics.scorers import parts_of
 
 # One half is best for accuracy; for the others a threshold at the edge is.
 NEVER_TUNED = (accuracy_score, precision_score, recall_score)

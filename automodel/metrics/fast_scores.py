@@ -20,8 +20,9 @@ from sklearn.metrics import (
     root_mean_squared_log_error,
 )
 
-from automodel.objective import Objective, is_own_loss, objective_of
-from automodel.scorers import parts_of
+from automodel.metrics.objectives import is_own_loss, objective_of
+from automodel.metrics.scorers import parts_of
+from automodel.targets.objective import Objective
 
 TINY = 1e-15
 

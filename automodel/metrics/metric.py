@@ -12,14 +12,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.metrics import roc_auc_score
 
-from automodel.fast_scores import (
-    FAST_SCORES,
-    TINY,
-    Fast,
-    fast_score_of_values,
-    positive_probability,
-)
-from automodel.label_scores import (
+from automodel.metrics.confusion import (
     AtBestThreshold,
     AtLikeliest,
     Formula,
@@ -27,9 +20,15 @@ from automodel.label_scores import (
     formula_of,
     is_tuned,
 )
-from automodel.objective import Objective, is_own_loss, objective_of
-from automodel.quiet import no_warnings
-from automodel.scorers import (
+from automodel.metrics.fast_scores import (
+    FAST_SCORES,
+    TINY,
+    Fast,
+    fast_score_of_values,
+    positive_probability,
+)
+from automodel.metrics.objectives import is_own_loss, objective_of
+from automodel.metrics.scorers import (
     ScorerParts,
     known_name,
     name_of,
@@ -37,6 +36,8 @@ from automodel.scorers import (
     scorer_named,
     takes,
 )
+from automodel.quiet import no_warnings
+from automodel.targets.objective import Objective
 from automodel.task import Task
 
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from automodel.clusters import bootstrap
-from automodel.label_scores import confusion_of, confusions_above
-from automodel.metric import Metric, score_or_nan
+from automodel.metrics.confusion import confusion_of, confusions_above
+from automodel.metrics.metric import Metric, score_or_nan
+from automodel.sampling.clusters import bootstrap
 
 N_BAGS = 10
 MOST_CELLS = 1_000_000  # rows x classes that take part

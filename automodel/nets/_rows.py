@@ -12,8 +12,8 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from automodel.holdout import hold_out
 from automodel.nets._encoding import has_categories
+from automodel.sampling.holdout import hold_out
 
 FEWEST_ROWS_TO_SPLIT = 50
 

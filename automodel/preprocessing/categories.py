@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from automodel.clusters import even_parts
+from automodel.sampling.clusters import even_parts
 
 N_FOLDS = 5
 MAX_ENCODED_CLASSES = 10

@@ -52,7 +52,7 @@ def text_summary(estimator: Any, top: int = TOP) -> str:
 
     Examples
     --------
-    >>> from automodel.report import text_summary
+    >>> from automodel.reporting.summary import text_summary
     >>> from automodel import AutoClassifier
     >>> from sklearn.datasets import load_iris
     >>> model = AutoClassifier(families=["linear"], n_trials=1, time_budget=None)
@@ -85,7 +85,7 @@ def html_summary(estimator: Any, top: int = TOP) -> str:
 
     Examples
     --------
-    >>> from automodel.report import html_summary
+    >>> from automodel.reporting.summary import html_summary
     >>> from automodel import AutoClassifier
     >>> from sklearn.datasets import load_iris
     >>> model = AutoClassifier(families=["linear"], n_trials=1, time_budget=None)

@@ -43,7 +43,7 @@ def hold_out(
     Examples
     --------
     >>> import numpy as np
-    >>> from automodel.holdout import hold_out
+    >>> from automodel.sampling.holdout import hold_out
     >>> stay, out = hold_out(10, 0.4, 0, groups=np.repeat([0, 1, 2, 3, 4], 2))
     >>> sorted(set(out // 2) & set(stay // 2)), len(out)
     ([], 4)

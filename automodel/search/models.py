@@ -14,9 +14,9 @@ from typing import Any
 
 import cloudpickle
 
+from automodel.evaluation.fitted_model import DeferredModel, FittedModel
 from automodel.exceptions import describe_error
 from automodel.families.base import ModelFamily
-from automodel.fitted_model import DeferredModel, FittedModel
 
 # What loading takes as long as none was measured: 250 megabytes a second, as models of
 # LightGBM; forests, which are larger, take a third of that.

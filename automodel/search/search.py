@@ -16,9 +16,9 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial
 
-from automodel.evaluation import Candidate, Evaluation
+from automodel.evaluation.evaluate import Candidate, Evaluation
+from automodel.evaluation.folds import Folds
 from automodel.families.base import ModelFamily
-from automodel.folds import Folds
 from automodel.search.allocation import (
     TRIAL_SHARE,
     FamilyState,
@@ -27,9 +27,9 @@ from automodel.search.allocation import (
 )
 from automodel.search.budget import Budget
 from automodel.search.pruning import ForgivingPruner, Snapshot
-from automodel.search.storage import SearchStorage
+from automodel.search.storage.memory import SearchStorage
 from automodel.search.study import FamilyStudy, Setting, evaluation_of
-from automodel.search.workers import Evaluations, Workers, WorkItem
+from automodel.search.workers.base import Evaluations, Workers, WorkItem
 
 ROUND_SIZE = 4
 MIN_TRIAL_SECONDS = 0.5

@@ -14,7 +14,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from automodel.evaluation import LEARNED_LOSS, Candidate, Evaluation
+from automodel.evaluation.evaluate import LEARNED_LOSS, Candidate, Evaluation
 from automodel.exceptions import describe_error
 from automodel.families.base import ModelFamily
 from automodel.search.allocation import FamilyState

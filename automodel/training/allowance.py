@@ -12,8 +12,8 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
-from automodel.evaluation import Evaluation
-from automodel.folds import Folds
+from automodel.evaluation.evaluate import Evaluation
+from automodel.evaluation.folds import Folds
 
 SECONDS_PER_ROW = 2e-4  # of a prediction, within which members may have more models
 ROWS_OF_CALL = 500

@@ -11,21 +11,21 @@ from typing import Any
 
 import numpy as np
 
-from automodel.allowance import Allowance, mean_bytes
-from automodel.decision import tuned_weights
-from automodel.ensemble import Blend, FittedEnsemble, Member
-from automodel.evaluation import Candidate, Evaluation, is_joined
-from automodel.fitted_model import FittedModel
-from automodel.folds import Folds
-from automodel.judging import judged
-from automodel.leaderboard import TrialRecord
-from automodel.metric import score_or_nan
+from automodel.ensemble.blend import Blend, FittedEnsemble, Member
+from automodel.ensemble.judging import judged
+from automodel.ensemble.selection import common_rows, fit_blend, restricted
+from automodel.evaluation.evaluate import Candidate, Evaluation, is_joined
+from automodel.evaluation.fitted_model import FittedModel
+from automodel.evaluation.folds import Folds
+from automodel.metrics.metric import score_or_nan
+from automodel.metrics.threshold import tuned_weights
+from automodel.reporting.leaderboard import TrialRecord
 from automodel.search.budget import Budget
 from automodel.search.models import ModelLoader
-from automodel.search.storage import SearchStorage
-from automodel.search.work import Refit
-from automodel.search.workers import Workers
-from automodel.selection import common_rows, fit_blend, restricted
+from automodel.search.storage.memory import SearchStorage
+from automodel.search.workers.base import Workers
+from automodel.search.workers.work import Refit
+from automodel.training.allowance import Allowance, mean_bytes
 
 SELECT_SHARE = 0.35  # of the time left, for the weights, and again for each judgement
 N_SEEDS = 3  # refits of a member

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from automodel.ensemble import FittedEnsemble
-from automodel.evaluation import Candidate
+from automodel.containment import contained
+from automodel.ensemble.blend import FittedEnsemble
+from automodel.evaluation.evaluate import Candidate
+from automodel.evaluation.folds import Folds
 from automodel.families.base import ModelFamily
-from automodel.folds import Folds
-from automodel.search.containment import contained
 from automodel.search.models import load_models
-from automodel.search.work import Refit
-from automodel.search.workers import open_workers
-from automodel.training import FLOOR, fit_floor
+from automodel.search.workers.open import open_workers
+from automodel.search.workers.work import Refit
+from automodel.training.train import FLOOR, fit_floor
 
 
 def replay(

@@ -11,20 +11,21 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.dummy import DummyClassifier
 
-from automodel.assembly import Assembly, Trained
-from automodel.ensemble import Member
+from automodel.containment import contained
+from automodel.ensemble.blend import Member
+from automodel.ensemble.selection import max_candidates
+from automodel.evaluation.fitted_model import FittedModel
+from automodel.evaluation.folds import Folds
 from automodel.exceptions import FitWarning
 from automodel.families.base import ModelFamily
-from automodel.fitted_model import FittedModel
-from automodel.folds import Folds
-from automodel.metric import score_or_nan
-from automodel.search.archive import Archive
+from automodel.metrics.metric import score_or_nan
 from automodel.search.budget import Budget
-from automodel.search.containment import contained
 from automodel.search.search import Search, SearchSettings
-from automodel.search.storage import SearchStorage
-from automodel.search.workers import Workers, open_workers
-from automodel.selection import max_candidates
+from automodel.search.storage.archive import Archive
+from automodel.search.storage.memory import SearchStorage
+from automodel.search.workers.base import Workers
+from automodel.search.workers.open import open_workers
+from automodel.training.assembly import Assembly, Trained
 
 FLOOR = -1  # the number of the floor model, which is no trial
 INTERRUPTED = (

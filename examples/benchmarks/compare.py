@@ -113,7 +113,7 @@ def without_ensemble(*data):
 
 def without_stacking(*data):
     """The mean of the members is not corrected."""
-    from automodel import selection
+    from automodel.ensemble import selection
 
     selection._is_worthwhile = lambda *data: False
     return automodel(*data)

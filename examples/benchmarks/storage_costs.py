@@ -18,17 +18,17 @@ import numpy as np
 from sklearn.datasets import make_classification
 
 from automodel import SharedStorage
-from automodel.evaluation import Evaluation
+from automodel.containment import contained
+from automodel.evaluation.evaluate import Evaluation
+from automodel.evaluation.folds import Folds
+from automodel.evaluation.splits import make_splits
 from automodel.families import find_families
-from automodel.folds import Folds
-from automodel.metric import Metric
+from automodel.metrics.metric import Metric
 from automodel.preprocessing.reader import TableReader
-from automodel.resampling import make_splits
 from automodel.search.budget import Budget
-from automodel.search.containment import contained
-from automodel.search.resume import open_archive
 from automodel.search.search import Search, SearchSettings
-from automodel.search.storage import SearchStorage
+from automodel.search.storage.memory import SearchStorage
+from automodel.search.storage.resume import open_archive
 from automodel.task import Task
 
 FAMILY = "hist_gradient_boosting"

@@ -14,7 +14,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from automodel import __version__
-from automodel.cli import main
+from automodel.cli.parser import main
 from tests.fake_search import (
     CTRL_C,
     REFUSE,
@@ -30,9 +30,9 @@ from tests.fake_search import (
 @pytest.fixture(autouse=True)
 def fake(monkeypatch):
     """Put the stand-in where the command line imports the estimators from."""
-    module = ModuleType("automodel.estimator")
+    module = ModuleType("automodel.estimators.tabular")
     module.AutoClassifier, module.AutoRegressor = FakeClassifier, FakeRegressor
-    monkeypatch.setitem(sys.modules, "automodel.estimator", module)
+    monkeypatch.setitem(sys.modules, "automodel.estimators.tabular", module)
     monkeypatch.setattr(_FakeAuto, "calls", [])
 
 
@@ -315,7 +315,7 @@ def dump(monkeypatch):
             happen()
             real(model, path, **keywords)
 
-        monkeypatch.setattr("automodel.commands.joblib.dump", dump)
+        monkeypatch.setattr("automodel.cli.commands.joblib.dump", dump)
 
     return then
 
@@ -500,7 +500,7 @@ def test_the_version_is_that_of_the_package(capsys):
 
 
 # The package under test, also where it is not installed.
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 def run(*argv):
@@ -550,7 +550,7 @@ def test_a_signal_during_the_search_ends_it_with_a_model(folder, number, jobs):
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from automodel.callbacks import progress\n"
         "progress.LOG_SECONDS = 0.1\n"
-        "from automodel.cli import main\n"
+        "from automodel.cli.parser import main\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
     process = subprocess.Popen(

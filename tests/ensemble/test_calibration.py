@@ -5,10 +5,10 @@ import pytest
 from sklearn.metrics import log_loss
 
 from automodel import AutoClassifier
-from automodel.calibration import best_temperature, sharpened
-from automodel.folds import Folds
-from automodel.metric import Metric
-from automodel.selection import temperature_of
+from automodel.ensemble.calibration import best_temperature, sharpened
+from automodel.ensemble.selection import temperature_of
+from automodel.evaluation.folds import Folds
+from automodel.metrics.metric import Metric
 from automodel.task import Task
 
 

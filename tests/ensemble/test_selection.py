@@ -8,16 +8,10 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GroupKFold
 
-from automodel import ensemble, selection
-from automodel.ensemble import Blend, FittedEnsemble, Member
-from automodel.evaluation import Candidate, Evaluation
-from automodel.families import all_families
-from automodel.fitted_model import FittedModel
-from automodel.folds import Folds
-from automodel.judging import judged
-from automodel.metric import Metric
-from automodel.preprocessing.table import Table
-from automodel.selection import (
+from automodel.ensemble import selection
+from automodel.ensemble.blend import Blend, FittedEnsemble, Member
+from automodel.ensemble.judging import judged
+from automodel.ensemble.selection import (
     LEAST_WEIGHT,
     blend_of,
     fit_blend,
@@ -26,6 +20,12 @@ from automodel.selection import (
     select_weights,
     shortlist,
 )
+from automodel.evaluation.evaluate import Candidate, Evaluation
+from automodel.evaluation.fitted_model import FittedModel
+from automodel.evaluation.folds import Folds
+from automodel.families import all_families
+from automodel.metrics.metric import Metric
+from automodel.preprocessing.table import Table
 from automodel.task import Task
 from tests.conftest import StubFamily
 
@@ -321,7 +321,7 @@ def test_many_rows_are_predicted_in_parts(monkeypatch):
     own = FittedEnsemble([member], Blend.mean([1.0]))
     table = make_table(np.arange(7.0))
     expected = own.predict(table)
-    monkeypatch.setattr(ensemble, "ENCODED_ROWS", 3)
+    monkeypatch.setattr("automodel.ensemble.blend.ENCODED_ROWS", 3)
     np.testing.assert_array_equal(own.predict(table), expected)
 
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
-from automodel.calibration import softmax
-from automodel.stacking import N_ADDED, fit_stack
+from automodel.ensemble.calibration import softmax
+from automodel.ensemble.stacking import N_ADDED, fit_stack
 
 
 def values(n_rows=300, n_models=8, seed=0):

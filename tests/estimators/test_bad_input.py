@@ -31,7 +31,7 @@ def no_training(monkeypatch, request):
     """Fail if the floor model is fitted, in tests of input that is refused."""
     if "refused" in request.node.name:
         monkeypatch.setattr(
-            "automodel.training.fit_floor",
+            "automodel.training.train.fit_floor",
             lambda folds: pytest.fail("the floor model was trained"),
         )
 

@@ -14,8 +14,8 @@ import pytest
 
 from automodel import AutoClassifier
 from automodel.exceptions import FitWarning
-from automodel.search.workers import Workers
-from automodel.training import INTERRUPTED
+from automodel.search.workers.base import Workers
+from automodel.training.train import INTERRUPTED
 from tests.conftest import (
     CHEAP,
     NosyFamily,
@@ -193,7 +193,7 @@ SCRIPT = """
 import time
 from automodel import AutoClassifier
 from tests.conftest import StubFamily, traces, wait_until
-from tests.test_faults import LABELS, X
+from tests.estimators.test_faults import LABELS, X
 
 def told(study, trial):
     print("told", trial.user_attrs["number"], flush=True)

@@ -18,7 +18,7 @@ from sklearn.metrics import (
 from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit, train_test_split
 
 from automodel import AutoClassifier, AutoRegressor
-from automodel.checks import check_weights
+from automodel.estimators.checks import check_weights
 from automodel.exceptions import FitWarning
 from tests.conftest import CHEAP, StubFamily, make_frame, make_signal
 

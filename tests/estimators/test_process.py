@@ -118,7 +118,7 @@ def test_the_parameters_are_left_alone():
 def test_a_pickle_of_another_version_warns(fitted, monkeypatch):
     saved = pickle.dumps(classifier().fit(X, LABELS))
     pickle.loads(saved)
-    monkeypatch.setattr("automodel.base.__version__", "99.0")
+    monkeypatch.setattr("automodel.estimators.base.__version__", "99.0")
     with pytest.warns(VersionWarning, match=r"saved by automodel .* loaded by 99\.0"):
         pickle.loads(saved)
     assert automodel.__version__ != "99.0"

@@ -217,8 +217,8 @@ def test_routed_weights_reach_fit_and_score():
 def test_routed_groups_reach_fit(monkeypatch):
     groups = np.repeat(np.arange(30), 3)
     seen = []
-    check = "automodel.base.check_groups"
-    original = sys.modules["automodel.base"].check_groups
+    check = "automodel.estimators.base.check_groups"
+    original = sys.modules["automodel.estimators.base"].check_groups
     monkeypatch.setattr(check, lambda g, X: seen.append(g) or original(g, X))
     with sklearn.config_context(enable_metadata_routing=True):
         search = classifier().set_fit_request(groups=True)

@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline
 
 from automodel import AutoClassifier, AutoRegressor
 from automodel.exceptions import FitWarning
-from automodel.leaderboard import COLUMNS
+from automodel.reporting.leaderboard import COLUMNS
 from tests.conftest import CHEAP, StubFamily, make_frame, make_signal
 
 X = make_frame()

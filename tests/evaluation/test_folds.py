@@ -6,8 +6,8 @@ import sys
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from automodel.folds import Folds
-from automodel.metric import Metric
+from automodel.evaluation.folds import Folds
+from automodel.metrics.metric import Metric
 from automodel.preprocessing.reader import TableReader
 from automodel.task import Task
 

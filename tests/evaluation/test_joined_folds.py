@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from automodel import AutoClassifier
-from automodel.evaluation import Candidate, evaluate, fit_candidate
+from automodel.evaluation.evaluate import Candidate, evaluate, fit_candidate
+from automodel.evaluation.folds import Folds
 from automodel.exceptions import DeadlineReached
-from automodel.folds import Folds
-from automodel.metric import Metric
+from automodel.metrics.metric import Metric
 from automodel.preprocessing.reader import TableReader
 from automodel.task import Task
 from tests.conftest import CHEAP, StubFamily, make_frame, make_signal

@@ -5,9 +5,9 @@ import copy
 import numpy as np
 import pytest
 
-from automodel.evaluation import Candidate, evaluate, fit_candidate
+from automodel.evaluation.evaluate import Candidate, evaluate, fit_candidate
 from tests.conftest import StubFamily
-from tests.test_joined_folds import Y, make_folds
+from tests.evaluation.test_joined_folds import Y, make_folds
 
 THIRDS = [
     (np.flatnonzero(np.arange(60) % 3 != i), np.flatnonzero(np.arange(60) % 3 == i))
@@ -75,7 +75,7 @@ def test_folds_that_share_validation_rows_do_not_decide_for_each_other():
 
 
 def test_of_many_folds_those_before_decide(monkeypatch):
-    monkeypatch.setattr("automodel.evaluation.MOST_WAITING", 2)
+    monkeypatch.setattr("automodel.evaluation.evaluate.MOST_WAITING", 2)
     assert run([10, 20, 60], THIRDS).n_iterations == [10, 10, 15]
 
 

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 from sklearn.model_selection import KFold, ShuffleSplit, TimeSeriesSplit
 
-from automodel.exceptions import FitWarning
-from automodel.resampling import (
+from automodel.evaluation.splits import (
     HOLDOUT_FROM,
     N_BLOCKS,
     kept_together,
     make_splits,
     without_unknown_classes,
 )
+from automodel.exceptions import FitWarning
 from automodel.task import Task
 
 

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from automodel.evaluation import Monitor
+from automodel.evaluation.evaluate import Monitor
 from automodel.exceptions import TrialPruned
 from automodel.families._boosting import PATIENCE, RoundTracker, rounds_for, set_rounds
 from automodel.families.hist_gradient_boosting import HistGradientBoosting

@@ -8,7 +8,7 @@ from sklearn.datasets import make_classification
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from automodel.evaluation import Monitor
+from automodel.evaluation.evaluate import Monitor
 from automodel.families import _direct_forest, _forest, _quantile_forest
 from automodel.families._quantile_forest import (
     N_KEPT,

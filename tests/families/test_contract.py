@@ -12,11 +12,11 @@ from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.datasets import make_classification, make_regression
 
-from automodel.evaluation import Candidate, Folds, Monitor, evaluate
+from automodel.evaluation.evaluate import Candidate, Folds, Monitor, evaluate
 from automodel.exceptions import DeadlineReached, TrialPruned
 from automodel.families import all_families, find_families
 from automodel.families._net import NetFamily
-from automodel.metric import Metric
+from automodel.metrics.metric import Metric
 from automodel.preprocessing.reader import TableReader
 from automodel.task import Task
 

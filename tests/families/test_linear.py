@@ -11,12 +11,12 @@ from sklearn.linear_model import LinearRegression, QuantileRegressor
 from sklearn.metrics import mean_pinball_loss, mean_tweedie_deviance
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from automodel.evaluation import Monitor
+from automodel.evaluation.evaluate import Monitor
 from automodel.exceptions import DeadlineReached
 from automodel.families import linear
 from automodel.families._quantile_linear import QuantileLinearRegressor
 from automodel.families.linear import Linear
-from automodel.objective import Objective
+from automodel.targets.objective import Objective
 from automodel.task import Task
 from tests.families.test_contract import HurriedMonitor
 

@@ -13,10 +13,16 @@ from sklearn.base import clone
 from sklearn.datasets import make_classification, make_regression
 from sklearn.model_selection import KFold
 
-from automodel.evaluation import Candidate, Folds, Monitor, evaluate, fit_candidate
+from automodel.evaluation.evaluate import (
+    Candidate,
+    Folds,
+    Monitor,
+    evaluate,
+    fit_candidate,
+)
 from automodel.exceptions import DeadlineReached, TrialPruned
 from automodel.families.mlp import MLPFamily
-from automodel.metric import Metric
+from automodel.metrics.metric import Metric
 from automodel.preprocessing.table import Table
 from automodel.task import Task
 

@@ -14,7 +14,7 @@ from automodel.families import all_families, find_families
 from automodel.families.ft_transformer import FTTransformerFamily
 from automodel.families.resnet import ResNetFamily
 from automodel.families.tabm import TabMFamily
-from automodel.objective import Objective
+from automodel.targets.objective import Objective
 from automodel.task import Task
 
 FAMILIES = [TabMFamily(), ResNetFamily(), FTTransformerFamily()]

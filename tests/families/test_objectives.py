@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from automodel.evaluation import Monitor
+from automodel.evaluation.evaluate import Monitor
 from automodel.families import all_families
-from automodel.objective import Objective
+from automodel.targets.objective import Objective
 from automodel.task import Task
 
 FAMILIES = {n: f for n, f in all_families().items() if not f.missing_libraries()}

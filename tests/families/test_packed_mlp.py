@@ -14,7 +14,8 @@ from sklearn.datasets import make_classification, make_regression
 from sklearn.model_selection import RepeatedStratifiedKFold, ShuffleSplit
 
 from automodel import AutoClassifier, AutoRegressor
-from automodel.evaluation import Candidate, evaluate, fit_candidate
+from automodel.evaluation.evaluate import Candidate, evaluate, fit_candidate
+from automodel.evaluation.folds import Folds
 from automodel.exceptions import DeadlineReached, TrialPruned
 from automodel.families.base import FoldPart
 from automodel.families.packed_mlp import (
@@ -23,11 +24,10 @@ from automodel.families.packed_mlp import (
     MOST_ROWS,
     PackedMLPFamily,
 )
-from automodel.folds import Folds
-from automodel.metric import Metric
+from automodel.metrics.metric import Metric
 from automodel.monitor import Monitor
-from automodel.objective import Objective
 from automodel.preprocessing.reader import TableReader
+from automodel.targets.objective import Objective
 from automodel.task import Task
 from tests.conftest import make_frame, make_signal
 

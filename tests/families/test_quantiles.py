@@ -13,7 +13,7 @@ from automodel.families.knn import NearestNeighbors
 from automodel.families.linear import Linear
 from automodel.families.random_forest import RandomForest
 from automodel.monitor import Monitor
-from automodel.objective import Objective
+from automodel.targets.objective import Objective
 from automodel.task import Task
 from tests.families.test_contract import HurriedMonitor
 

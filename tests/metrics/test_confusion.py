@@ -12,7 +12,7 @@ from sklearn.metrics import (
     make_scorer,
 )
 
-from automodel.label_scores import (
+from automodel.metrics.confusion import (
     AtBestThreshold,
     AtLikeliest,
     confusions_above,

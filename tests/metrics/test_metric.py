@@ -8,7 +8,7 @@ from sklearn.metrics import (
     mean_tweedie_deviance,
 )
 
-from automodel.metric import Metric
+from automodel.metrics.metric import Metric
 from automodel.task import Task
 
 BINARY = Task("binary", 60, 3, 2)

@@ -16,8 +16,8 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from automodel.metric import Metric
-from automodel.scorers import name_of, parts_of
+from automodel.metrics.metric import Metric
+from automodel.metrics.scorers import name_of, parts_of
 from automodel.task import Task
 
 TASKS = {

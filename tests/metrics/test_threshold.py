@@ -12,8 +12,8 @@ from sklearn.metrics import (
     zero_one_loss,
 )
 
-from automodel.decision import labels_of, tuned_weights
-from automodel.metric import Metric
+from automodel.metrics.metric import Metric
+from automodel.metrics.threshold import labels_of, tuned_weights
 from automodel.task import Task
 
 N_ROWS = 3000

@@ -3,7 +3,7 @@ from html.parser import HTMLParser
 import pytest
 from sklearn import config_context
 
-from automodel.report import html_summary, text_summary
+from automodel.reporting.summary import html_summary, text_summary
 from tests.fake_search import FakeSearch, board
 
 

@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from automodel.clusters import bootstrap, design_effect, honest_parts, variance_of_mean
+from automodel.sampling.clusters import (
+    bootstrap,
+    design_effect,
+    honest_parts,
+    variance_of_mean,
+)
 
 
 def test_a_bootstrap_takes_groups_whole():

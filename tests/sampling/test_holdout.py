@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from automodel.holdout import hold_out
+from automodel.sampling.holdout import hold_out
 
 
 def counts(labels, rows):

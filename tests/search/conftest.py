@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from sklearn.datasets import make_classification
 
-from automodel.folds import Folds
-from automodel.metric import Metric
+from automodel.evaluation.folds import Folds
+from automodel.evaluation.splits import make_splits
+from automodel.metrics.metric import Metric
 from automodel.preprocessing.reader import TableReader
-from automodel.resampling import make_splits
 from automodel.task import Task
 
 

@@ -12,12 +12,12 @@ import optuna
 import pytest
 
 from automodel import AutoClassifier
-from automodel.evaluation import Candidate, Evaluation
-from automodel.fitted_model import DeferredModel, FittedModel
-from automodel.search.archive import Archive
+from automodel.evaluation.evaluate import Candidate, Evaluation
+from automodel.evaluation.fitted_model import DeferredModel, FittedModel
 from automodel.search.models import ModelFolder, ModelLoader
-from automodel.search.owner import Owners
-from automodel.search.workers import open_workers
+from automodel.search.storage.archive import Archive
+from automodel.search.storage.participants import Owners
+from automodel.search.workers.open import open_workers
 from tests.conftest import CHEAP, StubFamily, make_frame, make_signal
 
 X = make_frame()

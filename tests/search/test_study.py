@@ -3,7 +3,7 @@
 import optuna
 import pytest
 
-from automodel.evaluation import Candidate, Evaluation
+from automodel.evaluation.evaluate import Candidate, Evaluation
 from automodel.search.pruning import ForgivingPruner, Snapshot
 from automodel.search.study import BEST_SAMPLED, MOST_SAMPLED, FamilyStudy
 from automodel.task import Task

@@ -15,7 +15,8 @@ from sklearn.metrics import (
     mean_tweedie_deviance,
 )
 
-from automodel.objective import Objective, is_own_loss, objective_of
+from automodel.metrics.objectives import is_own_loss, objective_of
+from automodel.targets.objective import Objective
 
 LOSSES = {
     "r2": "squared_error",

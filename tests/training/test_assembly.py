@@ -7,8 +7,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from automodel import assembly
-from automodel.allowance import (
+from automodel.ensemble.blend import Blend, Member
+from automodel.ensemble.stacking import Stack
+from automodel.evaluation.evaluate import Candidate, Evaluation
+from automodel.evaluation.fitted_model import FittedModel
+from automodel.evaluation.folds import Folds
+from automodel.metrics.metric import Metric
+from automodel.preprocessing.table import Table
+from automodel.search.budget import Budget
+from automodel.search.models import ModelLoader
+from automodel.search.workers.base import Workers
+from automodel.search.workers.own import OwnProcesses
+from automodel.search.workers.work import Refit, refit
+from automodel.task import Task
+from automodel.training import assembly
+from automodel.training.allowance import (
     MEASURE_SECONDS,
     MODEL_BYTES,
     ROWS_OF_CALL,
@@ -17,21 +30,9 @@ from automodel.allowance import (
     mean_bytes,
     pickled_bytes,
 )
-from automodel.assembly import N_SEEDS, Assembly
-from automodel.ensemble import Blend, Member
-from automodel.evaluation import Candidate, Evaluation
-from automodel.fitted_model import FittedModel
-from automodel.folds import Folds
-from automodel.metric import Metric
-from automodel.preprocessing.table import Table
-from automodel.search.budget import Budget
-from automodel.search.models import ModelLoader
-from automodel.search.work import Refit, refit
-from automodel.search.workers import OwnProcesses, Workers
-from automodel.stacking import Stack
-from automodel.task import Task
+from automodel.training.assembly import N_SEEDS, Assembly
 from tests.conftest import StubFamily
-from tests.test_folds import make_folds
+from tests.evaluation.test_folds import make_folds
 
 N_ROWS = 60
 Y = np.arange(N_ROWS) % 2

@@ -8,7 +8,7 @@ import pytest
 
 from automodel import AutoClassifier
 from automodel.exceptions import FitWarning
-from automodel.search.workers import Workers
+from automodel.search.workers.base import Workers
 from tests.conftest import CHEAP, StubClassifier, StubFamily, make_frame, make_signal
 
 X = make_frame()

@@ -32,10 +32,10 @@ import numpy as np
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from automodel.evaluation import Evaluation
-from automodel.search.claims import Claims
-from automodel.search.drafts import Drafts
-from automodel.search.files import (
+from automodel.evaluation.evaluate import Evaluation
+from automodel.search.models import ModelFolder
+from automodel.search.storage.drafts import Drafts
+from automodel.search.storage.files import (
     exists,
     put_once,
     read_json,
@@ -43,12 +43,12 @@ from automodel.search.files import (
     replace,
     write,
 )
-from automodel.search.frozen import frozen_trial, plain_trial, with_tuples
-from automodel.search.journal import LOCK_SECONDS, JournalFile, locked
-from automodel.search.ledger import Ledger, within
-from automodel.search.models import ModelFolder
-from automodel.search.orphans import drop_orphans
-from automodel.search.owner import Owners
+from automodel.search.storage.frozen import frozen_trial, plain_trial, with_tuples
+from automodel.search.storage.journal import LOCK_SECONDS, JournalFile, locked
+from automodel.search.storage.leases import Claims
+from automodel.search.storage.ledger import Ledger, within
+from automodel.search.storage.orphans import drop_orphans
+from automodel.search.storage.participants import Owners
 
 OPEN_SECONDS = 120.0  # for others to open a database first
 MAX_DEATHS = 2  # of processes that ran a trial, before it is failed

@@ -7,8 +7,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from automodel.search.files import remove
-from automodel.search.owner import Owners
+from automodel.search.storage.files import remove
+from automodel.search.storage.participants import Owners
 
 DRAFT_SECONDS = 3600.0  # before one of an owner that is not known is removed
 NAME = re.compile(r"\.(?P<owner>[0-9a-f]{32})\.\w+")

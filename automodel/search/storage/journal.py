@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from optuna.storages.journal import BaseJournalBackend
 
-from automodel.search.files import sync_folder
+from automodel.search.storage.files import sync_folder
 
 LOCK_SECONDS = 10.0
 CHUNK = 4096
@@ -37,7 +37,7 @@ class JournalFile(BaseJournalBackend):
     >>> import tempfile
     >>> from pathlib import Path
     >>> import optuna
-    >>> from automodel.search.journal import JournalFile
+    >>> from automodel.search.storage.journal import JournalFile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     journal = JournalFile(Path(folder) / "journal.log")
     ...     storage = optuna.storages.JournalStorage(journal)

@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from automodel.search.drafts import Drafts
-from automodel.search.files import exists, put_once, sync_folder, write
-from automodel.search.owner import Owners
+from automodel.search.storage.drafts import Drafts
+from automodel.search.storage.files import exists, put_once, sync_folder, write
+from automodel.search.storage.participants import Owners
 
 
 class Claims:

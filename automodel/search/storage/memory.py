@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from optuna.trial import FrozenTrial
 
-from automodel.evaluation import Evaluation
+from automodel.ensemble.selection import shortlist
+from automodel.evaluation.evaluate import Evaluation
 from automodel.exceptions import describe_error
-from automodel.search import ledger
-from automodel.search.archive import Archive, Asked, Ended
 from automodel.search.budget import Budget
 from automodel.search.models import ModelFolder
-from automodel.selection import shortlist
+from automodel.search.storage import ledger
+from automodel.search.storage.archive import Archive, Asked, Ended
 
 JUDGES = 3  # evaluations whose predictions are kept, times those whose models are
 JUDGE_BYTES = 4 * 2**20  # of predictions: luck decides little among many rows

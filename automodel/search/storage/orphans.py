@@ -6,9 +6,9 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from automodel.search.files import read_json
-from automodel.search.ledger import Ledger, arrays_of
-from automodel.search.owner import Owners
+from automodel.search.storage.files import read_json
+from automodel.search.storage.ledger import Ledger, arrays_of
+from automodel.search.storage.participants import Owners
 
 NAME = re.compile(r"\.?(?P<arrays>(?P<number>\d+)-(?P<owner>[0-9a-f]{8}))[-.].*")
 

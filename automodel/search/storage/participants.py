@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
-from automodel.search.files import exists, read_json, replace, write
+from automodel.search.storage.files import exists, read_json, replace, write
 
 HEARTBEAT_SECONDS = 10.0
 LEAVE_SECONDS = 3600.0  # in which a process tries to leave a folder that is away

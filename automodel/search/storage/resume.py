@@ -11,9 +11,9 @@ import joblib
 from sklearn.utils._param_validation import InvalidParameterError
 
 from automodel import __version__
-from automodel.folds import Folds
-from automodel.search.archive import Archive
-from automodel.search.shared import SharedStorage
+from automodel.evaluation.folds import Folds
+from automodel.search.storage.archive import Archive
+from automodel.search.storage.shared import SharedStorage
 
 
 def check_storage(storage: Any, study_name: str | None) -> None:

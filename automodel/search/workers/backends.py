@@ -9,14 +9,10 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from automodel.evaluation.folds import Folds
 from automodel.exceptions import describe_error
-from automodel.folds import Folds
-from automodel.search.engines import Engine, UnsendableError, open_engine
-from automodel.search.last_step import LastStep, Step
 from automodel.search.models import ModelFolder
-from automodel.search.processes import POLL_SECONDS, Outcome
-from automodel.search.work import Refit, WorkItem, refit, work
-from automodel.search.workers import (
+from automodel.search.workers.base import (
     GRACE_SECONDS,
     Evaluations,
     ModelFolders,
@@ -24,6 +20,10 @@ from automodel.search.workers import (
     Workers,
     evaluation_of,
 )
+from automodel.search.workers.engines import Engine, UnsendableError, open_engine
+from automodel.search.workers.last_step import LastStep, Step
+from automodel.search.workers.processes import POLL_SECONDS, Outcome
+from automodel.search.workers.work import Refit, WorkItem, refit, work
 
 
 class BackendWorkers(Workers):

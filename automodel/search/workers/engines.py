@@ -20,12 +20,12 @@ from typing import Any
 import cloudpickle
 import joblib
 
+from automodel.evaluation.folds import Folds
 from automodel.exceptions import describe_error
-from automodel.folds import Folds
 from automodel.search.models import ModelFolder
-from automodel.search.pickling import dumps
-from automodel.search.processes import Outcome
-from automodel.search.work import Refit, WorkItem, run_here
+from automodel.search.workers.pickling import dumps
+from automodel.search.workers.processes import Outcome
+from automodel.search.workers.work import Refit, WorkItem, run_here
 
 Call = Callable[..., Any]  # `work` or `refit`
 SCATTER_SECONDS = 600.0  # at most, until the data are on the workers of Dask

@@ -11,7 +11,7 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
-from automodel.search.pickling import all_by_value
+from automodel.search.workers.pickling import all_by_value
 
 ALIGNMENT = 64  # bytes, of arrays in the file
 OFFSET_BYTES = 8  # at the end of the file: where the pickle begins

@@ -26,7 +26,7 @@ import cloudpickle
 from joblib.externals.loky.backend import get_context
 
 from automodel.exceptions import describe_error
-from automodel.search.pickling import dumps
+from automodel.search.workers.pickling import dumps
 
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"

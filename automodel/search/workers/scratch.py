@@ -8,7 +8,7 @@ import tempfile
 import zlib
 from pathlib import Path
 
-from automodel.search.owner import ProcessMark
+from automodel.search.storage.participants import ProcessMark
 
 NAME = re.compile(r"automodel-(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-(?P<start>[^-]*)-.*")
 

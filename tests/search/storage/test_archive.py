@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from automodel.exceptions import FitWarning
-from automodel.search.archive import Archive
-from automodel.search.drafts import DRAFT_SECONDS
+from automodel.search.storage.archive import Archive
+from automodel.search.storage.drafts import DRAFT_SECONDS
 from tests.conftest import StubFamily
-from tests.search.test_storage import evaluation
-from tests.test_storage import LABELS, X, board, classifier, drafts, same
+from tests.search.storage.test_memory import evaluation
+from tests.search.storage.test_sharing import LABELS, X, board, classifier, drafts, same
 
 DAMAGES = {
     "empty": lambda data: b"",
@@ -219,7 +219,8 @@ def test_what_a_killed_process_was_writing_goes(tmp_path, monkeypatch, what):
     left.leave()
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", kill)
-        patch.setattr("automodel.search.claims.put_once", kill)  # which is not synced
+        # What follows is not synced.
+        patch.setattr("automodel.search.storage.leases.put_once", kill)
         with pytest.raises(Kill):
             DRAFTS[what](killed)
     (draft,) = tmp_path.rglob(".*")

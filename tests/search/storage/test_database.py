@@ -14,7 +14,7 @@ import pytest
 from automodel import SharedStorage
 from automodel.exceptions import FitWarning
 from tests.conftest import StubFamily, environment
-from tests.test_storage import LABELS, X, agree, board, classifier, told
+from tests.search.storage.test_sharing import LABELS, X, agree, board, classifier, told
 
 pytestmark = pytest.mark.slow
 URL = os.environ.get("AUTOMODEL_TEST_POSTGRESQL", "")
@@ -50,9 +50,9 @@ def test_a_second_fit_goes_on(tmp_path, name):
 
 SCRIPT = """
 import sys
-from automodel.search.shared import SharedStorage
-from tests.test_database import FAMILY, search
-from tests.test_storage import LABELS, X
+from automodel.search.storage.shared import SharedStorage
+from tests.search.storage.test_database import FAMILY, search
+from tests.search.storage.test_sharing import LABELS, X
 
 def told(study, trial):
     value = trial.value if trial.state.name == "COMPLETE" else "nan"

@@ -3,7 +3,7 @@ import json
 import optuna
 import pytest
 
-from automodel.search.frozen import frozen_trial, plain_trial
+from automodel.search.storage.frozen import frozen_trial, plain_trial
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import threading
 import optuna
 import pytest
 
-from automodel.search.journal import JournalFile, locked
+from automodel.search.storage.journal import JournalFile, locked
 from tests.conftest import environment
 
 
@@ -100,7 +100,7 @@ def test_a_record_without_space_is_taken_back(journal, monkeypatch):
 def test_threads_and_processes_do_not_mix_their_records(journal):
     script = (
         "import sys; from pathlib import Path;"
-        "from automodel.search.journal import JournalFile;"
+        "from automodel.search.storage.journal import JournalFile;"
         "j = JournalFile(Path(sys.argv[1]));"
         "[j.append_logs([{'n': i, 'by': sys.argv[2] * 500}]) for i in range(50)]"
     )
@@ -118,7 +118,7 @@ def test_threads_and_processes_do_not_mix_their_records(journal):
 def test_the_lock_goes_with_its_process(journal):
     script = (
         "import sys, os; from pathlib import Path;"
-        "from automodel.search.journal import locked;"
+        "from automodel.search.storage.journal import locked;"
         "lock = locked(open(sys.argv[1], 'ab')); lock.__enter__(); os._exit(1)"
     )
     env = environment()

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from automodel.evaluation import Candidate, Evaluation
-from automodel.fitted_model import DeferredModel, FittedModel
+from automodel.evaluation.evaluate import Candidate, Evaluation
+from automodel.evaluation.fitted_model import DeferredModel, FittedModel
 from automodel.search.models import ModelFolder, ModelLoader
-from automodel.search.storage import SearchStorage
+from automodel.search.storage.memory import SearchStorage
 from tests.conftest import StubFamily
 
 

@@ -12,7 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from automodel.search.owner import SILENT_SECONDS, Owners, ProcessMark, _host
+from automodel.search.storage.participants import (
+    SILENT_SECONDS,
+    Owners,
+    ProcessMark,
+    _host,
+)
 from tests.conftest import environment, wait_until
 
 
@@ -39,7 +44,7 @@ def test_this_process_is_here_and_lives():
 def test_a_process_that_has_ended_is_gone():
     script = (
         "import json; from dataclasses import asdict;"
-        "from automodel.search.owner import ProcessMark;"
+        "from automodel.search.storage.participants import ProcessMark;"
         "print(json.dumps(asdict(ProcessMark.current())))"
     )
     env = environment()
@@ -90,7 +95,7 @@ def test_a_file_that_is_half_written_is_given_time(owners):
 
 
 def test_the_heartbeat_beats(tmp_path, monkeypatch):
-    monkeypatch.setattr("automodel.search.owner.HEARTBEAT_SECONDS", 0.02)
+    monkeypatch.setattr("automodel.search.storage.participants.HEARTBEAT_SECONDS", 0.02)
     owners = Owners(tmp_path)
     owners.enter()
     path = tmp_path / f"{owners.own}.json"
@@ -196,13 +201,13 @@ def test_an_owner_that_is_seen_to_beat_lives_whatever_its_clock(owners, monkeypa
     os.utime(path, (behind + 10, behind + 10))
     assert not owners.is_dead("far")
     now = time.monotonic() + SILENT_SECONDS + 5
-    monkeypatch.setattr("automodel.search.owner.time.monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     assert owners.is_dead("far")
 
 
 def test_what_cannot_leave_now_leaves_later(tmp_path, monkeypatch):
     """A file system that was away is back after the fit."""
-    monkeypatch.setattr("automodel.search.owner.HEARTBEAT_SECONDS", 0.02)
+    monkeypatch.setattr("automodel.search.storage.participants.HEARTBEAT_SECONDS", 0.02)
     owners = Owners(tmp_path / "owners")
     owners.enter()
     (tmp_path / "owners").rename(tmp_path / "away")
@@ -213,8 +218,8 @@ def test_what_cannot_leave_now_leaves_later(tmp_path, monkeypatch):
 
 
 def test_a_folder_that_was_deleted_is_not_waited_for_without_end(tmp_path, monkeypatch):
-    monkeypatch.setattr("automodel.search.owner.HEARTBEAT_SECONDS", 0.01)
-    monkeypatch.setattr("automodel.search.owner.LEAVE_SECONDS", 0.05)
+    monkeypatch.setattr("automodel.search.storage.participants.HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr("automodel.search.storage.participants.LEAVE_SECONDS", 0.05)
     owners = Owners(tmp_path / "owners")
     owners.enter()
     shutil.rmtree(owners.folder)

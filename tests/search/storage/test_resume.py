@@ -9,13 +9,13 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial
 
-from automodel.evaluation import Evaluation
-from automodel.search.archive import Archive
+from automodel.containment import contained
+from automodel.evaluation.evaluate import Evaluation
 from automodel.search.budget import Budget
-from automodel.search.containment import contained
 from automodel.search.search import Search, SearchSettings
-from automodel.search.storage import SearchStorage
-from automodel.search.workers import Workers
+from automodel.search.storage.archive import Archive
+from automodel.search.storage.memory import SearchStorage
+from automodel.search.workers.base import Workers
 from tests.conftest import StubFamily
 
 
@@ -273,7 +273,7 @@ def test_a_storage_that_needs_long_for_many_trials_is_waited_for(
 ):
     storage = Slow()
     make(tmp_path, folds, 6, storage=storage)
-    monkeypatch.setattr("automodel.search.ledger.MOST_SECONDS", 0.1)
+    monkeypatch.setattr("automodel.search.storage.ledger.MOST_SECONDS", 0.1)
     storage.seconds = 0.6
     with Part(tmp_path, folds, Budget(1e6, 7), storage=storage) as part:
         assert part.run() == [6]

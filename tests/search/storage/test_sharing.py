@@ -149,7 +149,7 @@ def test_a_renamed_column_is_another_table(tmp_path):
 
 def test_another_version_is_refused(tmp_path, monkeypatch):
     classifier(tmp_path).fit(X, LABELS)
-    monkeypatch.setattr("automodel.search.resume.__version__", "99")
+    monkeypatch.setattr("automodel.search.storage.resume.__version__", "99")
     with pytest.raises(ValueError, match="begun by automodel " + automodel.__version__):
         classifier(tmp_path).fit(X, LABELS)
 
@@ -239,7 +239,7 @@ def test_a_storage_object_is_not_pickled(tmp_path):
 @pytest.fixture
 def full_disk(monkeypatch):
     """Return a function that lets journals take so many trials, and then no more."""
-    from automodel.search.journal import JournalFile
+    from automodel.search.storage.journal import JournalFile
 
     real = JournalFile.append_logs
 
@@ -270,7 +270,7 @@ def test_a_storage_that_fails_does_not_end_the_search(tmp_path, full_disk, monke
 
 
 def test_what_could_not_be_stored_is_stored_later(tmp_path, full_disk, monkeypatch):
-    monkeypatch.setattr("automodel.search.ledger.PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("automodel.search.storage.ledger.PAUSE_SECONDS", 0.0)
     full_disk(2, n_failures=2)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -308,8 +308,8 @@ def heartbeats():
 
 @pytest.mark.parametrize("pause", [0.0, 30.0])
 def test_a_folder_that_comes_back_is_given_what_it_missed(tmp_path, monkeypatch, pause):
-    monkeypatch.setattr("automodel.search.ledger.PAUSE_SECONDS", pause)
-    monkeypatch.setattr("automodel.search.owner.HEARTBEAT_SECONDS", 0.02)
+    monkeypatch.setattr("automodel.search.storage.ledger.PAUSE_SECONDS", pause)
+    monkeypatch.setattr("automodel.search.storage.participants.HEARTBEAT_SECONDS", 0.02)
     before = heartbeats()
     away = Away(tmp_path / "s", goes=1, comes=3)
     params = {"families": KNN, "n_trials": 6}
@@ -330,7 +330,7 @@ def test_a_folder_that_comes_back_is_given_what_it_missed(tmp_path, monkeypatch,
 
 
 def test_a_folder_that_does_not_come_back_costs_nothing_else(tmp_path, monkeypatch):
-    monkeypatch.setattr("automodel.search.owner.HEARTBEAT_SECONDS", 0.02)
+    monkeypatch.setattr("automodel.search.storage.participants.HEARTBEAT_SECONDS", 0.02)
     before = heartbeats()
     away = Away(tmp_path / "s", goes=1, comes=99)
     stored = r"Trials \[2, 3, 4, 5\] could not be stored.*No such file"
@@ -374,7 +374,7 @@ def test_errors_of_all_files_do_not_cost_the_fit(tmp_path, monkeypatch):
 
 def test_numbers_that_others_have_taken_meanwhile_are_not_stored(tmp_path, monkeypatch):
     """Two processes are cut off from each other, and both go on."""
-    monkeypatch.setattr("automodel.search.ledger.PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("automodel.search.storage.ledger.PAUSE_SECONDS", 0.0)
     folder, others = tmp_path / "s", []
     # Other proven settings, so that the same numbers mean other trials.
     families = [StubFamily(trials=[(0.7, "plain")] * n) for n in (0, 1)]
@@ -426,7 +426,7 @@ def test_a_silent_storage_is_given_up(tmp_path, monkeypatch):
         def create_new_trial(self, *arguments, **keywords):
             time.sleep(600)
 
-    monkeypatch.setattr("automodel.search.ledger.MOST_SECONDS", 0.2)
+    monkeypatch.setattr("automodel.search.storage.ledger.MOST_SECONDS", 0.2)
     start = time.monotonic()
     with pytest.warns(FitWarning, match="could not be stored.*TimeoutError: no answer"):
         search = classifier(SharedStorage(Silent(), tmp_path)).fit(X, LABELS)
@@ -442,7 +442,7 @@ def test_what_seemed_to_fail_is_not_stored_twice(tmp_path, monkeypatch):
             super().create_new_trial(*arguments, **keywords)
             raise OSError("the answer was lost")
 
-    monkeypatch.setattr("automodel.search.ledger.PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("automodel.search.storage.ledger.PAUSE_SECONDS", 0.0)
     storage = Late()
     classifier(SharedStorage(storage, tmp_path)).fit(X, LABELS)
     stored = storage.get_all_trials(0)
@@ -452,7 +452,7 @@ def test_what_seemed_to_fail_is_not_stored_twice(tmp_path, monkeypatch):
 def test_a_server_that_says_nothing_is_told(tmp_path, monkeypatch):
     """Its connections are accepted by the system, and nobody answers."""
     pytest.importorskip("psycopg")
-    monkeypatch.setattr("automodel.search.ledger.MOST_SECONDS", 0.5)
+    monkeypatch.setattr("automodel.search.storage.ledger.MOST_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"postgresql://me:s3cret@127.0.0.1:{server.getsockname()[1]}/none"
         with pytest.raises(TimeoutError, match="no answer"):
@@ -489,7 +489,7 @@ import os
 from pathlib import Path
 from automodel import AutoClassifier
 from tests.conftest import StubFamily, wait_until
-from tests.test_storage import X, LABELS, classifier, shared
+from tests.search.storage.test_sharing import X, LABELS, classifier, shared
 
 FOLDER = Path(__file__).parent
 

@@ -9,15 +9,15 @@ import numpy as np
 import optuna
 import pytest
 
-from automodel.search.archive import Archive
 from automodel.search.budget import Budget
 from automodel.search.search import ROUND_SIZE
-from automodel.search.storage import SearchStorage
-from automodel.search.workers import open_workers
+from automodel.search.storage.archive import Archive
+from automodel.search.storage.memory import SearchStorage
+from automodel.search.workers.open import open_workers
 from tests.conftest import StubFamily
-from tests.search.test_archive import archives, claim
-from tests.search.test_resume import Part, Slow, make, statuses
-from tests.search.test_storage import evaluation
+from tests.search.storage.test_archive import archives, claim
+from tests.search.storage.test_memory import evaluation
+from tests.search.storage.test_resume import Part, Slow, make, statuses
 
 FAR = json.dumps({"host": "elsewhere", "pid": 1, "start": "1"})
 PLAIN = [(0.9, "plain"), (0.8, "plain"), (0.7, "plain")]
@@ -82,8 +82,8 @@ def test_the_limit_that_is_kept_is_the_one_that_a_trial_had(
     folds,
     monkeypatch,
 ):
-    monkeypatch.setattr("automodel.search.workers.FIRST_SECONDS", 0.2)
-    monkeypatch.setattr("automodel.search.workers.FIRST_SHARE", 0.0)
+    monkeypatch.setattr("automodel.search.workers.base.FIRST_SECONDS", 0.2)
+    monkeypatch.setattr("automodel.search.workers.base.FIRST_SHARE", 0.0)
     family = Brief(trials=[(0.9, "sleep")], seconds=60)
     with Part(tmp_path, folds, Budget(15.0, 1), families=[family]) as part:
         keep = part.storage.model_folder
@@ -165,7 +165,7 @@ def test_what_a_callback_does_to_a_trial_is_not_stored(tmp_path, folds):
 
 
 def test_only_the_first_reading_may_take_long(tmp_path, monkeypatch):
-    monkeypatch.setattr("automodel.search.ledger.MOST_SECONDS", 0.1)
+    monkeypatch.setattr("automodel.search.storage.ledger.MOST_SECONDS", 0.1)
     storage = Slow()
     archive = Archive(tmp_path, "s", lambda: storage)
     archive.enter(["stub"])

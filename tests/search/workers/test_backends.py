@@ -10,15 +10,16 @@ import pytest
 from joblib._parallel_backends import ThreadingBackend
 
 from automodel import AutoClassifier
-from automodel.evaluation import Candidate
+from automodel.evaluation.evaluate import Candidate
 from automodel.exceptions import FitWarning
-from automodel.search import engines
-from automodel.search.backends import BackendWorkers
-from automodel.search.engines import Batches, Engine, open_engine
-from automodel.search.work import Refit, WorkItem, refit
-from automodel.search.workers import OwnProcesses, open_workers
+from automodel.search.workers import engines
+from automodel.search.workers.backends import BackendWorkers
+from automodel.search.workers.engines import Batches, Engine, open_engine
+from automodel.search.workers.open import open_workers
+from automodel.search.workers.own import OwnProcesses
+from automodel.search.workers.work import Refit, WorkItem, refit
 from tests.conftest import CHEAP, FAULTS, StubFamily, make_frame, make_signal
-from tests.test_folds import make_folds
+from tests.evaluation.test_folds import make_folds
 
 X = make_frame()
 LABELS = np.where(make_signal(X) > 0.3, "yes", "no")
@@ -111,7 +112,7 @@ class Falling(Engine):
 
 @pytest.mark.parametrize("time_budget", [None, 30.0])
 def test_a_backend_that_is_gone_is_given_up(monkeypatch, time_budget):
-    monkeypatch.setattr("automodel.search.backends.open_engine", Falling)
+    monkeypatch.setattr("automodel.search.workers.backends.open_engine", Falling)
     with pytest.warns(FitWarning, match="went on in this process.*cluster is gone"):
         search = fit("threading", n_trials=4, time_budget=time_budget)
     assert statuses(search) == ["complete"] * 4
@@ -121,7 +122,7 @@ def test_a_backend_that_cannot_be_opened_is_given_up(monkeypatch):
     def fail(*arguments):
         raise OSError("no route to host")
 
-    monkeypatch.setattr("automodel.search.backends.open_engine", fail)
+    monkeypatch.setattr("automodel.search.workers.backends.open_engine", fail)
     with pytest.warns(FitWarning, match="went on in this process.*no route to host"):
         assert statuses(fit("threading", n_trials=3)) == ["complete"] * 3
 
@@ -143,12 +144,12 @@ class Losing(engines.Threads):
 
 
 def test_what_is_lost_runs_again(monkeypatch):
-    monkeypatch.setattr("automodel.search.backends.open_engine", Losing)
+    monkeypatch.setattr("automodel.search.workers.backends.open_engine", Losing)
     assert statuses(fit("threading", n_trials=4)) == ["complete"] * 4
 
 
 def test_what_is_lost_twice_has_failed(monkeypatch):
-    monkeypatch.setattr("automodel.search.backends.open_engine", Losing)
+    monkeypatch.setattr("automodel.search.workers.backends.open_engine", Losing)
     monkeypatch.setattr(Losing, "times", 2)
     with pytest.warns(FitWarning, match="Trials lost: 1. The first: the worker died"):
         search = fit("threading", n_trials=1)
@@ -265,7 +266,7 @@ class Failing(Engine):
 
 
 def opened(monkeypatch, engine):
-    monkeypatch.setattr("automodel.search.backends.open_engine", engine)
+    monkeypatch.setattr("automodel.search.workers.backends.open_engine", engine)
     return BackendWorkers(1, make_folds(), OtherBackend())
 
 
@@ -323,7 +324,7 @@ def test_what_has_failed_already_does_not_run_where_a_backend_is_gone(monkeypatc
 
     monkeypatch.setattr(Choosy, "n_submitted", 1)
     items = [WorkItem(n, Candidate(StubFamily(), {})) for n in range(2)]
-    monkeypatch.setattr("automodel.search.backends.open_engine", Choosy)
+    monkeypatch.setattr("automodel.search.workers.backends.open_engine", Choosy)
     with BackendWorkers(2, make_folds(), OtherBackend()) as workers:
         workers._engine.n_jobs = 2
         found = {item.number: one.status for item, one in workers.run(items)}

@@ -11,7 +11,7 @@ import pytest
 
 from automodel import AutoClassifier
 from automodel.exceptions import FitWarning
-from automodel.search import engines
+from automodel.search.workers import engines
 from tests.conftest import CHEAP, NosyFamily, StubFamily, make_frame, make_signal
 
 X = make_frame()

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.sparse import random as random_matrix
 
-from automodel.search import mapped
-from tests.test_folds import make_folds
+from automodel.search.workers import mapped
+from tests.evaluation.test_folds import make_folds
 
 
 def again(value, tmp_path):

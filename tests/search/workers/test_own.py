@@ -9,16 +9,18 @@ import cloudpickle
 import joblib
 import pytest
 
-from automodel.evaluation import Candidate
-from automodel.search import engines, processes
-from automodel.search import workers as module
-from automodel.search.backends import BackendWorkers
+from automodel.evaluation.evaluate import Candidate
 from automodel.search.models import ModelFolder, load_models
-from automodel.search.processes import ProcessPool
-from automodel.search.work import Refit, WorkItem
-from automodel.search.workers import OwnProcesses, Workers, open_workers, slow_library
+from automodel.search.workers import engines, processes
+from automodel.search.workers import own as module
+from automodel.search.workers.backends import BackendWorkers
+from automodel.search.workers.base import Workers
+from automodel.search.workers.open import open_workers
+from automodel.search.workers.own import OwnProcesses, slow_library
+from automodel.search.workers.processes import ProcessPool
+from automodel.search.workers.work import Refit, WorkItem
 from tests.conftest import StubFamily
-from tests.test_folds import make_folds
+from tests.evaluation.test_folds import make_folds
 
 
 @pytest.mark.parametrize(

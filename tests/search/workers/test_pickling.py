@@ -8,7 +8,7 @@ import sys
 import cloudpickle
 import pytest
 
-from automodel.search.pickling import dumps
+from automodel.search.workers.pickling import dumps
 from tests.conftest import StubFamily
 
 

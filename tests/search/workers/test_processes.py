@@ -11,8 +11,8 @@ from threading import Timer
 
 import pytest
 
-from automodel.search import processes as module
-from automodel.search.processes import ProcessPool, resident_bytes
+from automodel.search.workers import processes as module
+from automodel.search.workers.processes import ProcessPool, resident_bytes
 from tests.conftest import FAULTS, environment, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_left")]
@@ -138,7 +138,7 @@ PARENT = """
 import time
 from functools import partial
 from pathlib import Path
-from automodel.search.processes import ProcessPool
+from automodel.search.workers.processes import ProcessPool
 from tests.conftest import FAULTS
 
 def hold(mode):
@@ -283,7 +283,7 @@ def test_an_answer_is_not_kept():
 
 DAEMON = """
 import multiprocessing
-from automodel.search.processes import ProcessPool
+from automodel.search.workers.processes import ProcessPool
 
 def twice(x):
     return 2 * x

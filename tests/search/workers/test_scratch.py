@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from automodel.search.owner import ProcessMark
-from automodel.search.scratch import _short, make_folder
+from automodel.search.storage.participants import ProcessMark
+from automodel.search.workers.scratch import _short, make_folder
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def test_those_of_the_living_stay(temporary):
 
 def test_those_of_the_killed_go(temporary):
     code = (
-        "import os, signal; from automodel.search.scratch import make_folder;"
+        "import os, signal; from automodel.search.workers.scratch import make_folder;"
         "(make_folder() / 'file').touch(); os.kill(os.getpid(), signal.SIGKILL)"
     )
     env = {

@@ -1,0 +1,1 @@
+"""From the predictions of models to one: which are combined, and how."""

@@ -1,0 +1,1 @@
+"""The public estimators, and the checks of what the user gives them."""

@@ -1,0 +1,1 @@
+"""One candidate on the folds: fitted, predicted, scored."""

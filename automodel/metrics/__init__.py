@@ -1,0 +1,1 @@
+"""What is scored: the scorers of scikit-learn on pooled predictions."""

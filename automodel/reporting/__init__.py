@@ -1,0 +1,1 @@
+"""What a fitted search says of itself."""

@@ -1,0 +1,1 @@
+"""How rows are drawn: held out, with replacement, group by group."""

@@ -1,0 +1,1 @@
+"""What is kept of a search: in memory, in a folder, in a database."""

@@ -1,0 +1,1 @@
+"""Where trials run: here, in processes of our own, in a backend of joblib."""

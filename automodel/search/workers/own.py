@@ -1,0 +1,283 @@
+"""Run trials in processes of our own, which may die, hang or grow."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from automodel.containment import give_memory_back
+from automodel.evaluation.folds import Folds
+from automodel.exceptions import describe_error
+from automodel.families.base import ModelFamily
+from automodel.search.models import ModelFolder
+from automodel.search.workers import mapped
+from automodel.search.workers.base import (
+    GRACE_SECONDS,
+    Evaluations,
+    ModelFolders,
+    Refitted,
+    Workers,
+    evaluation_of,
+)
+from automodel.search.workers.last_step import LastStep, Step
+from automodel.search.workers.processes import Outcome, ProcessPool
+from automodel.search.workers.work import (
+    Refit,
+    WorkItem,
+    refit,
+    run_here,
+    run_item,
+    work,
+)
+
+FIRST_SHARE = 0.1  # of the time, for the trial that runs here while workers start
+FIRST_SECONDS = 2.0  # at least
+CROWDED_SECONDS = 20.0  # left, below which the workers start after that trial
+SLOW_START = 1.0  # seconds, from which one worker alone loads a library
+HANG_FACTOR, HANG_SECONDS = 1.5, 5.0  # a trial that ignores its time limit is ended
+RAN_HERE = "Trials ran in this process, since"
+KEPT_BYTES = 576 * 2**20  # by an idle worker, and four times the data
+
+
+class OwnProcesses(Workers):
+    """Run trials in processes that may die, hang or grow without harm to the search.
+
+    What was in a process that died runs once more, when nothing else does: it may
+    not have been at fault. A second death fails it.
+    """
+
+    are_isolated = True
+    refit_grace = GRACE_SECONDS / 2
+
+    def __init__(
+        self,
+        n_jobs: int,
+        folds: Folds,
+        memory_limit: int | None = None,
+        model_folder: ModelFolders | None = None,
+    ):
+        super().__init__(n_jobs, folds, model_folder)
+        self.memory_limit = memory_limit
+        most_kept = KEPT_BYTES + 4 * sys.getsizeof(folds)
+        self._pool = ProcessPool(n_jobs, memory_limit, most_kept)
+        self._may_start_here = memory_limit is None
+        self._in_flight: dict[Any, _Call] = {}
+        self._to_rerun: list[_Call] = []
+        self._unstarted: list[_Call] = []
+
+    def __enter__(self) -> Workers:
+        super().__enter__()
+        self._data: Path | None = self._folder / "folds"
+        try:
+            mapped.dump(self.folds, self._data)
+        except Exception as error:  # noqa: BLE001  of a disk, or of pickling
+            with suppress(OSError):  # what a full disk has of it
+                self._data.unlink(missing_ok=True)
+            self._data, self.n_jobs, self.are_isolated = None, 1, False
+            self._tell_here("the data could not be sent to workers", error)
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+        return self
+
+    def dismiss(self) -> None:
+        """End the processes; fold models stay until the end of the block."""
+        self._pool.close()
+
+    def run(self, items: Iterable[WorkItem]) -> Evaluations:
+        """Yield items with their evaluations as they end.
+
+        The first one runs in this process while the workers start, if it is known
+        to be cheap and safe.
+        """
+        if self._data is None:
+            yield from super().run(items)
+            return
+        items = iter(items)
+        calls = (self._call(item) for item in items)
+        try:
+            if self._may_start_here:
+                self._may_start_here = False
+                yield from self._start_here(items, calls)
+            for call, outcome in self._outcomes(calls):
+                keep_model = self._keep_model(call.order)
+                if outcome.cause and keep_model is not None:
+                    keep_model.drop()  # the process itself could not
+                yield call.order, evaluation_of(call.order, outcome)
+        finally:
+            self._abandon()
+
+    def refit(
+        self,
+        orders: list[Refit],
+        then: Step = lambda: None,
+        ends_at: float | None = None,
+        then_seconds: float = 0.0,
+    ) -> Refitted:
+        """See `Workers.refit`; a call whose process died twice has no result.
+
+        `then` runs once a process has nothing left to do, and that process is ended
+        first: what this one loads comes in the place of what that one held. It runs
+        without waiting for that if the time gets short.
+        """
+        if self._data is None:
+            return super().refit(orders, then, ends_at, then_seconds)
+        results: Refitted = [None] * len(orders)
+        try:
+            with LastStep(then, ends_at, then_seconds) as step:
+                for call, outcome in self._outcomes(self._refits(orders, step.begin)):
+                    results[call.key] = outcome.value
+        finally:
+            self._abandon()
+        return results
+
+    def _refits(self, orders: list[Refit], last: Step) -> Iterator[_Call]:
+        for i, order in enumerate(orders):
+            yield _Call(
+                i,
+                order,
+                partial(refit, order, self._data, self._keep_refit(i)),
+                None if order.ends_at is None else order.ends_at + self.refit_grace,
+                slow_library(order.candidate.family),
+            )
+        self._pool.end_idle()  # one has asked for more than there is
+        last()
+
+    def _keep_refit(self, i: int) -> ModelFolder:
+        return ModelFolder(self._folder, f"refit-{i}")
+
+    def accepts(self, family: ModelFamily) -> bool:
+        """See `Workers.accepts`."""
+        return self._pool.has_idle(slow_library(family))
+
+    def _start_here(self, items, calls):
+        first = next(items, None)
+        if first is None:
+            return
+        candidate = first.candidate
+        is_cheap = candidate.family.starts_search and (
+            candidate.family.cost(candidate.params, self.folds.task) < FIRST_SECONDS
+        )
+        if first.is_rerun or not is_cheap:
+            self._submit(self._call(first))
+            return
+        if first.ends_at is None or first.ends_at - time.monotonic() >= CROWDED_SECONDS:
+            self._fill(calls)
+        first = _short(first)
+        yield first, run_item(first, self.folds, self._keep_model(first))
+        self.folds.forget_encoded()
+        give_memory_back()
+
+    def _outcomes(self, calls: Iterator[_Call]) -> Iterator[tuple[_Call, Outcome]]:
+        self._fill(calls)
+        while outcomes := self._pool.wait():
+            for outcome in outcomes:
+                call = self._in_flight.pop(outcome.key)
+                if outcome.cause == "unstarted" and self._pool.has_processes:
+                    waiting = self._to_rerun if call.is_second else self._unstarted
+                    waiting.append(call)  # one of them will take it
+                    self.n_jobs -= 1
+                    reason = f"Workers that could be started: {self.n_jobs}"
+                    self._problem = f"{reason}. {outcome.error}."
+                elif outcome.cause == "unstarted":
+                    self._tell_here("no worker could be started", outcome.error)
+                    yield call, self._here(call)
+                elif outcome.cause == "died" and not call.is_second:
+                    self._to_rerun.append(replace(call, is_second=True))
+                else:
+                    yield call, outcome
+            self._fill(calls)
+
+    def _here(self, call: _Call) -> Outcome:
+        """Run a call in this process."""
+        if isinstance(call.order, WorkItem):
+            keep_model = self._keep_model(call.order)
+            return Outcome(call.key, run_item(call.order, self.folds, keep_model))
+        keep_refit = self._keep_refit(call.key)
+        return Outcome(call.key, run_here(refit, call.order, self.folds, keep_refit))
+
+    def _tell_here(self, reason: str, error: Exception | str) -> None:
+        text = error if isinstance(error, str) else describe_error(error)
+        self._problem = f"{RAN_HERE} {reason}. {text}."
+        if self.memory_limit is not None:
+            self._problem += " memory_limit was not kept there."
+
+    def _fill(self, calls: Iterator[_Call]) -> None:
+        """Give idle workers something to do."""
+        if self._to_rerun:
+            if not self._in_flight:
+                self._submit(_again(self._to_rerun.pop(0)))
+            return
+        if any(call.is_second for call in self._in_flight.values()):
+            return
+        while self._pool.n_idle and not self._pool.has_unsent:
+            if self._unstarted:
+                self._submit(_again(self._unstarted.pop(0)))
+                continue
+            call = next(calls, None)
+            if call is None:
+                return
+            self._submit(call)
+
+    def _submit(self, call: _Call) -> None:
+        self._in_flight[call.key] = call
+        self._pool.submit(call.key, call.function, call.ends_at, call.library)
+
+    def _abandon(self) -> None:
+        self._pool.abandon()
+        self._in_flight.clear()
+        self._to_rerun.clear()
+        self._unstarted.clear()
+
+    def _call(self, item: WorkItem) -> _Call:
+        function = partial(work, item, self._data, self._keep_model(item))
+        library = slow_library(item.candidate.family)
+        return _Call(item.number, item, function, _last_moment(item), library)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A function on its way to a process, with what it is about."""
+
+    key: int
+    order: Any
+    function: Callable[[], Any]
+    ends_at: float | None
+    library: str
+    is_second: bool = False
+
+
+def _again(call: _Call) -> _Call:
+    """Return a call that begins later than it was meant to."""
+    if not isinstance(call.order, WorkItem):
+        return call
+    return replace(call, ends_at=_last_moment(call.order))
+
+
+def slow_library(family: ModelFamily) -> str:
+    """Return the library that one worker keeps for this family, if it is slow."""
+    return family.requires[0] if family.start_seconds >= SLOW_START else ""
+
+
+def _last_moment(item: WorkItem) -> float | None:
+    """Return when a process is ended that has not obeyed its deadline or its limit."""
+    if item.ends_at is None:
+        return None
+    moment = item.ends_at + GRACE_SECONDS
+    if item.time_limit is None:
+        return moment
+    return min(moment, time.monotonic() + HANG_FACTOR * item.time_limit + HANG_SECONDS)
+
+
+def _short(item: WorkItem) -> WorkItem:
+    if item.ends_at is None or item.time_limit is None:
+        return item
+    limit = max(FIRST_SHARE * (item.ends_at - time.monotonic()), FIRST_SECONDS)
+    return replace(item, time_limit=min(item.time_limit, limit))

@@ -1,0 +1,1 @@
+"""What y is: how it is checked, learned, predicted and given back."""
