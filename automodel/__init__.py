@@ -3,7 +3,7 @@
 The heavy libraries (torch, Optuna, the boosting libraries, pandas) load on first use.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "AutoClassifier",

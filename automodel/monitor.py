@@ -33,8 +33,8 @@ class Monitor:
         values.
     fold : int, default=0
         Number of the fold in training.
-    pace : list, default=None
-        The `pace_used` of an earlier training, to repeat it without a clock.
+    step_plan : list, default=None
+        The `step_plan_used` of an earlier training, to repeat it without a clock.
     groups : ndarray of shape (n_samples,), default=None
         Group of each training row. Rows of one group must not be parted where a family
         holds out rows of its own.
@@ -55,7 +55,7 @@ class Monitor:
         To be set by a family that drops steps which early stopping on rows of its own
         found to be too many: the steps that it trained, if the clock ended them. None
         if its schedule or its patience did.
-    pace_used : list
+    step_plan_used : list
         To be set by a family whose model depends on how the steps were cut to the
         time: what it needs to train the same again, in values that JSON can hold.
     """
@@ -70,7 +70,7 @@ class Monitor:
         should_prune: Callable[[dict[int, float]], bool] | None = None,
         reports: dict[int, float] | None = None,
         fold: int = 0,
-        pace: list | None = None,
+        step_plan: list | None = None,
         groups: np.ndarray | None = None,
         has_own_loss: bool = True,
     ):
@@ -81,8 +81,8 @@ class Monitor:
         self.steps_used: int | None = None
         self.steps_trained: int | None = None
         self.steps_cut: int | None = None
-        self.pace = pace
-        self.pace_used: list = []
+        self.step_plan = step_plan
+        self.step_plan_used: list = []
         self.reports = {} if reports is None else reports
         self._score = score
         self._should_prune = should_prune
@@ -105,13 +105,13 @@ class Monitor:
         """Whether to stop now and return the model as it is."""
         return self.seconds_left <= 0
 
-    def paced(self, steps: Iterable[int]) -> Iterator[int]:
+    def planned(self, steps: Iterable[int]) -> Iterator[int]:
         """Yield steps that depend on the time left, or those of an earlier training.
 
-        They are noted in `pace_used`.
+        They are noted in `step_plan_used`.
         """
-        for step in self.pace or steps:
-            self.pace_used.append(step)
+        for step in self.step_plan or steps:
+            self.step_plan_used.append(step)
             yield step
 
     def check_time(self) -> None:

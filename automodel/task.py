@@ -64,8 +64,8 @@ class Task:
         return self.kind in ("binary", "multiclass")
 
     @property
-    def effort(self) -> int:
-        """Relative work of one model on all rows: rows, columns and outputs."""
+    def cost(self) -> int:
+        """Relative cost of one model on all rows: rows, columns and outputs."""
         columns = self.n_numeric + self.n_categorical + TEXT_COLUMNS * self.n_text
         outputs = self.n_classes if self.n_classes > 2 else 1
         return self.n_samples * max(columns, 1) * outputs

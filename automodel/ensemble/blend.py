@@ -21,8 +21,8 @@ class Member:
     """One model of the ensemble, by the number of its trial.
 
     `models` holds one model per fold, or some that were refitted on all rows with
-    different seeds, or both. The floor model has the number -1. `weight` is that in the
-    mean, `correction` the coefficient in the correction of it.
+    different seeds, or both. The baseline has the number -1. `weight` is that in the
+    mean, `stacking_coefficient` that in the linear model on top of it.
     """
 
     number: int
@@ -31,7 +31,7 @@ class Member:
     weight: float
     score: float
     models: list[FittedModel]
-    correction: float = 0.0
+    stacking_coefficient: float = 0.0
 
     def shares(self) -> list[float]:
         """Return the weight of each model: refits as much together as folds."""
@@ -55,7 +55,7 @@ class Blend:
     temperature : float
         How sure those of the mean are made after.
     stack : Stack, default=None
-        Its correction.
+        Its stack.
     """
 
     weights: np.ndarray
@@ -69,8 +69,8 @@ class Blend:
         return cls(np.array(weights, dtype=float), np.ones(len(weights)))
 
     @property
-    def corrections(self) -> np.ndarray:
-        """Coefficients of the models in the correction."""
+    def stacking_coefficients(self) -> np.ndarray:
+        """Coefficients of the models in the stack."""
         if self.stack is None:
             return np.zeros(len(self.weights))
         return self.stack.coefficients
@@ -78,7 +78,7 @@ class Blend:
     @property
     def importances(self) -> np.ndarray:
         """By how much each model moves the blend; 0 for one that has no say."""
-        return np.maximum(self.weights, np.abs(self.corrections))
+        return np.maximum(self.weights, np.abs(self.stacking_coefficients))
 
     def take(self, models) -> Blend:
         """Return the same for some of the models, or in another order."""
@@ -108,7 +108,7 @@ class Blend:
         mixed = sharpened(np.asarray(mixed), self.temperature)
         if self.stack is None:
             return mixed
-        return self.stack.take(used).corrected(mixed, parts)
+        return self.stack.take(used).predict(mixed, parts)
 
 
 @dataclass

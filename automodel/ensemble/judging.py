@@ -14,7 +14,7 @@ from automodel.evaluation.evaluate import Evaluation
 from automodel.evaluation.folds import Folds
 from automodel.exceptions import DeadlineReached
 from automodel.metrics.metric import score_or_nan
-from automodel.metrics.threshold import labels_of, tuned_weights
+from automodel.metrics.threshold import labels_of, weights_of_labels
 from automodel.sampling.clusters import honest_parts, variance_of_mean
 
 HONEST_PARTS = 5
@@ -28,22 +28,22 @@ def judged(
     folds: Folds,
     *,
     size: int = 25,
-    may_correct: bool = True,
+    may_stack: bool = True,
     deadline: float | None = None,
     random_state: int = 0,
 ) -> tuple[bool, float]:
-    """Score the ensemble on rows that did not choose it, with its correction or not.
+    """Score the ensemble on rows that did not choose it, with its stack or not.
 
     The out-of-fold rows are cut into parts of whole validation folds; each part is
     predicted with the blend that the other rows choose, and turned into labels as they
     choose. The score of the ensemble on the rows that chose it flatters: with 100
-    models and 100 rows by more than a tenth. Without `may_correct` it is that of an
-    ensemble whose correction the deadline has prevented.
+    models and 100 rows by more than a tenth. Without `may_stack` it is that of an
+    ensemble whose stack the deadline has prevented.
 
     Returns
     -------
     bool
-        Whether the correction is worthwhile.
+        Whether the stack is worthwhile.
     float
         The score; greater is better. NaN if the deadline came first, or if some of the
         rows alone have no such score.
@@ -61,7 +61,7 @@ def judged(
         return False, math.nan
     predictions = [e.oof[rows] for e in evaluations]
     plain = np.full(predictions[0].shape, np.nan)
-    corrected, blends = plain.copy(), {}
+    stacked, blends = plain.copy(), {}
     for n_before, part in enumerate(parts):
         out = part_of == part
         try:
@@ -77,16 +77,14 @@ def judged(
             random_state=random_state,
         )
         known = [prediction[out] for prediction in predictions]
-        corrected[out] = blend.predict(known)
+        stacked[out] = blend.predict(known)
         plain[out] = replace(blend, stack=None).predict(known)
-    can_correct = any(blend.stack is not None for blend in blends.values())
-    is_corrected = (
-        may_correct and can_correct and _is_worthwhile(plain, corrected, rows, folds)
-    )
-    if not is_corrected:
+    can_stack = any(blend.stack is not None for blend in blends.values())
+    is_stacked = may_stack and can_stack and _is_worthwhile(plain, stacked, rows, folds)
+    if not is_stacked:
         blends = {part: replace(blend, stack=None) for part, blend in blends.items()}
-    honest = corrected if is_corrected else plain
-    return is_corrected, _honest_score(
+    honest = stacked if is_stacked else plain
+    return is_stacked, _honest_score(
         honest, blends, part_of, predictions, rows, folds, deadline
     )
 
@@ -94,12 +92,12 @@ def judged(
 def _honest_score(honest, blends, part_of, predictions, rows, folds, deadline) -> float:
     """Score predictions; the other rows say how they become labels, if these count."""
     y, weight = folds.y[rows], folds.weight_of(rows)
-    if not folds.metric.tuned:
+    if not folds.metric.needs_threshold:
         return score_or_nan(folds.metric.score, y, honest, weight)
     labels = np.zeros(len(rows), dtype=int)
     for part, blend in blends.items():
         out = part_of == part
-        decision = tuned_weights(
+        decision = weights_of_labels(
             folds.metric,
             y[~out],
             blend.predict([prediction[~out] for prediction in predictions]),
@@ -111,8 +109,8 @@ def _honest_score(honest, blends, part_of, predictions, rows, folds, deadline) -
     return score_or_nan(folds.metric.score_labels, y, labels, weight)
 
 
-def _is_worthwhile(plain, corrected, rows, folds) -> bool:
-    """Tell whether the correction did better in rows that it was not fitted to.
+def _is_worthwhile(plain, stacked, rows, folds) -> bool:
+    """Tell whether the stack did better in rows that it was not fitted to.
 
     It was fitted to fewer rows there than it will be. Values say more than labels do,
     and where the score is the loss that it was fitted by, it is kept unless it is two
@@ -120,7 +118,7 @@ def _is_worthwhile(plain, corrected, rows, folds) -> bool:
     the user wants.
     """
     y, weight = folds.y[rows], folds.training_weight_of(rows)
-    gains = _losses(folds, y, plain) - _losses(folds, y, corrected)
+    gains = _losses(folds, y, plain) - _losses(folds, y, stacked)
     weight = np.ones(len(y)) if weight is None else weight
     mean = np.average(gains, weights=weight)
     variance = variance_of_mean(gains - mean, weight, folds.groups_of(rows))
@@ -130,7 +128,7 @@ def _is_worthwhile(plain, corrected, rows, folds) -> bool:
         return bool(mean > -2.0 * math.sqrt(variance))
     own = folds.weight_of(rows)
     before, after = (
-        score_or_nan(folds.metric.score, y, p, own) for p in (plain, corrected)
+        score_or_nan(folds.metric.score, y, p, own) for p in (plain, stacked)
     )
     return bool(mean > math.sqrt(variance) and after > before)
 

@@ -25,11 +25,11 @@ from automodel.monitor import check_time
 from automodel.sampling.clusters import bootstrap, design_effect
 
 SELECTION_ROWS = 10_000  # more rows do not change which models are chosen
-STACK_CELLS = 200_000  # rows x classes that its correction is fitted to
+STACK_CELLS = 200_000  # rows x classes that its stack is fitted to
 N_BAGS = 20
 BAG_ROWS = 2500
 CALIBRATION_SHARE = 0.5  # of the time, for the temperatures of models
-WEIGHTS_SHARE = 0.8  # of what is left then; the correction needs some, too
+WEIGHTS_SHARE = 0.8  # of what is left then; the stack needs some, too
 LEAST_WEIGHT = 0.03  # below it a member costs more than it gives
 
 
@@ -123,9 +123,9 @@ def blend_of(
     folds: Folds,
     deadline: float | None = None,
 ) -> Blend:
-    """Complete a weighted mean by its temperature and its correction.
+    """Complete a weighted mean by its temperature and its stack.
 
-    One model alone has neither. And there is no correction where a single split
+    One model alone has neither. And there is no stack where a single split
     shows one model of each trial: it would be fitted to what is particular to these,
     and the models that are refitted later are others.
 
@@ -140,7 +140,7 @@ def blend_of(
     folds : Folds
         Data of the search.
     deadline : float, default=None
-        Moment (`time.monotonic`) from which on there is no correction.
+        Moment (`time.monotonic`) from which on there is no stack.
     """
     blend = Blend.mean(weights)
     if np.count_nonzero(weights) < 2:
@@ -162,7 +162,7 @@ def blend_of(
 def _independent_weight(mixed, rows, folds: Folds) -> np.ndarray | None:
     """Return the weights of some rows in training, less where groups err alike.
 
-    A few groups would otherwise outweigh the prior of the correction as all of their
+    A few groups would otherwise outweigh the prior of the stack as all of their
     rows would, and it would learn what these groups have in common.
     """
     weight, groups = folds.training_weight_of(rows), folds.groups_of(rows)

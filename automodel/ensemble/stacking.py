@@ -38,9 +38,9 @@ class Stack:
     center, offset : float
         Of values: what stays where it is under the slope, and what is added.
     limits : tuple of float
-        Of values: the correction does not lead beyond them.
+        Of values: the stack does not lead beyond them.
     is_log : bool
-        Whether logarithms of values are what is corrected: those of positive means.
+        Whether logarithms of values are what the models are added to: those of positive means.
     """
 
     coefficients: np.ndarray
@@ -54,8 +54,8 @@ class Stack:
         """Return the same for some of the models, or in another order."""
         return replace(self, coefficients=self.coefficients[models])
 
-    def corrected(self, mixed: np.ndarray, predictions) -> np.ndarray:
-        """Return the corrected mixture.
+    def predict(self, mixed: np.ndarray, predictions) -> np.ndarray:
+        """Return the mixture with what the models add to it.
 
         Parameters
         ----------
@@ -89,11 +89,11 @@ def fit_stack(
     sample_weight: np.ndarray | None = None,
     objective: Objective | None = None,
 ) -> Stack:
-    """Fit the correction of a mixture to out-of-fold predictions.
+    """Fit the stack of a mixture to out-of-fold predictions.
 
     A mixture is a mean: it cannot be surer than its members, nor use that one of them
     errs as another does, but further. A linear model can [1]_, and overfits where it is
-    free. This one is held in three ways: it corrects the mixture, and each
+    free. This one is held in three ways: it starts from the mixture, and each
     coefficient has a normal prior around none; it sees the models of the mixture and
     few others, those that promise most by the gradient and curvature of the loss, one
     after the other; and all classes share a coefficient. The loss of values is that of
@@ -316,7 +316,7 @@ def _promise(loss, at, columns) -> np.ndarray:
 
 
 def _link(is_values: bool, is_log: bool) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the function that predictions are corrected on the scale of."""
+    """Return the function whose scale predictions are added on."""
     if not is_values:
         return log_proba
     return _log if is_log else _float64

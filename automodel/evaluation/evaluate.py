@@ -229,7 +229,7 @@ def _fit_joined(candidate, folds, monitor):
     for fold, (encoder, own) in enumerate(zip(encoders, fitted, strict=True)):
         classes = own.classes_ if task.is_classification else None
         model = _new_model(candidate, task, encoder, own, classes, fold)
-        model.n_iterations, model.pace = monitor.steps_used, monitor.pace_used
+        model.n_iterations, model.step_plan = monitor.steps_used, monitor.step_plan_used
         yield model, parts[fold].X_valid
 
 
@@ -265,7 +265,7 @@ def _train_fold(
     weight = _training_weight(candidate, folds, train)
     trained = _train(candidate, estimator, X_train, y_train, weight, monitor)
     model.estimator = trained
-    model.n_iterations, model.pace = monitor.steps_used, monitor.pace_used
+    model.n_iterations, model.step_plan = monitor.steps_used, monitor.step_plan_used
     if candidate.family.chooses_rounds and monitor.steps_used is not None:
         model.estimator = candidate.family.cut(trained, monitor.steps_used)
     before = time.monotonic()
@@ -286,7 +286,7 @@ def fit_candidate(
     *,
     fold: int = -1,
     n_iterations: int | None = None,
-    pace: list | None = None,
+    step_plan: list | None = None,
     deadline: float | None = None,
 ) -> FittedModel:
     """Fit a candidate without a validation part, with a number of steps.
@@ -301,8 +301,8 @@ def fit_candidate(
         Fold whose training rows are used; -1 for all rows.
     n_iterations : int, default=None
         Steps to train, such as the mean of the folds.
-    pace : list, default=None
-        `FittedModel.pace` of a model that is to be repeated.
+    step_plan : list, default=None
+        `FittedModel.step_plan` of a model that is to be repeated.
     deadline : float, default=None
         Moment (`time.monotonic`) at which it has to end.
 
@@ -313,7 +313,7 @@ def fit_candidate(
     """
     task = folds.task
     if fold >= 0 and is_joined(candidate, folds):
-        monitor = Monitor(deadline, n_iterations=n_iterations, pace=pace)
+        monitor = Monitor(deadline, n_iterations=n_iterations, step_plan=step_plan)
         return next(
             m for m, _ in _fit_joined(candidate, folds, monitor) if m.fold == fold
         )
@@ -325,12 +325,15 @@ def fit_candidate(
         fold, candidate.family.preprocessor(estimator, task), y
     )
     monitor = Monitor(
-        deadline, n_iterations=n_iterations, pace=pace, groups=folds.groups_of(rows)
+        deadline,
+        n_iterations=n_iterations,
+        step_plan=step_plan,
+        groups=folds.groups_of(rows),
     )
     monitor.check_time()
     estimator = _train(candidate, estimator, X, y, weight, monitor)
     model = _new_model(candidate, task, encoder, estimator, classes, fold)
-    model.n_iterations, model.pace = monitor.steps_used, monitor.pace_used
+    model.n_iterations, model.step_plan = monitor.steps_used, monitor.step_plan_used
     model.n_trained = monitor.steps_cut
     if not candidate.family.stops_on_own_rows:
         model.n_trained = monitor.steps_used

@@ -25,7 +25,7 @@ class FittedModel:
 
     `classes` are the columns of a prediction that the estimator has seen; None
     for regression. `fold` is the number of the fold whose training rows those were,
-    -1 for all rows. `seed`, `n_iterations` and `pace` say how it was trained: see
+    -1 for all rows. `seed`, `n_iterations` and `step_plan` say how it was trained: see
     `Candidate` and `Monitor`. `n_trained` are the steps after which the clock may have
     cut a training; None where it did not. Values are kept within `limits`.
     """
@@ -36,7 +36,7 @@ class FittedModel:
     n_outputs: int
     fold: int = -1
     n_iterations: int | None = None
-    pace: list = field(default_factory=list)
+    step_plan: list = field(default_factory=list)
     seed: int = 0
     n_trained: int | None = None
     limits: tuple[float, float] = (-np.inf, np.inf)

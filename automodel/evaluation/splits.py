@@ -24,7 +24,7 @@ N_FOLDS = 5
 REPEATS_UP_TO = 500  # rows; two repeats halve the noise of a score there
 HOLDOUT_FROM = 100_000  # rows
 N_BLOCKS = 20  # of consecutive rows, where splits go by time
-EFFORT_PER_SECOND = 5_000  # rows x columns x outputs; above it folds cost too much
+COST_PER_SECOND = 5_000  # rows x columns x outputs; above it folds cost too much
 
 Splits = list[tuple[np.ndarray, np.ndarray]]
 
@@ -139,7 +139,7 @@ def without_unknown_classes(splits: Splits, y: np.ndarray) -> Splits:
 def _default_splits(task: Task, y, groups, seed: int) -> Splits:
     n_rows = len(y)
     seconds = task.time_budget
-    is_slow = seconds is not None and task.effort > EFFORT_PER_SECOND * seconds
+    is_slow = seconds is not None and task.cost > COST_PER_SECOND * seconds
     if n_rows > HOLDOUT_FROM or (is_slow and n_rows > 2_000):
         return _holdout(task, y, groups, seed)
     n_folds = _possible_folds(N_FOLDS, task, y, groups)

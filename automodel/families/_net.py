@@ -76,9 +76,9 @@ class NetFamily(ModelFamily):
             If time is up before the net has learned anything.
         """
         monitor.check_time()
-        pace: list = []
-        if monitor.pace:
-            max_epochs, *pace = monitor.pace
+        step_plan: list = []
+        if monitor.step_plan:
+            max_epochs, *step_plan = monitor.step_plan
             estimator.set_params(max_epochs=max_epochs)
         elif monitor.n_iterations and not estimator.early_stopping:
             estimator.set_params(max_epochs=int(monitor.n_iterations))
@@ -94,7 +94,7 @@ class NetFamily(ModelFamily):
             sample_weight,
             on_epoch=report if monitor.has_validation else None,
             seconds_left=clock_of(monitor),
-            pace=pace,
+            step_plan=step_plan,
             groups=monitor.groups,
         )
         if not estimator.history_["train_loss"] and estimator.n_steps_ < FEWEST_STEPS:
@@ -103,13 +103,18 @@ class NetFamily(ModelFamily):
         if is_cut(estimator):
             trained = len(estimator.history_["train_loss"])
             monitor.steps_cut = max(trained, estimator.n_iter_)
-        monitor.pace_used = [estimator.max_epochs, *map(list, estimator.pace_)]
+        monitor.step_plan_used = [
+            estimator.max_epochs,
+            *map(list, estimator.step_plan_),
+        ]
         return estimator
 
 
 def is_cut(estimator) -> bool:
     """Tell whether the clock has ended a training, and not its schedule or patience."""
-    return bool(estimator.pace_) and estimator.n_steps_ >= estimator.pace_[-1][1]
+    return (
+        bool(estimator.step_plan_) and estimator.n_steps_ >= estimator.step_plan_[-1][1]
+    )
 
 
 def wave_seconds(params: dict[str, Any], task: Any) -> float:

@@ -107,7 +107,7 @@ class HistGradientBoosting(BoostingFamily):
         unit = mean_of(y, sample_weight) if estimator.loss == "poisson" else 1.0
         y = y if unit == 1 else y / unit
         score = _score_of(estimator, unit)
-        for size in monitor.paced(_sizes(n_rounds, monitor)):
+        for size in monitor.planned(_sizes(n_rounds, monitor)):
             estimator.set_params(max_iter=min(size, n_rounds)).fit(X, y, sample_weight)
             is_over = _follow(estimator, tracker, score)
             if is_over or monitor.expired or size >= n_rounds:

@@ -157,7 +157,7 @@ def _fit_chunks(estimator, X, y, sample_weight, monitor: Monitor, first: int) ->
     estimator.set_params(warm_start=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        for chunk in monitor.paced(_chunks(first, most, monitor)):
+        for chunk in monitor.planned(_chunks(first, most, monitor)):
             estimator.set_params(max_iter=chunk).fit(X, y, sample_weight)
             if np.max(estimator.n_iter_) < chunk or monitor.expired:
                 break

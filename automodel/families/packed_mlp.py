@@ -112,9 +112,9 @@ class PackedMLPFamily(NetFamily):
 
     def _train(self, monitor, estimator, train):
         monitor.check_time()
-        pace: list = []
-        if monitor.pace:
-            max_epochs, *pace = monitor.pace
+        step_plan: list = []
+        if monitor.step_plan:
+            max_epochs, *step_plan = monitor.step_plan
             estimator.set_params(max_epochs=max_epochs)
 
         def report(epoch, race):
@@ -122,13 +122,18 @@ class PackedMLPFamily(NetFamily):
                 monitor.report(epoch, -race.loss())
             return monitor.expired
 
-        fitted = train(on_epoch=report, seconds_left=clock_of(monitor), pace=pace)
+        fitted = train(
+            on_epoch=report, seconds_left=clock_of(monitor), step_plan=step_plan
+        )
         if estimator.n_iter_ <= 1 and estimator.n_steps_ < FEWEST_STEPS:
             raise DeadlineReached
         monitor.steps_used = estimator.n_iter_
         if is_cut(estimator):
             monitor.steps_cut = estimator.n_iter_
-        monitor.pace_used = [estimator.max_epochs, *map(list, estimator.pace_)]
+        monitor.step_plan_used = [
+            estimator.max_epochs,
+            *map(list, estimator.step_plan_),
+        ]
         return fitted
 
 

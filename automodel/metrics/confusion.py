@@ -27,14 +27,14 @@ from sklearn.metrics import (
 from automodel.metrics.scorers import parts_of
 
 # One half is best for accuracy; for the others a threshold at the edge is.
-NEVER_TUNED = (accuracy_score, precision_score, recall_score)
+NEVER_THRESHOLD = (accuracy_score, precision_score, recall_score)
 AT_THE_EDGE = ("positive_likelihood_ratio", "negative_likelihood_ratio")  # private
 
 Formula = Callable[..., Any]
 TINY = 1e-9  # by which the outer thresholds are above and below all
 
 
-def is_tuned(scorer: Any) -> bool:
+def needs_threshold(scorer: Any) -> bool:
     """Tell whether a scorer reads labels whose threshold is worth a choice."""
     parts = parts_of(scorer)
     if parts is None or not parts.reads_labels:
@@ -45,7 +45,7 @@ def is_tuned(scorer: Any) -> bool:
     is_accuracy = average == "micro"  # of all labels together
     if is_accuracy or getattr(parts.function, "__name__", "") in AT_THE_EDGE:
         return False
-    return parts.function not in NEVER_TUNED
+    return parts.function not in NEVER_THRESHOLD
 
 
 def formula_of(scorer: Any, classes: np.ndarray | None) -> Formula | None:
@@ -65,7 +65,12 @@ def formula_of(scorer: Any, classes: np.ndarray | None) -> Formula | None:
         to one of shape (...,); None if no formula is known.
     """
     parts = parts_of(scorer)
-    if parts is None or not is_tuned(scorer) or parts.sign != 1 or classes is None:
+    if (
+        parts is None
+        or not needs_threshold(scorer)
+        or parts.sign != 1
+        or classes is None
+    ):
         return None
     function, options = parts.function, dict(parts.options)
     if function in _OF_ALL:

@@ -18,7 +18,7 @@ from automodel.metrics.confusion import (
     Formula,
     confusion_of,
     formula_of,
-    is_tuned,
+    needs_threshold,
 )
 from automodel.metrics.fast_scores import (
     FAST_SCORES,
@@ -180,9 +180,13 @@ class Metric:
         return self.classes is None and is_own_loss(self.scorer)
 
     @property
-    def tuned(self) -> bool:
+    def needs_threshold(self) -> bool:
         """Whether it scores labels, and other labels than the likeliest may be best."""
-        return self.classes is not None and self._takes_weight and is_tuned(self.scorer)
+        return (
+            self.classes is not None
+            and self._takes_weight
+            and needs_threshold(self.scorer)
+        )
 
     @cached_property
     def _parts(self) -> ScorerParts | None:

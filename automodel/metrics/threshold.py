@@ -27,7 +27,7 @@ def labels_of(proba: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return (proba * weights).argmax(axis=1)
 
 
-def tuned_weights(
+def weights_of_labels(
     metric: Metric,
     y: np.ndarray,
     proba: np.ndarray,
@@ -46,7 +46,7 @@ def tuned_weights(
     Parameters
     ----------
     metric : Metric
-        Equal weights are best for one that is not `tuned`.
+        Equal weights are best for one that is not `needs_threshold`.
     y : ndarray of shape (n_samples,)
         Column numbers.
     proba : ndarray of shape (n_samples, n_classes)
@@ -67,7 +67,7 @@ def tuned_weights(
     """
     n_classes = proba.shape[1]
     equal = np.ones(n_classes)
-    if not metric.tuned:
+    if not metric.needs_threshold:
         return equal
     rng = np.random.default_rng(random_state)
     known = np.flatnonzero(np.isfinite(proba[:, 0]))

@@ -210,8 +210,8 @@ class TabularNet(Net):
         `valid` is (X, y, sample_weight) to choose the best epoch on instead of an
         inner part, which keeps the rows of each of the `groups` together; `hooks` are
         those of `Hooks`, but that `on_epoch(epoch, net)` is called with the net as it
-        is. A training under `seconds_left` leaves its `pace_`, to repeat it without a
-        clock.
+        is. A training under `seconds_left` leaves its `step_plan_`, to repeat it
+        without a clock.
         """
         goes_on = self.warm_start and hasattr(self, "state_")
         learn = self._continue_target if goes_on else self._learn_target
@@ -344,7 +344,7 @@ class TabularNet(Net):
         self._keep(result.state, result.factor)
         self.n_iter_ = result.n_epochs
         self.n_steps_ = result.n_steps
-        self.pace_ = result.pace
+        self.step_plan_ = result.step_plan
         self.history_ = result.history
 
     def _keep(self, state: dict[str, np.ndarray], factor: float) -> None:

@@ -21,7 +21,7 @@ class StopTraining(Exception):
     """End training; the weights stay as they are."""
 
 
-class Pacer:
+class StepPlanner:
     """Say how far training is, and plan for fewer steps where time is short.
 
     The learning rate follows it, so a schedule completes inside a time limit that
@@ -33,14 +33,14 @@ class Pacer:
         Steps planned.
     seconds_left : callable, default=None
         Returns the seconds until training has to end.
-    pace : list of (int, int), default=None
+    step_plan : list of (int, int), default=None
         Revisions of an earlier training, to repeat it without a clock.
 
     Attributes
     ----------
     taken : int
         Steps so far.
-    pace : list of (int, int)
+    step_plan : list of (int, int)
         Revisions: after how many steps, and how many there are to be in all.
     """
 
@@ -53,12 +53,12 @@ class Pacer:
         self,
         n_steps: int,
         seconds_left: Callable[[], float] | None = None,
-        pace: Sequence[Sequence[int]] | None = None,
+        step_plan: Sequence[Sequence[int]] | None = None,
     ):
         self.n_steps = n_steps
         self.taken = 0
-        self.pace: list[tuple[int, int]] = []
-        self._given = deque(pace or ())
+        self.step_plan: list[tuple[int, int]] = []
+        self._given = deque(step_plan or ())
         self._end = n_steps
         self._bend = 0, 0.0  # step and progress since which progress is straight
         limit = math.inf if seconds_left is None else seconds_left()
@@ -93,7 +93,7 @@ class Pacer:
                 self._revise(end)
 
     def _revise(self, end: int) -> None:
-        self.pace.append((self.taken, end))
+        self.step_plan.append((self.taken, end))
         self._bend = self.taken, self._progress(self.taken)
         self._end = end
 
@@ -150,7 +150,7 @@ class LeanNet(NeuralNet):
 
     Parameters
     ----------
-    pacer : Pacer
+    planner : StepPlanner
         How far training is.
     schedule, regularization : str
         Courses of the learning rate, and of dropout and weight decay.
@@ -165,7 +165,7 @@ class LeanNet(NeuralNet):
     def __init__(
         self,
         *args,
-        pacer=None,
+        planner=None,
         schedule="constant",
         regularization="constant",
         changer=None,
@@ -174,7 +174,7 @@ class LeanNet(NeuralNet):
         **kwargs,
     ):
         super().__init__(*args, **kwargs)
-        self.pacer = pacer
+        self.planner = planner
         self.schedule = schedule
         self.regularization = regularization
         self.changer = changer
@@ -216,7 +216,7 @@ class LeanNet(NeuralNet):
         return (loss * weight[0]).mean() if weight else loss.mean()
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
-        """Train for one epoch; raise `StopTraining` when the pacer says so."""
+        """Train for one epoch; raise `StopTraining` when the planner says so."""
         if iterator is None:
             return
         module, optimizer = self.module_, self.optimizer_
@@ -224,7 +224,7 @@ class LeanNet(NeuralNet):
         dropouts = [part for part in module.modules() if isinstance(part, Dropout)]
         total, n_rows = 0.0, 0
         for dense, codes, *y_true in iterator:
-            progress = self.pacer.advance()
+            progress = self.planner.advance()
             if progress >= 1:
                 raise StopTraining
             self._follow_schedules(progress, dropouts)

@@ -19,7 +19,7 @@ from automodel.nets._augmentation import Augmentation
 from automodel.nets._objective import Objective
 from automodel.nets._optimizers import OPTIMIZERS
 from automodel.nets._schedules import is_over
-from automodel.nets._skorch import LeanNet, Pacer, StopTraining, TensorBatches
+from automodel.nets._skorch import LeanNet, StepPlanner, StopTraining, TensorBatches
 
 logger = logging.getLogger("automodel")
 
@@ -78,27 +78,27 @@ class Hooks:
         `on_epoch(epoch, get_weights)` after each epoch; True stops training.
     seconds_left : callable, default=None
         Seconds until training has to end.
-    pace : sequence, default=None
-        See `Pacer`.
+    step_plan : sequence, default=None
+        See `StepPlanner`.
     """
 
     on_epoch: Callable | None = None
     seconds_left: Callable[[], float] | None = None
-    pace: Sequence[Sequence[int]] | None = None
+    step_plan: Sequence[Sequence[int]] | None = None
 
 
 @dataclass
 class Trained:
     """What training leaves: weights, epochs in them, and the losses.
 
-    `factor` multiplies the outputs; `pace` is that of the `Pacer`.
+    `factor` multiplies the outputs; `step_plan` is that of the `StepPlanner`.
     """
 
     state: dict[str, np.ndarray]
     factor: float
     n_epochs: int
     n_steps: int
-    pace: list[tuple[int, int]]
+    step_plan: list[tuple[int, int]]
     history: dict[str, list[float]]
 
 
@@ -143,7 +143,7 @@ class Epochs(Callback):
         if self.verbose:
             logger.info("epoch %d: %s", self.epoch, dict(_losses(net.history[-1])))
         if stop:
-            net.pacer.stop()
+            net.planner.stop()
         if stop or is_over(self.epoch, self.best_epoch, self.patience, net.schedule):
             raise StopTraining
 
@@ -205,19 +205,23 @@ def train(
     )
     net = start(module, dataset, recipe, objective, state)
     n_batches = n_batches_of(dataset, recipe)
-    net.pacer = Pacer(n_batches * recipe.max_epochs, hooks.seconds_left, hooks.pace)
+    net.planner = StepPlanner(
+        n_batches * recipe.max_epochs, hooks.seconds_left, hooks.step_plan
+    )
     net.callbacks_ = [("epochs", epochs)]
     _run(net, dataset, recipe.max_epochs, epochs)
     history = {
         key: [row[key] for row in net.history if key in row]
         for key in ("train_loss", "valid_loss")[: 1 if valid is None else 2]
     }
-    n_epochs = max(round(net.pacer.taken / n_batches), 1)
+    n_epochs = max(round(net.planner.taken / n_batches), 1)
     if epochs.best is not None:
         n_epochs = max(epochs.best_epoch, 1)
     with averaged(net, dataset):
         weights = epochs.weights(module)
-    return Trained(*weights, n_epochs, net.pacer.taken, net.pacer.pace, history)
+    return Trained(
+        *weights, n_epochs, net.planner.taken, net.planner.step_plan, history
+    )
 
 
 def start(
@@ -227,7 +231,7 @@ def start(
     objective: Objective,
     state: dict[str, np.ndarray] | None = None,
 ) -> LeanNet:
-    """Return a net that is ready to be trained, but for a pacer."""
+    """Return a net that is ready to be trained, but for a planner."""
     device = recipe.device
     generator = torch.Generator(device).manual_seed(recipe.seed)
     module.to(device)
@@ -292,7 +296,7 @@ class Stepwise:
         """Train one epoch on these rows, and return the weights as they are then."""
         dataset = rows.dataset(self.recipe.device)
         n_batches = n_batches_of(dataset, self.recipe)
-        self.net.pacer = Pacer(n_batches)
+        self.net.planner = StepPlanner(n_batches)
         self.net.fit_loop(dataset, epochs=1)
         loss = self.net.history[-1, "train_loss"]
         _check_loss(loss, len(self.net.history))

@@ -14,7 +14,7 @@ COLUMNS = (
     "seconds",
     "status",
     "weight",
-    "correction",
+    "stacking_coefficient",
     "params",
     "error",
 )
@@ -35,7 +35,7 @@ class TrialRecord:
     n_iterations: list[int]
     error: str
     weight: float = 0.0
-    correction: float = 0.0
+    stacking_coefficient: float = 0.0
 
 
 def leaderboard(records: Sequence[TrialRecord], left_out: dict[str, str]):
@@ -53,7 +53,7 @@ def leaderboard(records: Sequence[TrialRecord], left_out: dict[str, str]):
     -------
     DataFrame
         With the columns family, score, fold_scores, seconds, status, weight and
-        correction in the ensemble, params and error.
+        stack in the ensemble, params and error.
     """
     import pandas as pd
 

@@ -19,8 +19,8 @@ STYLE = (
     ".automodel-report td.number,.automodel-report th.number{text-align:right}"
 )
 COLUMNS = ("rank", "family", "score", "weight", "seconds", "status", "params")
-MEMBER_COLUMNS = ("family", "weight", "correction", "score", "params")
-NUMBERS = ("rank", "score", "weight", "correction", "seconds")
+MEMBER_COLUMNS = ("family", "weight", "stacking_coefficient", "score", "params")
+NUMBERS = ("rank", "score", "weight", "stacking_coefficient", "seconds")
 
 
 class ReportMixin:
@@ -97,7 +97,7 @@ def html_summary(estimator: Any, top: int = TOP) -> str:
         {
             "family": member.family,
             "weight": _number(member.weight, 3),
-            "correction": _number(member.correction, 3),
+            "stacking_coefficient": _number(member.stacking_coefficient, 3),
             "score": _number(member.score, 5),
             "params": _params(member.params),
         }

@@ -34,7 +34,7 @@ class FamilyState:
     best_score : float
         Best score of its complete trials, -inf without one.
     seconds : float
-        Predicted seconds of its next trial, or relative work where no clock is
+        Predicted seconds of its next trial, or relative cost where no clock is
         read; NaN if nothing is known.
     start_seconds : float
         Seconds for the first import.

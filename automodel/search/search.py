@@ -374,7 +374,7 @@ class Search:
             return None
         if setting.is_of_sampler and not self._has_begun:
             raise RuntimeError(f"The 'sampler' has failed. {setting.error}")
-        if not self.storage.claim(number, own.family.name, own.frozen(setting)):
+        if not self.storage.lease(number, own.family.name, own.frozen(setting)):
             own.give_up(setting)
             self._sync()
             self._n_asked = max(self._n_asked, number + 1)  # also if it is unreadable
@@ -424,12 +424,16 @@ class Search:
         """
         if self.budget.seconds is not None and own.seconds:
             return own.seconds_of_next
-        work = own.work_of_next
+        cost = own.cost_of_next
         if self.budget.seconds is None:
-            return work
-        paces = [np.mean(o.paces) for o in self._families.values() if o.paces]
-        known = [pace for pace in paces if math.isfinite(pace)]
-        return work * float(np.median(known)) if known else math.nan
+            return cost
+        seconds_per_cost = [
+            np.mean(o.seconds_per_cost)
+            for o in self._families.values()
+            if o.seconds_per_cost
+        ]
+        known = [seconds for seconds in seconds_per_cost if math.isfinite(seconds)]
+        return cost * float(np.median(known)) if known else math.nan
 
     def _seconds_left(self) -> float:
         return self.budget.seconds_left - self._reserve()

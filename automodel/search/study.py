@@ -34,13 +34,13 @@ Sampler = optuna.samplers.BaseSampler | Callable[[int], optuna.samplers.BaseSamp
 class Setting:
     """A trial that the study has given; `position` is its number there.
 
-    `work` is what the family says that it costs; `error` why it cannot be run, and
+    `cost` is what the family says that it costs; `error` why it cannot be run, and
     `is_of_sampler` whether the sampler is to blame for that.
     """
 
     position: int
     params: dict[str, Any]
-    work: float = math.nan
+    cost: float = math.nan
     error: str = ""
     is_of_sampler: bool = False
 
@@ -92,7 +92,9 @@ class FamilyStudy:
         self.n_in_vain = 0  # in a row: settings that were tried, or could not be made
         self.seconds: list[float] = []
         self.complete_seconds: list[float] = []
-        self.paces: list[float] = []  # seconds for a unit of `ModelFamily.cost`
+        self.seconds_per_cost: list[
+            float
+        ] = []  # seconds for a unit of `ModelFamily.cost`
         self._n_known = 0  # trials of the study that have become settings
         self._seen: set[str] = set()
         nothing = Evaluation(Candidate(family, {}), "failed")
@@ -206,7 +208,7 @@ class FamilyStudy:
         return replace(setting, position=self._create(self.frozen(setting)))
 
     @property
-    def work_of_next(self) -> float:
+    def cost_of_next(self) -> float:
         """Return the cost of the next proven setting, or of a usual one."""
         params = self._portfolio[0] if self._portfolio else {}
         try:
@@ -275,8 +277,10 @@ class FamilyStudy:
         if evaluation.status == "complete":
             self.n_complete += 1
             self.complete_seconds.append(evaluation.seconds)
-            work = setting.work
-            self.paces.append(evaluation.seconds / work if work else math.nan)
+            cost = setting.cost
+            self.seconds_per_cost.append(
+                evaluation.seconds / cost if cost else math.nan
+            )
         self._trials.fill(
             self._id(setting.position),
             evaluation.reports,

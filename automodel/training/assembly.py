@@ -18,7 +18,7 @@ from automodel.evaluation.evaluate import Candidate, Evaluation, is_joined
 from automodel.evaluation.fitted_model import FittedModel
 from automodel.evaluation.folds import Folds
 from automodel.metrics.metric import score_or_nan
-from automodel.metrics.threshold import tuned_weights
+from automodel.metrics.threshold import weights_of_labels
 from automodel.reporting.leaderboard import TrialRecord
 from automodel.search.budget import Budget
 from automodel.search.models import ModelLoader
@@ -72,7 +72,7 @@ class Assembly:
     ----------
     folds : Folds
         Data and splits.
-    floor : Member
+    baseline : Member
         The model that is there in any case.
     budget : Budget
         What is left of it is shared by selection and refits.
@@ -85,7 +85,7 @@ class Assembly:
     """
 
     folds: Folds
-    floor: Member
+    baseline: Member
     budget: Budget
     size: int
     refit: bool | str
@@ -112,14 +112,14 @@ class Assembly:
                 )
             gone = set(chosen.numbers) - {m.number for m in members}
             usable = {n: e for n, e in usable.items() if n not in gone}
-        floor = self.floor
-        ensemble = FittedEnsemble([floor], Blend.mean([floor.weight]))
+        baseline = self.baseline
+        ensemble = FittedEnsemble([baseline], Blend.mean([baseline.weight]))
         records = _records(storage, [])
         return Trained(
             ensemble,
-            floor.models[0],
-            floor.score,
-            floor.score,
+            baseline.models[0],
+            baseline.score,
+            baseline.score,
             records,
             notes=list(loader.notes.values()),
         )
@@ -134,15 +134,15 @@ class Assembly:
         known, part = restricted(candidates, folds, rows)
         blend = fit_blend(known, part, deadline=self._share(), **options)
         is_cut = blend.stack is None and np.count_nonzero(blend.weights) > 1
-        is_corrected, honest = judged(
-            judges, folds, may_correct=not is_cut, deadline=self._share(), **options
+        is_stacked, honest = judged(
+            judges, folds, may_stack=not is_cut, deadline=self._share(), **options
         )
-        if not is_corrected:
+        if not is_stacked:
             blend = replace(blend, stack=None)
         oof = blend.predict([e.oof for e in known])
         decision = None
-        if folds.metric.tuned:
-            decision = tuned_weights(
+        if folds.metric.needs_threshold:
+            decision = weights_of_labels(
                 folds.metric,
                 part.y,
                 oof,
@@ -191,8 +191,10 @@ class Assembly:
             return loader.load(number, evaluation.candidate.family, kept)
 
         members = []
-        shares = zip(order, chosen.blend.weights, chosen.blend.corrections, strict=True)
-        for number, weight, correction in shares:
+        shares = zip(
+            order, chosen.blend.weights, chosen.blend.stacking_coefficients, strict=True
+        )
+        for number, weight, coefficient in shares:
             models = list(refitted.get(number, [])) if self.refit else []
             if not models:
                 models = stored(number)
@@ -200,7 +202,7 @@ class Assembly:
                 models += stored(number, MOST_FOLDS)
             if models:
                 members.append(
-                    _member(number, usable[number], weight, correction, models)
+                    _member(number, usable[number], weight, coefficient, models)
                 )
         if best in refitted:
             return members, refitted[best][0]
@@ -219,14 +221,14 @@ class Assembly:
         return {n for n in order if allowance.takes(usable[n], n_folds)}
 
     def _skill(self, score: float) -> float:
-        """Return how far a score is from the floor's, 0, to that of the truth, 1."""
+        """Return how far a score is from the baseline's, 0, to that of the truth, 1."""
         y = self.folds.y
         task = self.folds.task
         truth = np.eye(task.n_outputs)[y] if task.is_classification else y
         perfect = score_or_nan(self.folds.score, truth)
         if math.isnan(perfect):  # a mean of zero is no Poisson
             return 0.0
-        return (score - self.floor.score) / max(perfect - self.floor.score, 1e-12)
+        return (score - self.baseline.score) / max(perfect - self.baseline.score, 1e-12)
 
     def _refits(self, plan, usable, left: float, n_jobs: int) -> list[Refit]:
         """Return those of the planned refits that the time left allows for."""
@@ -315,7 +317,7 @@ def mean_iterations(evaluation: Evaluation) -> int | None:
     return round(float(np.mean(steps))) if steps else None
 
 
-def _member(number, evaluation: Evaluation, weight, correction, models) -> Member:
+def _member(number, evaluation: Evaluation, weight, coefficient, models) -> Member:
     candidate = evaluation.candidate
     return Member(
         number,
@@ -324,7 +326,7 @@ def _member(number, evaluation: Evaluation, weight, correction, models) -> Membe
         float(weight),
         evaluation.score,
         models,
-        float(correction),
+        float(coefficient),
     )
 
 
@@ -346,6 +348,9 @@ def _records(storage: SearchStorage, members: Sequence[Member]) -> list[TrialRec
             evaluation.error,
         )
         if member is not None:
-            record.weight, record.correction = member.weight, member.correction
+            record.weight, record.stacking_coefficient = (
+                member.weight,
+                member.stacking_coefficient,
+            )
         records.append(record)
     return records

@@ -13,7 +13,7 @@ from automodel.families.base import ModelFamily
 from automodel.search.models import load_models
 from automodel.search.workers.open import open_workers
 from automodel.search.workers.work import Refit
-from automodel.training.train import FLOOR, fit_floor
+from automodel.training.train import BASELINE, fit_baseline
 
 
 def replay(
@@ -41,14 +41,14 @@ def replay(
         If a model cannot be fitted on this data.
     """
     by_name = {family.name: family for family in families}
-    searched = [m for m in ensemble.members if m.number != FLOOR]
+    searched = [m for m in ensemble.members if m.number != BASELINE]
     orders = [
         Refit(
             member.number,
             Candidate(by_name[member.family], member.params, model.seed),
             model.n_iterations,
             fold=model.fold,
-            pace=model.pace,
+            step_plan=model.step_plan,
         )
         for member in searched
         for model in member.models
@@ -67,4 +67,4 @@ def replay(
             replace(member, models=[next(models) for _ in member.models])
             for member in searched
         ]
-    return FittedEnsemble(members or [fit_floor(folds)], ensemble.blend)
+    return FittedEnsemble(members or [fit_baseline(folds)], ensemble.blend)

@@ -1,4 +1,4 @@
-"""From checked data to a fitted ensemble: floor, search, assembly."""
+"""From checked data to a fitted ensemble: baseline, search, assembly."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from automodel.search.workers.base import Workers
 from automodel.search.workers.open import open_workers
 from automodel.training.assembly import Assembly, Trained
 
-FLOOR = -1  # the number of the floor model, which is no trial
+BASELINE = -1  # the number of the baseline model, which is no trial
 INTERRUPTED = (
     "The search was interrupted; the estimator is fitted with the best so far."
 )
@@ -48,7 +48,7 @@ class TrainingSettings:
 
 
 class NoColumns(TransformerMixin, BaseEstimator):
-    """Encode a table as rows without content, for the floor model."""
+    """Encode a table as rows without content, for the baseline model."""
 
     def fit(self, X, y=None, sample_weight=None):
         """Do nothing."""
@@ -67,7 +67,7 @@ def train(
 ) -> Trained:
     """Search, select and refit within the budget; there is always a model.
 
-    Warns with `FitWarning` if nothing but the floor could be fitted, if the storage
+    Warns with `FitWarning` if nothing but the baseline could be fitted, if the storage
     failed, or if Ctrl-C came: the ensemble is then made at once, without refits.
     """
     storage = SearchStorage(max_candidates(len(folds.y)), settings.archive)
@@ -88,8 +88,8 @@ def train(
     said = filter(None, (*notes, *trained.notes, storage.problem))
     for note in dict.fromkeys(said):  # Ctrl-C may have come twice
         _say(note)
-    if all(member.number == FLOOR for member in trained.ensemble.members):
-        _say(_why_floor(trained, INTERRUPTED in notes, budget))
+    if all(member.number == BASELINE for member in trained.ensemble.members):
+        _say(_why_baseline(trained, INTERRUPTED in notes, budget))
     return trained
 
 
@@ -98,10 +98,10 @@ def _search_and_assemble(
 ) -> None:
     """Put the result in `made`, before workers have ended and files are removed."""
     folds, budget, storage = search.folds, search.budget, search.storage
-    with budget.stage("floor"):
-        floor = fit_floor(folds)
+    with budget.stage("baseline"):
+        baseline = fit_baseline(folds)
     size, refit = settings.ensemble_size, settings.refit
-    assembly = Assembly(folds, floor, budget, size, refit, settings.search.seed)
+    assembly = Assembly(folds, baseline, budget, size, refit, settings.search.seed)
     workers = Workers(1, folds)
     with ExitStack() as stack:  # files of models have to outlive an interrupt
         try:
@@ -123,7 +123,7 @@ def _search_and_assemble(
         notes.append(workers.problem)
 
 
-def fit_floor(folds: Folds) -> Member:
+def fit_baseline(folds: Folds) -> Member:
     """Fit the model that knows one value, or the shares of the classes, only."""
     task = folds.task
     encoder = NoColumns()
@@ -140,10 +140,10 @@ def fit_floor(folds: Folds) -> Member:
         encoder, estimator, classes, task.n_outputs, limits=task.objective.limits
     )
     score = score_or_nan(folds.score, model.predict(folds.table))
-    return Member(FLOOR, "floor", {}, 1.0, score, [model])
+    return Member(BASELINE, "baseline", {}, 1.0, score, [model])
 
 
-def _why_floor(trained: Trained, is_interrupted: bool, budget: Budget) -> str:
+def _why_baseline(trained: Trained, is_interrupted: bool, budget: Budget) -> str:
     errors = [record.error for record in trained.records if record.error]
     if errors:
         cause = f"The first trial that failed says: {errors[0]}"
@@ -153,7 +153,7 @@ def _why_floor(trained: Trained, is_interrupted: bool, budget: Budget) -> str:
         cause = "No trial had ended."
     else:
         cause = f"No trial ended in time (time_budget={budget.seconds})."
-    return f"Nothing but the floor model could be fitted. {cause}"
+    return f"Nothing but the baseline model could be fitted. {cause}"
 
 
 def _say(message: str) -> None:

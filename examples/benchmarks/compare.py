@@ -112,7 +112,7 @@ def without_ensemble(*data):
 
 
 def without_stacking(*data):
-    """The mean of the members is not corrected."""
+    """The mean of the members is not stacked."""
     from automodel.ensemble import selection
 
     selection._is_worthwhile = lambda *data: False

@@ -166,7 +166,7 @@ def test_selection_at_a_passed_deadline_still_gives_weights(folds):
     assert weights.sum() == pytest.approx(1)
 
 
-def test_a_selection_that_the_deadline_cuts_leaves_time_for_the_correction(
+def test_a_selection_that_the_deadline_cuts_leaves_time_for_the_stack(
     folds, monkeypatch
 ):
     """The clock ticks when it is read: no machine is too slow."""
@@ -290,8 +290,8 @@ def test_rows_too_few_to_be_cut_into_parts_have_no_expected_score(seed):
     evaluations = make_evaluations(folds, np.ones((2, 9)))
     for evaluation in evaluations:
         evaluation.oof[1:] = np.nan
-    is_corrected, score = judged(evaluations, folds, random_state=seed)
-    assert not is_corrected
+    is_stacked, score = judged(evaluations, folds, random_state=seed)
+    assert not is_stacked
     assert np.isnan(score)
 
 
@@ -342,32 +342,32 @@ def test_encoders_that_are_alike_are_kept_once():
     )
 
 
-def test_a_correction_that_helps_is_found_worthwhile(folds):
+def test_a_stack_that_helps_is_found_worthwhile(folds):
     rng = np.random.default_rng(1)
     shared = rng.normal(size=400)
     errors = [shared + 0.2 * rng.normal(size=400) for _ in range(2)]
     evaluations = make_evaluations(folds, [*errors, 3 * shared])
     weights = np.array([0.5, 0.5, 0.0])
     blend = blend_of(evaluations, weights, np.arange(400), folds)
-    assert blend.corrections[2] < -0.2  # only a difference takes off what all share
+    assert blend.stacking_coefficients[2] < -0.2  # what all share is taken off
     plain = folds.score(mixture(evaluations, weights))
     assert folds.score(blend.predict([e.oof for e in evaluations])) > plain
     assert judged(evaluations, folds)[0]
 
 
-def test_a_correction_that_few_groups_speak_for_is_small(folds):
+def test_a_stack_that_few_groups_speak_for_is_small(folds):
     rng, groups = np.random.default_rng(1), np.repeat(np.arange(8), 50)
     shared = rng.normal(size=8)[groups]
     errors = [shared + 0.2 * rng.normal(size=400) for _ in range(2)]
     evaluations = make_evaluations(folds, [*errors, 3 * shared])
     weights, rows = np.array([0.5, 0.5, 0.0]), np.arange(400)
-    alone = blend_of(evaluations, weights, rows, folds).corrections[2]
+    alone = blend_of(evaluations, weights, rows, folds).stacking_coefficients[2]
     grouped = replace(folds, groups=groups)
-    together = blend_of(evaluations, weights, rows, grouped).corrections[2]
+    together = blend_of(evaluations, weights, rows, grouped).stacking_coefficients[2]
     assert alone < together < 0
 
 
-def test_a_correction_is_not_made_where_it_would_be_noise():
+def test_a_stack_is_not_made_where_it_would_be_noise():
     folds = class_folds(rows=300)
     rng = np.random.default_rng(1)
     evaluations = []
@@ -388,7 +388,7 @@ def class_folds(rows, n_classes=2):
     return Folds(make_table(y), y, None, [halves, halves[::-1]], task, metric)
 
 
-def test_a_single_split_shows_too_little_for_a_correction(folds):
+def test_a_single_split_shows_too_little_for_a_stack(folds):
     rng = np.random.default_rng(1)
     shared = rng.normal(size=400)
     errors = [shared + 0.2 * rng.normal(size=400) for _ in range(2)]
@@ -400,7 +400,7 @@ def test_a_single_split_shows_too_little_for_a_correction(folds):
     assert not judged(evaluations, once)[0]
 
 
-def test_the_correction_of_another_score_than_squares_has_to_improve_it(folds):
+def test_the_stack_of_another_score_than_squares_has_to_improve_it(folds):
     rng = np.random.default_rng(0)
     outliers = np.where(rng.random(400) < 0.05, 50.0, 0.0)
     errors = [rng.normal(size=400) + outliers, rng.normal(size=400) + 10.0]
@@ -410,7 +410,7 @@ def test_the_correction_of_another_score_than_squares_has_to_improve_it(folds):
     assert not judged(evaluations, replace(folds, metric=metric))[0]
 
 
-def test_one_model_alone_has_no_correction(folds):
+def test_one_model_alone_has_no_stack(folds):
     evaluations = make_evaluations(folds, np.ones((2, 400)))
     blend = blend_of(evaluations, np.array([0.0, 1.0]), np.arange(400), folds)
     assert blend.stack is None

@@ -39,7 +39,7 @@ def test_errors_that_models_share_are_taken_off_on_new_rows():
     stack = fit_stack(y, weights @ models, models, weights)
     new_y, new = values(seed=1)
     mixed = weights @ new
-    assert rmse(new_y, stack.corrected(mixed, new)) < 0.8 * rmse(new_y, mixed)
+    assert rmse(new_y, stack.predict(mixed, new)) < 0.8 * rmse(new_y, mixed)
     assert stack.coefficients.min() < 0
 
 
@@ -58,9 +58,9 @@ def test_logarithms_of_probabilities_that_add_up_are_added():
     stack = fit_stack(y, weights @ np.moveaxis(models, 0, 1), models, weights)
     new_y, new = classes(seed=1)
     mixed = np.tensordot(weights, new, axes=1)
-    corrected = stack.corrected(mixed, new)
-    assert corrected.sum(axis=1) == pytest.approx(1)
-    assert log_loss(new_y, corrected) < 0.9 * log_loss(new_y, mixed)
+    stacked = stack.predict(mixed, new)
+    assert stacked.sum(axis=1) == pytest.approx(1)
+    assert log_loss(new_y, stacked) < 0.9 * log_loss(new_y, mixed)
 
 
 @pytest.mark.parametrize("make", [values, classes])
@@ -95,21 +95,21 @@ def test_units_of_the_target_do_not_matter():
         5e6 + 1000 * y, 5e6 + 1000 * weights @ models, 5e6 + 1000 * models, weights
     )
     assert other.coefficients == pytest.approx(one.coefficients, abs=1e-3)
-    expected = 5e6 + 1000 * one.corrected(weights @ models, models)
-    found = other.corrected(5e6 + 1000 * weights @ models, 5e6 + 1000 * models)
+    expected = 5e6 + 1000 * one.predict(weights @ models, models)
+    found = other.predict(5e6 + 1000 * weights @ models, 5e6 + 1000 * models)
     assert found == pytest.approx(expected, rel=1e-3)
 
 
-def test_the_correction_does_not_lead_beyond_what_was_seen():
+def test_the_stack_does_not_lead_beyond_what_was_seen():
     y, models = values()
     weights = uniform(8, 2)
     stack = fit_stack(y, weights @ models, models, weights)
     wild = models[:, :3].copy()
     wild[2:] = [[-1e6, 0.0, 1e6]]
     mixed = np.array([0.0, 1.0, y.max() + 3])
-    corrected = stack.corrected(mixed, wild)
-    assert (corrected >= y.min()).all()
-    assert (corrected <= [y.max(), y.max(), y.max() + 3]).all()
+    stacked = stack.predict(mixed, wild)
+    assert (stacked >= y.min()).all()
+    assert (stacked <= [y.max(), y.max(), y.max() + 3]).all()
 
 
 def test_a_constant_target_and_a_mixture_that_is_right_stay():
@@ -117,7 +117,7 @@ def test_a_constant_target_and_a_mixture_that_is_right_stay():
     models = np.full((3, 20), 3.0)
     weights = uniform(3, 2)
     stack = fit_stack(y, models[0], models, weights)
-    assert stack.corrected(models[0], models) == pytest.approx(y)
+    assert stack.predict(models[0], models) == pytest.approx(y)
 
 
 def test_models_can_be_taken_in_another_order():
@@ -125,5 +125,5 @@ def test_models_can_be_taken_in_another_order():
     weights = uniform(8, 2)
     stack = fit_stack(y, weights @ models, models, weights)
     order = np.flatnonzero(stack.coefficients)[::-1]
-    corrected = stack.take(order).corrected(weights @ models, models[order])
-    assert corrected == pytest.approx(stack.corrected(weights @ models, models))
+    stacked = stack.take(order).predict(weights @ models, models[order])
+    assert stacked == pytest.approx(stack.predict(weights @ models, models))

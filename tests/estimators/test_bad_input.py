@@ -28,11 +28,11 @@ class Untrainable(StubFamily):
 
 @pytest.fixture(autouse=True)
 def no_training(monkeypatch, request):
-    """Fail if the floor model is fitted, in tests of input that is refused."""
+    """Fail if the baseline model is fitted, in tests of input that is refused."""
     if "refused" in request.node.name:
         monkeypatch.setattr(
-            "automodel.training.train.fit_floor",
-            lambda folds: pytest.fail("the floor model was trained"),
+            "automodel.training.train.fit_baseline",
+            lambda folds: pytest.fail("the baseline model was trained"),
         )
 
 

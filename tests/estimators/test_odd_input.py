@@ -82,8 +82,8 @@ def test_a_budget_too_small_for_any_model_gives_the_floor_and_a_warning(kind):
     estimator = kind(families=["linear"], time_budget=0.01, random_state=0)
     y = LABELS if kind is AutoClassifier else VALUES
     [message] = said(estimator, X, y)
-    assert "floor" in message and "time_budget=0.01" in message
-    assert [member.family for member in estimator.ensemble_.members] == ["floor"]
+    assert "baseline" in message and "time_budget=0.01" in message
+    assert [member.family for member in estimator.ensemble_.members] == ["baseline"]
     assert len(set(estimator.predict(X).tolist())) == 1
 
 
@@ -112,7 +112,7 @@ def test_if_all_trials_fail_the_warning_names_the_first_cause():
     family = StubFamily(trials=[(1.0, "raise"), (0.9, "nan")])
     estimator = classifier(families=[family])
     [message] = said(estimator, X, LABELS)
-    assert "floor" in message and "the stub was told to fail" in message
+    assert "baseline" in message and "the stub was told to fail" in message
     assert len(set(estimator.predict(X).tolist())) == 1
 
 
@@ -141,7 +141,7 @@ def test_a_callback_may_interrupt_the_search():
 def test_an_interrupt_before_the_first_result_gives_the_floor_and_says_why():
     estimator = classifier(families=[StubFamily(trials=[(1.0, "interrupt")])])
     message = " ".join(said(estimator, X, LABELS))
-    assert "interrupted" in message and "floor" in message
+    assert "interrupted" in message and "baseline" in message
     assert "time" not in message
 
 

@@ -153,7 +153,7 @@ def test_the_best_estimator_is_a_pipeline_that_predicts(kind):
 
 def test_the_floor_is_a_pipeline_too():
     search = classifier(families=[StubFamily(modes=["raise"])])
-    with pytest.warns(FitWarning, match="floor"):
+    with pytest.warns(FitWarning, match="baseline"):
         search.fit(X, LABELS)
     assert set(search.best_estimator_.predict(X)) <= {"no", "yes"}
 
@@ -269,7 +269,7 @@ def test_the_report_of_seconds_sums_up():
     assert set(report) == {
         "checks",
         "reading",
-        "floor",
+        "baseline",
         "search",
         "ensemble",
         "refit",

@@ -40,7 +40,7 @@ class JoinedFamily(StubFamily):
         for part in parts:
             model = type(estimator)(**estimator.get_params())
             models.append(model.fit(part.X, part.y, sample_weight=part.sample_weight))
-        monitor.steps_used, monitor.pace_used = 7, [9, [3, 7]]
+        monitor.steps_used, monitor.step_plan_used = 7, [9, [3, 7]]
         return models
 
 
@@ -85,7 +85,7 @@ def test_the_result_is_that_of_the_folds_one_by_one():
     assert joined.fold_scores == pytest.approx(single.fold_scores)
     assert joined.n_iterations == [7, 7, 7]
     assert [m.fold for m in joined.models] == [0, 1, 2]
-    assert all(model.pace == [9, [3, 7]] for model in joined.models)
+    assert all(model.step_plan == [9, [3, 7]] for model in joined.models)
 
 
 def test_rows_validated_twice_are_averaged():
@@ -114,10 +114,12 @@ def test_a_single_split_is_not_joined():
 def test_a_fold_is_fitted_again_with_all_others():
     family, folds = JoinedFamily(), make_folds()
     candidate = Candidate(family, {"quality": 1.0})
-    model = fit_candidate(candidate, folds, fold=1, n_iterations=7, pace=[9, [3, 7]])
+    model = fit_candidate(
+        candidate, folds, fold=1, n_iterations=7, step_plan=[9, [3, 7]]
+    )
     assert model.fold == 1
     assert [len(parts) for parts in family.calls] == [3]
-    assert family.monitors[0].pace == [9, [3, 7]]
+    assert family.monitors[0].step_plan == [9, [3, 7]]
     expected = run(family, folds).models[1]
     np.testing.assert_array_equal(
         model.predict(folds.table), expected.predict(folds.table)

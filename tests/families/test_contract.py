@@ -273,12 +273,16 @@ def test_a_training_that_time_has_cut_is_repeated_without_it(family, kind, n_loo
         cut = fit(family, kind, X, y, monitor=hurried)
     except DeadlineReached:
         pytest.skip("nothing is usable in that time")
-    used, pace = hurried.steps_used, hurried.pace_used
-    again = fit(family, kind, X, y, monitor=Monitor(n_iterations=used, pace=pace))
+    used, step_plan = hurried.steps_used, hurried.step_plan_used
+    again = fit(
+        family, kind, X, y, monitor=Monitor(n_iterations=used, step_plan=step_plan)
+    )
     np.testing.assert_allclose(predict(again, X), predict(cut, X), rtol=1e-6, atol=1e-9)
-    is_paced = family.name == "hist_gradient_boosting" or isinstance(family, NetFamily)
-    if n_looks == 6 and is_paced:
-        assert pace, "it says how it was cut"
+    is_planned = family.name == "hist_gradient_boosting" or isinstance(
+        family, NetFamily
+    )
+    if n_looks == 6 and is_planned:
+        assert step_plan, "it says how it was cut"
         whole = fit(family, kind, X, y)
         assert not np.allclose(predict(whole, X), predict(cut, X))
 

@@ -198,8 +198,8 @@ def test_steps_that_time_has_cut_are_repeated(objective):
     X, y = positive_rows()
     hurried = HurriedMonitor(1)
     cut = fit_values(objective, X, y, monitor=hurried, alpha=1e-3)
-    assert hurried.pace_used == [1]
-    repeat = Monitor(pace=hurried.pace_used)
+    assert hurried.step_plan_used == [1]
+    repeat = Monitor(step_plan=hurried.step_plan_used)
     again = fit_values(objective, X, y, monitor=repeat, alpha=1e-3)
     np.testing.assert_array_equal(again.predict(X), cut.predict(X))
     whole = fit_values(objective, X, y, alpha=1e-3)

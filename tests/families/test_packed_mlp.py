@@ -205,7 +205,7 @@ def test_folds_are_trained_in_one_run(task):
     models = fit_folds(task, monitor)
     assert len(models) == 2
     assert monitor.steps_used == 8
-    assert monitor.pace_used[0] == 8
+    assert monitor.step_plan_used[0] == 8
     X, _ = data(task)
     one, two = (answers(model, X) for model in models)
     assert not np.allclose(one, two)
@@ -241,7 +241,7 @@ def test_a_past_deadline_is_an_error():
 
 
 @each_task
-def test_a_time_limit_cuts_the_training_and_its_pace_repeats_it(task):
+def test_a_time_limit_cuts_the_training_and_its_step_plan_repeats_it(task):
     folds = folds_of(task)
     candidate = Candidate(LongFamily(), {"max_epochs": 100_000, "width": 16})
     start = time.monotonic()
@@ -249,9 +249,13 @@ def test_a_time_limit_cuts_the_training_and_its_pace_repeats_it(task):
     assert time.monotonic() - start < 30
     assert result.status == "complete", result.error
     model = result.models[1]
-    assert model.pace
+    assert model.step_plan
     again = fit_candidate(
-        candidate, folds, fold=1, n_iterations=model.n_iterations, pace=model.pace
+        candidate,
+        folds,
+        fold=1,
+        n_iterations=model.n_iterations,
+        step_plan=model.step_plan,
     )
     assert again.fold == 1
     np.testing.assert_allclose(again.predict(folds.table), model.predict(folds.table))

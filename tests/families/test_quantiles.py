@@ -110,7 +110,7 @@ def test_a_training_that_time_has_cut_is_repeated_without_it(family, rows, n_loo
     X, y = rows
     hurried = HurriedMonitor(n_looks)
     cut = fit(family, NINETIETH, X, y, hurried).predict(X)
-    repeat = Monitor(n_iterations=hurried.steps_used, pace=hurried.pace_used)
+    repeat = Monitor(n_iterations=hurried.steps_used, step_plan=hurried.step_plan_used)
     np.testing.assert_array_equal(fit(family, NINETIETH, X, y, repeat).predict(X), cut)
 
 

@@ -17,7 +17,7 @@ from automodel.metrics.confusion import (
     AtLikeliest,
     confusions_above,
     formula_of,
-    is_tuned,
+    needs_threshold,
 )
 
 LABELS = np.array([0, 1])
@@ -125,7 +125,7 @@ def test_what_is_not_known_has_no_formula(scorer):
     }.items(),
 )
 def test_scores_whose_threshold_is_worth_a_choice(name, answer):
-    assert is_tuned(get_scorer(name)) is answer
+    assert needs_threshold(get_scorer(name)) is answer
 
 
 def test_one_class_has_no_score():

@@ -58,7 +58,7 @@ def test_names_objects_and_functions_are_scored_and_learned_alike(name, kind):
     for metric in metrics[1:]:
         assert metric.objective == metrics[0].objective
         assert metric.is_own_loss == metrics[0].is_own_loss
-        assert metric.tuned == metrics[0].tuned
+        assert metric.needs_threshold == metrics[0].needs_threshold
         assert (metric.formula is None) == (metrics[0].formula is None)
         assert (metric._fast is None) == (metrics[0]._fast is None)
 

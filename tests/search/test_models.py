@@ -16,7 +16,7 @@ from automodel.evaluation.evaluate import Candidate, Evaluation
 from automodel.evaluation.fitted_model import DeferredModel, FittedModel
 from automodel.search.models import ModelFolder, ModelLoader
 from automodel.search.storage.archive import Archive
-from automodel.search.storage.participants import Owners
+from automodel.search.storage.participants import Participants
 from automodel.search.workers.open import open_workers
 from tests.conftest import CHEAP, StubFamily, make_frame, make_signal
 
@@ -131,7 +131,7 @@ def take_part(folder, study):
     archive.enter(["stub"])
     study.add_trial(optuna.trial.create_trial(value=0.0))
     number = len(study.trials) - 1
-    assert archive.claim(number, "stub", study.trials[number])
+    assert archive.lease(number, "stub", study.trials[number])
     return archive, number
 
 
@@ -148,9 +148,9 @@ def write_models(archive, number):
 
 
 def kill(archive):
-    """Have the owner look as one whose process has died."""
-    archive.owners._ended.set()
-    path = archive.owners._file(archive.owners.own)
+    """Have the participant look as one whose process has died."""
+    archive.participants._ended.set()
+    path = archive.participants._file(archive.participants.own)
     mark = json.loads(path.read_text())
     path.write_text(json.dumps(mark | {"pid": 2**22 + 1, "start": "1"}))
 
@@ -179,7 +179,7 @@ def test_files_of_a_process_that_enters_meanwhile_stay(tmp_path, monkeypatch):
     study = optuna.create_study()
     first, _ = take_part(tmp_path, study)
     late = []
-    real = Owners.living
+    real = Participants.living
 
     def enters_late(self):
         found = real(self)
@@ -190,7 +190,7 @@ def test_files_of_a_process_that_enters_meanwhile_stay(tmp_path, monkeypatch):
             late[:] = [other]
         return found
 
-    monkeypatch.setattr(Owners, "living", enters_late)
+    monkeypatch.setattr(Participants, "living", enters_late)
     first.leave()
     assert numbers(tmp_path) == {1}
     late[0].leave()

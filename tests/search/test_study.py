@@ -70,13 +70,13 @@ class Costly(StubFamily):
 def test_the_cost_of_what_comes_next_is_that_of_the_next_proven_setting():
     family = Costly(trials=[(0.2, "plain"), (0.8, "plain")])
     own = FamilyStudy(family, TASK, None, ForgivingPruner())
-    assert own.work_of_next == 2.0
+    assert own.cost_of_next == 2.0
     run(own, 0, 0.5, seconds=4.0)
-    assert own.paces == [2.0]
-    assert own.work_of_next == 8.0
+    assert own.seconds_per_cost == [2.0]
+    assert own.cost_of_next == 8.0
     run(own, 1, 0.5, "pruned", seconds=1.0)
-    assert own.paces == [2.0]
-    assert own.work_of_next == 5.0  # of a usual setting
+    assert own.seconds_per_cost == [2.0]
+    assert own.cost_of_next == 5.0  # of a usual setting
 
 
 def test_a_sampler_of_the_user_is_copied_and_not_repeated():

@@ -38,13 +38,13 @@ N_ROWS = 60
 Y = np.arange(N_ROWS) % 2
 
 
-def make_assembly(refit="auto", scoring="roc_auc", n_folds=3, floor=0.5):
+def make_assembly(refit="auto", scoring="roc_auc", n_folds=3, baseline=0.5):
     task = Task("binary", N_ROWS, 1, n_classes=2)
     parts = np.array_split(np.arange(N_ROWS), 3)
     splits = [(np.setdiff1d(np.arange(N_ROWS), part), part) for part in parts]
     metric = Metric.from_scoring(scoring, task, np.arange(2))
     folds = Folds(None, Y, None, splits[:n_folds], task, metric)
-    member = Member(-1, "floor", {}, 1.0, floor, [])
+    member = Member(-1, "baseline", {}, 1.0, baseline, [])
     return Assembly(folds, member, Budget(None, 1), 25, refit, 0)
 
 
@@ -66,7 +66,7 @@ def free():
 
 
 @pytest.mark.parametrize(
-    "scoring, floor, score, skill",
+    "scoring, baseline, score, skill",
     [
         ("roc_auc", 0.5, 0.5, 0.0),
         ("roc_auc", 0.5, 0.9, 0.8),
@@ -74,9 +74,9 @@ def free():
     ],
 )
 def test_skill_is_zero_for_the_floor_and_one_for_the_truth(
-    scoring, floor, score, skill
+    scoring, baseline, score, skill
 ):
-    own = make_assembly(scoring=scoring, floor=floor)
+    own = make_assembly(scoring=scoring, baseline=baseline)
     assert own._skill(score) == pytest.approx(skill)
 
 
@@ -273,15 +273,15 @@ class CutFamily(StubFamily):
 def test_the_expected_score_is_that_of_the_ensemble_that_is_returned(
     monkeypatch, is_cut
 ):
-    """A deadline has prevented its correction, but not those of the judgement."""
+    """A deadline has prevented its stack, but not those of the judgement."""
     asked = []
 
     def fit(*data, **options):
         blend = Blend.mean(np.array([0.5, 0.5]))
         return blend if is_cut else replace(blend, stack=Stack(np.zeros(2), 0.0))
 
-    def judge(*data, may_correct, **options):
-        asked.append(may_correct)
+    def judge(*data, may_stack, **options):
+        asked.append(may_stack)
         return False, 0.7
 
     monkeypatch.setattr(assembly, "fit_blend", fit)

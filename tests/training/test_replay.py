@@ -7,7 +7,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
 from automodel import AutoClassifier, AutoRegressor
 from automodel.families import all_families
-from automodel.nets._skorch import Pacer
+from automodel.nets._skorch import StepPlanner
 from tests.conftest import CHEAP, make_frame, make_signal
 
 X = make_frame(200)
@@ -73,7 +73,7 @@ def test_other_columns_are_refused():
 
 
 def test_a_floor_is_repeated():
-    with pytest.warns(UserWarning, match="Nothing but the floor"):
+    with pytest.warns(UserWarning, match="Nothing but the baseline"):
         search = AutoRegressor(**CHEAP | {"n_trials": None, "time_budget": 1e-9}).fit(
             X, VALUES
         )
@@ -94,10 +94,10 @@ class Clock:
 
 
 @pytest.mark.parametrize("limit", [0.5, 2.0, 8.0, 100.0])
-def test_a_pacer_repeats_its_pace(limit):
-    one = Pacer(500, Clock(limit))
+def test_a_planner_repeats_its_step_plan(limit):
+    one = StepPlanner(500, Clock(limit))
     first = list(iter(one.advance, 1.0))
-    two = Pacer(500, pace=one.pace)
+    two = StepPlanner(500, step_plan=one.step_plan)
     assert list(iter(two.advance, 1.0)) == first
     assert one.taken == two.taken == len(first)
     assert first == sorted(first)
@@ -107,16 +107,16 @@ def test_a_pacer_repeats_its_pace(limit):
 @pytest.mark.parametrize(("limit", "least"), [(2.0, 0.8), (8.0, 0.9), (100.0, 0.99)])
 def test_a_schedule_ends_inside_the_time(limit, least):
     clock = Clock(limit)
-    pacer = Pacer(500, clock)
-    progress = list(iter(pacer.advance, 1.0))
+    planner = StepPlanner(500, clock)
+    progress = list(iter(planner.advance, 1.0))
     assert progress[-1] > least
     assert clock.left > 0
 
 
-def test_a_pacer_without_a_limit_asks_no_clock():
-    pacer = Pacer(10)
-    assert list(iter(pacer.advance, 1.0)) == [(i + 0.5) / 10 for i in range(10)]
-    assert pacer.pace == []
+def test_a_planner_without_a_limit_asks_no_clock():
+    planner = StepPlanner(10)
+    assert list(iter(planner.advance, 1.0)) == [(i + 0.5) / 10 for i in range(10)]
+    assert planner.step_plan == []
 
 
 def test_other_classes_are_refused():

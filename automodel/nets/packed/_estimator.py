@@ -193,7 +193,7 @@ class PackedNet(Net):
             self.validation_loss_ = race.loss()
         self._keep(pack.members, inputs, trained, torch.stack(weights, 1))
         self.n_steps_, self.n_iter_ = trained.n_steps, trained.n_epochs
-        self.pace_ = trained.pace
+        self.step_plan_ = trained.step_plan
 
     def _recipe(self, device: str, n_rows: int, seed: int) -> Recipe:
         return Recipe(

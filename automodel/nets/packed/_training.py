@@ -11,7 +11,7 @@ import torch
 from skorch.callbacks import Callback
 from torch.utils.data import TensorDataset
 
-from automodel.nets._skorch import LeanNet, Pacer, StopTraining
+from automodel.nets._skorch import LeanNet, StepPlanner, StopTraining
 from automodel.nets._training import Hooks, Recipe
 from automodel.nets.packed._module import Group, Member, Pack, is_shared
 from automodel.nets.packed._optimizer import MemberAdamW
@@ -34,7 +34,7 @@ class TrainedPack:
     race: Race
     n_steps: int
     n_epochs: int
-    pace: list[tuple[int, int]]
+    step_plan: list[tuple[int, int]]
 
 
 def train_pack(
@@ -89,7 +89,9 @@ def train_pack(
         optimizer__lr=recipe.learning_rate,
         optimizer__weight_decay=recipe.weight_decay,
         schedule=recipe.schedule,
-        pacer=Pacer(n_batches * recipe.max_epochs, hooks.seconds_left, hooks.pace),
+        planner=StepPlanner(
+            n_batches * recipe.max_epochs, hooks.seconds_left, hooks.step_plan
+        ),
         iterator_train=FoldBatches,
         iterator_train__generator=generator,
         iterator_train__counts=rows.counts,
@@ -111,8 +113,10 @@ def train_pack(
             "The loss of every member became infinite or NaN. "
             "Lower the learning rate, or look for huge values in the target."
         )
-    pacer = net.pacer
-    return TrainedPack(rounds.states, race, pacer.taken, rounds.epoch, pacer.pace)
+    planner = net.planner
+    return TrainedPack(
+        rounds.states, race, planner.taken, rounds.epoch, planner.step_plan
+    )
 
 
 class Rounds(Callback):
@@ -145,10 +149,10 @@ class Rounds(Callback):
         if self.hooks.on_epoch is not None and self.hooks.on_epoch(
             self.epoch, self.race
         ):
-            net.pacer.stop()
+            net.planner.stop()
             raise StopTraining
         most = None
-        while self.rungs and net.pacer.progress >= self.rungs[0][0]:
+        while self.rungs and net.planner.progress >= self.rungs[0][0]:
             most = self.rungs.pop(0)[1]
         kept = self.race.stop(self.epoch, most)
         if not any(kept):

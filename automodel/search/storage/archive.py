@@ -5,14 +5,14 @@ search.json            an id, which the studies of Optuna bear too, and their na
 start.json             seed and time budget of the first fit
 fingerprint.json       of the data and of what decides the scores
 journal.log            ended trials, unless a database keeps them
-trials/17/             trial.json: what was asked for; claim-0: which owner runs it;
+trials/17/             trial.json: what was asked for; lease-0: who runs it;
                        stopped.json: what time it was given, if that was too little
-oof/17-ab.npy          out-of-fold predictions of the promising trials, by owner ab
+oof/17-ab.npy          out-of-fold predictions of the promising trials, by process ab
 models/17-ab-0.pickle  their models, one a fold
-owners/                processes that take part
+participants/          processes that take part
 
-What an owner is writing has a name that begins with a dot and the owner. A file that
-is damaged all the same, as by a disk, is left out, by all processes alike: what they
+What a process is writing has a name that begins with a dot and its id. A file that is
+damaged all the same, as by a disk, is left out, by all processes alike: what they
 agree on is agreed on anew, and a trial counts only if it has ended.
 """
 
@@ -45,10 +45,10 @@ from automodel.search.storage.files import (
 )
 from automodel.search.storage.frozen import frozen_trial, plain_trial, with_tuples
 from automodel.search.storage.journal import LOCK_SECONDS, JournalFile, locked
-from automodel.search.storage.leases import Claims
+from automodel.search.storage.leases import Leases
 from automodel.search.storage.ledger import Ledger, within
 from automodel.search.storage.orphans import drop_orphans
-from automodel.search.storage.participants import Owners
+from automodel.search.storage.participants import Participants
 
 OPEN_SECONDS = 120.0  # for others to open a database first
 MAX_DEATHS = 2  # of processes that ran a trial, before it is failed
@@ -77,7 +77,7 @@ class Archive:
 
     Attributes
     ----------
-    claims : Claims
+    leases : Leases
         Which process runs which trial.
     seconds_left : callable
         Returns the seconds that may be waited for a lock or a server.
@@ -97,10 +97,12 @@ class Archive:
         self.folder = Path(folder)
         for part in ("trials", "oof", "models"):
             (self.folder / part).mkdir(parents=True, exist_ok=True)
-        self.owners = Owners(self.folder / "owners")
-        self.drafts = Drafts(self.folder, self.owners)
+        self.participants = Participants(self.folder / "participants")
+        self.drafts = Drafts(self.folder, self.participants)
         alone = partial(self._locked, LOCK_SECONDS)
-        self.claims = Claims(self.folder / "trials", self.owners, self.drafts, alone)
+        self.leases = Leases(
+            self.folder / "trials", self.participants, self.drafts, alone
+        )
         self.study_name = study_name
         self._open_storage = open_storage or self._journal
         self.lock = lock or self.folder / "lock"
@@ -170,9 +172,9 @@ class Archive:
         # Where a folder has the same name in capitals, the search has too.
         self.ledger.study_name = search.get("name", self.study_name)
         self.ledger.open(families, search["id"])
-        self.owners.enter()
+        self.participants.enter()
         self.drafts.clean()
-        drop_orphans(self.folder, self.owners, self.ledger)
+        drop_orphans(self.folder, self.participants, self.ledger)
 
     def leave(self) -> tuple[set[int], str]:
         """End the part of this process: what it has not ended is free for others.
@@ -182,14 +184,14 @@ class Archive:
         set of int, str
             Trials that could not be stored, and why. No error is raised.
         """
-        if not self.owners.is_of_this_process:
+        if not self.participants.is_of_this_process:
             return set(), ""
         unwritten = self.ledger.close()
-        self.claims.release_all()
+        self.leases.release_all()
         self._forget_dead()
-        self.owners.leave()
+        self.participants.leave()
         self.drafts.clean()
-        drop_orphans(self.folder, self.owners, self.ledger)
+        drop_orphans(self.folder, self.participants, self.ledger)
         return unwritten, self.ledger.failure
 
     def news(self) -> tuple[list[Asked], list[Ended]]:
@@ -207,17 +209,17 @@ class Archive:
         self._asked, self._ended = [], []
         return news
 
-    def claim(self, number: int, family: str, trial: FrozenTrial) -> bool:
+    def lease(self, number: int, family: str, trial: FrozenTrial) -> bool:
         """Make a trial this process's own; False if the number is another's."""
         said = {"family": family, "trial": plain_trial(trial)}
-        if not self.claims.make(number, _json(said)):
+        if not self.leases.make(number, _json(said)):
             return False
         if number == self._n_asked:  # else there are some before it, not read yet
             self._n_asked = number + 1
         return True
 
     def take_lost(self, numbers: Iterable[int]) -> list[tuple[int, bool]]:
-        """Claim those of the trials whose processes have died or left.
+        """Lease those of the trials whose processes have died or left.
 
         Returns
         -------
@@ -233,7 +235,7 @@ class Archive:
             if self.seconds_left() <= 0:
                 break
             try:
-                n_deaths = self.claims.take(number)
+                n_deaths = self.leases.take(number)
             except OSError:
                 if taken:  # what was taken has to be run; the next call fails too
                     break
@@ -243,8 +245,8 @@ class Archive:
         return taken
 
     def give_back(self, number: int) -> None:
-        """Release a claim: the trial has ended elsewhere."""
-        self.claims.release(number)
+        """Release a lease: the trial has ended elsewhere."""
+        self.leases.release(number)
 
     def record(self, number: int, evaluation: Evaluation, trial: FrozenTrial) -> None:
         """Keep what a trial came to: its arrays first, then the trial in one write.
@@ -253,8 +255,8 @@ class Archive:
         it was given. Nor is one kept that another process has taken over, since this
         one seemed dead.
         """
-        if not self.claims.has(number):
-            self.claims.forget(number)
+        if not self.leases.has(number):
+            self.leases.forget(number)
             return
         if evaluation.status == "stopped":
             said = {name: trial.user_attrs[name] for name in ("seconds", "time_limit")}
@@ -270,7 +272,7 @@ class Archive:
         plain["intermediate_values"] = trial.intermediate_values  # its keys are numbers
         own = frozen_trial(plain)
         if self.ledger.add(evaluation.candidate.family.name, own):
-            self.claims.forget(number)
+            self.leases.forget(number)
 
     def stop_of(self, number: int) -> dict[str, float] | None:
         """Return the seconds and the time limit of a trial that was stopped."""
@@ -310,7 +312,7 @@ class Archive:
 
     def is_unsure(self, number: int) -> bool:
         """Tell whether a trial's process is elsewhere and has shown no life so far."""
-        return self.owners.is_unsure(self.claims.owner_of(number))
+        return self.participants.is_unsure(self.leases.participant_of(number))
 
     def _write_arrays(self, number: int, evaluation: Evaluation) -> None:
         """Write predictions, and those models that found no space when they were new.
@@ -341,16 +343,16 @@ class Archive:
     def _forget_dead(self) -> None:
         """Remove the files of the dead, but for those who may have died of a trial."""
         with suppress(OSError):
-            dead = self.owners.certainly_dead()
+            dead = self.participants.certainly_dead()
             if not dead:
                 return
-            names = [path.name for path in self.claims.folder.iterdir()]
+            names = [path.name for path in self.leases.folder.iterdir()]
             numbers = {int(name) for name in names if name.isdecimal()}
             for number in numbers - self._has_ended:
                 if self.seconds_left() <= 0:
                     return
-                dead -= self.claims.owners_of(number)
-            self.owners.forget(dead)
+                dead -= self.leases.participants_of(number)
+            self.participants.forget(dead)
 
     def _read_asked(self) -> Iterator[Asked]:
         """Yield what was asked for; what has ended needs no file of its own."""
@@ -363,7 +365,7 @@ class Archive:
             elif self.seconds_left() <= 0:
                 return
             else:
-                folder = self.claims.folder_of(number)
+                folder = self.leases.folder_of(number)
                 said = read_json(folder / "trial.json")
                 if said is None and not exists(folder):
                     return
@@ -386,13 +388,13 @@ class Archive:
         return JournalStorage(JournalFile(self.folder / "journal.log"))
 
     def _stem(self, number: int) -> str:
-        return f"{number}-{self.owners.own[:8]}"
+        return f"{number}-{self.participants.own[:8]}"
 
     def _oof_file(self, stem: str) -> Path:
         return self.folder / "oof" / f"{stem}.npy"
 
     def _stop_file(self, number: int) -> Path:
-        return self.claims.folder_of(number) / "stopped.json"
+        return self.leases.folder_of(number) / "stopped.json"
 
 
 def _json(values: dict[str, Any]) -> str:

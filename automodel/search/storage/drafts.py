@@ -8,31 +8,31 @@ from contextlib import suppress
 from pathlib import Path
 
 from automodel.search.storage.files import remove
-from automodel.search.storage.participants import Owners
+from automodel.search.storage.participants import Participants
 
-DRAFT_SECONDS = 3600.0  # before one of an owner that is not known is removed
-NAME = re.compile(r"\.(?P<owner>[0-9a-f]{32})\.\w+")
-PARTS = (".", "trials", "oof", "owners")
+DRAFT_SECONDS = 3600.0  # before one of a participant that is not known is removed
+NAME = re.compile(r"\.(?P<participant>[0-9a-f]{32})\.\w+")
+PARTS = (".", "trials", "oof", "participants")
 
 
 class Drafts:
-    """Names that begin with a dot and the owner, in the folder of a search.
+    """Names that begin with a dot and the participant, in the folder of a search.
 
     Parameters
     ----------
     folder : Path
         Folder of the search.
-    owners : Owners
+    participants : Participants
         The processes that share it.
     """
 
-    def __init__(self, folder: Path, owners: Owners):
+    def __init__(self, folder: Path, participants: Participants):
         self.folder = folder
-        self.owners = owners
+        self.participants = participants
 
     def new(self, part: str, name: str) -> Path:
         """Return the path of a draft of this process in a part of the folder."""
-        return self.folder / part / f".{self.owners.own}.{name}"
+        return self.folder / part / f".{self.participants.own}.{name}"
 
     def clean(self) -> None:
         """Remove the drafts of processes that take no part any more."""
@@ -40,12 +40,12 @@ class Drafts:
             with suppress(OSError):
                 for path in (self.folder / part).iterdir():
                     found = NAME.fullmatch(path.name)
-                    if found and self._is_given_up(path, found["owner"]):
+                    if found and self._is_given_up(path, found["participant"]):
                         remove(path)
 
-    def _is_given_up(self, draft: Path, owner: str) -> bool:
-        if not self.owners.has_left(owner):
-            return self.owners.is_dead(owner)
+    def _is_given_up(self, draft: Path, participant: str) -> bool:
+        if not self.participants.has_left(participant):
+            return self.participants.is_dead(participant)
         # One that is about to enter has drafts too.
         age = time.time() - draft.stat().st_mtime
-        return owner == self.owners.own or age > DRAFT_SECONDS
+        return participant == self.participants.own or age > DRAFT_SECONDS

@@ -173,10 +173,10 @@ class Ledger:
             direction="maximize",
             load_if_exists=True,
         )
-        owner = study.user_attrs.get("search")
-        if owner is None:
+        participant = study.user_attrs.get("search")
+        if participant is None:
             study.set_user_attr("search", search)
-        elif owner != search:
+        elif participant != search:
             raise ValueError(
                 f"The study {name!r} of the storage belongs to another search, or its "
                 "folder was replaced. Give another study_name, or the folder that "

@@ -50,7 +50,7 @@ class SearchStorage:
         self.problem = ""  # what the archive has not, and why
         self._failure = ""
         self._try_at = 0.0
-        self._unclaimed: deque[Asked] = deque()
+        self._unleased: deque[Asked] = deque()
         self._unrecorded: dict[int, tuple[Evaluation, FrozenTrial]] = {}
         # Those that an earlier process has dropped are gone: none then, so that a
         # search that goes on ends as one that was not interrupted.
@@ -80,15 +80,15 @@ class SearchStorage:
     def set_isolated(self, are_isolated: bool) -> None:
         """Tell the archive whether a trial may end this process."""
         if self.archive is not None:
-            self.archive.claims.runs_here = not are_isolated
+            self.archive.leases.runs_here = not are_isolated
 
-    def claim(self, number: int, family: str, trial: FrozenTrial) -> bool:
+    def lease(self, number: int, family: str, trial: FrozenTrial) -> bool:
         """Make a trial this process's own; False if another has taken its number."""
         if self.archive is None or number >= self.archive.first_apart:
             return True
-        is_own = self._archived(lambda a: a.claim(number, family, trial), None)
+        is_own = self._archived(lambda a: a.lease(number, family, trial), None)
         if is_own is None and number < self.archive.first_apart:
-            self._unclaimed.append((number, family, trial))
+            self._unleased.append((number, family, trial))
         return is_own is not False
 
     def news(self) -> tuple[list[Asked], list[Ended]]:
@@ -175,17 +175,17 @@ class SearchStorage:
 
     def _catch_up(self, archive: Archive) -> None:
         """Give the archive what it has missed, in the order of the trials."""
-        while self._unclaimed:
+        while self._unleased:
             self._check_time(archive)
-            if not archive.claim(*self._unclaimed[0]):
-                archive.first_apart = self._unclaimed[0][0]
-                self._unclaimed.clear()
+            if not archive.lease(*self._unleased[0]):
+                archive.first_apart = self._unleased[0][0]
+                self._unleased.clear()
                 first, self._failure = self._failure, ""
                 raise RuntimeError(
                     "while the storage had failed, another process has gone on with "
                     f"the search. First there was: {first}"
                 )
-            self._unclaimed.popleft()
+            self._unleased.popleft()
         for number in sorted(self._unrecorded):
             if number < archive.first_apart:
                 self._check_time(archive)

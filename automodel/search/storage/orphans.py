@@ -8,23 +8,24 @@ from pathlib import Path
 
 from automodel.search.storage.files import read_json
 from automodel.search.storage.ledger import Ledger, arrays_of
-from automodel.search.storage.participants import Owners
+from automodel.search.storage.participants import Participants
 
-NAME = re.compile(r"\.?(?P<arrays>(?P<number>\d+)-(?P<owner>[0-9a-f]{8}))[-.].*")
+NAME = re.compile(r"\.?(?P<arrays>(?P<number>\d+)-(?P<participant>[0-9a-f]{8}))[-.].*")
 
 
-def drop_orphans(folder: Path, owners: Owners, ledger: Ledger) -> None:
+def drop_orphans(folder: Path, participants: Participants, ledger: Ledger) -> None:
     """Remove predictions and models of trials that nobody runs and none has completed.
 
-    An owner has entered before it writes arrays, and what it has ended was recorded
-    before it left: so the owners are read after the arrays, and the trials after the
-    owners. Arrays of families that the ledger does not know stay.
+    A participant has entered before it writes arrays, and what it has ended was
+    recorded before it left: so the participants are read after the arrays, and the
+    trials after the participants. Arrays of families that the ledger does not know
+    stay.
 
     Parameters
     ----------
     folder : Path
         Where the folders "oof", "models" and "trials" are.
-    owners : Owners
+    participants : Participants
         Who takes part. Another one runs nothing.
     ledger : Ledger
         Knows which trials are complete.
@@ -36,8 +37,10 @@ def drop_orphans(folder: Path, owners: Owners, ledger: Ledger) -> None:
             for path in (folder / part).iterdir()
             if (match := NAME.fullmatch(path.name))
         ]
-        living = owners.living()
-        found = [(path, match) for path, match in names if match["owner"] not in living]
+        living = participants.living()
+        found = [
+            (path, match) for path, match in names if match["participant"] not in living
+        ]
         left = [(p, m) for p, m in found if m["arrays"] not in ledger.complete]
         stored = (ledger.read() if left else None) or {}
         complete = set().union(*map(arrays_of, stored.values()))

@@ -1,4 +1,4 @@
-"""Owner: a process that takes part in a search, and whether it still lives."""
+"""Participant: a process that takes part in a search, and whether it still lives."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class ProcessMark:
         return start == self.start if start and self.start else None
 
 
-class Owners:
+class Participants:
     """The processes that share a folder, one file each.
 
     A file that is there belongs to a process that works or was killed: one that
@@ -102,73 +102,83 @@ class Owners:
                 threading.Thread(target=self._remove_own_later, daemon=True).start()
 
     def living(self) -> set[str]:
-        """Return the owners that take part, shortened as in the names of arrays."""
-        owners = [path.stem for path in self.folder.glob("*.json")]
-        return {owner[:8] for owner in owners if not self.is_dead(owner)}
+        """Return those that live, shortened as in the names of arrays."""
+        participants = [path.stem for path in self.folder.glob("*.json")]
+        return {
+            participant[:8]
+            for participant in participants
+            if not self.is_dead(participant)
+        }
 
-    def has_left(self, owner: str) -> bool:
-        """Tell whether an owner has ended in good order."""
-        return not exists(self._file(owner))
+    def has_left(self, participant: str) -> bool:
+        """Tell whether a participant has ended in good order."""
+        return not exists(self._file(participant))
 
-    def is_dead(self, owner: str) -> bool:
-        """Tell whether the process of an owner has died.
+    def is_dead(self, participant: str) -> bool:
+        """Tell whether the process of a participant has died.
 
         Where that is not certain, it is dead as long as it is silent, and may wake up.
         """
-        if owner == self.own or owner in self._dead:
-            return owner != self.own
-        mark = self._mark(owner)
+        if participant == self.own or participant in self._dead:
+            return participant != self.own
+        mark = self._mark(participant)
         lives = None if mark is None else mark.lives
         if lives is None:
-            return not self.has_left(owner) and self._is_silent(owner)
+            return not self.has_left(participant) and self._is_silent(participant)
         if not lives:
-            self._dead.add(owner)
+            self._dead.add(participant)
         return not lives
 
-    def is_unsure(self, owner: str) -> bool:
-        """Tell whether only heartbeats show if an owner lives, and none was seen yet.
+    def is_unsure(self, participant: str) -> bool:
+        """Tell whether only heartbeats show if one lives, and none was seen yet.
 
         It is for the first calls, until it beats or is dead.
         """
-        mark = self._mark(owner)
-        if owner == self.own or mark is None or mark.lives is not None:
+        mark = self._mark(participant)
+        if participant == self.own or mark is None or mark.lives is not None:
             return False
-        is_silent = self._is_silent(owner)
-        return not is_silent and self._beats.get(owner, (0.0, 0.0))[1] == -math.inf
+        is_silent = self._is_silent(participant)
+        return (
+            not is_silent and self._beats.get(participant, (0.0, 0.0))[1] == -math.inf
+        )
 
     def certainly_dead(self) -> set[str]:
-        """Return the owners that are dead whatever their heartbeats say."""
-        owners = {path.stem for path in self.folder.glob("*.json")}
-        marks = {owner: self._mark(owner) for owner in owners}
-        return {owner for owner, mark in marks.items() if mark and mark.lives is False}
+        """Return the participants that are dead whatever their heartbeats say."""
+        participants = {path.stem for path in self.folder.glob("*.json")}
+        marks = {participant: self._mark(participant) for participant in participants}
+        return {
+            participant
+            for participant, mark in marks.items()
+            if mark and mark.lives is False
+        }
 
-    def forget(self, owners: set[str]) -> None:
-        """Remove the files of owners, as if they had left."""
-        for owner in owners:
-            self._file(owner).unlink(missing_ok=True)
+    def forget(self, participants: set[str]) -> None:
+        """Remove the files of participants, as if they had left."""
+        for participant in participants:
+            self._file(participant).unlink(missing_ok=True)
 
-    def _mark(self, owner: str) -> ProcessMark | None:
-        """Return who an owner is; None if it has left, or its file is damaged."""
-        said = read_json(self._file(owner))
+    def _mark(self, participant: str) -> ProcessMark | None:
+        """Return who a participant is; None if it has left, or its file is damaged."""
+        said = read_json(self._file(participant))
         try:
             return ProcessMark(str(said["host"]), int(said["pid"]), str(said["start"]))
         except (KeyError, ValueError, TypeError):
             return None
 
-    def _is_silent(self, owner: str) -> bool:
+    def _is_silent(self, participant: str) -> bool:
         """Compare heartbeats by the clock of the file system, which both share.
 
-        Where it is the clocks of the machines, and they differ, an owner that was seen
-        to beat lives.
+        Where it is the clocks of the machines, and they differ, a participant that
+        was seen to beat lives.
         """
         with suppress(FileNotFoundError):
             os.utime(self._file(self.own))
             now = self._file(self.own).stat().st_mtime
-            beat = self._file(owner).stat().st_mtime
-            last, seen = self._beats.setdefault(owner, (beat, -math.inf))
+            beat = self._file(participant).stat().st_mtime
+            last, seen = self._beats.setdefault(participant, (beat, -math.inf))
             if beat > last:
                 seen = time.monotonic()
-                self._beats[owner] = beat, seen
+                self._beats[participant] = beat, seen
             return (
                 now - beat > SILENT_SECONDS and time.monotonic() - seen > SILENT_SECONDS
             )
@@ -195,8 +205,8 @@ class Owners:
         while time.monotonic() < until and not self._has_removed_own():
             time.sleep(HEARTBEAT_SECONDS)
 
-    def _file(self, owner: str) -> Path:
-        return self.folder / f"{owner}.json"
+    def _file(self, participant: str) -> Path:
+        return self.folder / f"{participant}.json"
 
 
 @cache

@@ -85,7 +85,7 @@ class Refit:
     n_iterations: int | None
     ends_at: float | None = None
     fold: int = -1
-    pace: list | None = None
+    step_plan: list | None = None
     seconds: float = 0.0
     least_steps: float = 0.0
 
@@ -130,7 +130,7 @@ def _refit(order, data, keep_model):
             order.candidate,
             folds,
             fold=order.fold,
-            pace=order.pace,
+            step_plan=order.step_plan,
             n_iterations=order.n_iterations,
             deadline=order.ends_at,
         )

@@ -131,7 +131,7 @@ def test_training_learns_and_leaves_the_global_generator_alone():
 def test_a_hook_that_says_so_ends_the_training():
     *_, trained = run(on_epoch=lambda epoch, race: epoch == 3)
     assert trained.n_epochs == 3
-    assert trained.pace[-1] == (9, 9)
+    assert trained.step_plan[-1] == (9, 9)
 
 
 def test_a_training_whose_time_is_up_inside_an_epoch_is_judged():
@@ -142,10 +142,10 @@ def test_a_training_whose_time_is_up_inside_an_epoch_is_judged():
     assert (trained.race.best_epochs >= 1).all()
 
 
-def test_a_cut_training_is_repeated_by_its_pace():
+def test_a_cut_training_is_repeated_by_its_step_plan():
     left = iter([100.0, *[50.0] * 7, *[-1.0] * 100])
     *_, cut = run(seconds_left=lambda: next(left))
-    *_, again = run(pace=cut.pace)
+    *_, again = run(step_plan=cut.step_plan)
     assert again.n_steps == cut.n_steps
     assert again.race.losses == cut.race.losses
 

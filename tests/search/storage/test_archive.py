@@ -82,10 +82,10 @@ def test_a_damaged_trial_that_has_not_ended_is_left_out_by_all(tmp_path, how):
 
 
 @pytest.mark.parametrize("how", DAMAGES)
-def test_a_trial_with_a_damaged_claim_is_taken_over(tmp_path, links, how):
+def test_a_trial_with_a_damaged_lease_is_taken_over(tmp_path, links, how):
     one, two = archives(tmp_path, 2)
-    claim(one, 0)
-    damage(tmp_path / "trials" / "0" / "claim-0", how)
+    lease(one, 0)
+    damage(tmp_path / "trials" / "0" / "lease-0", how)
     assert [number for number, *_ in two.news()[0]] == [0]
     assert two.take_lost([0]) == [(0, False)]
     assert two.take_lost([0]) == []
@@ -100,17 +100,17 @@ def archives(folder, n_archives):
     return made
 
 
-def claim(archive, number):
+def lease(archive, number):
     import optuna
 
     trial = optuna.trial.create_trial(state=optuna.trial.TrialState.RUNNING)
-    return archive.claim(number, "stub", trial)
+    return archive.lease(number, "stub", trial)
 
 
 def test_one_alone_takes_what_was_lost(tmp_path, links):
     *others, dead = archives(tmp_path, 9)
     for number in range(8):
-        assert claim(dead, number)
+        assert lease(dead, number)
     dead.leave()
     taken = []
 
@@ -126,7 +126,7 @@ def test_one_alone_takes_what_was_lost(tmp_path, links):
     assert sorted(taken) == list(range(8))
     for archive in others:
         archive.leave()
-    assert list((tmp_path / "owners").iterdir()) == []
+    assert list((tmp_path / "participants").iterdir()) == []
     assert list(tmp_path.rglob(".*")) == []
 
 
@@ -145,7 +145,7 @@ def test_all_agree_at_the_same_moment(tmp_path, links):
     assert all(values == said[0] for values in said)
 
 
-def test_a_claim_whose_answer_was_lost_is_ones_own(tmp_path, monkeypatch):
+def test_a_lease_whose_answer_was_lost_is_ones_own(tmp_path, monkeypatch):
     (archive,) = archives(tmp_path, 1)
 
     real = Path.rename
@@ -155,7 +155,7 @@ def test_a_claim_whose_answer_was_lost_is_ones_own(tmp_path, monkeypatch):
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(Path, "rename", rename)
-    assert claim(archive, 0)
+    assert lease(archive, 0)
     assert json.loads((tmp_path / "trials" / "0" / "trial.json").read_text())
     monkeypatch.undo()
     archive.leave()
@@ -164,7 +164,7 @@ def test_a_claim_whose_answer_was_lost_is_ones_own(tmp_path, monkeypatch):
 def test_news_that_an_error_has_cut_are_told_later(tmp_path, monkeypatch):
     one, two = archives(tmp_path, 2)
     for number in range(3):
-        claim(one, number)
+        lease(one, number)
     real, n_read = Archive._asked_for, []
 
     def fail(self, number, said):
@@ -196,10 +196,10 @@ def test_names_that_differ_in_capitals_only_are_one_search(tmp_path):
 
 DRAFTS = {
     "agree": lambda archive: archive.agree("new", {}),
-    "claim": lambda archive: claim(archive, 0),
+    "lease": lambda archive: lease(archive, 0),
     "take": lambda archive: archive.take_lost([0]),
     "arrays": lambda archive: archive._write_arrays(0, evaluation(0.5)),
-    "enter": lambda archive: archive.owners.enter(),
+    "enter": lambda archive: archive.participants.enter(),
 }
 
 
@@ -215,7 +215,7 @@ def test_what_a_killed_process_was_writing_goes(tmp_path, monkeypatch, what):
 
     left, killed, later = archives(tmp_path, 3)
     if what == "take":
-        claim(left, 0)
+        lease(left, 0)
     left.leave()
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", kill)
@@ -229,7 +229,7 @@ def test_what_a_killed_process_was_writing_goes(tmp_path, monkeypatch, what):
     other = draft.with_name(".gitignore")
     other.touch()
     os.utime(other, (1, 1))
-    killed.owners._file(killed.owners.own).unlink()
+    killed.participants._file(killed.participants.own).unlink()
     made = Archive(tmp_path, "s")
     made.enter(["stub"])
     assert draft.exists()  # of one that may not have entered yet
@@ -238,4 +238,4 @@ def test_what_a_killed_process_was_writing_goes(tmp_path, monkeypatch, what):
     made.leave()
     assert not draft.exists()
     assert other.exists()
-    killed.owners.leave()
+    killed.participants.leave()

@@ -14,7 +14,7 @@ import pytest
 
 from automodel.search.storage.participants import (
     SILENT_SECONDS,
-    Owners,
+    Participants,
     ProcessMark,
     _host,
 )
@@ -22,15 +22,15 @@ from tests.conftest import environment, wait_until
 
 
 @pytest.fixture
-def owners(tmp_path):
-    own = Owners(tmp_path / "owners")
+def participants(tmp_path):
+    own = Participants(tmp_path / "participants")
     own.enter()
     yield own
     own.leave()
 
 
-def write(owners, name, mark):
-    path = owners.folder / f"{name}.json"
+def write(participants, name, mark):
+    path = participants.folder / f"{name}.json"
     path.write_text(json.dumps(asdict(mark)), encoding="utf-8")
     return path
 
@@ -61,47 +61,47 @@ def test_a_later_process_with_the_same_id_is_another():
     assert mark.lives is False
 
 
-def test_an_owner_that_works_is_neither_dead_nor_gone(owners):
-    assert not owners.is_dead(owners.own)
-    assert not owners.has_left(owners.own)
-    other = Owners(owners.folder)
+def test_a_participant_that_works_is_neither_dead_nor_gone(participants):
+    assert not participants.is_dead(participants.own)
+    assert not participants.has_left(participants.own)
+    other = Participants(participants.folder)
     other.enter()
-    assert not owners.is_dead(other.own)
+    assert not participants.is_dead(other.own)
     other.leave()
-    assert owners.has_left(other.own)
-    assert not owners.is_dead(other.own)
+    assert participants.has_left(other.own)
+    assert not participants.is_dead(other.own)
 
 
-def test_a_killed_process_of_this_machine_is_dead(owners):
-    write(owners, "killed", replace(ProcessMark.current(), start="1"))
-    assert owners.is_dead("killed")
+def test_a_killed_process_of_this_machine_is_dead(participants):
+    write(participants, "killed", replace(ProcessMark.current(), start="1"))
+    assert participants.is_dead("killed")
 
 
-def test_a_process_elsewhere_is_dead_once_it_is_silent(owners):
-    path = write(owners, "far", replace(ProcessMark.current(), host="elsewhere"))
-    assert not owners.is_dead("far")
+def test_a_process_elsewhere_is_dead_once_it_is_silent(participants):
+    path = write(participants, "far", replace(ProcessMark.current(), host="elsewhere"))
+    assert not participants.is_dead("far")
     long_ago = time.time() - SILENT_SECONDS - 5
     os.utime(path, (long_ago, long_ago))
-    assert owners.is_dead("far")
+    assert participants.is_dead("far")
 
 
-def test_a_file_that_is_half_written_is_given_time(owners):
-    path = owners.folder / "young.json"
+def test_a_file_that_is_half_written_is_given_time(participants):
+    path = participants.folder / "young.json"
     path.write_text('{"host"')
-    assert not owners.is_dead("young")
+    assert not participants.is_dead("young")
     long_ago = time.time() - SILENT_SECONDS - 5
     os.utime(path, (long_ago, long_ago))
-    assert owners.is_dead("young")
+    assert participants.is_dead("young")
 
 
 def test_the_heartbeat_beats(tmp_path, monkeypatch):
     monkeypatch.setattr("automodel.search.storage.participants.HEARTBEAT_SECONDS", 0.02)
-    owners = Owners(tmp_path)
-    owners.enter()
-    path = tmp_path / f"{owners.own}.json"
+    participants = Participants(tmp_path)
+    participants.enter()
+    path = tmp_path / f"{participants.own}.json"
     os.utime(path, (1, 1))
     assert wait_until(lambda: path.stat().st_mtime > 2)
-    owners.leave()
+    participants.leave()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -119,7 +119,9 @@ def forbidden(self, *arguments, **keywords):
 
 @pytest.mark.parametrize("error", [hidden, forbidden])
 @pytest.mark.skipif(sys.platform != "linux", reason="is about /proc")
-def test_processes_that_proc_hides_are_told_by_heartbeats(owners, monkeypatch, error):
+def test_processes_that_proc_hides_are_told_by_heartbeats(
+    participants, monkeypatch, error
+):
     """As with its option hidepid, for the processes of other users."""
     with other_process() as process:
         start = Path(f"/proc/{process.pid}/stat").read_text().split()[21]
@@ -128,12 +130,12 @@ def test_processes_that_proc_hides_are_told_by_heartbeats(owners, monkeypatch, e
         monkeypatch.setattr(Path, "read_bytes", error)
         monkeypatch.setattr(Path, "read_text", only_of_files(Path.read_text, error))
         assert mark.lives is None
-        path = write(owners, "hidden", mark)
-        assert not owners.is_dead("hidden")
-        assert owners.is_unsure("hidden")
+        path = write(participants, "hidden", mark)
+        assert not participants.is_dead("hidden")
+        assert participants.is_unsure("hidden")
         long_ago = time.time() - SILENT_SECONDS - 5
         os.utime(path, (long_ago, long_ago))
-        assert owners.is_dead("hidden")
+        assert participants.is_dead("hidden")
         process.communicate(b"\n")
     assert mark.lives is False  # of this no system makes a secret
 
@@ -187,53 +189,55 @@ def test_a_process_id_that_is_none_is_not_certain(pid):
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "1", '{"host": 1, "pid": "x"}'])
-def test_a_damaged_file_of_an_owner_is_given_time(owners, text):
-    (owners.folder / "other.json").write_text(text)
-    assert not owners.is_dead("other")
-    assert not owners.has_left("other")
+def test_a_damaged_file_of_a_participant_is_given_time(participants, text):
+    (participants.folder / "other.json").write_text(text)
+    assert not participants.is_dead("other")
+    assert not participants.has_left("other")
 
 
-def test_an_owner_that_is_seen_to_beat_lives_whatever_its_clock(owners, monkeypatch):
-    path = write(owners, "far", replace(ProcessMark.current(), host="elsewhere"))
+def test_a_participant_that_is_seen_to_beat_lives_whatever_its_clock(
+    participants, monkeypatch
+):
+    path = write(participants, "far", replace(ProcessMark.current(), host="elsewhere"))
     behind = time.time() - SILENT_SECONDS - 60
     os.utime(path, (behind, behind))
-    assert owners.is_dead("far")
+    assert participants.is_dead("far")
     os.utime(path, (behind + 10, behind + 10))
-    assert not owners.is_dead("far")
+    assert not participants.is_dead("far")
     now = time.monotonic() + SILENT_SECONDS + 5
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    assert owners.is_dead("far")
+    assert participants.is_dead("far")
 
 
 def test_what_cannot_leave_now_leaves_later(tmp_path, monkeypatch):
     """A file system that was away is back after the fit."""
     monkeypatch.setattr("automodel.search.storage.participants.HEARTBEAT_SECONDS", 0.02)
-    owners = Owners(tmp_path / "owners")
-    owners.enter()
-    (tmp_path / "owners").rename(tmp_path / "away")
-    owners.leave()
+    participants = Participants(tmp_path / "participants")
+    participants.enter()
+    (tmp_path / "participants").rename(tmp_path / "away")
+    participants.leave()
     assert len(list((tmp_path / "away").iterdir())) == 1
-    (tmp_path / "away").rename(tmp_path / "owners")
-    assert wait_until(lambda: not list((tmp_path / "owners").iterdir()))
+    (tmp_path / "away").rename(tmp_path / "participants")
+    assert wait_until(lambda: not list((tmp_path / "participants").iterdir()))
 
 
 def test_a_folder_that_was_deleted_is_not_waited_for_without_end(tmp_path, monkeypatch):
     monkeypatch.setattr("automodel.search.storage.participants.HEARTBEAT_SECONDS", 0.01)
     monkeypatch.setattr("automodel.search.storage.participants.LEAVE_SECONDS", 0.05)
-    owners = Owners(tmp_path / "owners")
-    owners.enter()
-    shutil.rmtree(owners.folder)
+    participants = Participants(tmp_path / "participants")
+    participants.enter()
+    shutil.rmtree(participants.folder)
     before = set(threading.enumerate())
-    owners.leave()
+    participants.leave()
     assert wait_until(lambda: set(threading.enumerate()) <= before)
 
 
-def test_the_dead_are_forgotten_but_for_those_who_are_needed(owners):
+def test_the_dead_are_forgotten_but_for_those_who_are_needed(participants):
     dead = replace(ProcessMark.current(), start="1")
     for name in ("needed", "dead"):
-        write(owners, name, dead)
-    write(owners, "far", replace(dead, host="elsewhere"))
-    assert owners.certainly_dead() == {"needed", "dead"}
-    owners.forget(owners.certainly_dead() - {"needed"})
-    left = {path.stem for path in owners.folder.iterdir()}
-    assert left == {owners.own, "needed", "far"}
+        write(participants, name, dead)
+    write(participants, "far", replace(dead, host="elsewhere"))
+    assert participants.certainly_dead() == {"needed", "dead"}
+    participants.forget(participants.certainly_dead() - {"needed"})
+    left = {path.stem for path in participants.folder.iterdir()}
+    assert left == {participants.own, "needed", "far"}

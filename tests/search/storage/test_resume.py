@@ -144,7 +144,7 @@ def test_a_folder_without_its_trial_is_passed_over(tmp_path, folds, number):
     make(tmp_path, folds, 6)
     shutil.rmtree(tmp_path / "trials" / str(number), ignore_errors=True)
     (tmp_path / "trials" / str(number)).mkdir()
-    (tmp_path / "trials" / str(number) / "claim-0").touch()
+    (tmp_path / "trials" / str(number) / "lease-0").touch()
     with Part(tmp_path, folds, Budget(1e6, 9)) as part:
         assert len(part.run()) == (3 if number == 2 else 2)
     with Part(tmp_path, folds, Budget(1e6, 9)) as part:

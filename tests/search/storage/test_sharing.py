@@ -324,7 +324,7 @@ def test_a_folder_that_comes_back_is_given_what_it_missed(tmp_path, monkeypatch,
     same(first, again.fit(X, LABELS))
     assert told == []
     np.testing.assert_array_equal(first.predict_proba(X), again.predict_proba(X))
-    assert list((tmp_path / "s" / "automodel" / "owners").iterdir()) == []
+    assert list((tmp_path / "s" / "automodel" / "participants").iterdir()) == []
     assert drafts(tmp_path / "s") == []
     assert wait_until(lambda: heartbeats() <= before)
 
@@ -340,8 +340,8 @@ def test_a_folder_that_does_not_come_back_costs_nothing_else(tmp_path, monkeypat
     same(search, classifier(None, n_trials=6).fit(X, LABELS))
     # When it is back after the fit, others are told that this one has ended.
     away(None, FrozenNumber(99))
-    owners = tmp_path / "s" / "automodel" / "owners"
-    assert wait_until(lambda: not list(owners.iterdir()))
+    participants = tmp_path / "s" / "automodel" / "participants"
+    assert wait_until(lambda: not list(participants.iterdir()))
     assert wait_until(lambda: heartbeats() <= before)
     same(search, classifier(tmp_path / "s", n_trials=6).fit(X, LABELS))
 
@@ -400,7 +400,7 @@ def test_numbers_that_others_have_taken_meanwhile_are_not_stored(tmp_path, monke
 def test_a_fork_in_a_callback_does_not_leave_for_its_parent(tmp_path):
     if not hasattr(os, "fork"):
         pytest.skip("needs fork")
-    owners, seen = tmp_path / "automodel" / "owners", []
+    participants, seen = tmp_path / "automodel" / "participants", []
     parent = os.getpid()
 
     def fork(study, trial):
@@ -409,7 +409,7 @@ def test_a_fork_in_a_callback_does_not_leave_for_its_parent(tmp_path):
             if child == 0:
                 raise RuntimeError("this is the child")
             os.waitpid(child, 0)
-            seen.extend(owners.iterdir())
+            seen.extend(participants.iterdir())
 
     try:
         classifier(tmp_path, callbacks=[fork]).fit(X, LABELS)
@@ -600,7 +600,7 @@ def test_kills_at_random_moments_lose_no_finished_trial(
     assert len(finished) >= n_waited > n_kills / 2
     agree(scores, finished)
     assert drafts(tmp_path / "s") == []
-    assert not list((tmp_path / "s" / "automodel" / "owners").iterdir())
+    assert not list((tmp_path / "s" / "automodel" / "participants").iterdir())
 
 
 @pytest.mark.slow
@@ -704,4 +704,4 @@ def test_an_interrupt_leaves_the_storage_in_order(tmp_path, n_jobs):
     search = classifier(tmp_path / "s", families=[family], n_trials=8, cv=2)
     search.fit(X, LABELS)
     agree(board(search)["score"], told(lines))
-    assert not list((tmp_path / "s" / "automodel" / "owners").iterdir())
+    assert not list((tmp_path / "s" / "automodel" / "participants").iterdir())

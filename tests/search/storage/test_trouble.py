@@ -15,7 +15,7 @@ from automodel.search.storage.archive import Archive
 from automodel.search.storage.memory import SearchStorage
 from automodel.search.workers.open import open_workers
 from tests.conftest import StubFamily
-from tests.search.storage.test_archive import archives, claim
+from tests.search.storage.test_archive import archives, lease
 from tests.search.storage.test_memory import evaluation
 from tests.search.storage.test_resume import Part, Slow, make, statuses
 
@@ -52,13 +52,13 @@ def test_values_that_json_does_not_know_are_stored(tmp_path, folds):
 
 def leave_far(archive):
     """Let a process seem to be one of another machine that lives."""
-    archive.owners._ended.set()
-    archive.owners._file(archive.owners.own).write_text(FAR)
+    archive.participants._ended.set()
+    archive.participants._file(archive.participants.own).write_text(FAR)
 
 
 def test_a_process_that_searches_apart_takes_over_nothing(tmp_path):
     one, two, three = archives(tmp_path, 3)
-    assert claim(two, 0) and claim(three, 1)
+    assert lease(two, 0) and lease(three, 1)
     two.leave()
     leave_far(three)
     storage = SearchStorage(5, one)
@@ -66,7 +66,7 @@ def test_a_process_that_searches_apart_takes_over_nothing(tmp_path):
     one.first_apart = 1
     assert storage.take_lost([0]) == []
     assert not storage.is_unsure([1])
-    assert not one.claims.has(0)
+    assert not one.leases.has(0)
     one.leave()
 
 
@@ -215,7 +215,7 @@ def test_a_storage_that_takes_nothing_is_not_read(tmp_path, monkeypatch):
 
 def test_without_time_no_files_of_trials_are_read(tmp_path):
     one, two = archives(tmp_path, 2)
-    claim(one, 0)
+    lease(one, 0)
     two.seconds_left = lambda: 0.0
     assert two.news() == ([], [])
     two.seconds_left = lambda: 1.0
@@ -224,10 +224,10 @@ def test_without_time_no_files_of_trials_are_read(tmp_path):
     two.leave()
 
 
-def test_a_claim_whose_link_was_made_twice_is_ones_own(tmp_path, monkeypatch):
+def test_a_lease_whose_link_was_made_twice_is_ones_own(tmp_path, monkeypatch):
     """A server of NFS answers a request that is sent again."""
     one, two = archives(tmp_path, 2)
-    claim(one, 0)
+    lease(one, 0)
     one.leave()
     real = os.link
 
@@ -238,27 +238,27 @@ def test_a_claim_whose_link_was_made_twice_is_ones_own(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(os, "link", link)
         assert two.take_lost([0]) == [(0, False)]
-    two.claims.release(0)
-    assert two.claims.owner_of(0) == ""
+    two.leases.release(0)
+    assert two.leases.participant_of(0) == ""
     two.leave()
 
 
 def test_without_time_no_trial_is_taken_over(tmp_path, folds):
     (other,) = archives(tmp_path, 1)
-    assert claim(other, 0)
+    assert lease(other, 0)
     other.leave()
     moments = [0.0]
     budget = Budget(100.0, 1, clock=lambda: moments[0])
     with Part(tmp_path, folds, budget) as part:
         moments[0] = 99.9
         assert part.search.ask() is None
-        assert not part.storage.archive.claims.has(0)
+        assert not part.storage.archive.leases.has(0)
 
 
 def test_a_number_that_was_not_read_is_read_later(tmp_path):
     one, two = archives(tmp_path, 2)
-    assert claim(one, 0)
-    assert claim(two, 1)
+    assert lease(one, 0)
+    assert lease(two, 1)
     assert [number for number, *_ in two.news()[0]] == [0, 1]
     for archive in (one, two):
         archive.leave()
@@ -266,7 +266,7 @@ def test_a_number_that_was_not_read_is_read_later(tmp_path):
 
 def test_own_trials_are_no_news(tmp_path, folds):
     (other,) = archives(tmp_path, 1)
-    assert claim(other, 0)
+    assert lease(other, 0)
     with Part(tmp_path, folds, Budget(1e6, 3)) as part:
         part.search._n_asked = 1  # what another asks for could not be read
         part.search._next_sync = float("inf")
@@ -303,7 +303,7 @@ def test_a_search_that_was_stopped_does_not_wait_for_others(
     monkeypatch,
 ):
     (far,) = archives(tmp_path, 1)
-    assert claim(far, 0)
+    assert lease(far, 0)
     leave_far(far)
 
     def sleep(seconds):
@@ -318,11 +318,11 @@ def test_a_search_that_was_stopped_does_not_wait_for_others(
 
 def test_the_dead_of_trials_that_were_not_read_are_remembered(tmp_path):
     one, two = archives(tmp_path, 2)
-    assert claim(one, 0)
-    file = one.owners._file(one.owners.own)
-    one.owners._ended.set()
+    assert lease(one, 0)
+    file = one.participants._file(one.participants.own)
+    one.participants._ended.set()
     file.write_text(json.dumps(json.loads(file.read_text()) | {"start": "1"}))
-    assert two.owners.is_dead(one.owners.own)
+    assert two.participants.is_dead(one.participants.own)
     two.leave()
     assert file.exists()
 
