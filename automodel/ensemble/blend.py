@@ -11,7 +11,7 @@ import numpy as np
 from automodel.ensemble.calibration import sharpened
 from automodel.ensemble.stacking import Stack
 from automodel.evaluation.fitted_model import FittedModel, share_encoders
-from automodel.preprocessing.table import Table
+from automodel.preprocessing.rows import Rows
 
 ENCODED_ROWS = 20_000  # at a time: members may have as many encodings
 
@@ -121,15 +121,15 @@ class FittedEnsemble:
     def __post_init__(self):
         share_encoders(model for member in self.members for model in member.models)
 
-    def predict(self, table: Table) -> np.ndarray:
-        """Return probabilities, or values, of the rows of a table."""
-        if len(table) <= ENCODED_ROWS:
-            return self._predict_part(table)
-        starts = range(0, len(table), ENCODED_ROWS)
-        parts = [table.take(slice(start, start + ENCODED_ROWS)) for start in starts]
+    def predict(self, rows: Rows) -> np.ndarray:
+        """Return probabilities, or values, of some rows."""
+        if len(rows) <= ENCODED_ROWS:
+            return self._predict_part(rows)
+        starts = range(0, len(rows), ENCODED_ROWS)
+        parts = [rows.take(slice(start, start + ENCODED_ROWS)) for start in starts]
         return np.concatenate([self._predict_part(part) for part in parts])
 
-    def _predict_part(self, table: Table) -> np.ndarray:
+    def _predict_part(self, rows: Rows) -> np.ndarray:
         encoded: dict[int, Any] = {}  # by the encoders that models share
         predictions = []
         for member in self.members:
@@ -137,7 +137,7 @@ class FittedEnsemble:
             for model, share in zip(member.models, member.shares(), strict=True):
                 encoder = model.encoder
                 if id(encoder) not in encoded:
-                    encoded[id(encoder)] = encoder.transform(table)
+                    encoded[id(encoder)] = encoder.transform(rows)
                 total = total + share * model.predict_encoded(encoded[id(encoder)])
             predictions.append(np.asarray(total))
         return self.blend.predict(predictions)

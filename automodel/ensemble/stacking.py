@@ -40,7 +40,7 @@ class Stack:
     limits : tuple of float
         Of values: the stack does not lead beyond them.
     is_log : bool
-        Whether logarithms of values are what the models are added to: those of positive means.
+        Whether it adds logarithms of values: those of positive means.
     """
 
     coefficients: np.ndarray

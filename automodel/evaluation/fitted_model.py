@@ -1,4 +1,4 @@
-"""A fitted encoder with its estimator: what predicts the rows of a table."""
+"""A fitted encoder with its estimator: what predicts rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator
 
 from automodel.exceptions import describe_error
 from automodel.monitor import check_time
-from automodel.preprocessing.table import Table
+from automodel.preprocessing.rows import Rows
 
 PREDICT_ROWS = 5000
 
@@ -41,9 +41,9 @@ class FittedModel:
     n_trained: int | None = None
     limits: tuple[float, float] = (-np.inf, np.inf)
 
-    def predict(self, table: Table, deadline: float | None = None) -> np.ndarray:
-        """Predict the rows of a table."""
-        return self.predict_encoded(self.encoder.transform(table), deadline)
+    def predict(self, rows: Rows, deadline: float | None = None) -> np.ndarray:
+        """Predict rows."""
+        return self.predict_encoded(self.encoder.transform(rows), deadline)
 
     def predict_encoded(self, X: Any, deadline: float | None = None) -> np.ndarray:
         """Predict rows that the encoder has transformed, in chunks."""

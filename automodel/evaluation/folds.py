@@ -20,7 +20,8 @@ from automodel.evaluation.splits import (
     without_unknown_classes,
 )
 from automodel.metrics.metric import Metric
-from automodel.preprocessing.table import Table, sparse_nbytes
+from automodel.preprocessing.rows import Rows
+from automodel.preprocessing.table import sparse_nbytes
 from automodel.task import Task
 
 LARGE_SHARE = 0.75  # of the rows of the largest training part
@@ -33,8 +34,8 @@ class Folds:
 
     Parameters
     ----------
-    table : Table
-        All rows.
+    rows : Rows
+        All of them.
     y : ndarray of shape (n_samples,)
         Column numbers for classes (int), values for regression (float).
     sample_weight : ndarray of shape (n_samples,) or None
@@ -50,7 +51,7 @@ class Folds:
         in inner splits, bootstraps and parts that judge.
     """
 
-    table: Table
+    rows: Rows
     y: np.ndarray
     sample_weight: np.ndarray | None
     splits: Sequence[tuple[np.ndarray, np.ndarray]]
@@ -62,7 +63,7 @@ class Folds:
     @classmethod
     def draw(
         cls,
-        table: Table,
+        rows: Rows,
         y: np.ndarray,
         sample_weight: np.ndarray | None,
         groups: np.ndarray | None,
@@ -82,14 +83,14 @@ class Folds:
         if sample_weight is not None and not sample_weight.all():
             kept = sample_weight > 0
             splits = without_rows(splits, kept)
-            table, y = table.take(np.flatnonzero(kept)), y[kept]
+            rows, y = rows.take(np.flatnonzero(kept)), y[kept]
             sample_weight = sample_weight[kept]
             groups = None if groups is None else groups[kept]
         if task.is_classification:
             splits = without_unknown_classes(splits, y)
-        task = replace(task, n_samples=len(table))
+        task = replace(task, n_samples=len(rows))
         groups = kept_together(groups, splits, len(y))
-        return cls(table, y, sample_weight, splits, task, metric, groups)
+        return cls(rows, y, sample_weight, splits, task, metric, groups)
 
     def __getstate__(self):
         return {**self.__dict__, "_cache": {}}
@@ -99,8 +100,8 @@ class Folds:
 
     def __sizeof__(self) -> int:
         """Return about the bytes: Dask sends what is large to each worker once."""
-        rows = sum(part.nbytes for split in self.splits for part in split)
-        return self.table.nbytes + self.y.nbytes + rows
+        splits = sum(part.nbytes for split in self.splits for part in split)
+        return self.rows.nbytes + self.y.nbytes + splits
 
     def weight_of(self, rows) -> np.ndarray | None:
         """Return the weights of some rows; None where rows have none."""
@@ -159,7 +160,7 @@ class Folds:
         """
         return replace(
             self,
-            table=self.table.take(slice(0)),
+            rows=self.rows.take(slice(0)),
             y=self.y[rows],
             sample_weight=self.weight_of(rows),
             groups=self.groups_of(rows),
@@ -179,9 +180,9 @@ class Folds:
             groups = self.groups_of(train)
             keywords = {"groups": groups} if _takes_groups(encoder, groups) else {}
             X_train = encoder.fit_transform(
-                self.table.take(train), y, self.weight_of(train), **keywords
+                self.rows.take(train), y, self.weight_of(train), **keywords
             )
-            X_valid = encoder.transform(self.table.take(valid))
+            X_valid = encoder.transform(self.rows.take(valid))
             found = encoder, X_train, X_valid
             self._forget_over_limit(X_train, X_valid)
             self._cache[key] = found

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import joblib
 import numpy as np
 from scipy.sparse import csr_matrix
 
@@ -83,6 +84,10 @@ class Table:
         dense = self.numeric.nbytes + self.codes.nbytes
         matrix = 0 if self.sparse is None else sparse_nbytes(self.sparse)
         return dense + sum(texts.nbytes for texts in self.text) + matrix
+
+    def fingerprint(self) -> str:
+        """Return a hash of all values."""
+        return str(joblib.hash(self))
 
     def take(self, rows: Sequence[int] | np.ndarray | slice) -> "Table":
         """Return the table of the given rows."""

@@ -127,7 +127,7 @@ def fit_baseline(folds: Folds) -> Member:
     """Fit the model that knows one value, or the shares of the classes, only."""
     task = folds.task
     encoder = NoColumns()
-    X = encoder.transform(folds.table)
+    X = encoder.transform(folds.rows)
     estimator: BaseEstimator
     if task.is_classification:
         classes, y = np.unique(folds.y, return_inverse=True)
@@ -139,7 +139,7 @@ def fit_baseline(folds: Folds) -> Member:
     model = FittedModel(
         encoder, estimator, classes, task.n_outputs, limits=task.objective.limits
     )
-    score = score_or_nan(folds.score, model.predict(folds.table))
+    score = score_or_nan(folds.score, model.predict(folds.rows))
     return Member(BASELINE, "baseline", {}, 1.0, score, [model])
 
 

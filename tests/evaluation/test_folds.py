@@ -23,7 +23,7 @@ def make_folds(n_rows=5000):
 
 def test_their_size_is_told_so_that_dask_sends_them_once():
     folds = make_folds()
-    assert sys.getsizeof(folds) > folds.table.nbytes
+    assert sys.getsizeof(folds) > folds.rows.nbytes
 
 
 def test_what_is_encoded_does_not_travel():

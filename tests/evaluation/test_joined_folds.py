@@ -72,7 +72,7 @@ def test_the_parts_are_those_of_the_folds():
         np.testing.assert_array_equal(part.y_valid, Y[valid])
         np.testing.assert_array_equal(part.sample_weight, WEIGHT[train])
         np.testing.assert_array_equal(part.sample_weight_valid, WEIGHT[valid])
-        encoded = model.encoder.transform(folds.table.take(valid))
+        encoded = model.encoder.transform(folds.rows.take(valid))
         np.testing.assert_array_equal(part.X_valid, encoded)
         assert len(part.X) == len(train)
 
@@ -122,7 +122,7 @@ def test_a_fold_is_fitted_again_with_all_others():
     assert family.monitors[0].step_plan == [9, [3, 7]]
     expected = run(family, folds).models[1]
     np.testing.assert_array_equal(
-        model.predict(folds.table), expected.predict(folds.table)
+        model.predict(folds.rows), expected.predict(folds.rows)
     )
     whole = fit_candidate(candidate, folds)
     assert whole.fold == -1

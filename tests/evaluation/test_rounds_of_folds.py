@@ -59,7 +59,7 @@ def test_rounds_are_the_mean_of_the_other_folds():
 def test_predictions_are_those_of_the_rounds_used():
     result, folds = run([10, 20, 60], THIRDS), make_folds(THIRDS)
     for model, (_, valid) in zip(result.models, THIRDS, strict=True):
-        again = model.predict(folds.table.take(valid))
+        again = model.predict(folds.rows.take(valid))
         np.testing.assert_allclose(result.oof[valid], again, rtol=1e-6)
     scores = [
         folds.metric.score(Y[valid], result.oof[valid].astype(float))

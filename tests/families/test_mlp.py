@@ -250,5 +250,5 @@ def test_categories_of_the_encoder_become_embeddings():
     task = TASKS[0]
     folds = folds_of(task, n_categorical=1)
     model = fit_candidate(Candidate(FAMILY, {"max_epochs": 2}), folds)
-    assert isinstance(model.encoder.transform(folds.table), pd.DataFrame)
+    assert isinstance(model.encoder.transform(folds.rows), pd.DataFrame)
     assert len(model.estimator.encoder_.cardinalities_) == 1

@@ -258,7 +258,7 @@ def test_a_time_limit_cuts_the_training_and_its_step_plan_repeats_it(task):
         step_plan=model.step_plan,
     )
     assert again.fold == 1
-    np.testing.assert_allclose(again.predict(folds.table), model.predict(folds.table))
+    np.testing.assert_allclose(again.predict(folds.rows), model.predict(folds.rows))
 
 
 def test_a_deadline_that_leaves_no_time_stops_the_trial():
@@ -275,11 +275,11 @@ def test_the_models_of_the_folds_predict_what_the_score_says(task):
     assert [model.fold for model in result.models] == [0, 1, 2]
     assert result.n_iterations == [12] * 3
     for model, (_, valid) in zip(result.models, folds.splits, strict=True):
-        prediction = model.predict(folds.table.take(valid))
+        prediction = model.predict(folds.rows.take(valid))
         np.testing.assert_allclose(prediction, result.oof[valid], rtol=1e-5, atol=1e-5)
     again = fit_candidate(result.candidate, folds, fold=2, n_iterations=12)
     np.testing.assert_array_equal(
-        again.predict(folds.table), result.models[2].predict(folds.table)
+        again.predict(folds.rows), result.models[2].predict(folds.rows)
     )
 
 

@@ -288,7 +288,7 @@ def test_the_expected_score_is_that_of_the_ensemble_that_is_returned(
     monkeypatch.setattr(assembly, "judged", judge)
     oof = np.column_stack([1 - Y, Y]).astype(np.float32)
     own = make_assembly()
-    own = replace(own, folds=replace(own.folds, table=make_table(N_ROWS)))
+    own = replace(own, folds=replace(own.folds, rows=make_table(N_ROWS)))
     usable = {n: replace(make_evaluation(), oof=oof, score=1.0) for n in (0, 1)}
     own._select(usable, list(usable.values()))
     assert asked == [not is_cut]
@@ -304,7 +304,7 @@ def test_an_ensemble_of_a_holdout_is_that_of_its_rows():
         y = np.concatenate([np.zeros(unseen, dtype=int), Y])
         seen = np.arange(unseen, len(y))
         splits = [(np.arange(unseen), seen)]
-        folds = replace(own.folds, table=make_table(len(y)), y=y, splits=splits)
+        folds = replace(own.folds, rows=make_table(len(y)), y=y, splits=splits)
         own = replace(own, folds=folds)
         usable = {}
         for number, values in enumerate(signal):

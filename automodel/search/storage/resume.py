@@ -65,7 +65,7 @@ def fingerprint(
         scoring = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(scoring))
     return {
         "package version": __version__,
-        "X": joblib.hash((folds.table, vars(reader))),
+        "X": joblib.hash((folds.rows.fingerprint(), vars(reader))),
         "y": joblib.hash((folds.y, folds.task.kind)),
         "sample_weight": joblib.hash(folds.sample_weight),
         "groups": joblib.hash(groups),

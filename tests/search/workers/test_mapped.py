@@ -67,6 +67,6 @@ def test_what_a_script_defines_goes_along(tmp_path):
 def test_folds_come_back(tmp_path):
     folds = make_folds()
     found = again(folds, tmp_path)
-    np.testing.assert_array_equal(found.table.numeric, folds.table.numeric)
-    assert isinstance(origin(found.table.numeric), mmap.mmap)
+    np.testing.assert_array_equal(found.rows.numeric, folds.rows.numeric)
+    assert isinstance(origin(found.rows.numeric), mmap.mmap)
     assert len(found) == len(folds)
