@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+from automodel.targets.base import Target
 from automodel.targets.objective import Objective
 
 TEXT_COLUMNS = 30  # that a text column becomes, for most models
@@ -53,6 +55,13 @@ class Task:
     time_budget: float | None = None
     objective: Objective = field(default_factory=Objective)
     modality: str = "tabular"
+
+    @classmethod
+    def of_target(cls, target: Target, n_samples: int, **facts: Any) -> Task:
+        """Return the task of a target, before its rows are described."""
+        n_classes = 0 if target.classes is None else len(target.classes)
+        objective = target.objective
+        return cls(target.kind, n_samples, 0, n_classes, objective=objective, **facts)
 
     def learning(self, loss: str) -> Task:
         """Return the task of models that learn another loss for the same score."""

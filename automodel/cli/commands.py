@@ -35,7 +35,8 @@ from automodel.metrics.threshold import labels_of
 from automodel.reporting.summary import text_summary
 from automodel.search.storage.resume import check_storage
 from automodel.search.storage.shared import SharedStorage
-from automodel.task import Task
+from automodel.targets.classes import ClassTarget
+from automodel.targets.values import ValueTarget
 
 MAX_CLASSES = 20
 DEFAULT_SECONDS = 300.0
@@ -226,11 +227,8 @@ def _task_note(y: pd.Series, arguments: Namespace, is_classification: bool) -> s
 def _check_scoring(
     scoring: str | None, X: pd.DataFrame, y: np.ndarray, is_classification: bool
 ) -> None:
-    n_classes = len(set(y)) if is_classification else 0
-    kind = "multiclass" if n_classes > 2 else "binary"
-    kind = kind if n_classes else "regression"
-    task = Task(kind, len(X), X.shape[1], n_classes)
-    Metric.from_scoring(scoring, task)
+    target = ClassTarget(np.unique(y)) if is_classification else ValueTarget()
+    Metric.from_scoring(scoring, target)
 
 
 def _checked_target(y: pd.Series, name: str, is_classification: bool) -> np.ndarray:

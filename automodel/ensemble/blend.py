@@ -12,6 +12,8 @@ from automodel.ensemble.calibration import sharpened
 from automodel.ensemble.stacking import Stack
 from automodel.evaluation.fitted_model import FittedModel, share_encoders
 from automodel.preprocessing.rows import Rows
+from automodel.targets.base import Target
+from automodel.targets.combiner import Combiner
 
 ENCODED_ROWS = 20_000  # at a time: members may have as many encodings
 
@@ -43,7 +45,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Blend:
+class Blend(Combiner):
     """How the predictions of models become one.
 
     Parameters
@@ -67,6 +69,15 @@ class Blend:
     def mean(cls, weights) -> Blend:
         """Return the weighted mean alone."""
         return cls(np.array(weights, dtype=float), np.ones(len(weights)))
+
+    @property
+    def is_stacked(self) -> bool:
+        """Whether there is a linear model on top of the mean."""
+        return self.stack is not None
+
+    def unstacked(self) -> Blend:
+        """Return the mean alone."""
+        return replace(self, stack=None)
 
     @property
     def stacking_coefficients(self) -> np.ndarray:
@@ -113,10 +124,11 @@ class Blend:
 
 @dataclass
 class FittedEnsemble:
-    """The blend of its members, which share encoders that are alike."""
+    """Some models and what combines them; they share encoders that are alike."""
 
     members: list[Member]
-    blend: Blend
+    combiner: Combiner
+    target: Target
 
     def __post_init__(self):
         share_encoders(model for member in self.members for model in member.models)
@@ -133,11 +145,11 @@ class FittedEnsemble:
         encoded: dict[int, Any] = {}  # by the encoders that models share
         predictions = []
         for member in self.members:
-            total: np.ndarray | float = 0.0
-            for model, share in zip(member.models, member.shares(), strict=True):
+            own = []
+            for model in member.models:
                 encoder = model.encoder
                 if id(encoder) not in encoded:
                     encoded[id(encoder)] = encoder.transform(rows)
-                total = total + share * model.predict_encoded(encoded[id(encoder)])
-            predictions.append(np.asarray(total))
-        return self.blend.predict(predictions)
+                own.append(model.predict_encoded(encoded[id(encoder)]))
+            predictions.append(self.target.average(own, member.shares()))
+        return self.combiner.predict(predictions)

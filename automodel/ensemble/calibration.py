@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from automodel.sampling.clusters import variance_of_mean
+from automodel.targets.link import log_proba, softmax
 
-LEAST_PROBABILITY = 1e-7  # of out-of-fold predictions, which are float32
 MOST_CELLS = 50_000  # rows x classes that take part
 N_STEPS, TOLERANCE = 20, 1e-4
 MOST_CHANGE = 3.0  # of the inverse temperature in one step
@@ -93,17 +93,6 @@ def best_temperature(
     variance = variance_of_mean(slope, n_rows * weight, groups) / (bend * before) ** 2
     log = -np.log(factor)
     return float(np.exp(log**3 / (log**2 + variance))) if log else 1.0
-
-
-def log_proba(proba: np.ndarray) -> np.ndarray:
-    """Return the logarithms of probabilities, which softmax turns back."""
-    return np.log(np.clip(proba, LEAST_PROBABILITY, None, dtype=np.float64))
-
-
-def softmax(log_odds: np.ndarray) -> np.ndarray:
-    """Return the probabilities of each row whose logarithms differ by these."""
-    odds = np.exp(log_odds - log_odds.max(axis=1, keepdims=True))
-    return odds / odds.sum(axis=1, keepdims=True)
 
 
 def _derivatives(y, logits, factor) -> tuple[np.ndarray, np.ndarray]:

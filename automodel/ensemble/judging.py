@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
-from automodel.ensemble.calibration import log_proba
-from automodel.ensemble.selection import common_rows, fit_blend, restricted, share_of
+from automodel.ensemble.combine import fit_combiner
+from automodel.ensemble.selection import common_rows, restricted, share_of
 from automodel.evaluation.evaluate import Evaluation
 from automodel.evaluation.folds import Folds
 from automodel.exceptions import DeadlineReached
@@ -35,8 +34,8 @@ def judged(
     """Score the ensemble on rows that did not choose it, with its stack or not.
 
     The out-of-fold rows are cut into parts of whole validation folds; each part is
-    predicted with the blend that the other rows choose, and turned into labels as they
-    choose. The score of the ensemble on the rows that chose it flatters: with 100
+    predicted with the combiner that the other rows choose, and turned into labels as
+    they choose. The score of the ensemble on the rows that chose it flatters: with 100
     models and 100 rows by more than a tenth. Without `may_stack` it is that of an
     ensemble whose stack the deadline has prevented.
 
@@ -61,14 +60,14 @@ def judged(
         return False, math.nan
     predictions = [e.oof[rows] for e in evaluations]
     plain = np.full(predictions[0].shape, np.nan)
-    stacked, blends = plain.copy(), {}
+    stacked, combiners = plain.copy(), {}
     for n_before, part in enumerate(parts):
         out = part_of == part
         try:
             others = restricted(evaluations, folds, rows[~out], deadline)
         except (ValueError, DeadlineReached):  # these rows may have no such score
             return False, math.nan
-        blends[part] = blend = fit_blend(
+        combiners[part] = combiner = fit_combiner(
             *others,
             size=size,
             n_bags=HONEST_BAGS,
@@ -77,30 +76,32 @@ def judged(
             random_state=random_state,
         )
         known = [prediction[out] for prediction in predictions]
-        stacked[out] = blend.predict(known)
-        plain[out] = replace(blend, stack=None).predict(known)
-    can_stack = any(blend.stack is not None for blend in blends.values())
+        stacked[out] = combiner.predict(known)
+        plain[out] = combiner.unstacked().predict(known)
+    can_stack = any(combiner.is_stacked for combiner in combiners.values())
     is_stacked = may_stack and can_stack and _is_worthwhile(plain, stacked, rows, folds)
     if not is_stacked:
-        blends = {part: replace(blend, stack=None) for part, blend in blends.items()}
+        combiners = {part: combiner.unstacked() for part, combiner in combiners.items()}
     honest = stacked if is_stacked else plain
     return is_stacked, _honest_score(
-        honest, blends, part_of, predictions, rows, folds, deadline
+        honest, combiners, part_of, predictions, rows, folds, deadline
     )
 
 
-def _honest_score(honest, blends, part_of, predictions, rows, folds, deadline) -> float:
+def _honest_score(
+    honest, combiners, part_of, predictions, rows, folds, deadline
+) -> float:
     """Score predictions; the other rows say how they become labels, if these count."""
     y, weight = folds.y[rows], folds.weight_of(rows)
     if not folds.metric.needs_threshold:
         return score_or_nan(folds.metric.score, y, honest, weight)
     labels = np.zeros(len(rows), dtype=int)
-    for part, blend in blends.items():
+    for part, combiner in combiners.items():
         out = part_of == part
         decision = weights_of_labels(
             folds.metric,
             y[~out],
-            blend.predict([prediction[~out] for prediction in predictions]),
+            combiner.predict([prediction[~out] for prediction in predictions]),
             folds.weight_of(rows[~out]),
             groups=folds.groups_of(rows[~out]),
             deadline=deadline,
@@ -118,7 +119,8 @@ def _is_worthwhile(plain, stacked, rows, folds) -> bool:
     the user wants.
     """
     y, weight = folds.y[rows], folds.training_weight_of(rows)
-    gains = _losses(folds, y, plain) - _losses(folds, y, stacked)
+    losses = folds.target.losses
+    gains = losses(y, plain) - losses(y, stacked)
     weight = np.ones(len(y)) if weight is None else weight
     mean = np.average(gains, weights=weight)
     variance = variance_of_mean(gains - mean, weight, folds.groups_of(rows))
@@ -131,9 +133,3 @@ def _is_worthwhile(plain, stacked, rows, folds) -> bool:
         score_or_nan(folds.metric.score, y, p, own) for p in (plain, stacked)
     )
     return bool(mean > math.sqrt(variance) and after > before)
-
-
-def _losses(folds: Folds, y: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    if prediction.ndim == 1:
-        return folds.task.objective.losses(y, prediction)
-    return -log_proba(prediction[np.arange(len(y)), y])

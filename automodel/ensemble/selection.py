@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 
@@ -14,7 +15,6 @@ from automodel.ensemble.blend import Blend
 from automodel.ensemble.calibration import (
     MOST_CELLS,
     best_temperature,
-    log_proba,
     sharpened,
 )
 from automodel.ensemble.stacking import fit_stack
@@ -23,6 +23,7 @@ from automodel.evaluation.folds import Folds
 from automodel.metrics.metric import score_or_nan
 from automodel.monitor import check_time
 from automodel.sampling.clusters import bootstrap, design_effect
+from automodel.targets.base import AveragedTarget
 
 SELECTION_ROWS = 10_000  # more rows do not change which models are chosen
 STACK_CELLS = 200_000  # rows x classes that its stack is fitted to
@@ -145,7 +146,7 @@ def blend_of(
     blend = Blend.mean(weights)
     if np.count_nonzero(weights) < 2:
         return blend
-    most = min(SELECTION_ROWS, STACK_CELLS // max(folds.task.n_classes, 1))
+    most = min(SELECTION_ROWS, STACK_CELLS // folds.target.n_outputs)
     rows = rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
     parts = np.stack([np.asarray(e.oof[rows], dtype=np.float64) for e in evaluations])
     mixed = np.tensordot(weights, parts, axes=1)
@@ -155,7 +156,7 @@ def blend_of(
     if len(folds) == 1 or _is_over(deadline):
         return blend
     y, weight = folds.y[rows], _independent_weight(mixed, rows, folds)
-    stack = fit_stack(y, mixed, parts, weights, weight, folds.task.objective)
+    stack = fit_stack(y, mixed, parts, weights, weight, target=_averaged(folds))
     return replace(blend, stack=stack)
 
 
@@ -169,8 +170,7 @@ def _independent_weight(mixed, rows, folds: Folds) -> np.ndarray | None:
     if groups is None:
         return weight
     y = folds.y[rows]
-    is_values = mixed.ndim == 1
-    errors = y - mixed if is_values else -log_proba(mixed[np.arange(len(y)), y])
+    errors = _averaged(folds).errors(y, mixed)
     weight = np.ones(len(y)) if weight is None else weight
     errors = errors - np.average(errors, weights=weight)
     return weight / design_effect(errors, weight, groups)
@@ -262,7 +262,7 @@ def calibrated(
     comes after the deadline (`time.monotonic`).
     """
     temperatures, surer = np.ones(len(evaluations)), list(evaluations)
-    if not folds.task.is_classification:
+    if not _averaged(folds).link.has_temperature:
         return temperatures, surer
     facts = folds.sample_weight, folds.groups, most_cells
     for i, evaluation in enumerate(evaluations):
@@ -291,7 +291,7 @@ def temperature_of(mixed: np.ndarray, rows: np.ndarray, folds: Folds) -> float:
     It is 1 where it brings nothing: most scores do not change with it, but a score of
     ranks over several classes may.
     """
-    if not folds.task.is_classification:
+    if not _averaged(folds).link.has_temperature:
         return 1.0
     y, weight = folds.y[rows], folds.weight_of(rows)
     temperature = best_temperature(y, mixed, weight, folds.groups_of(rows))
@@ -306,9 +306,13 @@ def common_rows(evaluations: Sequence[Evaluation], folds: Folds) -> np.ndarray:
     """Return the rows that all of them have predicted."""
     validated = np.ones(len(folds.y), dtype=bool)
     for evaluation in evaluations:
-        oof = evaluation.oof
-        validated &= np.isfinite(oof if oof.ndim == 1 else oof[:, 0])
+        validated &= folds.target.is_predicted(evaluation.oof)
     return np.flatnonzero(validated)
+
+
+def _averaged(folds: Folds) -> AveragedTarget:
+    """Return the target: what is blended is averaged."""
+    return cast(AveragedTarget, folds.target)
 
 
 def _is_over(deadline: float | None) -> bool:
@@ -385,7 +389,8 @@ def _selection_rows(evaluations, folds, rng) -> np.ndarray:
     rows = common_rows(evaluations, folds)
     if len(rows) > SELECTION_ROWS:
         known, rows = rows, np.sort(rng.choice(rows, SELECTION_ROWS, replace=False))
-        if folds.task.is_classification:
-            missing = np.setdiff1d(folds.y[known], folds.y[rows])
-            rows = np.union1d(rows, known[np.isin(folds.y[known], missing)])
+        labels = folds.target.strata(folds.y)
+        if labels is not None:
+            missing = np.setdiff1d(labels[known], labels[rows])
+            rows = np.union1d(rows, known[np.isin(labels[known], missing)])
     return rows

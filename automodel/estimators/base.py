@@ -1,12 +1,12 @@
-"""AutoEstimator: what AutoClassifier and AutoRegressor share."""
+"""AutoEstimator: what the estimators of all modalities and targets share."""
 
 from __future__ import annotations
 
 import copy
 import warnings
-from dataclasses import replace
 from numbers import Integral, Real
 from os import PathLike
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
@@ -20,20 +20,25 @@ from automodel.estimators.checks import (
     check_groups,
     check_same_length,
     check_weights,
-    check_X,
 )
-from automodel.exceptions import FitWarning, VersionWarning
+from automodel.exceptions import VersionWarning
 from automodel.families import able_families, find_families
-from automodel.metrics.metric import Metric
-from automodel.preprocessing.reader import TableReader
-from automodel.preprocessing.table import describe
 from automodel.reporting.summary import ReportMixin
 from automodel.search.storage.shared import SharedStorage
-from automodel.task import Task
+
+if TYPE_CHECKING:
+    from automodel.families import ModelFamily
+    from automodel.search.storage.archive import Archive
+    from automodel.targets.base import Target
+    from automodel.training.assembly import Trained
+    from automodel.training.prepare import Data, Prepared
 
 
 class AutoEstimator(ReportMixin, BaseEstimator):
-    """What the classifier and the regressor share."""
+    """What the estimators of all modalities and targets share.
+
+    A subclass says how X is checked and read, and what y is.
+    """
 
     _parameter_constraints: dict = {
         "families": ["array-like", None],
@@ -125,42 +130,54 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         from automodel.search.budget import Budget
 
         budget = Budget(self.time_budget, self.n_trials)  # before slow imports
-        from automodel.search.storage.resume import (
-            check_same_search,
-            check_storage,
-            open_archive,
-        )
+        with budget.stage("checks"):
+            families, data = self._checked(X, y, sample_weight, groups)
+        with budget.stage("reading"):
+            archive, prepared = self._prepare_search(data)
+        return self._train(prepared, families, budget, archive)
+
+    def _checked(self, X, y, sample_weight, groups) -> tuple[list[ModelFamily], Data]:
+        """Check the parameters and the data, before anything costs time."""
+        from automodel.search.storage.resume import check_storage
 
         if self.time_budget is None and self.n_trials is None:
             raise ValueError(
                 f"The 'time_budget' and 'n_trials' of {type(self).__name__} are both "
                 "None, so the search would never end. Give one of them."
             )
-        with budget.stage("checks"):
-            check_callbacks(self.callbacks)
-            as_bytes(self.memory_limit)
-            check_storage(self.storage, self.study_name)
-            families = find_families(self.families)
-            X, y, sample_weight, groups = self._check_data(X, y, sample_weight, groups)
-        with budget.stage("reading"):
-            archive = open_archive(self.storage, self.study_name)
-            seed, seconds = self._seed_and_seconds(archive)
-            folds = self._make_folds(X, y, sample_weight, groups, seed, seconds)
-            if archive is not None:
-                search = {"groups": groups, "cv": self.cv, "scoring": self.scoring}
-                check_same_search(archive, folds, self._reader, seed=seed, **search)
-        self._train(folds, families, budget, archive)
-        return self
+        check_callbacks(self.callbacks)
+        as_bytes(self.memory_limit)
+        check_storage(self.storage, self.study_name)
+        families = find_families(self.families)
+        return families, self._check_data(X, y, sample_weight, groups)
 
-    def _train(self, folds, families, budget, archive) -> None:
+    def _prepare_search(self, data: Data) -> tuple[Archive | None, Prepared]:
+        """Read the data; refuse a storage that was begun with others."""
+        from automodel.search.storage.resume import check_same_search, open_archive
+
+        archive = open_archive(self.storage, self.study_name)
+        prepared = self._prepare(data, *self._seed_and_seconds(archive))
+        if archive is not None:
+            check_same_search(
+                archive,
+                prepared.folds,
+                prepared.reader,
+                groups=data.groups,
+                cv=self.cv,
+                scoring=self.scoring,
+                seed=prepared.seed,
+            )
+        return archive, prepared
+
+    def _train(self, prepared, families, budget, archive) -> Self:
         from automodel.callbacks import running
-        from automodel.search.storage.frozen import plain_trial
+        from automodel.search.search import SearchSettings
         from automodel.training.train import TrainingSettings, train
 
-        used, self._left_out = able_families(families, folds.task)
+        used, self._left_out = able_families(families, prepared.folds.task)
         callbacks = self._callbacks()
         settings = TrainingSettings(
-            self._search_settings(callbacks),
+            SearchSettings(self.sampler, self.pruner, callbacks, prepared.seed),
             self.n_jobs,
             as_bytes(self.memory_limit),
             self.ensemble_size,
@@ -168,21 +185,30 @@ class AutoEstimator(ReportMixin, BaseEstimator):
             archive,
         )
         with running(callbacks, self.time_budget, self.n_trials):
-            trained = train(folds, used, budget, settings)
+            trained = train(prepared.folds, used, budget, settings)
+        self._keep_prepared(prepared)
+        self._keep_trained(trained)
+        self.fit_report_ = {**budget.used, "total": budget.elapsed}
+        return self
+
+    def _keep_prepared(self, prepared: Prepared) -> None:
+        folds = prepared.folds
+        self._reader, self._target = prepared.reader, folds.target
+        self._seed_ = prepared.seed
+        self.task_, self.metric_name_ = folds.task, folds.metric.name
+
+    def _keep_trained(self, trained: Trained) -> None:
+        from automodel.search.storage.frozen import plain_trial
+
         self.ensemble_ = trained.ensemble
         self.best_score_ = trained.best_score
         self.expected_score_ = trained.expected_score
-        self._take_decision(trained.decision_weights)
         self._trials = {
             name: [plain_trial(trial) for trial in trials]
             for name, trials in trained.studies.items()
         }
         self._best_model = trained.best_model
         self._records = trained.records
-        self.fit_report_ = {**budget.used, "total": budget.elapsed}
-
-    def _take_decision(self, weights) -> None:
-        """Take the weights by which probabilities become labels."""
 
     def replay(self, X, y, sample_weight=None, groups=None):
         """Fit the members of the ensemble again, without a search or a clock.
@@ -225,68 +251,59 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         check_is_fitted(self, "ensemble_")
         from automodel.training.replay import replay
 
-        check_X(self, X, reset=False)
+        self._check_X(X, reset=False)
         again = copy.copy(self)
-        X, y, sample_weight, groups = again._check_data(X, y, sample_weight, groups)
-        seed_and_seconds = self._seed_, self.task_.time_budget
-        folds = again._make_folds(X, y, sample_weight, groups, *seed_and_seconds)
-        if list(getattr(self, "classes_", ())) != list(getattr(again, "classes_", ())):
-            raise ValueError(
-                f"y has the classes {again.classes_}, and the ensemble was made for "
-                f"{self.classes_}. Fit anew, with a search."
-            )
+        data = again._check_data(X, y, sample_weight, groups)
+        prepared = again._prepare(data, self._seed_, self.task_.time_budget)
+        self._target.check_like(prepared.folds.target)
+        again._keep_prepared(prepared)
         families = find_families(self.families)
-        again.ensemble_ = replay(self.ensemble_, families, folds, self.n_jobs)
+        again.ensemble_ = replay(self.ensemble_, families, prepared.folds, self.n_jobs)
         heaviest = max(again.ensemble_.members, key=lambda member: member.weight)
         again._best_model = heaviest.models[0]
         return again
 
-    def _check_data(self, X, y, sample_weight, groups):
-        X = check_X(self, X, reset=True)
-        y = self._check_target(y)
-        check_same_length(X, y)
-        weight = check_weights(sample_weight, X)
-        return X, y, weight, check_groups(groups, X)
+    # What a modality and a kind of target are made of.
 
-    def _make_folds(self, X, y, sample_weight, groups, seed, seconds):
-        from automodel.evaluation.folds import Folds
+    _modality: str
 
-        self._seed_ = seed
-        y = self._encode_target(y, sample_weight)
-        kind = self._kind()
-        n_classes = len(self.classes_) if kind != "regression" else 0
-        task = Task(
-            kind,
-            X.shape[0],
-            X.shape[1],
-            n_classes,
-            is_weighted=sample_weight is not None,
-            time_budget=seconds,
-        )
-        classes = getattr(self, "classes_", None)
-        metric = Metric.from_scoring(self.scoring, task, classes)
-        metric = metric.of_target(y, sample_weight)
-        y = metric.objective.encode(y)
-        counted = slice(None) if sample_weight is None else sample_weight > 0
-        metric.check(
-            y[counted], None if sample_weight is None else sample_weight[counted]
-        )
-        self._reader = TableReader()
-        table = self._reader.fit_transform(X)
-        self._warn_of_columns()
-        task = describe(replace(task, objective=metric.objective), table)
-        folds = Folds.draw(
-            table,
-            y,
-            sample_weight,
-            groups,
+    def _check_X(self, X: Any, *, reset: bool) -> Any:
+        """Return X as the reader takes it, with a `shape` or a length."""
+        raise NotImplementedError
+
+    def _check_y(self, y: Any) -> Any:
+        """Return y as the target takes it."""
+        raise NotImplementedError
+
+    def _new_reader(self) -> Any:
+        """Return the transformer that makes `Rows` of X."""
+        raise NotImplementedError
+
+    def _target_of(self, y: Any, sample_weight: np.ndarray | None) -> Target:
+        """Return what y is."""
+        raise NotImplementedError
+
+    def _check_data(self, X, y, sample_weight, groups) -> Data:
+        from automodel.training.prepare import Data
+
+        X, y = self._check_X(X, reset=True), self._check_y(y)
+        n_rows = check_same_length(X, y)
+        weight = check_weights(sample_weight, n_rows)
+        return Data(X, y, weight, check_groups(groups, n_rows))
+
+    def _prepare(self, data: Data, seed: int, time_budget: float | None) -> Prepared:
+        from automodel.training.prepare import prepare
+
+        return prepare(
+            data,
+            self._target_of(data.y, data.sample_weight),
+            self._new_reader(),
+            modality=self._modality,
+            scoring=self.scoring,
             cv=self.cv,
-            task=task,
-            metric=metric,
+            time_budget=time_budget,
             seed=seed,
         )
-        self.task_, self.metric_name_ = folds.task, metric.name
-        return folds
 
     def _seed_and_seconds(self, archive) -> tuple[int, float | None]:
         """Return the seed, and the time budget that the splits are chosen for.
@@ -303,15 +320,6 @@ class AutoEstimator(ReportMixin, BaseEstimator):
                 seed = begun["seed"]
         return seed, seconds
 
-    def _warn_of_columns(self) -> None:
-        names = list(self._reader.all_missing_)
-        if names:
-            warnings.warn(
-                f"Columns without any value are left out: {names[:10]}.",
-                FitWarning,
-                stacklevel=2,
-            )
-
     def _callbacks(self) -> list:
         callbacks = list(self.callbacks)
         if self.verbose:
@@ -320,18 +328,13 @@ class AutoEstimator(ReportMixin, BaseEstimator):
             callbacks.append(ProgressBar())
         return callbacks
 
-    def _search_settings(self, callbacks):
-        from automodel.search.search import SearchSettings
-
-        return SearchSettings(self.sampler, self.pruner, callbacks, self._seed_)
-
     def _predict_outputs(self, X) -> np.ndarray:
         check_is_fitted(self, "ensemble_")
         from automodel.containment import contained
 
-        table = self._reader.transform(check_X(self, X, reset=False))
+        rows = self._reader.transform(self._check_X(X, reset=False))
         with contained():  # many small trees cost more in threads than in one
-            return self.ensemble_.predict(table)
+            return self.ensemble_.predict(rows)
 
     @property
     def best_estimator_(self):
@@ -339,18 +342,11 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         check_is_fitted(self, "ensemble_")
         from sklearn.pipeline import Pipeline
 
-        from automodel.targets.decoded import DecodedClassifier, DecodedRegressor
-
-        model, objective = self._best_model, self.task_.objective
-        estimator = model.estimator
-        if model.classes is not None:
-            estimator = DecodedClassifier(estimator, self.classes_[model.classes])
-        elif objective.decodes:
-            estimator = DecodedRegressor(estimator, objective)
+        model = self._best_model
         steps = [
             ("reader", self._reader),
             ("encoder", model.encoder),
-            ("model", estimator),
+            ("model", self._target.decoded(model.estimator, model.columns)),
         ]
         return Pipeline(steps)
 
@@ -378,14 +374,6 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         """The rows of the leaderboard of trials that failed."""
         board = self.leaderboard_
         return board[board["status"] == "failed"].reset_index(drop=True)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.sparse = True
-        tags.input_tags.string = True
-        tags.input_tags.categorical = True
-        return tags
 
     def __getstate__(self):
         return {**super().__getstate__(), "_automodel_version": __version__}

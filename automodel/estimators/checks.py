@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections import Counter
-from decimal import Decimal
-from numbers import Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_array, column_or_1d
+from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import InvalidParameterError
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import (
     _check_sample_weight,
     validate_data,
 )
 
-from automodel.exceptions import FitWarning
+from automodel.targets.checks import missing
 
 MOST_COUNT = 100  # that a weight is taken to count rows up to
 COUNT_TOLERANCE = 1e-6
@@ -66,93 +62,7 @@ def check_X(estimator: Any, X: Any, *, reset: bool) -> Any:
     return X
 
 
-def check_classes(y: Any) -> np.ndarray:
-    """Return the labels as a one-dimensional array.
-
-    Raises
-    ------
-    ValueError
-        If labels are missing, continuous, or of more than one kind.
-    """
-    y = _target_array(y)
-    missing = _missing(y)
-    if missing.any():
-        raise ValueError(
-            f"Input y contains NaN: {int(missing.sum())} labels are missing or "
-            "infinite. Drop those rows, or give them a label of their own."
-        )
-    y = _plain_labels(y)
-    if type_of_target(y) == "continuous":
-        raise ValueError(
-            "Unknown label type: continuous. y holds real numbers, as a regression "
-            "target does. Use AutoRegressor, or bin y into classes."
-        )
-    check_classification_targets(y)
-    return y
-
-
-def encode_classes(y: np.ndarray, sample_weight: np.ndarray | None):
-    """Return the classes and y as positions among them.
-
-    Raises
-    ------
-    ValueError
-        If there is one class only, also after rows of weight zero are left out.
-    """
-    classes, codes = np.unique(y, return_inverse=True)
-    weighted = codes if sample_weight is None else codes[sample_weight > 0]
-    if len(np.unique(weighted)) < 2:
-        with_weight = "" if sample_weight is None else " with a positive sample weight"
-        raise ValueError(
-            f"y holds only one class{with_weight}: {classes.tolist()[weighted[0]]!r}. "
-            "A classifier needs at least two classes."
-        )
-    single = classes[np.bincount(codes) == 1].tolist()
-    if single:
-        warnings.warn(
-            f"Classes with a single row: {single[:10]}. No model can be judged on "
-            "them: add rows, merge or drop these classes.",
-            FitWarning,
-            stacklevel=2,
-        )
-    return classes, codes
-
-
-def check_values(y: Any) -> np.ndarray:
-    """Return a regression target as a one-dimensional float array.
-
-    Raises
-    ------
-    ValueError
-        If it holds text, dates, missing or infinite values.
-    """
-    y = _target_array(y)
-    bad = _missing(y)
-    if bad.any():
-        raise ValueError(
-            f"Input y contains NaN or infinity in {int(bad.sum())} of {len(y)} rows. "
-            "Drop those rows or fill them."
-        )
-    if y.dtype.kind not in "biuf":
-        wrong = [value for value in y if not _is_number(value)]
-        if wrong:
-            example = next((v for v in wrong if not _is_numeral(v)), wrong[0])
-            raise ValueError(
-                f"y of AutoRegressor must hold numbers. Got {str(example)!r} of type "
-                f"{type(example).__name__.rstrip('_')}. "
-                "Convert y to numbers, or use AutoClassifier for labels."
-            )
-    y = y.astype(np.float64)
-    if len(y) > 1 and y.min() == y.max():
-        warnings.warn(
-            f"The target y is constant: {y[0]} in all rows. So is every prediction.",
-            FitWarning,
-            stacklevel=2,
-        )
-    return y
-
-
-def check_weights(sample_weight: Any, X: Any) -> np.ndarray | None:
+def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
     """Return the weights in units of rows, or None.
 
     Penalties and priors are held against the sum of the weights, so that their unit
@@ -167,7 +77,6 @@ def check_weights(sample_weight: Any, X: Any) -> np.ndarray | None:
     """
     if sample_weight is None:
         return None
-    n_rows = X.shape[0]
     weight = _check_sample_weight(
         sample_weight, np.empty((n_rows, 1)), dtype=np.float64, ensure_non_negative=True
     )
@@ -186,7 +95,7 @@ def check_weights(sample_weight: Any, X: Any) -> np.ndarray | None:
     return (weight / positive.mean()).astype(np.float32).astype(np.float64)
 
 
-def check_groups(groups: Any, X: Any) -> np.ndarray | None:
+def check_groups(groups: Any, n_rows: int) -> np.ndarray | None:
     """Return the groups as numbers, one a row, or None.
 
     Raises
@@ -197,12 +106,12 @@ def check_groups(groups: Any, X: Any) -> np.ndarray | None:
     if groups is None:
         return None
     groups = column_or_1d(groups)
-    if len(groups) != X.shape[0]:
+    if len(groups) != n_rows:
         raise ValueError(
-            f"groups has {len(groups)} values and X has {X.shape[0]} rows. Give the "
+            f"groups has {len(groups)} values and X has {n_rows} rows. Give the "
             "group of each row."
         )
-    n_missing = int(_missing(groups).sum())
+    n_missing = int(missing(groups).sum())
     if n_missing:
         raise ValueError(
             f"groups holds {n_missing} missing values. Give these rows a group of "
@@ -211,73 +120,15 @@ def check_groups(groups: Any, X: Any) -> np.ndarray | None:
     return np.unique(_plain_objects(groups), return_inverse=True)[1]
 
 
-def check_same_length(X: Any, y: np.ndarray) -> None:
-    """Raise if X and y do not have the same number of rows."""
-    if X.shape[0] != len(y):
+def check_same_length(X: Any, y: Any) -> int:
+    """Return the number of rows of X; raise if y has another."""
+    n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+    if n_rows != len(y):
         raise ValueError(
             "Found input variables with inconsistent numbers of samples: "
-            f"X has {X.shape[0]} rows and y has {len(y)}."
+            f"X has {n_rows} rows and y has {len(y)}."
         )
-
-
-def _target_array(y: Any) -> np.ndarray:
-    if y is None:
-        raise ValueError(
-            "This estimator requires y to be passed, but the target y is None."
-        )
-    if hasattr(y, "to_numpy") and not isinstance(y, np.ndarray):
-        y = y.to_numpy()
-    y = check_array(
-        y, ensure_2d=False, dtype=None, ensure_all_finite=False, input_name="y"
-    )
-    return column_or_1d(y, warn=True)
-
-
-def _missing(y: np.ndarray) -> np.ndarray:
-    if y.dtype.kind == "f":
-        return ~np.isfinite(y)
-    if y.dtype == object:
-        return np.array([_is_missing(value) for value in y.tolist()], dtype=bool)
-    if y.dtype.kind in "mM":
-        return np.isnat(y)
-    return np.zeros(len(y), dtype=bool)
-
-
-def _is_missing(value: Any) -> bool:
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(value, float | np.floating) and not np.isfinite(value)
-
-
-def _plain_labels(y: np.ndarray) -> np.ndarray:
-    """Return labels of one kind: strings, numbers or booleans."""
-    if y.dtype.kind not in "OmM":
-        return y
-    values = y.tolist() if y.dtype == object else list(y)
-    if all(isinstance(value, str) for value in values):
-        return y
-    if all(isinstance(value, bool | np.bool_) for value in values):
-        return y.astype(bool)
-    if all(_is_number(value) for value in values):
-        return np.array(values)
-    kinds = sorted({type(value).__name__ for value in values})
-    raise ValueError(
-        "The labels in y must be all strings, all numbers or all booleans. Got values "
-        f"of type {', '.join(kinds)}. Convert them to one type, as y.astype(str) does."
-    )
-
-
-def _is_number(value: Any) -> bool:
-    # a timedelta64 is an integer to numpy
-    return isinstance(value, Real | Decimal) and not isinstance(value, np.timedelta64)
-
-
-def _is_numeral(value: Any) -> bool:
-    try:
-        float(value)
-    except (TypeError, ValueError):
-        return False
-    return True
+    return n_rows
 
 
 def _plain_objects(y: np.ndarray) -> np.ndarray:

@@ -2,17 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Any
+import warnings
 
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 
 from automodel.estimators.base import AutoEstimator
-from automodel.estimators.checks import check_classes, check_values, encode_classes
+from automodel.estimators.checks import check_X
+from automodel.exceptions import FitWarning
 from automodel.metrics.threshold import labels_of
+from automodel.preprocessing.reader import TableReader
+from automodel.targets.classes import ClassTarget
+from automodel.targets.values import ValueTarget
 
 
-class AutoClassifier(ClassifierMixin, AutoEstimator):
+class TabularEstimator(AutoEstimator):
+    """What the estimators of tables share."""
+
+    _modality = "tabular"
+
+    def _check_X(self, X, *, reset):
+        return check_X(self, X, reset=reset)
+
+    def _new_reader(self):
+        return TableReader()
+
+    def _prepare(self, data, seed, time_budget):
+        prepared = super()._prepare(data, seed, time_budget)
+        names = list(prepared.reader.all_missing_)
+        if names:
+            warnings.warn(
+                f"Columns without any value are left out: {names[:10]}.",
+                FitWarning,
+                stacklevel=2,
+            )
+        return prepared
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        return tags
+
+
+class AutoClassifier(ClassifierMixin, TabularEstimator):
     """Search for classifiers within a time budget, and combine the best.
 
     Parameters
@@ -110,15 +145,20 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
     array([0, 0])
     """
 
-    def _kind(self) -> str:
-        return "binary" if len(self.classes_) == 2 else "multiclass"
+    def _check_y(self, y):
+        return ClassTarget.check(y)
 
-    def _check_target(self, y: Any) -> np.ndarray:
-        return check_classes(y)
+    def _target_of(self, y, sample_weight):
+        return ClassTarget.of(y, sample_weight)
 
-    def _encode_target(self, y, sample_weight) -> np.ndarray:
-        self.classes_, codes = encode_classes(y, sample_weight)
-        return codes
+    def _keep_prepared(self, prepared):
+        super()._keep_prepared(prepared)
+        self.classes_ = prepared.folds.target.classes
+
+    def _keep_trained(self, trained):
+        super()._keep_trained(trained)
+        equal, weights = np.ones(len(self.classes_)), trained.decision_weights
+        self.decision_weights_ = equal if weights is None else weights
 
     def predict_proba(self, X):
         """Predict the probabilities of the classes.
@@ -152,12 +192,8 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         proba = self.predict_proba(X)
         return self.classes_[labels_of(proba, self.decision_weights_)]
 
-    def _take_decision(self, weights) -> None:
-        equal = np.ones(len(self.classes_))
-        self.decision_weights_ = equal if weights is None else weights
 
-
-class AutoRegressor(RegressorMixin, AutoEstimator):
+class AutoRegressor(RegressorMixin, TabularEstimator):
     """Search for regressors within a time budget, and combine the best.
 
     The parameters and attributes are those of `AutoClassifier`, apart from `classes_`
@@ -179,14 +215,11 @@ class AutoRegressor(RegressorMixin, AutoEstimator):
     (2,)
     """
 
-    def _kind(self) -> str:
-        return "regression"
+    def _check_y(self, y):
+        return ValueTarget.check(y)
 
-    def _check_target(self, y: Any) -> np.ndarray:
-        return check_values(y)
-
-    def _encode_target(self, y, sample_weight) -> np.ndarray:
-        return y
+    def _target_of(self, y, sample_weight):
+        return ValueTarget()
 
     def predict(self, X):
         """Predict the target.
@@ -201,5 +234,5 @@ class AutoRegressor(RegressorMixin, AutoEstimator):
         ndarray of shape (n_samples,)
             Predicted values.
         """
-        values = self._predict_outputs(X).ravel()
-        return self.task_.objective.decode(values)
+        values = self._predict_outputs(X)
+        return self._target.decode(values)

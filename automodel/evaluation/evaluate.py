@@ -227,8 +227,8 @@ def _fit_joined(candidate, folds, monitor):
         parts.append(FoldPart(train, y, w, valid, y_valid, w_valid, rows[1], groups))
     fitted = candidate.family.fit_folds(estimator, parts, monitor=monitor)
     for fold, (encoder, own) in enumerate(zip(encoders, fitted, strict=True)):
-        classes = own.classes_ if task.is_classification else None
-        model = _new_model(candidate, task, encoder, own, classes, fold)
+        columns = folds.target.columns_of(own)
+        model = _new_model(candidate, folds, encoder, own, columns, fold)
         model.n_iterations, model.step_plan = monitor.steps_used, monitor.step_plan_used
         yield model, parts[fold].X_valid
 
@@ -245,16 +245,15 @@ def _train_fold(
 ) -> tuple[_TrainedFold, Monitor]:
     train, valid = folds.splits[fold]
     candidate, task = result.candidate, folds.task
-    classes, y_train = _local_labels(folds.y[train], task)
+    columns, y_train = folds.target.local(folds.y[train])
     estimator = _new_estimator(candidate, task)
     encoder, X_train, X_valid = folds.encoded(
         fold, candidate.family.preprocessor(estimator, task), y_train
     )
-    model = _new_model(candidate, task, encoder, estimator, classes, fold)
-    weight_valid = _training_weight(candidate, folds, valid)
+    model = _new_model(candidate, folds, encoder, estimator, columns, fold)
     monitor = Monitor(
         clock.start_fold(),
-        valid=_known_rows(folds.y[valid], weight_valid, X_valid, classes),
+        valid=_known_part(candidate, folds, fold, X_valid, columns),
         score=_scorer_of(model, folds, X_valid),
         should_prune=should_prune,
         reports=result.reports,
@@ -263,7 +262,8 @@ def _train_fold(
         has_own_loss=candidate.params.get(LEARNED_LOSS) in (None, task.objective.loss),
     )
     weight = _training_weight(candidate, folds, train)
-    trained = _train(candidate, estimator, X_train, y_train, weight, monitor)
+    constant = folds.target.constant(y_train)
+    trained = _train(candidate, constant, estimator, X_train, y_train, weight, monitor)
     model.estimator = trained
     model.n_iterations, model.step_plan = monitor.steps_used, monitor.step_plan_used
     if candidate.family.chooses_rounds and monitor.steps_used is not None:
@@ -319,7 +319,7 @@ def fit_candidate(
         )
     rows = slice(None) if fold < 0 else folds.splits[fold][0]
     weight = _training_weight(candidate, folds, rows)
-    classes, y = _local_labels(folds.y[rows], task)
+    columns, y = folds.target.local(folds.y[rows])
     estimator = _new_estimator(candidate, task)
     encoder, X, _ = folds.encoded(
         fold, candidate.family.preprocessor(estimator, task), y
@@ -331,8 +331,9 @@ def fit_candidate(
         groups=folds.groups_of(rows),
     )
     monitor.check_time()
-    estimator = _train(candidate, estimator, X, y, weight, monitor)
-    model = _new_model(candidate, task, encoder, estimator, classes, fold)
+    constant = folds.target.constant(y)
+    estimator = _train(candidate, constant, estimator, X, y, weight, monitor)
+    model = _new_model(candidate, folds, encoder, estimator, columns, fold)
     model.n_iterations, model.step_plan = monitor.steps_used, monitor.step_plan_used
     model.n_trained = monitor.steps_cut
     if not candidate.family.stops_on_own_rows:
@@ -340,15 +341,9 @@ def fit_candidate(
     return model
 
 
-def _new_model(candidate, task: Task, encoder, estimator, classes, fold) -> FittedModel:
+def _new_model(candidate, folds, encoder, estimator, columns, fold) -> FittedModel:
     return FittedModel(
-        encoder,
-        estimator,
-        classes,
-        task.n_outputs,
-        fold,
-        seed=candidate.seed,
-        limits=task.objective.limits,
+        encoder, estimator, folds.target, columns, fold, seed=candidate.seed
     )
 
 
@@ -369,35 +364,22 @@ def _new_estimator(candidate: Candidate, task: Task) -> BaseEstimator:
     return candidate.family.estimator(task, candidate.seed).set_params(**params)
 
 
-def _train(candidate, estimator, X, y, sample_weight, monitor) -> BaseEstimator:
-    if candidate.family.tasks and len(np.unique(y)) == 1:
-        from sklearn.dummy import DummyClassifier, DummyRegressor
-
-        is_classification = np.issubdtype(np.asarray(y).dtype, np.integer)
-        constant = DummyClassifier() if is_classification else DummyRegressor()
+def _train(candidate, constant, estimator, X, y, weight, monitor) -> BaseEstimator:
+    if constant is not None:
         return constant.fit(X, y)
-    return candidate.family.fit(
-        estimator, X, y, sample_weight=sample_weight, monitor=monitor
-    )
+    return candidate.family.fit(estimator, X, y, sample_weight=weight, monitor=monitor)
 
 
-def _local_labels(y: np.ndarray, task: Task):
-    """Return the classes that occur, and y as positions among them."""
-    if not task.is_classification:
-        return None, y
-    return np.unique(y, return_inverse=True)
-
-
-def _known_rows(y, weight, X_valid, classes):
-    """Return the validation part without the rows of classes not trained on."""
-    if classes is None:
-        return X_valid, y, weight
-    known = np.isin(y, classes)
-    position = np.searchsorted(classes, y[known])
-    if known.all():
-        return X_valid, position, weight
-    X = X_valid.iloc[known] if hasattr(X_valid, "iloc") else X_valid[known]
-    return X, position, None if weight is None else weight[known]
+def _known_part(candidate, folds: Folds, fold: int, X_valid, columns):
+    """Return the validation part without the rows that the model cannot know."""
+    train, valid = folds.splits[fold]
+    weight = _training_weight(candidate, folds, valid)
+    known = folds.target.known_rows(folds.y[train], folds.y[valid])
+    if not known.all():
+        X_valid = X_valid.iloc[known] if hasattr(X_valid, "iloc") else X_valid[known]
+        weight = None if weight is None else weight[known]
+    _, y = folds.target.local(folds.y[valid[known]], columns)
+    return X_valid, y, weight
 
 
 def _scorer_of(model: FittedModel, folds: Folds, X_valid):

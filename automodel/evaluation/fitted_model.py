@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator
 
 from automodel.exceptions import describe_error
 from automodel.monitor import check_time
 from automodel.preprocessing.rows import Rows
+from automodel.targets.base import Target
 
 PREDICT_ROWS = 5000
 
@@ -23,23 +23,22 @@ PREDICT_ROWS = 5000
 class FittedModel:
     """An encoder and an estimator, fitted on the same rows.
 
-    `classes` are the columns of a prediction that the estimator has seen; None
-    for regression. `fold` is the number of the fold whose training rows those were,
-    -1 for all rows. `seed`, `n_iterations` and `step_plan` say how it was trained: see
-    `Candidate` and `Monitor`. `n_trained` are the steps after which the clock may have
-    cut a training; None where it did not. Values are kept within `limits`.
+    `columns` are those of a prediction that the estimator has learned; None for all.
+    `fold` is the number of the fold whose training rows it has learned, -1 for all
+    rows. `seed`, `n_iterations` and `step_plan` say how it was trained: see `Candidate`
+    and `Monitor`. `n_trained` are the steps after which the clock may have cut a
+    training; None where it did not.
     """
 
     encoder: BaseEstimator
     estimator: BaseEstimator
-    classes: np.ndarray | None
-    n_outputs: int
+    target: Target
+    columns: np.ndarray | None = None
     fold: int = -1
     n_iterations: int | None = None
     step_plan: list = field(default_factory=list)
     seed: int = 0
     n_trained: int | None = None
-    limits: tuple[float, float] = (-np.inf, np.inf)
 
     def predict(self, rows: Rows, deadline: float | None = None) -> np.ndarray:
         """Predict rows."""
@@ -55,19 +54,11 @@ class FittedModel:
             if n_rows > PREDICT_ROWS:
                 rows = slice(start, start + PREDICT_ROWS)
                 part = X.iloc[rows] if hasattr(X, "iloc") else X[rows]
-            chunks.append(self._predict_chunk(part))
+            chunks.append(self.target.predict(self.estimator, part, self.columns))
         prediction = np.concatenate(chunks)
         if not np.isfinite(prediction).all():
             raise ValueError("the model predicts values that are not finite")
         return prediction
-
-    def _predict_chunk(self, X) -> np.ndarray:
-        if self.classes is None:
-            values = np.asarray(self.estimator.predict(X), dtype=np.float64)
-            return np.clip(values.ravel(), *self.limits)
-        proba = np.zeros((X.shape[0], self.n_outputs))
-        proba[:, self.classes] = _probabilities(self.estimator, X, len(self.classes))
-        return proba
 
 
 def full_repr(encoder: BaseEstimator) -> str:
@@ -122,14 +113,3 @@ class DeferredModel:
 
     def __getstate__(self) -> dict[str, bytes]:
         return {"_pickled": self._pickled}
-
-
-def _probabilities(estimator, X, n_classes: int) -> np.ndarray:
-    if hasattr(estimator, "predict_proba"):
-        return np.asarray(estimator.predict_proba(X), dtype=np.float64)
-    if hasattr(estimator, "decision_function"):
-        decision = np.asarray(estimator.decision_function(X), dtype=np.float64)
-        if decision.ndim == 1:
-            return np.column_stack([expit(-decision), expit(decision)])
-        return softmax(decision, axis=1)
-    return np.eye(n_classes)[np.asarray(estimator.predict(X), dtype=int)]

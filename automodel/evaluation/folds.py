@@ -17,11 +17,12 @@ from automodel.evaluation.splits import (
     kept_together,
     make_splits,
     without_rows,
-    without_unknown_classes,
+    without_unknown_rows,
 )
 from automodel.metrics.metric import Metric
 from automodel.preprocessing.rows import Rows
 from automodel.preprocessing.table import sparse_nbytes
+from automodel.targets.base import Target
 from automodel.task import Task
 
 LARGE_SHARE = 0.75  # of the rows of the largest training part
@@ -36,8 +37,8 @@ class Folds:
     ----------
     rows : Rows
         All of them.
-    y : ndarray of shape (n_samples,)
-        Column numbers for classes (int), values for regression (float).
+    y : sequence of length n_samples
+        Encoded by the target.
     sample_weight : ndarray of shape (n_samples,) or None
         Weights of the rows.
     splits : list of (train, valid) index arrays
@@ -78,19 +79,23 @@ class Folds:
         Rows of weight zero are no rows. For `cv` and `seed` see `make_splits`, for the
         rest the parameters of `Folds`; `groups` are as the user gives them.
         """
-        target = y if task.is_classification else metric.objective.decode_target(y)
-        splits = make_splits(cv, task, target, groups, seed)
+        target = metric.target
+        splits = make_splits(cv, task, target, y, groups, seed)
         if sample_weight is not None and not sample_weight.all():
             kept = sample_weight > 0
             splits = without_rows(splits, kept)
             rows, y = rows.take(np.flatnonzero(kept)), y[kept]
             sample_weight = sample_weight[kept]
             groups = None if groups is None else groups[kept]
-        if task.is_classification:
-            splits = without_unknown_classes(splits, y)
+        splits = without_unknown_rows(splits, target, y)
         task = replace(task, n_samples=len(rows))
         groups = kept_together(groups, splits, len(y))
         return cls(rows, y, sample_weight, splits, task, metric, groups)
+
+    @property
+    def target(self) -> Target:
+        """What y is."""
+        return self.metric.target
 
     def __getstate__(self):
         return {**self.__dict__, "_cache": {}}
@@ -108,8 +113,8 @@ class Folds:
         return None if self.sample_weight is None else self.sample_weight[rows]
 
     def training_weight_of(self, rows) -> np.ndarray | None:
-        """Return the weights that some rows have in the loss of the objective."""
-        return self.task.objective.weights(self.y[rows], self.weight_of(rows))
+        """Return the weights that some rows have in the loss that is learned."""
+        return self.target.training_weight(self.y[rows], self.weight_of(rows))
 
     def groups_of(self, rows) -> np.ndarray | None:
         """Return the groups of some rows; None where rows have none."""
@@ -205,7 +210,7 @@ class Folds:
 
     def score(self, oof: np.ndarray) -> float:
         """Score out-of-fold predictions over the rows that were validated."""
-        rows = np.isfinite(oof if oof.ndim == 1 else oof[:, 0])
+        rows = self.target.is_predicted(oof)
         return self.metric.score(self.y[rows], oof[rows], self.weight_of(rows))
 
 
@@ -213,9 +218,8 @@ class Pool:
     """The mean of the predictions of each row over the folds that validate it."""
 
     def __init__(self, folds: Folds):
-        n_rows, task = len(folds.y), folds.task
-        shape = (n_rows, task.n_outputs) if task.is_classification else (n_rows,)
-        self._total = np.zeros(shape)
+        n_rows = len(folds.y)
+        self._total = np.zeros((n_rows, folds.target.n_outputs))
         self._count = np.zeros(n_rows)
 
     def add(self, rows: np.ndarray, prediction: np.ndarray) -> None:

@@ -18,6 +18,7 @@ from sklearn.model_selection import (
 from automodel.exceptions import FitWarning
 from automodel.quiet import no_warnings
 from automodel.sampling.holdout import hold_out
+from automodel.targets.base import Target
 from automodel.task import Task
 
 N_FOLDS = 5
@@ -30,7 +31,7 @@ Splits = list[tuple[np.ndarray, np.ndarray]]
 
 
 def make_splits(
-    cv: Any, task: Task, y: np.ndarray, groups: np.ndarray | None, seed: int
+    cv: Any, task: Task, target: Target, y: Any, groups: np.ndarray | None, seed: int
 ) -> Splits:
     """Return the (train, valid) index arrays that all candidates share.
 
@@ -43,8 +44,10 @@ def make_splits(
         and no group is in two folds.
     task : Task
         The facts about the problem.
-    y : ndarray of shape (n_samples,)
-        Column numbers for classes, values for regression.
+    target : Target
+        Says which labels are spread evenly.
+    y : sequence of length n_samples
+        Encoded by the target.
     groups : ndarray of shape (n_samples,) or None
         Rows of one group stay together.
     seed : int
@@ -60,14 +63,15 @@ def make_splits(
             f"Found n_samples={len(y)}, and at least 2 are needed: models are "
             "compared on rows that they were not trained on."
         )
+    labels = target.strata(y)
     if cv is None:
-        splits = _default_splits(task, y, groups, seed)
+        splits = _default_splits(task, len(y), labels, groups, seed)
     elif isinstance(cv, numbers.Integral):
-        n_folds = _possible_folds(int(cv), task, y, groups)
-        splits = _folds(n_folds, task, y, groups, seed)
+        n_folds = _possible_folds(int(cv), len(y), labels, groups)
+        splits = _folds(n_folds, len(y), labels, groups, seed)
     elif isinstance(cv, BaseCrossValidator) or hasattr(cv, "split"):
-        labels = y if task.is_classification else np.asarray(y, dtype=float)
-        splits = _checked(cv.split(np.zeros((len(y), 1)), labels, groups), len(y))
+        known = target.restore(y) if labels is None else labels
+        splits = _checked(cv.split(np.zeros((len(y), 1)), known, groups), len(y))
     else:
         splits = _checked(iter(cv), len(y))
     return splits
@@ -111,7 +115,7 @@ def without_rows(splits: Splits, kept: np.ndarray) -> Splits:
     return splits
 
 
-def without_unknown_classes(splits: Splits, y: np.ndarray) -> Splits:
+def without_unknown_rows(splits: Splits, target: Target, y: Any) -> Splits:
     """Leave out what no model can know: it must not decide between the families.
 
     These are validation rows of a class that the training part lacks, for how surely a
@@ -121,9 +125,8 @@ def without_unknown_classes(splits: Splits, y: np.ndarray) -> Splits:
     """
     known = []
     for train, valid in splits:
-        classes = np.unique(y[train])
-        valid = valid[np.isin(y[valid], classes)]
-        if len(classes) > 1 and len(valid):
+        valid = valid[target.known_rows(y[train], y[valid])]
+        if target.is_learnable(y[train]) and len(valid):
             known.append((train, valid))
     if known and len(known) < len(splits):
         warnings.warn(
@@ -136,35 +139,33 @@ def without_unknown_classes(splits: Splits, y: np.ndarray) -> Splits:
     return known or splits
 
 
-def _default_splits(task: Task, y, groups, seed: int) -> Splits:
-    n_rows = len(y)
+def _default_splits(task: Task, n_rows: int, labels, groups, seed: int) -> Splits:
     seconds = task.time_budget
     is_slow = seconds is not None and task.cost > COST_PER_SECOND * seconds
     if n_rows > HOLDOUT_FROM or (is_slow and n_rows > 2_000):
-        return _holdout(task, y, groups, seed)
-    n_folds = _possible_folds(N_FOLDS, task, y, groups)
-    splits = _folds(n_folds, task, y, groups, seed)
+        return _holdout(n_rows, labels, groups, seed)
+    n_folds = _possible_folds(N_FOLDS, n_rows, labels, groups)
+    splits = _folds(n_folds, n_rows, labels, groups, seed)
     if n_rows <= REPEATS_UP_TO:
-        splits += _folds(n_folds, task, y, groups, seed + 1)
+        splits += _folds(n_folds, n_rows, labels, groups, seed + 1)
     return splits
 
 
-def _holdout(task: Task, y, groups, seed: int) -> Splits:
+def _holdout(n_rows: int, labels, groups, seed: int) -> Splits:
     """Return one split; a fifth of the rows, at most 20,000, is validated."""
     if groups is not None:
-        _possible_folds(2, task, y, groups)
-    labels = y if task.is_classification else None
-    share = min(0.2, 20_000 / len(y))
-    return [hold_out(len(y), share, seed, labels=labels, groups=groups)]
+        _possible_folds(2, n_rows, labels, groups)
+    share = min(0.2, 20_000 / n_rows)
+    return [hold_out(n_rows, share, seed, labels=labels, groups=groups)]
 
 
-def _possible_folds(n_folds: int, task: Task, y, groups) -> int:
+def _possible_folds(n_folds: int, n_rows: int, labels, groups) -> int:
     """Return the number of folds that the data allow, and warn if it is smaller."""
-    limit, what = len(y), "rows"
+    limit, what = n_rows, "rows"
     if groups is not None:
         limit, what = len(np.unique(groups)), "groups"
-    if task.is_classification:
-        largest = int(np.bincount(y).max())
+    if labels is not None:
+        largest = int(np.bincount(labels).max())
         if largest < limit:
             limit, what = largest, "rows of the largest class"
     if limit < 2:
@@ -183,18 +184,18 @@ def _possible_folds(n_folds: int, task: Task, y, groups) -> int:
     return min(n_folds, limit)
 
 
-def _folds(n_folds: int, task: Task, y, groups, seed: int) -> Splits:
-    splitter = _splitter(n_folds, task.is_classification, groups is not None, seed)
+def _folds(n_folds: int, n_rows: int, labels, groups, seed: int) -> Splits:
+    splitter = _splitter(n_folds, labels is not None, groups is not None, seed)
     with no_warnings():  # of a class with fewer rows than folds
-        return _checked(splitter.split(np.zeros((len(y), 1)), y, groups), len(y))
+        return _checked(splitter.split(np.zeros((n_rows, 1)), labels, groups), n_rows)
 
 
-def _splitter(n_folds: int, is_classification: bool, is_grouped: bool, seed: int):
-    if is_grouped and is_classification:
+def _splitter(n_folds: int, is_stratified: bool, is_grouped: bool, seed: int):
+    if is_grouped and is_stratified:
         return StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
     if is_grouped:
         return GroupKFold(n_folds, shuffle=True, random_state=seed)
-    if is_classification:
+    if is_stratified:
         return StratifiedKFold(n_folds, shuffle=True, random_state=seed)
     return KFold(n_folds, shuffle=True, random_state=seed)
 

@@ -91,8 +91,12 @@ def neg_root_mean_squared_error(y_true, prediction, sample_weight=None):
     return _root_mean_loss(Objective(), y_true, prediction, sample_weight)
 
 
+def _as_column(y_true, prediction):
+    return prediction.reshape(-1)
+
+
 def _mean_loss(objective: Objective, y_true, prediction, sample_weight):
-    losses = objective.losses(y_true, prediction)
+    losses = objective.losses(y_true, np.reshape(prediction, -1))
     if objective.is_relative:
         size = np.abs(np.asarray(y_true, np.float64))
         losses = losses / np.maximum(size, np.finfo(np.float64).eps)
@@ -117,7 +121,7 @@ def fast_score_of_values(scorer) -> Fast | None:
     objective = objective_of(scorer)
     if parts.function is mean_tweedie_deviance and not objective.is_deviance:
         return None  # of a power that no model learns
-    return Fast(partial(mean, objective))
+    return Fast(partial(mean, objective), _as_column)
 
 
 # The ensemble scores thousands of mixtures.

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.metrics import roc_auc_score
 
 from automodel.metrics.confusion import (
@@ -37,39 +36,9 @@ from automodel.metrics.scorers import (
     takes,
 )
 from automodel.quiet import no_warnings
-from automodel.targets.objective import Objective
-from automodel.task import Task
-
-
-class _Answers(BaseEstimator):
-    """An estimator that answers with predictions made before."""
-
-    def __init__(self, prediction):
-        self.prediction = prediction
-
-    def __sklearn_is_fitted__(self):
-        return True
-
-
-class _RegressorAnswers(RegressorMixin, _Answers):
-    def predict(self, X):
-        return self.prediction
-
-
-class _ClassifierAnswers(ClassifierMixin, _Answers):
-    def __init__(self, prediction, classes):
-        super().__init__(prediction)
-        self.classes = classes
-
-    @property
-    def classes_(self):
-        return self.classes
-
-    def predict_proba(self, X):
-        return self.prediction
-
-    def predict(self, X):
-        return self.classes[self.prediction.argmax(axis=1)]
+from automodel.targets.base import Target
+from automodel.targets.classes import ClassTarget
+from automodel.targets.values import ValueTarget
 
 
 def score_or_nan(score: Callable[..., Any], *data: Any) -> float:
@@ -103,76 +72,65 @@ class Metric:
     scorer : callable
         `scorer(estimator, X, y)` as scikit-learn calls it. The estimator it gets
         answers from predictions made before, and X holds the row numbers.
-    classes : ndarray of shape (n_classes,) or None
-        The user's labels, in the order of the columns of a prediction.
+    target : Target
+        What is scored; targets and predictions come as it encodes them.
     formula : callable, default=None
         The score of a confusion matrix. The score of two classes is then that of
         the best threshold.
-    objective : Objective
-        What models of values learn for it. Targets and predictions of values come in
-        its units.
     """
 
     name: str
     scorer: Any
-    classes: np.ndarray | None = None
+    target: Target
     formula: Formula | None = field(default=None, repr=False)
-    objective: Objective = field(default_factory=Objective)
     _fast: Fast | None = field(default=None, repr=False)
     _takes_weight: bool = True
 
     @classmethod
-    def from_scoring(cls, scoring: Any, task: Task, classes: np.ndarray | None = None):
-        """Build the metric of a `scoring` parameter; None is the task's default.
+    def from_scoring(
+        cls,
+        scoring: Any,
+        target: Target,
+        y: Any = None,
+        sample_weight: np.ndarray | None = None,
+    ) -> Metric:
+        """Build the metric of a `scoring` parameter.
+
+        Parameters
+        ----------
+        scoring : str, callable or None
+            None is the default of the target.
+        target : Target
+            What is scored. The metric has the one whose models learn what it asks for.
+        y : array-like of shape (n_samples,), default=None
+            As the user gave it, checked; it sets the limits of predictions.
+        sample_weight : ndarray of shape (n_samples,), default=None
+            Rows of weight zero set no limits.
 
         Raises
         ------
         ValueError
-            If the name is unknown or the scorer is for the other kind of task.
+            If the name is unknown, the scorer is for the other kind of task, or a value
+            of y is outside the domain of the score.
         """
-        if scoring is None:
-            scoring = (
-                "neg_log_loss"
-                if task.is_classification
-                else "neg_root_mean_squared_error"
-            )
+        scoring = target.default_scoring if scoring is None else scoring
         if isinstance(scoring, str):
             scorer, name = scorer_named(scoring), scoring
         else:
             scorer, name = scoring, name_of(scoring)
-        known = known_name(scorer)
-        takes_weight = takes(scorer, "sample_weight")
-        if not task.is_classification:
-            objective, fast = objective_of(scorer), fast_score_of_values(scorer)
-            return cls(name, scorer, None, None, objective, fast, takes_weight)
-        if known == "roc_auc" and task.kind == "multiclass":
-            raise ValueError(
-                f"scoring='roc_auc' is for two classes, and y has {task.n_classes}. "
-                "Use 'roc_auc_ovr', 'roc_auc_ovo' or 'neg_log_loss'."
-            )
-        formula = formula_of(scorer, classes)
-        fast = None if known is None else FAST_SCORES.get(known)
-        if formula is not None and task.kind == "binary":
-            fast = Fast(AtBestThreshold(formula), positive_probability)
-        elif formula is not None:
-            fast = Fast(AtLikeliest(formula))
-        return cls(name, scorer, classes, formula, Objective(), fast, takes_weight)
-
-    def of_target(self, y: np.ndarray, sample_weight: Any = None) -> Metric:
-        """Return the metric with the limits that a target of values sets.
-
-        Rows of weight zero have no say.
-
-        Raises
-        ------
-        ValueError
-            If a value is outside the domain of the score.
-        """
-        if self.classes is not None:
-            return self
         counted = None if sample_weight is None else sample_weight > 0
-        objective = self.objective.of_target(y, self.name, counted)
-        return replace(self, objective=objective)
+        target = target.learning(objective_of(scorer), y, name, counted)
+        if isinstance(target, ClassTarget):
+            formula, fast = _of_classes(scorer, target)
+        else:
+            is_value = isinstance(target, ValueTarget)
+            formula, fast = None, fast_score_of_values(scorer) if is_value else None
+        return cls(name, scorer, target, formula, fast, takes(scorer, "sample_weight"))
+
+    @property
+    def classes(self) -> np.ndarray | None:
+        """The labels of the user, in the order of the columns of a prediction."""
+        return self.target.classes
 
     @property
     def is_own_loss(self) -> bool:
@@ -210,9 +168,9 @@ class Metric:
 
         Parameters
         ----------
-        y_true : ndarray of shape (n_samples,)
-            Column numbers for classes, values for regression.
-        prediction : ndarray of shape (n_samples, n_classes) or (n_samples,)
+        y_true : sequence of length n_samples
+            Encoded by the target.
+        prediction : ndarray of shape (n_samples, n_outputs)
             Probabilities, or values.
         sample_weight : ndarray of shape (n_samples,), default=None
             Weights of the rows.
@@ -230,8 +188,9 @@ class Metric:
 
         The mean of predictions has the mean of it.
         """
-        if self.objective.decodes:
-            prediction = np.clip(prediction, *self.objective.limits)
+        objective = self.target.objective
+        if objective.decodes:
+            prediction = np.clip(prediction, *objective.limits)
         if self._fast is None or self._fast.decisive is None:
             return prediction
         return self._fast.decisive(y_true, prediction)
@@ -294,8 +253,8 @@ class Metric:
 
         Parameters
         ----------
-        y_true : ndarray of shape (n_samples,)
-            Column numbers for classes, values for regression.
+        y_true : sequence of length n_samples
+            Encoded by the target.
         sample_weight : ndarray of shape (n_samples,), default=None
             Weights of the rows.
 
@@ -304,45 +263,53 @@ class Metric:
         ValueError
             If the scorer is for the other kind of task, or not for these labels.
         """
-        if self.classes is None:
-            kind, example = "regression", "neg_root_mean_squared_error"
-            # Between the ends: some scores take no mean of zero.
-            prediction = np.linspace(y_true.min(), y_true.max(), len(y_true) + 2)[1:-1]
-        else:
-            kind, example = "classification", "neg_log_loss"
-            n_classes = len(self.classes)
-            prediction = 0.5 * np.eye(n_classes)[y_true] + 0.5 / n_classes
+        is_values = self.classes is None
+        kind = "regression" if is_values else "classification"
+        prediction = self.target.sample(y_true)
         with no_warnings():
             try:
                 float(self._call_scorer(y_true, prediction, sample_weight))
             except Exception as error:  # a scorer of the user may raise anything
                 raise ValueError(
                     f"scoring={self.name!r} cannot score this {kind} target: {error} "
-                    f"Use a scorer that fits the target, such as {example!r}."
+                    f"Use a scorer that fits the target, such as "
+                    f"{self.target.default_scoring!r}."
                 ) from error
 
     def _call_scorer(self, y_true, prediction, sample_weight):
         weight = {}
         if sample_weight is not None and self._takes_weight:
             weight = {"sample_weight": sample_weight}
+        truth, parts = self.target.restore(y_true), self._parts
         if self.classes is None:
-            decoded = self.objective.decode(np.asarray(prediction, np.float64))
-            return self._call(
-                _RegressorAnswers(decoded), self.objective.decode_target(y_true), weight
-            )
+            return self._call(self.target.answers(prediction), truth, weight)
         proba = prediction.astype(np.float64)
         proba = proba / proba.sum(axis=1, keepdims=True)
-        labels = self.classes[y_true]
-        parts = self._parts
         if len(self.classes) == 2 or parts is None or not self._takes_labels:
-            return self._call(_ClassifierAnswers(proba, self.classes), labels, weight)
+            return self._call(self.target.answers(proba), truth, weight)
         known = np.arange(len(self.classes))
         if parts.function is roc_auc_score:  # there is none of a class without rows
             known = np.unique(y_true)
         proba = proba[:, known] + TINY
         proba /= proba.sum(axis=1, keepdims=True)
         options = {"labels": self.classes[known], **parts.options, **weight}
-        return parts.sign * parts.function(labels, proba, **options)
+        return parts.sign * parts.function(truth, proba, **options)
 
     def _call(self, answers, y, weight):
         return self.scorer(answers, np.arange(len(y)).reshape(-1, 1), y, **weight)
+
+
+def _of_classes(scorer: Any, target: ClassTarget) -> tuple[Formula | None, Fast | None]:
+    """Return the formula of a score of labels, and the fast form of a score."""
+    known = known_name(scorer)
+    if known == "roc_auc" and target.kind == "multiclass":
+        raise ValueError(
+            f"scoring='roc_auc' is for two classes, and y has {target.n_outputs}. "
+            "Use 'roc_auc_ovr', 'roc_auc_ovo' or 'neg_log_loss'."
+        )
+    formula = formula_of(scorer, target.classes)
+    if formula is None:
+        return None, None if known is None else FAST_SCORES.get(known)
+    if target.kind == "binary":
+        return formula, Fast(AtBestThreshold(formula), positive_probability)
+    return formula, Fast(AtLikeliest(formula))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,9 @@ from automodel.preprocessing.plans import (
     as_texts,
     plan_column,
 )
-from automodel.preprocessing.table import Table, Texts
+from automodel.preprocessing.table import Table, Texts, describe
 from automodel.preprocessing.text import count_tokens
+from automodel.task import Task
 
 HASHED_ROWS = 512
 
@@ -96,6 +98,10 @@ class TableReader(TransformerMixin, BaseEstimator):
         columns = open_columns(X)
         self._fit_columns(columns)
         return self._read(columns)
+
+    def describe(self, task: Task, table: Table) -> Task:
+        """Return the task with what families of tables ask of the columns."""
+        return replace(describe(task, table), n_features=self.n_features_in_)
 
     def transform(self, X: Any) -> Table:
         """Read rows.

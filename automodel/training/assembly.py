@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from automodel.ensemble.blend import Blend, FittedEnsemble, Member
+from automodel.ensemble.combine import fit_combiner
 from automodel.ensemble.judging import judged
-from automodel.ensemble.selection import common_rows, fit_blend, restricted
+from automodel.ensemble.selection import common_rows, restricted
 from automodel.evaluation.evaluate import Candidate, Evaluation, is_joined
 from automodel.evaluation.fitted_model import FittedModel
 from automodel.evaluation.folds import Folds
@@ -25,6 +26,7 @@ from automodel.search.models import ModelLoader
 from automodel.search.storage.memory import SearchStorage
 from automodel.search.workers.base import Workers
 from automodel.search.workers.work import Refit
+from automodel.targets.combiner import Combiner
 from automodel.training.allowance import Allowance, mean_bytes
 
 SELECT_SHARE = 0.35  # of the time left, for the weights, and again for each judgement
@@ -55,10 +57,10 @@ class Trained:
 
 @dataclass(frozen=True)
 class Selection:
-    """The blend of some trials, how it scores and how it becomes labels."""
+    """What combines some trials, how it scores and how it becomes labels."""
 
     numbers: list[int]
-    blend: Blend
+    combiner: Combiner
     score: float
     expected_score: float
     decision_weights: np.ndarray | None
@@ -102,7 +104,7 @@ class Assembly:
                 members, best_model = self._members(usable, chosen, workers, loader)
             if len(members) == len(chosen.numbers):
                 return Trained(
-                    FittedEnsemble(members, chosen.blend),
+                    FittedEnsemble(members, chosen.combiner, self.folds.target),
                     best_model,
                     chosen.score,
                     chosen.expected_score,
@@ -113,7 +115,9 @@ class Assembly:
             gone = set(chosen.numbers) - {m.number for m in members}
             usable = {n: e for n, e in usable.items() if n not in gone}
         baseline = self.baseline
-        ensemble = FittedEnsemble([baseline], Blend.mean([baseline.weight]))
+        target, weights = self.folds.target, np.array([baseline.weight])
+        only = target.combiner(weights) or Blend.mean(weights)
+        ensemble = FittedEnsemble([baseline], only, target)
         records = _records(storage, [])
         return Trained(
             ensemble,
@@ -132,14 +136,14 @@ class Assembly:
         options: dict[str, Any] = {"size": self.size, "random_state": self.seed}
         rows = common_rows(candidates, folds)
         known, part = restricted(candidates, folds, rows)
-        blend = fit_blend(known, part, deadline=self._share(), **options)
-        is_cut = blend.stack is None and np.count_nonzero(blend.weights) > 1
+        combiner = fit_combiner(known, part, deadline=self._share(), **options)
+        is_cut = not combiner.is_stacked and np.count_nonzero(combiner.weights) > 1
         is_stacked, honest = judged(
             judges, folds, may_stack=not is_cut, deadline=self._share(), **options
         )
         if not is_stacked:
-            blend = replace(blend, stack=None)
-        oof = blend.predict([e.oof for e in known])
+            combiner = combiner.unstacked()
+        oof = combiner.predict([e.oof for e in known])
         decision = None
         if folds.metric.needs_threshold:
             decision = weights_of_labels(
@@ -151,11 +155,12 @@ class Assembly:
                 deadline=self._share(),
                 random_state=self.seed,
             )
-        order = np.argsort(-blend.importances, kind="stable")
-        order = order[blend.importances[order] > 0]
+        importances = combiner.importances
+        order = np.argsort(-importances, kind="stable")
+        order = order[importances[order] > 0]
         numbers = [list(usable)[i] for i in order]
         score = score_or_nan(part.score, oof)
-        return Selection(numbers, blend.take(order), score, honest, decision)
+        return Selection(numbers, combiner.take(order), score, honest, decision)
 
     def _share(self) -> float | None:
         left = self.budget.seconds_left
@@ -192,7 +197,10 @@ class Assembly:
 
         members = []
         shares = zip(
-            order, chosen.blend.weights, chosen.blend.stacking_coefficients, strict=True
+            order,
+            chosen.combiner.weights,
+            chosen.combiner.stacking_coefficients,
+            strict=True,
         )
         for number, weight, coefficient in shares:
             models = list(refitted.get(number, [])) if self.refit else []
@@ -222,9 +230,7 @@ class Assembly:
 
     def _skill(self, score: float) -> float:
         """Return how far a score is from the baseline's, 0, to that of the truth, 1."""
-        y = self.folds.y
-        task = self.folds.task
-        truth = np.eye(task.n_outputs)[y] if task.is_classification else y
+        truth = self.folds.target.truth(self.folds.y)
         perfect = score_or_nan(self.folds.score, truth)
         if math.isnan(perfect):  # a mean of zero is no Poisson
             return 0.0

@@ -67,4 +67,6 @@ def replay(
             replace(member, models=[next(models) for _ in member.models])
             for member in searched
         ]
-    return FittedEnsemble(members or [fit_baseline(folds)], ensemble.blend)
+    return FittedEnsemble(
+        members or [fit_baseline(folds)], ensemble.combiner, folds.target
+    )

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.dummy import DummyClassifier
 
 from automodel.containment import contained
 from automodel.ensemble.blend import Member
@@ -125,20 +124,12 @@ def _search_and_assemble(
 
 def fit_baseline(folds: Folds) -> Member:
     """Fit the model that knows one value, or the shares of the classes, only."""
-    task = folds.task
-    encoder = NoColumns()
-    X = encoder.transform(folds.rows)
-    estimator: BaseEstimator
-    if task.is_classification:
-        classes, y = np.unique(folds.y, return_inverse=True)
-        estimator = DummyClassifier(strategy="prior")
-    else:
-        classes, y = None, folds.y
-        estimator = task.objective.baseline()
-    estimator.fit(X, y, sample_weight=folds.training_weight_of(slice(None)))
-    model = FittedModel(
-        encoder, estimator, classes, task.n_outputs, limits=task.objective.limits
-    )
+    encoder, target = NoColumns(), folds.target
+    columns, y = target.local(folds.y)
+    weight = folds.training_weight_of(slice(None))
+    estimator = target.baseline()
+    estimator.fit(encoder.transform(folds.rows), y, sample_weight=weight)
+    model = FittedModel(encoder, estimator, target, columns)
     score = score_or_nan(folds.score, model.predict(folds.rows))
     return Member(BASELINE, "baseline", {}, 1.0, score, [model])
 

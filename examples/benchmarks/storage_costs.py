@@ -29,6 +29,7 @@ from automodel.search.budget import Budget
 from automodel.search.search import Search, SearchSettings
 from automodel.search.storage.memory import SearchStorage
 from automodel.search.storage.resume import open_archive
+from automodel.targets.classes import ClassTarget
 from automodel.task import Task
 
 FAMILY = "hist_gradient_boosting"
@@ -39,8 +40,9 @@ def make_folds():
     X, y = make_classification(N_ROWS, random_state=0)
     task = Task("binary", *X.shape, 2)
     table = TableReader().fit_transform(X)
-    metric = Metric.from_scoring(None, task, np.array([0, 1]))
-    splits = make_splits(5, task, y, None, 0)
+    target = ClassTarget(np.array([0, 1]))
+    metric = Metric.from_scoring(None, target)
+    splits = make_splits(5, task, target, y, None, 0)
     return Folds(table, y, None, splits, task, metric)
 
 

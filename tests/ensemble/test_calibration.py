@@ -8,8 +8,8 @@ from automodel import AutoClassifier
 from automodel.ensemble.calibration import best_temperature, sharpened
 from automodel.ensemble.selection import temperature_of
 from automodel.evaluation.folds import Folds
-from automodel.metrics.metric import Metric
 from automodel.task import Task
+from tests.makers import make_metric
 
 
 def draw(n_rows, temperature, n_classes=4, seed=0):
@@ -94,11 +94,11 @@ def test_an_ensemble_that_is_too_modest_is_made_surer():
     settings = {"families": ["linear", "extra_trees"], "n_trials": 4}
     search = AutoClassifier(time_budget=None, random_state=0, **settings).fit(X, y)
     assert sum(member.weight > 0 for member in search.ensemble_.members) == 2
-    blend = replace(search.ensemble_.blend, stack=None)
+    blend = replace(search.ensemble_.combiner, stack=None)
     assert blend.temperature < 0.95
-    search.ensemble_.blend = blend
+    search.ensemble_.combiner = blend
     surer = search.predict_proba(X)
-    search.ensemble_.blend = replace(blend, temperature=1.0)
+    search.ensemble_.combiner = replace(blend, temperature=1.0)
     assert surer.max(axis=1).mean() > search.predict_proba(X).max(axis=1).mean()
 
 
@@ -106,7 +106,7 @@ def folds_of(scoring, y):
     classes = np.unique(y)
     kind = "binary" if len(classes) == 2 else "multiclass"
     task = Task(kind, len(y), 1, n_classes=len(classes))
-    metric = Metric.from_scoring(scoring, task, classes)
+    metric = make_metric(scoring, task, classes)
     return Folds(None, y, None, [], task, metric)
 
 

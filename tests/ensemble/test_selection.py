@@ -26,10 +26,16 @@ from automodel.evaluation.folds import Folds
 from automodel.families import all_families
 from automodel.metrics.metric import Metric
 from automodel.preprocessing.table import Table
+from automodel.targets.values import ValueTarget
 from automodel.task import Task
 from tests.conftest import StubFamily
+from tests.makers import make_metric
 
 HALVES = Blend.mean([0.5, 0.5])
+
+
+def halves(members):
+    return FittedEnsemble(members, HALVES, ValueTarget())
 
 
 class Shift(TransformerMixin, BaseEstimator):
@@ -52,7 +58,7 @@ def make_folds(y):
     task = Task("regression", len(y), 1)
     rows = np.arange(len(y))
     splits = [(rows[::2], rows[1::2]), (rows[1::2], rows[::2])]
-    metric = Metric.from_scoring(None, task)
+    metric = make_metric(None, task)
     return Folds(make_table(y), y, None, splits, task, metric)
 
 
@@ -60,7 +66,7 @@ def make_evaluations(folds, errors, names=None):
     names = names or ["linear"] * len(errors)
     evaluations = []
     for error, name in zip(errors, names, strict=True):
-        oof = (folds.y + error).astype(np.float32)
+        oof = (folds.y + error)[:, None].astype(np.float32)
         candidate = Candidate(all_families()[name], {})
         score = folds.score(oof)
         evaluations.append(Evaluation(candidate, "complete", score, oof=oof))
@@ -137,7 +143,7 @@ def test_a_slow_score_is_not_taken_much_more_once_the_deadline_has_passed(
     rng = np.random.default_rng(0)
     y = (folds.y > 0).astype(int)
     task = Task("binary", len(y), 1, n_classes=2)
-    metric = Metric.from_scoring("neg_log_loss", task, np.arange(2))
+    metric = make_metric("neg_log_loss", task, np.arange(2))
     folds = replace(folds, y=y, task=task, metric=metric)
     evaluations = []
     for noise in rng.uniform(1, 2, 12):
@@ -300,7 +306,7 @@ def make_model(values, fold):
     encoder = Shift()
     X = encoder.fit_transform(table)
     estimator = LinearRegression().fit(X, np.asarray(values, dtype=float))
-    return FittedModel(encoder, estimator, None, 1, fold)
+    return FittedModel(encoder, estimator, ValueTarget(), None, fold)
 
 
 def test_members_fitted_on_different_rows_do_not_share_encoded_rows():
@@ -312,13 +318,13 @@ def test_members_fitted_on_different_rows_do_not_share_encoded_rows():
     ]
     table = make_table([3.0, 4.0])
     expected = (kept.predict(table) + refitted.predict(table)) / 2
-    assert FittedEnsemble(members, HALVES).predict(table) == pytest.approx(expected)
+    assert halves(members).predict(table) == pytest.approx(expected)
     assert expected == pytest.approx([3.0, 4.0])
 
 
 def test_many_rows_are_predicted_in_parts(monkeypatch):
     member = Member(0, "a", {}, 1.0, 0.0, [make_model([0.0, 1.0, 2.0], fold=0)])
-    own = FittedEnsemble([member], Blend.mean([1.0]))
+    own = FittedEnsemble([member], Blend.mean([1.0]), ValueTarget())
     table = make_table(np.arange(7.0))
     expected = own.predict(table)
     monkeypatch.setattr("automodel.ensemble.blend.ENCODED_ROWS", 3)
@@ -333,7 +339,7 @@ def test_encoders_that_are_alike_are_kept_once():
         Member(0, "a", {}, 0.5, 0.0, models[:1]),
         Member(1, "b", {}, 0.5, 0.0, models[1:]),
     ]
-    kept = pickle.loads(pickle.dumps(FittedEnsemble(members, HALVES)))
+    kept = pickle.loads(pickle.dumps(halves(members)))
     one, two, other = (m.encoder for member in kept.members for m in member.models)
     assert one is two
     assert one is not other
@@ -383,7 +389,7 @@ def class_folds(rows, n_classes=2):
     y = np.random.default_rng(0).integers(n_classes, size=rows)
     kind = "binary" if n_classes == 2 else "multiclass"
     task = Task(kind, rows, 1, n_classes=n_classes)
-    metric = Metric.from_scoring("neg_log_loss", task, np.arange(n_classes))
+    metric = make_metric("neg_log_loss", task, np.arange(n_classes))
     halves = np.arange(rows)[::2], np.arange(rows)[1::2]
     return Folds(make_table(y), y, None, [halves, halves[::-1]], task, metric)
 
@@ -405,7 +411,7 @@ def test_the_stack_of_another_score_than_squares_has_to_improve_it(folds):
     outliers = np.where(rng.random(400) < 0.05, 50.0, 0.0)
     errors = [rng.normal(size=400) + outliers, rng.normal(size=400) + 10.0]
     evaluations = make_evaluations(folds, errors)
-    metric = Metric.from_scoring("neg_median_absolute_error", folds.task)
+    metric = make_metric("neg_median_absolute_error", folds.task)
     assert judged(evaluations, folds)[0]
     assert not judged(evaluations, replace(folds, metric=metric))[0]
 

@@ -202,14 +202,13 @@ def test_the_scale_of_the_weights_does_not_matter(kind, factor):
 
 
 def test_weights_are_in_units_of_rows():
-    X = np.zeros((4, 1))
-    np.testing.assert_array_equal(check_weights([3.0, 0.0, 6.0, 12.0], X), [1, 0, 2, 4])
-    np.testing.assert_array_equal(check_weights(np.full(4, 1e-9), X), 1)
+    np.testing.assert_array_equal(check_weights([3.0, 0.0, 6.0, 12.0], 4), [1, 0, 2, 4])
+    np.testing.assert_array_equal(check_weights(np.full(4, 1e-9), 4), 1)
     odd = np.array([1.0, 1.7, 0.0, 2.5])
-    weight = check_weights(odd, X)
+    weight = check_weights(odd, 4)
     assert weight[weight > 0].mean() == pytest.approx(1)
-    np.testing.assert_array_equal(check_weights(1e-7 * odd, X), weight)
-    few = check_weights([1e-6, 1.0, 1.0, 1.0], X)  # a millionth is no row
+    np.testing.assert_array_equal(check_weights(1e-7 * odd, 4), weight)
+    few = check_weights([1e-6, 1.0, 1.0, 1.0], 4)  # a millionth is no row
     assert few.mean() == pytest.approx(1)
 
 

@@ -7,16 +7,16 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from automodel.evaluation.folds import Folds
-from automodel.metrics.metric import Metric
 from automodel.preprocessing.reader import TableReader
 from automodel.task import Task
+from tests.makers import make_metric
 
 
 def make_folds(n_rows=5000):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(n_rows, 5)), rng.integers(0, 2, n_rows)
     task = Task("binary", n_rows, 5, 2)
-    metric = Metric.from_scoring(None, task, np.array([0, 1]))
+    metric = make_metric(None, task, np.array([0, 1]))
     splits = [(np.arange(0, 4000), np.arange(4000, n_rows))]
     return Folds(TableReader().fit_transform(X), y, None, splits, task, metric)
 

@@ -10,10 +10,10 @@ from automodel import AutoClassifier
 from automodel.evaluation.evaluate import Candidate, evaluate, fit_candidate
 from automodel.evaluation.folds import Folds
 from automodel.exceptions import DeadlineReached
-from automodel.metrics.metric import Metric
 from automodel.preprocessing.reader import TableReader
 from automodel.task import Task
 from tests.conftest import CHEAP, StubFamily, make_frame, make_signal
+from tests.makers import make_metric
 
 X = make_frame(60)
 Y = (make_signal(X) > 0.3).astype(int)
@@ -51,7 +51,7 @@ def make_folds(splits=None, weight=None):
         splits = [
             (np.flatnonzero(turn != i), np.flatnonzero(turn == i)) for i in range(3)
         ]
-    metric = Metric.from_scoring(None, task, np.array([0, 1]))
+    metric = make_metric(None, task, np.array([0, 1]))
     return Folds(TableReader().fit_transform(X), Y, weight, splits, task, metric)
 
 

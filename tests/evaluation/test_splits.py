@@ -6,11 +6,12 @@ from automodel.evaluation.splits import (
     HOLDOUT_FROM,
     N_BLOCKS,
     kept_together,
-    make_splits,
-    without_unknown_classes,
+    without_unknown_rows,
 )
 from automodel.exceptions import FitWarning
+from automodel.targets.classes import ClassTarget
 from automodel.task import Task
+from tests.makers import make_splits
 
 
 def make_task(y, n_features=5, time_budget=None, kind="binary"):
@@ -23,6 +24,10 @@ def make_task(y, n_features=5, time_budget=None, kind="binary"):
         n_numeric=n_features,
         time_budget=time_budget,
     )
+
+
+def known_rows_of(splits, y):
+    return without_unknown_rows(splits, ClassTarget(np.unique(y)), y)
 
 
 def classes(n_rows):
@@ -133,7 +138,7 @@ def test_more_classes_than_rows_to_validate_are_split_without_strata():
     y = np.repeat(np.arange(1000), 3)
     task = make_task(y, n_features=50, time_budget=10.0, kind="multiclass")
     splits = make_splits(None, task, y, None, 0)
-    ((train, valid),) = without_unknown_classes(splits, y)
+    ((train, valid),) = known_rows_of(splits, y)
     assert len(valid) < 1000
     assert np.isin(y[valid], y[train]).all()
 
@@ -149,7 +154,7 @@ def test_groups_allow_no_more_folds_than_the_largest_class_has_rows():
 def test_rows_of_a_class_that_cannot_be_learned_are_not_validated():
     y = np.array([0, 1] * 20 + [2])
     splits = make_splits(5, make_task(y, kind="multiclass"), y, None, 0)
-    validated = np.concatenate([v for _, v in without_unknown_classes(splits, y)])
+    validated = np.concatenate([v for _, v in known_rows_of(splits, y)])
     assert sorted(validated) == list(range(40))
 
 
@@ -157,10 +162,10 @@ def test_splits_that_train_on_one_class_are_left_out():
     y = np.array([0] * 12 + [0, 1] * 24)
     splits = list(TimeSeriesSplit(5).split(y))
     with pytest.warns(FitWarning, match="1 of 5 splits are left out"):
-        kept = without_unknown_classes(splits, y)
+        kept = known_rows_of(splits, y)
     assert len(kept) == 4
     only = splits[:1]
-    assert without_unknown_classes(only, y) == only  # nothing else is left
+    assert known_rows_of(only, y) == only  # nothing else is left
 
 
 def test_a_holdout_of_a_class_of_one_row_spreads_the_others():

@@ -16,9 +16,9 @@ from automodel.evaluation.evaluate import Candidate, Folds, Monitor, evaluate
 from automodel.exceptions import DeadlineReached, TrialPruned
 from automodel.families import all_families, find_families
 from automodel.families._net import NetFamily
-from automodel.metrics.metric import Metric
 from automodel.preprocessing.reader import TableReader
 from automodel.task import Task
+from tests.makers import make_metric
 
 KINDS = ["binary", "multiclass", "regression"]
 FAMILIES = [f for f in all_families().values() if not f.missing_libraries()]
@@ -388,9 +388,7 @@ def test_a_default_candidate_completes_on_any_table(family, kind, container):
         pytest.skip("refuses the table")
     splits = [(np.arange(len(y)) % 3 != i, np.arange(len(y)) % 3 == i) for i in (0, 1)]
     splits = [(np.flatnonzero(a), np.flatnonzero(b)) for a, b in splits]
-    metric = Metric.from_scoring(
-        None, task, None if kind == "regression" else np.unique(y)
-    )
+    metric = make_metric(None, task, None if kind == "regression" else np.unique(y))
     folds = Folds(table, y, None, splits, task, metric)
     params = default_params(family, task)
     result = evaluate(Candidate(family, params), folds)

@@ -22,9 +22,9 @@ from automodel.evaluation.evaluate import (
 )
 from automodel.exceptions import DeadlineReached, TrialPruned
 from automodel.families.mlp import MLPFamily
-from automodel.metrics.metric import Metric
 from automodel.preprocessing.table import Table
 from automodel.task import Task
+from tests.makers import make_metric
 
 FAMILY = MLPFamily()
 TASKS = [
@@ -55,7 +55,7 @@ def folds_of(task, n_categorical=0):
     table = Table(X, codes, (12,) * n_categorical)
     splits = list(KFold(3, shuffle=True, random_state=0).split(X))
     classes = np.unique(y) if task.is_classification else None
-    metric = Metric.from_scoring(None, task, classes)
+    metric = make_metric(None, task, classes)
     return Folds(table, y, None, splits, task, metric)
 
 

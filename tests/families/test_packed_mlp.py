@@ -24,12 +24,12 @@ from automodel.families.packed_mlp import (
     MOST_ROWS,
     PackedMLPFamily,
 )
-from automodel.metrics.metric import Metric
 from automodel.monitor import Monitor
 from automodel.preprocessing.reader import TableReader
 from automodel.targets.objective import Objective
 from automodel.task import Task
 from tests.conftest import make_frame, make_signal
+from tests.makers import make_metric
 
 FAMILY = PackedMLPFamily()
 TASKS = [
@@ -80,7 +80,7 @@ def folds_of(task, n_folds=3, weight=None):
     splits = [
         (np.flatnonzero(turn != i), np.flatnonzero(turn == i)) for i in (range(n_folds))
     ]
-    metric = Metric.from_scoring(None, task, np.unique(y) if task.n_classes else None)
+    metric = make_metric(None, task, np.unique(y) if task.n_classes else None)
     return Folds(TableReader().fit_transform(X), y, weight, splits, task, metric)
 
 

@@ -8,8 +8,8 @@ from sklearn.metrics import (
     mean_tweedie_deviance,
 )
 
-from automodel.metrics.metric import Metric
 from automodel.task import Task
+from tests.makers import make_metric
 
 BINARY = Task("binary", 60, 3, 2)
 MULTI = Task("multiclass", 60, 3, 3)
@@ -41,7 +41,7 @@ def sklearn_score(name, y, prediction, weight, classes=None):
 def test_fast_scores_of_classes_equal_those_of_scikit_learn(name, weighted):
     y, proba, weight = make_prediction(2)
     weight = weight if weighted else None
-    metric = Metric.from_scoring(name, BINARY, np.array(["a", "b"]))
+    metric = make_metric(name, BINARY, np.array(["a", "b"]))
     assert metric._fast is not None
     expected = sklearn_score(name, y, proba, weight, metric.classes)
     assert metric.score(y, proba, weight) == pytest.approx(expected, rel=1e-12)
@@ -75,9 +75,9 @@ def test_fast_scores_of_values_equal_those_of_scikit_learn(name, weighted):
     y, prediction, weight = np.exp(rng.normal(size=(3, 60)))
     weight = weight if weighted else None
     scorer = scorer_of(name, **MEAN_LOSSES[name])
-    metric = Metric.from_scoring(scorer, REGRESSION).of_target(y)
+    metric = make_metric(scorer, REGRESSION, y=y)
     assert metric._fast is not None
-    encode = metric.objective.encode
+    encode = metric.target.objective.encode
     expected = scorer._sign * scorer._score_func(
         y, prediction, sample_weight=weight, **scorer._kwargs
     )
@@ -99,10 +99,10 @@ DOMAINS = [
 @pytest.mark.parametrize("scoring", DOMAINS, ids=str)
 def test_predictions_outside_the_domain_are_brought_into_it(scoring):
     y = np.arange(1.0, 61.0)
-    metric = Metric.from_scoring(scoring, REGRESSION).of_target(y)
-    prediction = metric.objective.encode(y).copy()
+    metric = make_metric(scoring, REGRESSION, y=y)
+    prediction = metric.target.objective.encode(y).copy()
     prediction[[0, 7]] = -3.0
-    assert np.isfinite(metric.score(metric.objective.encode(y), prediction))
+    assert np.isfinite(metric.score(metric.target.objective.encode(y), prediction))
 
 
 @pytest.mark.parametrize(
@@ -117,19 +117,19 @@ def test_a_target_outside_the_domain_is_an_error_that_names_the_row(scoring, val
     y = np.ones(60)
     y[17] = value
     with pytest.raises(ValueError, match=f"{scoring}.*row 17 of y is {value:g}"):
-        Metric.from_scoring(scoring, REGRESSION).of_target(y)
+        make_metric(scoring, REGRESSION, y=y)
 
 
 def test_a_count_of_zero_is_in_the_domain_of_poisson():
     y = np.arange(60.0)
-    metric = Metric.from_scoring("neg_mean_poisson_deviance", REGRESSION).of_target(y)
+    metric = make_metric("neg_mean_poisson_deviance", REGRESSION, y=y)
     metric.check(y)
-    low, _ = metric.objective.limits
+    low, _ = metric.target.objective.limits
     assert 0 < low < 1e-2
 
 
 def test_roc_auc_counts_ties_as_half():
-    metric = Metric.from_scoring("roc_auc", BINARY, np.array([0, 1]))
+    metric = make_metric("roc_auc", BINARY, np.array([0, 1]))
     y = np.array([0, 1, 0, 1])
     proba = np.full((4, 2), 0.5)
     assert metric.score(y, proba) == 0.5
@@ -140,58 +140,56 @@ def test_roc_auc_counts_ties_as_half():
 def test_scorers_without_a_fast_form_answer_from_the_prediction(name):
     y, proba, _ = make_prediction(3)
     classes = np.array(["x", "y", "z"])
-    metric = Metric.from_scoring(name, MULTI, classes)
+    metric = make_metric(name, MULTI, classes)
     assert np.isfinite(metric.score(y, proba))
 
 
 def test_log_loss_of_rows_without_one_class_is_finite():
     y, proba, _ = make_prediction(3)
     rows = y != 2
-    metric = Metric.from_scoring("neg_log_loss", MULTI, np.array([0, 1, 2]))
+    metric = make_metric("neg_log_loss", MULTI, np.array([0, 1, 2]))
     assert np.isfinite(metric.score(y[rows], proba[rows]))
 
 
 def test_scorer_objects_and_plain_callables_are_accepted():
     y = np.arange(5.0)
     scorer = make_scorer(mean_pinball_loss, greater_is_better=False, alpha=0.9)
-    metric = Metric.from_scoring(scorer, REGRESSION)
+    metric = make_metric(scorer, REGRESSION)
     assert metric.name == "mean_pinball_loss"
     assert metric.score(y, y - 1) == pytest.approx(-0.9)
 
     def largest_error(estimator, X, y):
         return -np.abs(estimator.predict(X) - y).max()
 
-    metric = Metric.from_scoring(largest_error, REGRESSION)
+    metric = make_metric(largest_error, REGRESSION)
     assert metric.name == "largest_error"
     assert metric.score(y, y + 2, np.ones(5)) == -2.0
 
 
 def test_the_name_of_a_known_scorer_object_is_recognised():
-    metric = Metric.from_scoring(get_scorer("roc_auc"), BINARY, np.array([0, 1]))
+    metric = make_metric(get_scorer("roc_auc"), BINARY, np.array([0, 1]))
     assert metric.name == "roc_auc"
     assert metric._fast is not None
 
 
 def test_an_unknown_scorer_is_refused_with_the_nearest_name():
     with pytest.raises(ValueError, match="Did you mean 'roc_auc'"):
-        Metric.from_scoring("roc_acu", BINARY)
+        make_metric("roc_acu", BINARY)
 
 
 def test_roc_auc_of_three_classes_is_refused_with_alternatives():
     with pytest.raises(ValueError, match="roc_auc_ovr"):
-        Metric.from_scoring("roc_auc", MULTI)
+        make_metric("roc_auc", MULTI)
 
 
 def test_counts_with_a_zero_have_the_score_of_counts():
     y = np.array([0.0, 1.0, 3.0, 0.0])
-    Metric.from_scoring("neg_mean_poisson_deviance", REGRESSION).check(y)
+    make_metric("neg_mean_poisson_deviance", REGRESSION).check(y)
 
 
 def test_roc_auc_of_classes_leaves_out_one_without_rows():
     y, proba, _ = make_prediction(4)
-    metric = Metric.from_scoring(
-        "roc_auc_ovr", Task("multiclass", 60, 3, 4), np.arange(4)
-    )
+    metric = make_metric("roc_auc_ovr", Task("multiclass", 60, 3, 4), np.arange(4))
     rows = y != 3
     left = proba[rows, :3] / proba[rows, :3].sum(axis=1, keepdims=True)
     expected = sklearn_score("roc_auc_ovr", y[rows], left, None, np.arange(3))

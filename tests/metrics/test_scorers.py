@@ -16,9 +16,9 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from automodel.metrics.metric import Metric
 from automodel.metrics.scorers import name_of, parts_of
 from automodel.task import Task
+from tests.makers import make_metric
 
 TASKS = {
     "binary": Task("binary", 60, 3, 2),
@@ -52,11 +52,11 @@ def test_names_objects_and_functions_are_scored_and_learned_alike(name, kind):
     task = TASKS[kind]
     classes = np.arange(task.n_classes) if task.is_classification else None
     metrics = [
-        Metric.from_scoring(scoring, task, classes)
+        make_metric(scoring, task, classes)
         for scoring in (name, get_scorer(name), made_again(name))
     ]
     for metric in metrics[1:]:
-        assert metric.objective == metrics[0].objective
+        assert metric.target.objective == metrics[0].target.objective
         assert metric.is_own_loss == metrics[0].is_own_loss
         assert metric.needs_threshold == metrics[0].needs_threshold
         assert (metric.formula is None) == (metrics[0].formula is None)
@@ -109,19 +109,19 @@ def accuracy(estimator, X, y):
 
 def test_a_function_of_the_user_is_not_taken_for_a_score_of_its_name():
     y, proba = np.array([0, 1]), np.eye(2)
-    metric = Metric.from_scoring(accuracy, TASKS["binary"], np.arange(2))
+    metric = make_metric(accuracy, TASKS["binary"], np.arange(2))
     assert metric.name == "accuracy"
     assert metric.score(y, proba) == -7.0
     own = make_scorer(lambda y, p: -5.0)
     own._score_func.__name__ = "neg_log_loss"
-    assert Metric.from_scoring(own, TASKS["binary"], np.arange(2)).score(y, proba) == -5
+    assert make_metric(own, TASKS["binary"], np.arange(2)).score(y, proba) == -5
 
 
 def test_a_score_of_decisions_is_not_given_probabilities():
     scorer = make_scorer(
         hinge_loss, response_method="decision_function", greater_is_better=False
     )
-    metric = Metric.from_scoring(scorer, TASKS["multiclass"], np.arange(3))
+    metric = make_metric(scorer, TASKS["multiclass"], np.arange(3))
     with pytest.raises(ValueError, match="decision_function"):
         metric.check(np.array([0, 1, 2]))
 
@@ -135,6 +135,6 @@ class Cost:
 
 
 def test_any_object_that_can_be_called_is_a_metric():
-    metric = Metric.from_scoring(make_scorer(Cost()), TASKS["regression"])
+    metric = make_metric(make_scorer(Cost()), TASKS["regression"])
     assert metric.score(np.arange(3.0), np.arange(3.0)) == 0.5
-    assert metric.objective.loss == "squared_error"
+    assert metric.target.objective.loss == "squared_error"

@@ -14,15 +14,13 @@ from sklearn.metrics import (
 
 from automodel.metrics.metric import Metric
 from automodel.metrics.threshold import labels_of, weights_of_labels
-from automodel.task import Task
+from automodel.targets.classes import ClassTarget
 
 N_ROWS = 3000
 
 
-def make_metric(scoring, n_classes):
-    kind = "binary" if n_classes == 2 else "multiclass"
-    task = Task(kind, N_ROWS, 3, n_classes)
-    return Metric.from_scoring(scoring, task, np.arange(n_classes))
+def metric_of(scoring, n_classes):
+    return Metric.from_scoring(scoring, ClassTarget(np.arange(n_classes)))
 
 
 def make_rare(shares, seed, strength=1.0):
@@ -52,7 +50,7 @@ SCORES = {
 
 @pytest.mark.parametrize("scoring, n_classes", SCORES.values(), ids=SCORES)
 def test_weights_are_better_on_other_rows_where_classes_are_rare(scoring, n_classes):
-    metric = make_metric(scoring, n_classes)
+    metric = metric_of(scoring, n_classes)
     shares = np.array([0.9, 0.07, 0.03])[:n_classes]
     weights = weights_of_labels(metric, *make_rare(shares, seed=0))
     y, proba = make_rare(shares, seed=1)
@@ -64,7 +62,7 @@ def test_weights_are_better_on_other_rows_where_classes_are_rare(scoring, n_clas
 def test_the_threshold_of_f1_is_half_of_its_best_value():
     """Zhao et al. (2013), Beyond Fano's inequality."""
     y, proba = make_rare(np.array([0.9, 0.1]), seed=0)
-    weights = weights_of_labels(make_metric("f1", 2), y, proba)
+    weights = weights_of_labels(metric_of("f1", 2), y, proba)
     best = f1_score(y, labels_of(proba, weights))
     assert weights[0] / weights.sum() == pytest.approx(best / 2, abs=0.06)
 
@@ -72,7 +70,7 @@ def test_the_threshold_of_f1_is_half_of_its_best_value():
 def test_balanced_accuracy_weighs_by_the_shares_of_the_classes():
     shares = np.array([0.9, 0.07, 0.03])
     y, proba = make_rare(shares, seed=0)
-    weights = weights_of_labels(make_metric("balanced_accuracy", 3), y, proba)
+    weights = weights_of_labels(metric_of("balanced_accuracy", 3), y, proba)
     by_share = 1 / np.bincount(y)
     ours, best = (
         balanced_accuracy_score(y, labels_of(proba, w)) for w in (weights, by_share)
@@ -83,13 +81,13 @@ def test_balanced_accuracy_weighs_by_the_shares_of_the_classes():
 @pytest.mark.parametrize("scoring", ["accuracy", "recall", "roc_auc", "neg_log_loss"])
 def test_other_scores_leave_the_likeliest_class(scoring):
     y, proba = make_rare(np.array([0.9, 0.1]), seed=0)
-    weights = weights_of_labels(make_metric(scoring, 2), y, proba)
+    weights = weights_of_labels(metric_of(scoring, 2), y, proba)
     np.testing.assert_array_equal(weights, 1)
 
 
 def test_weights_that_are_not_better_on_other_rows_are_not_used():
     """The likeliest class is best for errors: other weights only fit the noise."""
-    metric = make_metric(make_scorer(zero_one_loss, greater_is_better=False), 3)
+    metric = metric_of(make_scorer(zero_one_loss, greater_is_better=False), 3)
     assert metric.needs_threshold
     used = []
     for seed in range(8):
@@ -101,7 +99,7 @@ def test_weights_that_are_not_better_on_other_rows_are_not_used():
 
 def test_sample_weights_count():
     y, proba = make_rare(np.array([0.9, 0.1]), seed=0)
-    metric = make_metric("f1", 2)
+    metric = metric_of("f1", 2)
     plain = weights_of_labels(metric, y, proba)
     frequent = weights_of_labels(metric, y, proba, np.where(y == 1, 10.0, 1.0))
     assert frequent[0] / frequent.sum() < plain[0] / plain.sum()
@@ -111,7 +109,7 @@ def test_rows_without_a_prediction_are_left_out():
     y, proba = make_rare(np.array([0.9, 0.1]), seed=0)
     with_gaps, rows = proba.copy(), np.arange(0, N_ROWS, 3)
     with_gaps[rows] = np.nan
-    assert np.isfinite(weights_of_labels(make_metric("f1", 2), y, with_gaps)).all()
+    assert np.isfinite(weights_of_labels(metric_of("f1", 2), y, with_gaps)).all()
 
 
 def test_a_score_that_cannot_be_told_leaves_the_likeliest_class():
@@ -120,7 +118,7 @@ def test_a_score_that_cannot_be_told_leaves_the_likeliest_class():
 
     y, proba = make_rare(np.array([0.9, 0.1]), seed=0)
     for n_classes in (2, 3):
-        metric = make_metric(make_scorer(of_whole_columns), n_classes)
+        metric = metric_of(make_scorer(of_whole_columns), n_classes)
         wide = np.column_stack([proba, np.zeros(len(y))])[:, :n_classes]
         np.testing.assert_array_equal(weights_of_labels(metric, y, wide), 1)
 
@@ -128,13 +126,13 @@ def test_a_score_that_cannot_be_told_leaves_the_likeliest_class():
 def test_no_time_leaves_the_likeliest_class():
     y, proba = make_rare(np.array([0.9, 0.1]), seed=0)
     late = time.monotonic() - 1
-    weights = weights_of_labels(make_metric("f1", 2), y, proba, deadline=late)
+    weights = weights_of_labels(metric_of("f1", 2), y, proba, deadline=late)
     np.testing.assert_array_equal(weights, 1)
 
 
 def test_a_confusion_matrix_has_the_score_of_its_labels():
     y, proba = make_rare(np.array([0.5, 0.3, 0.2]), seed=0)
-    metric = make_metric("f1_macro", 3)
+    metric = metric_of("f1_macro", 3)
     labels = proba.argmax(axis=1)
     expected = get_scorer("f1_macro")._score_func(y, labels, average="macro")
     assert metric.score_labels(y, labels) == pytest.approx(expected)

@@ -5,10 +5,9 @@ import pytest
 from sklearn.datasets import make_classification
 
 from automodel.evaluation.folds import Folds
-from automodel.evaluation.splits import make_splits
-from automodel.metrics.metric import Metric
 from automodel.preprocessing.reader import TableReader
 from automodel.task import Task
+from tests.makers import make_metric, make_splits
 
 
 @pytest.fixture(scope="module")
@@ -17,5 +16,5 @@ def folds():
     X, y = make_classification(40, random_state=0)
     task = Task("binary", *X.shape, 2)
     table = TableReader().fit_transform(X)
-    metric = Metric.from_scoring(None, task, np.array([0, 1]))
+    metric = make_metric(None, task, np.array([0, 1]))
     return Folds(table, y, None, make_splits(2, task, y, None, 0), task, metric)

@@ -86,7 +86,7 @@ def test_an_interrupted_trial_leaves_no_files(tmp_path):
 
 
 def a_model(estimator=1):
-    return FittedModel(None, estimator, classes=None, n_outputs=1, fold=2)
+    return FittedModel(None, estimator, None, fold=2)
 
 
 def test_a_model_is_in_its_file_in_full_or_not_at_all(tmp_path, monkeypatch):

@@ -12,13 +12,13 @@ from automodel.ensemble.stacking import Stack
 from automodel.evaluation.evaluate import Candidate, Evaluation
 from automodel.evaluation.fitted_model import FittedModel
 from automodel.evaluation.folds import Folds
-from automodel.metrics.metric import Metric
 from automodel.preprocessing.table import Table
 from automodel.search.budget import Budget
 from automodel.search.models import ModelLoader
 from automodel.search.workers.base import Workers
 from automodel.search.workers.own import OwnProcesses
 from automodel.search.workers.work import Refit, refit
+from automodel.targets.link import Softmax
 from automodel.task import Task
 from automodel.training import assembly
 from automodel.training.allowance import (
@@ -33,6 +33,7 @@ from automodel.training.allowance import (
 from automodel.training.assembly import N_SEEDS, Assembly
 from tests.conftest import StubFamily
 from tests.evaluation.test_folds import make_folds
+from tests.makers import make_metric
 
 N_ROWS = 60
 Y = np.arange(N_ROWS) % 2
@@ -42,7 +43,7 @@ def make_assembly(refit="auto", scoring="roc_auc", n_folds=3, baseline=0.5):
     task = Task("binary", N_ROWS, 1, n_classes=2)
     parts = np.array_split(np.arange(N_ROWS), 3)
     splits = [(np.setdiff1d(np.arange(N_ROWS), part), part) for part in parts]
-    metric = Metric.from_scoring(scoring, task, np.arange(2))
+    metric = make_metric(scoring, task, np.arange(2))
     folds = Folds(None, Y, None, splits[:n_folds], task, metric)
     member = Member(-1, "baseline", {}, 1.0, baseline, [])
     return Assembly(folds, member, Budget(None, 1), 25, refit, 0)
@@ -123,7 +124,7 @@ def test_large_models_are_few(tmp_path):
 
 
 def test_models_in_memory_count_as_they_would_in_files():
-    evaluation = make_evaluation(models=[FittedModel(None, bytes(1000), None, 1)] * 3)
+    evaluation = make_evaluation(models=[FittedModel(None, bytes(1000), None)] * 3)
     assert 1000 < mean_bytes(evaluation.models) < 1500
     allowance = Allowance(1.0, 2500, N_ROWS)
     assert allowance.takes(evaluation, 1)
@@ -181,7 +182,7 @@ def test_the_allowance_is_for_a_row_of_one_model_each():
 
 
 def test_refits_and_models_of_folds_share_a_weight_in_halves():
-    models = [FittedModel(None, None, None, 1, fold) for fold in (-1, -1, 0, 1, 2, 3)]
+    models = [FittedModel(None, None, None, fold=n) for n in (-1, -1, 0, 1, 2, 3)]
     member = Member(0, "linear", {}, 0.8, 0.0, models)
     assert member.shares() == pytest.approx([0.25, 0.25, *[0.125] * 4])
     member.models = models[:2]
@@ -278,13 +279,17 @@ def test_the_expected_score_is_that_of_the_ensemble_that_is_returned(
 
     def fit(*data, **options):
         blend = Blend.mean(np.array([0.5, 0.5]))
-        return blend if is_cut else replace(blend, stack=Stack(np.zeros(2), 0.0))
+        return (
+            blend
+            if is_cut
+            else replace(blend, stack=Stack(np.zeros(2), 0.0, Softmax()))
+        )
 
     def judge(*data, may_stack, **options):
         asked.append(may_stack)
         return False, 0.7
 
-    monkeypatch.setattr(assembly, "fit_blend", fit)
+    monkeypatch.setattr(assembly, "fit_combiner", fit)
     monkeypatch.setattr(assembly, "judged", judge)
     oof = np.column_stack([1 - Y, Y]).astype(np.float32)
     own = make_assembly()
@@ -318,7 +323,7 @@ def test_an_ensemble_of_a_holdout_is_that_of_its_rows():
     assert one.numbers == two.numbers
     assert one.score == pytest.approx(two.score)
     assert one.expected_score == pytest.approx(two.expected_score)
-    np.testing.assert_allclose(one.blend.weights, two.blend.weights)
+    np.testing.assert_allclose(one.combiner.weights, two.combiner.weights)
 
 
 def make_table(n_rows):

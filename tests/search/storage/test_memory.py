@@ -20,7 +20,7 @@ def evaluation(score, family="stub", models=()):
 
 
 def model(value=1):
-    return FittedModel(encoder=None, estimator=value, classes=None, n_outputs=1, fold=2)
+    return FittedModel(encoder=None, estimator=value, target=None, fold=2)
 
 
 def test_those_that_are_put_out_lose_their_arrays_and_files(tmp_path):

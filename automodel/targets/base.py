@@ -1,0 +1,226 @@
+"""Target: what y is, and all that depends on it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from automodel.targets.combiner import Combiner
+from automodel.targets.link import Link
+from automodel.targets.losses import StackingLoss
+from automodel.targets.objective import Objective
+
+
+class Target(ABC):
+    """What y is: how it is checked, learned, predicted, scored and given back.
+
+    Within a search a prediction is an array of shape (n_samples, n_outputs), whatever
+    the target is; only the target and its combiner look inside of it.
+
+    Attributes
+    ----------
+    kind : str
+        What families say that they learn, as in `ModelFamily.tasks`.
+    n_outputs : int
+        Columns of a prediction.
+    classes : ndarray of shape (n_classes,) or None
+        The labels, where a row has one of several.
+    objective : Objective
+        The loss of values that models learn, which follows from the score.
+    default_scoring : str
+        What is scored where the user does not say it.
+    link : Link or None
+        The scale on which predictions are added up; None where a mean of predictions
+        is none, and `combiner` says what there is in place of it.
+    """
+
+    kind: str
+    n_outputs: int
+    classes: np.ndarray | None = None
+    objective: Objective = Objective()
+    default_scoring: str = ""
+    link: Link | None = None
+
+    # What the user gives, and gets.
+
+    @abstractmethod
+    def encode(self, y: Any) -> Any:
+        """Return y as models learn it: a sequence of one entry a row.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_samples,)
+            As the user gave it, checked.
+        """
+
+    @abstractmethod
+    def restore(self, y: Any) -> Any:
+        """Return an encoded y as the user gave it, as scorers take it."""
+
+    @abstractmethod
+    def decode(self, prediction: Any) -> Any:
+        """Return a prediction as the user gets it."""
+
+    @abstractmethod
+    def answers(self, prediction: Any) -> BaseEstimator:
+        """Return an estimator that answers with a prediction, for scorers."""
+
+    @abstractmethod
+    def truth(self, y: Any) -> Any:
+        """Return the prediction that is right in each row of an encoded y."""
+
+    def sample(self, y: Any) -> Any:
+        """Return some prediction of y that a scorer can be tried with."""
+        return self.truth(y)
+
+    @abstractmethod
+    def decoded(self, estimator: BaseEstimator, columns: Any) -> BaseEstimator:
+        """Return a fitted estimator that answers in the units of the user."""
+
+    def learning(
+        self,
+        objective: Objective,
+        y: Any = None,
+        name: str = "the score",
+        counted: np.ndarray | None = None,
+    ) -> Self:
+        """Return the target whose models learn the objective of a score.
+
+        Parameters
+        ----------
+        objective : Objective
+            What the score asks for.
+        y : array-like of shape (n_samples,), default=None
+            As the user gave it, checked; it sets the limits of predictions.
+        name : str
+            That of the score, for messages.
+        counted : ndarray of bool of shape (n_samples,), default=None
+            Which rows count; None is all.
+
+        Raises
+        ------
+        ValueError
+            If a value is outside the domain of the score.
+        """
+        return self
+
+    def check_like(self, other: Target) -> None:
+        """Raise if the answers of another target are not of the same kind as these."""
+        if self.kind != other.kind:
+            raise ValueError(f"y is of the kind {other.kind!r}, and not {self.kind!r}.")
+
+    # How rows are split.
+
+    def strata(self, y: Any) -> np.ndarray | None:
+        """Return the numbers of the labels that splits spread evenly; None for none."""
+        return None
+
+    def is_learnable(self, y: Any) -> bool:
+        """Tell whether there is anything to learn from such training rows."""
+        return True
+
+    def known_rows(self, y_train: Any, y_valid: Any) -> np.ndarray:
+        """Tell which validation rows a model of the training rows can know.
+
+        Returns
+        -------
+        ndarray of bool of shape (n_valid,)
+        """
+        return np.ones(len(y_valid), dtype=bool)
+
+    # How models learn and predict.
+
+    def local(self, y: Any, columns: Any = None) -> tuple[Any, Any]:
+        """Return the columns of a prediction that y has, and y as positions in them.
+
+        Parameters
+        ----------
+        y : sequence
+            Encoded, of some rows.
+        columns : ndarray, default=None
+            Columns that are known from elsewhere.
+
+        Returns
+        -------
+        ndarray or None
+            None where a model predicts all columns whatever its rows are.
+        sequence
+            What its estimator learns.
+        """
+        return None, y
+
+    def columns_of(self, estimator: BaseEstimator) -> Any:
+        """Return the columns that a fitted estimator predicts; None for all."""
+        return None
+
+    @abstractmethod
+    def predict(self, estimator: BaseEstimator, X: Any, columns: Any) -> np.ndarray:
+        """Return the prediction of all columns, float64, also of those not learned."""
+
+    @abstractmethod
+    def baseline(self) -> BaseEstimator:
+        """Return the estimator that looks at y alone, not fitted."""
+
+    def constant(self, y: Any) -> BaseEstimator | None:
+        """Return what is fitted to rows that are all alike; None if they are not."""
+        return None
+
+    def training_weight(
+        self, y: Any, sample_weight: np.ndarray | None
+    ) -> np.ndarray | None:
+        """Return the weights that rows have in the loss."""
+        return sample_weight
+
+    # How predictions are compared and combined.
+
+    def is_predicted(self, prediction: Any) -> np.ndarray:
+        """Tell which rows have a prediction; out-of-fold those of others are NaN."""
+        return np.isfinite(prediction[:, 0])
+
+    def average(self, predictions: Sequence[Any], shares: Sequence[float]) -> Any:
+        """Return one prediction of several models of the same candidate."""
+        combiner = self.combiner(np.asarray(shares))
+        if combiner is not None:
+            return combiner.predict(predictions)
+        total: np.ndarray | float = 0.0
+        for prediction, share in zip(predictions, shares, strict=True):
+            total = total + share * prediction
+        return np.asarray(total)
+
+    def combiner(self, weights: np.ndarray) -> Combiner | None:
+        """Return what combines predictions that are not averaged; None if they are."""
+        return None
+
+
+class AveragedTarget(Target):
+    """A target whose predictions can be averaged, calibrated and stacked."""
+
+    link: Link
+
+    @abstractmethod
+    def losses(self, y: Any, prediction: np.ndarray) -> np.ndarray:
+        """Return the loss of each row, of shape (n_samples,), of what is learned."""
+
+    def errors(self, y: Any, prediction: np.ndarray) -> np.ndarray:
+        """Return the error of each row, of shape (n_samples,), with its sign if any."""
+        return self.losses(y, prediction)
+
+    @abstractmethod
+    def stacking_loss(
+        self, y: Any, base: np.ndarray, weight: np.ndarray
+    ) -> StackingLoss:
+        """Return the loss that a linear model on top of an ensemble is fitted by.
+
+        Parameters
+        ----------
+        y : sequence
+            Encoded.
+        base : ndarray of shape (n_samples, n_outputs)
+            The mixture, on the scale of the link.
+        weight : ndarray of shape (n_samples,)
+            Weights of the rows.
+        """

@@ -1,0 +1,232 @@
+"""ClassTarget: each row has one of several labels."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from scipy.special import expit, softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.dummy import DummyClassifier
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+
+from automodel.exceptions import FitWarning
+from automodel.targets.base import AveragedTarget
+from automodel.targets.checks import as_column, is_number, missing
+from automodel.targets.decoded import DecodedClassifier
+from automodel.targets.link import Softmax, log_proba
+from automodel.targets.losses import LogLoss, StackingLoss
+
+
+class ClassTarget(AveragedTarget):
+    """Each row has one of several labels; a prediction is their probabilities.
+
+    Models learn the numbers of the labels in their order.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,)
+        The labels.
+
+    Examples
+    --------
+    >>> from automodel.targets.classes import ClassTarget
+    >>> target = ClassTarget.of(ClassTarget.check(["no", "yes", "no"]))
+    >>> target.encode(["no", "no", "yes"]), target.kind
+    (array([0, 0, 1]), 'binary')
+    """
+
+    default_scoring = "neg_log_loss"
+    link = Softmax()
+    classes: np.ndarray
+
+    def __init__(self, classes: np.ndarray):
+        self.classes = np.asarray(classes)
+        self.n_outputs = len(self.classes)
+        self.kind = "binary" if len(self.classes) == 2 else "multiclass"
+
+    @staticmethod
+    def check(y: Any) -> np.ndarray:
+        """Return the labels as a one-dimensional array.
+
+        Raises
+        ------
+        ValueError
+            If labels are missing, continuous, or of more than one kind.
+        """
+        y = as_column(y)
+        is_missing = missing(y)
+        if is_missing.any():
+            raise ValueError(
+                f"Input y contains NaN: {int(is_missing.sum())} labels are missing or "
+                "infinite. Drop those rows, or give them a label of their own."
+            )
+        y = _plain_labels(y)
+        if type_of_target(y) == "continuous":
+            raise ValueError(
+                "Unknown label type: continuous. y holds real numbers, as a regression "
+                "target does. Use AutoRegressor, or bin y into classes."
+            )
+        check_classification_targets(y)
+        return y
+
+    @classmethod
+    def of(cls, y: np.ndarray, sample_weight: np.ndarray | None = None) -> ClassTarget:
+        """Return the target whose labels are those of y.
+
+        Raises
+        ------
+        ValueError
+            If there is one class only, also after rows of weight zero are left out.
+        """
+        classes, codes = np.unique(y, return_inverse=True)
+        weighted = codes if sample_weight is None else codes[sample_weight > 0]
+        if len(np.unique(weighted)) < 2:
+            with_weight = (
+                "" if sample_weight is None else " with a positive sample weight"
+            )
+            raise ValueError(
+                f"y holds only one class{with_weight}: "
+                f"{classes.tolist()[weighted[0]]!r}. "
+                "A classifier needs at least two classes."
+            )
+        single = classes[np.bincount(codes) == 1].tolist()
+        if single:
+            warnings.warn(
+                f"Classes with a single row: {single[:10]}. No model can be judged on "
+                "them: add rows, merge or drop these classes.",
+                FitWarning,
+                stacklevel=2,
+            )
+        return cls(classes)
+
+    def encode(self, y):
+        """Return the numbers of the labels."""
+        return np.searchsorted(self.classes, y)
+
+    def restore(self, y):
+        """Return the labels of the numbers."""
+        return self.classes[y]
+
+    def decode(self, prediction):
+        """Return the likeliest label of each row."""
+        return self.classes[prediction.argmax(axis=1)]
+
+    def answers(self, prediction):
+        """Return a classifier that answers with these probabilities."""
+        return _ClassifierAnswers(prediction, self.classes)
+
+    def truth(self, y):
+        """Return a probability of 1 for each row's class."""
+        return np.eye(self.n_outputs)[y]
+
+    def sample(self, y):
+        """Return probabilities that are modest, and right."""
+        return 0.5 * self.truth(y) + 0.5 / self.n_outputs
+
+    def decoded(self, estimator, columns):
+        """Return the classifier with its labels."""
+        return DecodedClassifier(estimator, self.classes[columns])
+
+    def check_like(self, other):
+        """Raise if the other target has other classes."""
+        if self.classes.tolist() != other.classes.tolist():
+            raise ValueError(
+                f"y has the classes {other.classes}, and the ensemble was made for "
+                f"{self.classes}. Fit anew, with a search."
+            )
+
+    def strata(self, y):
+        """Return the numbers of the classes."""
+        return y
+
+    def is_learnable(self, y):
+        """Tell whether there is more than one class."""
+        return len(np.unique(y)) > 1
+
+    def known_rows(self, y_train, y_valid):
+        """Tell which rows have a class that the training rows have."""
+        return np.isin(y_valid, np.unique(y_train))
+
+    def local(self, y, columns=None):
+        """Return the classes that occur, and y as positions among them."""
+        if columns is not None:
+            return columns, np.searchsorted(columns, y)
+        return np.unique(y, return_inverse=True)
+
+    def columns_of(self, estimator):
+        """Return the numbers of the classes that it has seen."""
+        return estimator.classes_
+
+    def predict(self, estimator, X, columns):
+        """Return the probabilities of all classes, 0 for those it has not seen."""
+        proba = np.zeros((X.shape[0], self.n_outputs))
+        proba[:, columns] = _probabilities(estimator, X, len(columns))
+        return proba
+
+    def baseline(self):
+        """Return what predicts the shares of the classes."""
+        return DummyClassifier(strategy="prior")
+
+    def constant(self, y):
+        """Return what predicts the only class; None if there are several."""
+        return DummyClassifier() if len(np.unique(y)) == 1 else None
+
+    def losses(self, y, prediction):
+        """Return the negative logarithm of the probability of each row's class."""
+        return -log_proba(prediction[np.arange(len(y)), y])
+
+    def stacking_loss(self, y, base, weight) -> StackingLoss:
+        """Return the logarithmic loss."""
+        return LogLoss(y, weight)
+
+
+class _ClassifierAnswers(ClassifierMixin, BaseEstimator):
+    """A classifier that answers with probabilities made before."""
+
+    def __init__(self, prediction, classes):
+        self.prediction = prediction
+        self.classes = classes
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    @property
+    def classes_(self):
+        return self.classes
+
+    def predict_proba(self, X):
+        return self.prediction
+
+    def predict(self, X):
+        return self.classes[self.prediction.argmax(axis=1)]
+
+
+def _probabilities(estimator, X, n_classes: int) -> np.ndarray:
+    if hasattr(estimator, "predict_proba"):
+        return np.asarray(estimator.predict_proba(X), dtype=np.float64)
+    if hasattr(estimator, "decision_function"):
+        decision = np.asarray(estimator.decision_function(X), dtype=np.float64)
+        if decision.ndim == 1:
+            return np.column_stack([expit(-decision), expit(decision)])
+        return softmax(decision, axis=1)
+    return np.eye(n_classes)[np.asarray(estimator.predict(X), dtype=int)]
+
+
+def _plain_labels(y: np.ndarray) -> np.ndarray:
+    """Return labels of one kind: strings, numbers or booleans."""
+    if y.dtype.kind not in "OmM":
+        return y
+    values = y.tolist() if y.dtype == object else list(y)
+    if all(isinstance(value, str) for value in values):
+        return y
+    if all(isinstance(value, bool | np.bool_) for value in values):
+        return y.astype(bool)
+    if all(is_number(value) for value in values):
+        return np.array(values)
+    kinds = sorted({type(value).__name__ for value in values})
+    raise ValueError(
+        "The labels in y must be all strings, all numbers or all booleans. Got values "
+        f"of type {', '.join(kinds)}. Convert them to one type, as y.astype(str) does."
+    )

@@ -1,0 +1,176 @@
+"""Losses whose derivatives are known, for the linear model on top of an ensemble."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from automodel.targets.link import softmax
+from automodel.targets.objective import Objective
+
+N_STEPS = 8
+LEAST_ERROR = 1e-9  # of the variance: below it values are exact, and rounding speaks
+BLUNT_SHARE = 0.02  # of the mean loss: how far from its kink a pinball loss is bent
+
+
+class StackingLoss(ABC):
+    """A loss whose derivatives by the coefficients of columns are known.
+
+    It is in units of its own spread, so that it compares to a prior. Columns are arrays
+    of shape (n_columns, n_samples, n_outputs) on the scale of a link.
+
+    Attributes
+    ----------
+    n_steps : int
+        Steps of Newton's method that it takes.
+    center, spread : float
+        Of values: what stays where it is under the slope, and the unit of the constant
+        that is added; 0 where none is.
+    limits : tuple of float
+        Between which predictions stay.
+    """
+
+    n_steps = N_STEPS
+    center = 0.0
+    spread = 0.0
+    limits = (-np.inf, np.inf)
+
+    def first_columns(self, base: np.ndarray) -> np.ndarray:
+        """Return the columns of the mixture itself: of its slope, and of a constant."""
+        return base[None]
+
+    @abstractmethod
+    def derivatives(self, at, columns):
+        """Return the gradient and the curvature by the coefficients of columns."""
+
+    @abstractmethod
+    def derivatives_alone(self, at, columns):
+        """Return them for each column as if it were the only one."""
+
+
+class _ValueLoss(StackingLoss):
+    """A loss of values, known by its derivatives in each row."""
+
+    def __init__(self, y, base, weight, objective: Objective):
+        self.y, base = y.reshape(-1), base.reshape(-1)
+        self.objective = objective
+        self.limits = float(y.min()), float(y.max())
+        self.center = float(np.average(base, weights=weight))
+        self.spread = self._spread(weight)
+        self.weight = self._scaled(base, weight)
+
+    def first_columns(self, base):
+        """Return the distance from the center, and a constant."""
+        return np.stack([base - self.center, np.full_like(base, self.spread)])
+
+    def derivatives(self, at, columns):
+        slope, curvature = self.by_row(at.reshape(-1))
+        columns = columns.reshape(len(columns), -1)
+        return columns @ slope, (columns * curvature) @ columns.T
+
+    def derivatives_alone(self, at, columns):
+        slope, curvature = self.by_row(at.reshape(-1))
+        columns = columns.reshape(len(columns), -1)
+        return columns @ slope, (columns**2) @ curvature
+
+    @abstractmethod
+    def by_row(self, at):
+        """Return the weighted slope and curvature of each row."""
+
+    @abstractmethod
+    def _spread(self, weight) -> float:
+        """Return the unit of the constant that is added."""
+
+    @abstractmethod
+    def _scaled(self, base, weight) -> np.ndarray:
+        """Return the weights in units of the loss of the mixture."""
+
+
+class Squares(_ValueLoss):
+    """Squared errors in units of their variance."""
+
+    def by_row(self, at):
+        """Return the slope and the curvature."""
+        return self.weight * (at - self.y), self.weight
+
+    def _spread(self, weight):
+        return float(np.sqrt(np.average((self.y - self.center) ** 2, weights=weight)))
+
+    def _scaled(self, base, weight):
+        error = np.average((self.y - base) ** 2, weights=weight)
+        variance = max(error, LEAST_ERROR * np.var(self.y))
+        return weight / variance if variance > 0 else np.zeros(len(self.y))
+
+
+class Pinball(_ValueLoss):
+    """Pinball losses in units of their mean, by squares that lie above them.
+
+    These touch the loss where it is and are least where it is less (Hunter and Lange,
+    2000, Quantile Regression via an MM Algorithm).
+    """
+
+    n_steps = 4 * N_STEPS
+
+    def by_row(self, at):
+        """Return the slope and the curvature of the squares."""
+        error = self.y - at
+        curvature = 0.5 / (np.abs(error) + max(self.blunt, 1e-300))
+        slope = -(error * curvature + self.objective.quantile - 0.5)
+        return self.weight * slope, self.weight * curvature
+
+    def _spread(self, weight):  # squares would go by the tails
+        return float(np.average(np.abs(self.y - self.center), weights=weight))
+
+    def _scaled(self, base, weight):
+        y = self.y
+        mean = np.average(self.objective.losses(y, base), weights=weight)
+        least = max(mean, LEAST_ERROR * np.abs(y - np.median(y)).mean())
+        self.blunt = BLUNT_SHARE * least
+        return weight / least if least > 0 else np.zeros(len(y))
+
+
+class Deviance(_ValueLoss):
+    """Deviances of the logarithm of a mean, in units of their own mean."""
+
+    def by_row(self, at):
+        """Return the slope and the curvature."""
+        power = self.objective.power
+        mean = np.exp(np.clip(at, self.low, self.high))
+        true, own = self.y * mean ** (1 - power), mean ** (2 - power)
+        curvature = np.maximum((power - 1) * true + (2 - power) * own, 0.0)
+        return self.weight * (own - true), self.weight * curvature
+
+    def _spread(self, weight):  # a factor
+        return 1.0
+
+    def _scaled(self, base, weight):
+        self.low, self.high = base.min() - 5.0, base.max() + 5.0
+        mean = np.average(self.objective.losses(self.y, np.exp(base)), weights=weight)
+        # In units of the target.
+        least = LEAST_ERROR * np.mean(self.y) ** (2 - self.objective.power)
+        return weight / mean if mean > least else np.zeros(len(self.y))
+
+
+class LogLoss(StackingLoss):
+    """Logarithmic losses of the softmax."""
+
+    def __init__(self, y, weight):
+        self.y, self.weight = y, weight
+
+    def derivatives(self, at, columns):
+        """Return the gradient and the curvature."""
+        proba = softmax(at)
+        slopes = columns * (proba * self.weight[:, None])
+        means = (columns * proba).sum(axis=2)
+        true = columns[:, np.arange(len(self.y)), self.y]
+        flat = slopes.reshape(len(columns), -1) @ columns.reshape(len(columns), -1).T
+        return (means - true) @ self.weight, flat - (means * self.weight) @ means.T
+
+    def derivatives_alone(self, at, columns):
+        """Return them for each column alone."""
+        proba = softmax(at)
+        means = (columns * proba).sum(axis=2)
+        true = columns[:, np.arange(len(self.y)), self.y]
+        curvatures = (columns**2 * proba).sum(axis=2) - means**2
+        return (means - true) @ self.weight, curvatures @ self.weight

@@ -1,0 +1,162 @@
+"""ValueTarget: each row has a number."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.dummy import DummyRegressor
+
+from automodel.exceptions import FitWarning
+from automodel.targets.base import AveragedTarget
+from automodel.targets.checks import as_column, is_number, is_numeral, missing
+from automodel.targets.decoded import DecodedRegressor
+from automodel.targets.link import Identity, Log
+from automodel.targets.losses import Deviance, Pinball, Squares, StackingLoss
+from automodel.targets.objective import Objective
+
+
+class ValueTarget(AveragedTarget):
+    """Each row has a number, and a prediction is one.
+
+    Parameters
+    ----------
+    objective : Objective, default=Objective()
+        The loss that models learn; it may have the logarithms of values learned in
+        place of the values.
+
+    Examples
+    --------
+    >>> from automodel.targets.values import ValueTarget
+    >>> ValueTarget().encode(ValueTarget.check([1, 2, 4]))
+    array([1., 2., 4.])
+    """
+
+    kind = "regression"
+    n_outputs = 1
+    default_scoring = "neg_root_mean_squared_error"
+
+    def __init__(self, objective: Objective | None = None):
+        self.objective = Objective() if objective is None else objective
+        self.link = Log() if self.objective.is_deviance else Identity()
+
+    @staticmethod
+    def check(y: Any) -> np.ndarray:
+        """Return a target as a one-dimensional float array.
+
+        Raises
+        ------
+        ValueError
+            If it holds text, dates, missing or infinite values.
+        """
+        y = as_column(y)
+        bad = missing(y)
+        if bad.any():
+            raise ValueError(
+                f"Input y contains NaN or infinity in {int(bad.sum())} of {len(y)} "
+                "rows. Drop those rows or fill them."
+            )
+        if y.dtype.kind not in "biuf":
+            wrong = [value for value in y if not is_number(value)]
+            if wrong:
+                example = next((v for v in wrong if not is_numeral(v)), wrong[0])
+                raise ValueError(
+                    f"y of AutoRegressor must hold numbers. Got {str(example)!r} of "
+                    f"type {type(example).__name__.rstrip('_')}. "
+                    "Convert y to numbers, or use AutoClassifier for labels."
+                )
+        y = y.astype(np.float64)
+        if len(y) > 1 and y.min() == y.max():
+            warnings.warn(
+                f"The target y is constant: {y[0]} in all rows. So is every "
+                "prediction.",
+                FitWarning,
+                stacklevel=2,
+            )
+        return y
+
+    def encode(self, y):
+        """Return the values, or their logarithms."""
+        return self.objective.encode(y)
+
+    def restore(self, y):
+        """Return the values."""
+        return self.objective.decode_target(y)
+
+    def decode(self, prediction):
+        """Return the values, of shape (n_samples,), within the domain of the score."""
+        values = np.asarray(prediction, np.float64).reshape(-1)
+        return self.objective.decode(values)
+
+    def answers(self, prediction):
+        """Return a regressor that answers with these values."""
+        return _RegressorAnswers(self.decode(prediction))
+
+    def truth(self, y):
+        """Return the values."""
+        return y[:, None]
+
+    def sample(self, y):
+        """Return values between the ends: some scores take no mean of zero."""
+        return np.linspace(y.min(), y.max(), len(y) + 2)[1:-1]
+
+    def decoded(self, estimator, columns):
+        """Return the regressor with its units."""
+        if not self.objective.decodes:
+            return estimator
+        return DecodedRegressor(estimator, self.objective)
+
+    def learning(self, objective, y=None, name="the score", counted=None):
+        """Return the target whose models learn the objective of a score."""
+        if y is not None:
+            objective = objective.of_target(y, name, counted)
+        return ValueTarget(objective)
+
+    def predict(self, estimator, X, columns):
+        """Return the values, within the domain of the score."""
+        values = np.asarray(estimator.predict(X), dtype=np.float64)
+        return np.clip(values.reshape(-1, 1), *self.objective.limits)
+
+    def baseline(self):
+        """Return the constant that is best by the loss."""
+        return self.objective.baseline()
+
+    def constant(self, y):
+        """Return what predicts the only value; None if there are several."""
+        return DummyRegressor() if len(np.unique(y)) == 1 else None
+
+    def training_weight(self, y, sample_weight):
+        """Return the weights; relative errors are learned by them."""
+        return self.objective.weights(y, sample_weight)
+
+    def losses(self, y, prediction):
+        """Return the loss of the objective."""
+        return self.objective.losses(y, prediction.reshape(-1))
+
+    def errors(self, y, prediction):
+        """Return how far the values are above the predictions."""
+        return y - prediction.reshape(-1)
+
+    def stacking_loss(self, y, base, weight) -> StackingLoss:
+        """Return the loss of the objective."""
+        loss: type[Squares | Pinball | Deviance] = Squares
+        if self.objective.is_deviance:
+            loss = Deviance
+        elif self.objective.is_quantile:
+            loss = Pinball
+        return loss(y, base, weight, self.objective)
+
+
+class _RegressorAnswers(RegressorMixin, BaseEstimator):
+    """A regressor that answers with values made before."""
+
+    def __init__(self, prediction):
+        self.prediction = prediction
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    def predict(self, X):
+        return self.prediction
