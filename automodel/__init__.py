@@ -11,6 +11,7 @@ __all__ = [
     "EstimatorFamily",
     "ModelFamily",
     "SharedStorage",
+    "TabularFamily",
     "__version__",
 ]
 
@@ -20,6 +21,7 @@ _HOMES = {
     "EstimatorFamily": "automodel.families",
     "ModelFamily": "automodel.families.base",
     "SharedStorage": "automodel.search.storage.shared",
+    "TabularFamily": "automodel.families",
 }
 
 

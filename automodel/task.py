@@ -1,14 +1,32 @@
-"""Task: the facts about the problem that every module may read."""
+"""Task: what is to be learned, from what; every module may read it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Any
+import warnings
+from dataclasses import KW_ONLY, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 from automodel.targets.base import Target
 from automodel.targets.objective import Objective
 
-TEXT_COLUMNS = 30  # that a text column becomes, for most models
+FORMER_FACTS = (  # they were fields of `Task`, and are those of `TableFacts`
+    "n_features",
+    "n_numeric",
+    "n_categorical",
+    "n_text",
+    "max_cardinality",
+    "has_missing",
+    "is_sparse",
+)
+
+
+class Facts(Protocol):
+    """What the reader of a modality tells about the rows; the rest is its own."""
+
+    @property
+    def width(self) -> int:
+        """About how many columns a usual model makes of a row."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -19,49 +37,47 @@ class Task:
     ----------
     kind : {"binary", "multiclass", "regression"}
         The kind of target.
-    n_samples, n_features : int
-        Rows used for fitting, and columns as the user gave them.
-    n_classes : int
+    n_samples : int
+        Rows used for fitting.
+    n_outputs : int
+        Columns of a prediction: one per class, or one value.
+    n_classes : int, default=0
         Number of classes; 0 for regression.
-    n_numeric, n_categorical, n_text : int
-        Columns of each kind after reading; dates count as numeric columns.
-    max_cardinality : int
-        Categories of the largest categorical column.
-    has_missing : bool
-        Whether any numeric cell is missing.
-    is_sparse : bool
-        Whether X came as a scipy sparse matrix.
-    is_weighted : bool
+    is_weighted : bool, default=False
         Whether sample weights were given.
-    time_budget : float or None
+    time_budget : float, default=None
         Seconds that the user gave; None when only trials are counted.
     objective : Objective
         The loss of values that the score asks for; a classifier learns log losses.
-    modality : {"tabular"}
+    modality : str, default=""
         Kind of input; families of another modality are left out.
+    facts : Facts, default=None
+        What the reader tells about the rows, such as `TableFacts`; None where nothing
+        is known.
     """
 
     kind: str
     n_samples: int
-    n_features: int
+    _: KW_ONLY
+    n_outputs: int
     n_classes: int = 0
-    n_numeric: int = 0
-    n_categorical: int = 0
-    n_text: int = 0
-    max_cardinality: int = 0
-    has_missing: bool = False
-    is_sparse: bool = False
     is_weighted: bool = False
     time_budget: float | None = None
     objective: Objective = field(default_factory=Objective)
-    modality: str = "tabular"
+    modality: str = ""
+    facts: Any = None  # each modality has a class of its own, which its families read
 
     @classmethod
-    def of_target(cls, target: Target, n_samples: int, **facts: Any) -> Task:
+    def of_target(cls, target: Target, n_samples: int, **options: Any) -> Task:
         """Return the task of a target, before its rows are described."""
-        n_classes = 0 if target.classes is None else len(target.classes)
-        objective = target.objective
-        return cls(target.kind, n_samples, 0, n_classes, objective=objective, **facts)
+        return cls(
+            target.kind,
+            n_samples,
+            n_outputs=target.n_outputs,
+            n_classes=0 if target.classes is None else len(target.classes),
+            objective=target.objective,
+            **options,
+        )
 
     def learning(self, loss: str) -> Task:
         """Return the task of models that learn another loss for the same score."""
@@ -75,11 +91,20 @@ class Task:
     @property
     def cost(self) -> int:
         """Relative cost of one model on all rows: rows, columns and outputs."""
-        columns = self.n_numeric + self.n_categorical + TEXT_COLUMNS * self.n_text
-        outputs = self.n_classes if self.n_classes > 2 else 1
-        return self.n_samples * max(columns, 1) * outputs
+        facts: Facts | None = self.facts
+        columns = 1 if facts is None else max(facts.width, 1)
+        outputs = 1 if self.n_classes == 2 else self.n_outputs
+        return self.n_samples * columns * outputs
 
-    @property
-    def n_outputs(self) -> int:
-        """Columns of a prediction: one per class, or one value."""
-        return max(self.n_classes, 1)
+    if not TYPE_CHECKING:  # or any attribute would pass for one of a task
+
+        def __getattr__(self, name):
+            if name not in FORMER_FACTS:
+                raise AttributeError(f"'Task' object has no attribute {name!r}")
+            warnings.warn(
+                f"Task.{name} has moved to Task.facts.{name}, and its former name will "
+                "be removed in the next release.",
+                FutureWarning,
+                stacklevel=2,
+            )
+            return 0 if self.facts is None else getattr(self.facts, name)

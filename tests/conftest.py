@@ -7,6 +7,7 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import validate_data
 
-from automodel.families import ModelFamily
+from automodel.families import TabularFamily
+from automodel.preprocessing.table_facts import TableFacts
+from automodel.task import Task
 
 CHEAP = {
     "families": ["linear"],
@@ -111,7 +114,7 @@ FAULTS = {
 }
 
 
-class StubFamily(ModelFamily):
+class StubFamily(TabularFamily):
     """A family whose trials do as they are told, and are fast and deterministic.
 
     Parameters
@@ -197,6 +200,27 @@ class StubFamily(ModelFamily):
 def stub_family():
     """Return the class `StubFamily`."""
     return StubFamily
+
+
+def make_task(kind, n_samples, n_features, n_classes=0, **facts):
+    """Return the task of a table; `facts` are those of `TableFacts` and of `Task`.
+
+    Columns of which nothing is said are numeric.
+    """
+    names = {field.name for field in fields(TableFacts)}
+    of_table = {name: facts.pop(name) for name in names & set(facts)}
+    others = of_table.get("n_categorical", 0) + of_table.get("n_text", 0)
+    if not of_table.get("is_sparse"):
+        of_table.setdefault("n_numeric", n_features - others)
+    return Task(
+        kind,
+        n_samples,
+        n_outputs=max(n_classes, 1),
+        n_classes=n_classes,
+        modality="tabular",
+        facts=TableFacts(n_features, **of_table),
+        **facts,
+    )
 
 
 def make_frame(n_rows=60, seed=0):

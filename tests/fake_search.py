@@ -35,7 +35,15 @@ def board():
 
 def members():
     return [
-        Member(1, "knn", {}, weight=0.25, score=-0.5, models=[], stacking_coefficient=-0.125),
+        Member(
+            1,
+            "knn",
+            {},
+            weight=0.25,
+            score=-0.5,
+            models=[],
+            stacking_coefficient=-0.125,
+        ),
         Member(0, "catboost", {}, weight=0.75, score=-1, models=[]),
     ]
 

@@ -1,7 +1,7 @@
 """The families of models: one file each, found by a scan of this folder.
 
 A third-party package adds one through the entry-point group `automodel.families`:
-the entry point names a `ModelFamily` instance or subclass.
+the entry point names a subclass of `ModelFamily` or an instance of one.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from importlib.metadata import entry_points
 
 from automodel.exceptions import MissingLibraryError
 from automodel.families._estimator import EstimatorFamily
+from automodel.families._tabular import TabularFamily
 from automodel.families.base import ModelFamily
 from automodel.task import Task
 
 __all__ = [
     "EstimatorFamily",
     "ModelFamily",
+    "TabularFamily",
     "all_families",
     "find_families",
 ]

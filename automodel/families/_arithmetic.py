@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sklearn.base import BaseEstimator
 
-from automodel.families.base import ModelFamily
+from automodel.families._tabular import TabularFamily
 
 if TYPE_CHECKING:
     from automodel.task import Task
@@ -15,7 +15,7 @@ N_FEATURES = 150
 OPERATIONS = 5  # of a pair
 
 
-class OnPairs(ModelFamily):
+class OnPairs(TabularFamily):
     """Mixed into a family of trees: its encoder makes columns of pairs of columns.
 
     It is a family of its own then, so that a search finds out by itself where the
@@ -23,12 +23,14 @@ class OnPairs(ModelFamily):
     """
 
     def supports(self, task: Task) -> bool:
-        return super().supports(task) and task.n_numeric > 1 and not task.is_sparse
+        if not super().supports(task):
+            return False
+        return task.facts.n_numeric > 1 and not task.facts.is_sparse
 
     def preprocessor(self, estimator: BaseEstimator, task: Task) -> BaseEstimator:
         encoder = super().preprocessor(estimator, task)
         return encoder.set_params(n_arithmetic=N_FEATURES)
 
     def n_columns(self, task: Task) -> int:
-        n_pairs = task.n_numeric * (task.n_numeric - 1) // 2
+        n_pairs = task.facts.n_numeric * (task.facts.n_numeric - 1) // 2
         return super().n_columns(task) + min(N_FEATURES, OPERATIONS * n_pairs)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from automodel.families.base import ModelFamily
+from automodel.families._tabular import TabularFamily
 
 if TYPE_CHECKING:
     from automodel.monitor import Monitor
@@ -24,7 +24,7 @@ PATIENCE_SHARE = 0.3
 MOST_STEP = 0.7
 
 
-class BoostingFamily(ModelFamily):
+class BoostingFamily(TabularFamily):
     """A family that boosts: its folds choose the rounds, and drop those after them."""
 
     chooses_rounds = True

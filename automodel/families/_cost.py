@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from automodel.task import TEXT_COLUMNS, Task
+from automodel.preprocessing.table_facts import TEXT_COLUMNS
+from automodel.task import Task
 
 COLUMNS_OF_CATEGORY = 3
 
 
 def encoded_columns(task: Task) -> int:
     """Return about how many dense columns the encoder makes of the table."""
-    columns = task.n_numeric + COLUMNS_OF_CATEGORY * task.n_categorical
-    return max(columns + TEXT_COLUMNS * task.n_text, task.n_features, 1)
+    facts = task.facts
+    columns = facts.n_numeric + COLUMNS_OF_CATEGORY * facts.n_categorical
+    return max(columns + TEXT_COLUMNS * facts.n_text, facts.n_features, 1)
 
 
 def trees_per_round(task: Task) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
 
-from automodel.families.base import ModelFamily
+from automodel.families._tabular import TabularFamily
 
 if TYPE_CHECKING:
     import optuna
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from automodel.task import Task
 
 
-class EstimatorFamily(ModelFamily):
+class EstimatorFamily(TabularFamily):
     """A family made of one scikit-learn estimator and its search space.
 
     Parameters

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
 
-from automodel.families.base import ModelFamily
+from automodel.families._tabular import TabularFamily
 
 if TYPE_CHECKING:
     from automodel.monitor import Monitor
@@ -24,7 +24,7 @@ COLUMNS_TRIED = 20  # at a node; more hardly help and cost in proportion
 SAFETY = 0.8  # share of the time left that the next step may be expected to take
 
 
-class ForestFamily(ModelFamily):
+class ForestFamily(TabularFamily):
     """What random forests and extremely randomised trees have in common."""
 
     iteration_param = "n_estimators"

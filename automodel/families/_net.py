@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from automodel.exceptions import DeadlineReached
-from automodel.families.base import ModelFamily
+from automodel.families._tabular import TabularFamily
+from automodel.preprocessing.table_facts import TEXT_COLUMNS
 from automodel.targets.objective import Objective
-from automodel.task import TEXT_COLUMNS
 
 FEWEST_STEPS = 30  # a net of fewer has not left its start
 MOST_SPARSE_COLUMNS = 5000
@@ -18,7 +18,7 @@ SECONDS_PER_WAVE = 2.2e-7 / 16  # per number of a row and wave or bin of its emb
 D_EMBEDDING = {"periodic": 4, "piecewise": 8, "none": 1}
 
 
-class NetFamily(ModelFamily):
+class NetFamily(TabularFamily):
     """A net of `automodel.nets` that trains in epochs under a monitor.
 
     A net that stops early takes its epoch, and a classifier its temperature, from an
@@ -54,8 +54,10 @@ class NetFamily(ModelFamily):
 
     def supports(self, task):
         """Leave out sparse tables that are too wide to be made dense."""
-        is_too_wide = task.is_sparse and task.n_features > MOST_SPARSE_COLUMNS
-        return super().supports(task) and not is_too_wide
+        if not super().supports(task):
+            return False
+        facts = task.facts
+        return not (facts.is_sparse and facts.n_features > MOST_SPARSE_COLUMNS)
 
     def preprocessor(self, estimator, task):
         """Return an encoder that leaves scaling and missing numbers to the net."""
@@ -127,13 +129,14 @@ def wave_seconds(params: dict[str, Any], task: Any) -> float:
 def net_inputs(params: dict[str, Any], task: Any) -> int:
     """Return about how many inputs a net makes of a row."""
     n_columns = D_EMBEDDING[params.get("embedding", "periodic")]
-    return n_columns * _n_numbers(task) + 8 * task.n_categorical
+    return n_columns * _n_numbers(task) + 8 * task.facts.n_categorical
 
 
 def _n_numbers(task: Any) -> int:
-    if task.is_sparse:
-        return task.n_features
-    return task.n_numeric + TEXT_COLUMNS * task.n_text
+    facts = task.facts
+    if facts.is_sparse:
+        return facts.n_features
+    return facts.n_numeric + TEXT_COLUMNS * facts.n_text
 
 
 def clock_of(monitor) -> Callable[[], float] | None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import math
+import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
-from automodel.families._cost import encoded_columns
 from automodel.task import Task
 
 if TYPE_CHECKING:
@@ -39,27 +40,44 @@ class FoldPart(NamedTuple):
     groups: np.ndarray | None = None
 
 
+@dataclass(frozen=True)
+class Resources:
+    """What a worker needs for a model, besides a core.
+
+    Parameters
+    ----------
+    library : str, default=""
+        Import name of the library that it loads first; "" if every worker has it.
+    start_seconds : float, default=0.0
+        What loading it and its first call cost.
+    accelerator : bool, default=False
+        Whether the model trains on an accelerator, if there is one.
+    """
+
+    library: str = ""
+    start_seconds: float = 0.0
+    accelerator: bool = False
+
+
 class ModelFamily:
     """One kind of model: its estimator, its space, its proven settings, its cost.
 
-    Subclasses set the class attributes and write `estimator` and `search_space`;
-    the rest has defaults that are read from the estimator.
+    Subclasses set the class attributes and write `estimator`, `search_space` and
+    `preprocessor`; the rest has defaults that are read from the estimator. Families of
+    tables inherit from `TabularFamily`, which has a `preprocessor`.
 
     Attributes
     ----------
     name : str
         Name in `families=` and in the leaderboard.
     modality : str
-        Kind of input, "tabular" here.
+        Kind of input, such as "tabular"; a subclass has to set it.
     tasks : tuple of str
         Values of `Task.kind` that the family can learn.
     requires : tuple of str
         Import names of optional libraries.
     extra : str
         The extra of automodel that installs them.
-    categorical : bool
-        Whether the estimator takes pandas columns of dtype "category". It cannot
-        be read from the tags: they are False for the boosting libraries.
     iteration_param : str or None
         The parameter that counts boosting rounds, trees or epochs.
     rank : int
@@ -99,11 +117,10 @@ class ModelFamily:
     """
 
     name: str = ""
-    modality: str = "tabular"
+    modality: str = ""
     tasks: tuple[str, ...] = ("binary", "multiclass", "regression")
     requires: tuple[str, ...] = ()
     extra: str = ""
-    categorical: bool = False
     iteration_param: str | None = None
     rank: int = 100
     start_seconds: float = 0.0
@@ -116,6 +133,12 @@ class ModelFamily:
     stops_on_own_rows: bool = False
     is_random: bool = True
     gpu: bool = False
+
+    def __new__(cls, *arguments: Any, **keywords: Any):
+        """Return a new family, for tables if its class names no modality."""
+        if not cls.modality:
+            _inherit_from_tabular(cls)
+        return super().__new__(cls)
 
     def estimator(self, task: Task, random_state: int) -> BaseEstimator:
         """Return a new estimator with the fixed parameters set, one thread."""
@@ -154,9 +177,10 @@ class ModelFamily:
         """Return about the seconds of one fit on one core; NaN if nothing is known."""
         return math.nan
 
-    def n_columns(self, task: Task) -> int:
-        """Return about how many columns its encoder makes of the table."""
-        return encoded_columns(task)
+    def resources(self, task: Task) -> Resources:
+        """Return what a worker needs for a model, besides a core."""
+        library = self.requires[0] if self.requires else ""
+        return Resources(library, self.start_seconds, self.gpu)
 
     def fit(
         self,
@@ -197,17 +221,8 @@ class ModelFamily:
         raise NotImplementedError
 
     def preprocessor(self, estimator: BaseEstimator, task: Task) -> BaseEstimator:
-        """Return the encoder from `Table` to what the estimator takes.
-
-        Read from the estimator: one that takes NaN is taken for a tree, any other
-        gets imputed, standardised and one-hot encoded columns.
-        """
-        from automodel.preprocessing.tabular import TabularEncoder
-
-        if get_tags(estimator).input_tags.allow_nan:
-            categories = "native" if self.categorical else "target"
-            return TabularEncoder(categories=categories)
-        return TabularEncoder(missing="impute", categories="onehot", scale="standard")
+        """Return the encoder from rows of this modality to what the estimator takes."""
+        raise NotImplementedError
 
     def missing_libraries(self) -> list[str]:
         """Return the libraries in `requires` that are not installed."""
@@ -215,3 +230,25 @@ class ModelFamily:
 
     def __repr__(self) -> str:
         return f"<ModelFamily {self.name!r}>"
+
+
+def _inherit_from_tabular(family: type[ModelFamily]) -> None:
+    """Make a family of tables of one that names no modality, as all once were.
+
+    This happens when it is created, in workers too, and not when its class is: one that
+    is sent to a worker by its value gets its attributes later.
+    """
+    warnings.warn(
+        f"{family.__name__} sets no modality. From the next release on, a family of "
+        "tables has to inherit from TabularFamily in place of ModelFamily, and any "
+        "other has to set its modality.",
+        FutureWarning,
+        stacklevel=3,
+    )
+    # Imported by its name, since that module imports this one.
+    tabular = importlib.import_module("automodel.families._tabular").TabularFamily
+    for kind in family.__mro__:
+        if ModelFamily in kind.__bases__ and kind is not tabular:
+            kind.__bases__ = tuple(
+                tabular if base is ModelFamily else base for base in kind.__bases__
+            )

@@ -82,7 +82,7 @@ class CatBoost(BoostingFamily):
             params["leaf_estimation_iterations"] = trial.suggest_int(
                 "leaf_estimation_iterations", 1, 20, log=True
             )
-        if task.n_categorical:
+        if task.facts.n_categorical:
             params |= {
                 "one_hot_max_size": trial.suggest_int(
                     "one_hot_max_size", 2, 100, log=True
@@ -158,7 +158,7 @@ def _setting(
     }
     if not task.objective.is_quantile:
         setting["leaf_estimation_iterations"] = steps
-    if task.n_categorical:  # crosses of pairs: some columns tell nothing alone
+    if task.facts.n_categorical:  # crosses of pairs: some columns tell nothing alone
         setting |= {"one_hot_max_size": 15, "max_ctr_complexity": 2}
     return setting
 

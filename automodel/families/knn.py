@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from automodel.families.base import ModelFamily
+from automodel.families._tabular import TabularFamily
 
 if TYPE_CHECKING:
     from automodel.task import Task
@@ -15,7 +15,7 @@ MOST_ROWS = 50_000  # prediction then takes longer than a boosted model's traini
 MOST_COLUMNS = 100  # distances say little among more
 
 
-class NearestNeighbors(ModelFamily):
+class NearestNeighbors(TabularFamily):
     """Mean or quantile over the nearest rows, of standardised columns."""
 
     name = "knn"
@@ -31,10 +31,12 @@ class NearestNeighbors(ModelFamily):
         anything, and the estimator takes no sample weights, which relative errors
         need.
         """
-        is_small = task.n_samples <= MOST_ROWS and task.n_features <= MOST_COLUMNS
-        is_plain = not (task.n_text or task.is_sparse)
         needs_weights = task.is_weighted or task.objective.is_relative
-        return super().supports(task) and is_small and is_plain and not needs_weights
+        if not super().supports(task) or needs_weights:
+            return False
+        facts = task.facts
+        is_small = task.n_samples <= MOST_ROWS and facts.n_features <= MOST_COLUMNS
+        return is_small and not (facts.n_text or facts.is_sparse)
 
     def estimator(self, task: Task, random_state: int):
         from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
@@ -70,7 +72,7 @@ class NearestNeighbors(ModelFamily):
     def cost(self, params: dict[str, Any], task: Task) -> float:
         # Training is free; predicting the out-of-fold rows is what is paid for.
         per_metric = 4.0 if params.get("p", 2) == 1 else 1.0
-        return 2e-10 * per_metric * task.n_samples**2 * (task.n_features + 5)
+        return 2e-10 * per_metric * task.n_samples**2 * (task.facts.n_features + 5)
 
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):
         monitor.check_time()

@@ -86,7 +86,7 @@ class LightGBM(BoostingFamily):
             "reg_alpha": trial.suggest_float("reg_alpha", 0.0, 1.0),
             "reg_lambda": trial.suggest_float("reg_lambda", 0.0, 2.0),
         }
-        if task.n_categorical:
+        if task.facts.n_categorical:
             params |= {
                 "min_data_per_group": trial.suggest_int(
                     "min_data_per_group", 2, 100, log=True
@@ -173,7 +173,7 @@ def setting(
         "reg_alpha": 0.0,
         "reg_lambda": reg_lambda,
     }
-    if task.n_categorical:  # the library's defaults
+    if task.facts.n_categorical:  # the library's defaults
         params |= {
             "min_data_per_group": 100,
             "cat_l2": 10.0,

@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 
 from automodel.families._ridge import ridge_params
-from automodel.families.base import ModelFamily
+from automodel.families._tabular import TabularFamily
 
 if TYPE_CHECKING:
     from automodel.monitor import Monitor
@@ -38,7 +38,7 @@ MOST_ITERATIONS = 1000  # of what is fitted in chunks
 SAFETY = 0.8  # share of the time left that the next chunk may be expected to take
 
 
-class Linear(ModelFamily):
+class Linear(TabularFamily):
     """Logistic regression for classes, and for values a linear model of their loss."""
 
     name = "linear"
@@ -74,27 +74,29 @@ class Linear(ModelFamily):
             strengths = (1e-3, 0.1) if task.objective.is_deviance else (1.0, 100.0)
             return [{"alpha": strength} for strength in strengths]
         # TF-IDF columns are small, so that they need large coefficients.
-        strengths = (10.0, 1.0) if task.n_text else (1.0, 0.03)
+        strengths = (10.0, 1.0) if task.facts.n_text else (1.0, 0.03)
         return [{"C": strength} for strength in strengths]
 
     def preprocessor(self, estimator: BaseEstimator, task: Task) -> BaseEstimator:
         from automodel.preprocessing.tabular import TabularEncoder
 
-        is_wide = task.max_cardinality > WIDE_CATEGORIES
+        facts = task.facts
+        is_wide = facts.max_cardinality > WIDE_CATEGORIES
         return TabularEncoder(
             missing="impute",
             categories="onehot",
             scale="standard",
             text="tfidf",
-            sparse_output=bool(is_wide or task.n_text or task.is_sparse),
+            sparse_output=bool(is_wide or facts.n_text or facts.is_sparse),
             dtype="float64",
         )
 
     def cost(self, params: dict[str, Any], task: Task) -> float:
-        columns = task.n_numeric + 5 * task.n_categorical + 60 * task.n_text
+        facts = task.facts
+        columns = facts.n_numeric + 5 * facts.n_categorical + 60 * facts.n_text
         outputs = task.n_classes if task.n_classes > 2 else 1
         steps = QUANTILE_STEPS if task.objective.is_quantile else 1.0
-        cells = task.n_samples * max(columns, task.n_features)
+        cells = task.n_samples * max(columns, facts.n_features)
         return 0.01 + 2e-7 * cells * outputs * steps
 
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):

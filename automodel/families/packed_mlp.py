@@ -138,7 +138,8 @@ class PackedMLPFamily(NetFamily):
 
 
 def _n_inputs(task) -> int:
-    return net_inputs({"embedding": "periodic" if task.n_numeric else "none"}, task)
+    embedding = "periodic" if task.facts.n_numeric else "none"
+    return net_inputs({"embedding": embedding}, task)
 
 
 def _n_members(task) -> int:

@@ -81,7 +81,7 @@ class XGBoost(BoostingFamily):
             "reg_alpha": trial.suggest_float("reg_alpha", 0.0, 5.0),
             "reg_lambda": trial.suggest_float("reg_lambda", 0.0, 5.0),
         }
-        if task.n_categorical:
+        if task.facts.n_categorical:
             params["max_cat_to_onehot"] = trial.suggest_int(
                 "max_cat_to_onehot", 4, 100, log=True
             )
@@ -165,7 +165,7 @@ def _setting(
         "reg_alpha": 0.0,
         "reg_lambda": reg_lambda,
     }
-    return setting | ({"max_cat_to_onehot": 4} if task.n_categorical else {})
+    return setting | ({"max_cat_to_onehot": 4} if task.facts.n_categorical else {})
 
 
 def _metric(y) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -101,7 +100,7 @@ class TableReader(TransformerMixin, BaseEstimator):
 
     def describe(self, task: Task, table: Table) -> Task:
         """Return the task with what families of tables ask of the columns."""
-        return replace(describe(task, table), n_features=self.n_features_in_)
+        return describe(task, table, self.n_features_in_)
 
     def transform(self, X: Any) -> Table:
         """Read rows.

@@ -7,6 +7,7 @@ import joblib
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from automodel.preprocessing.table_facts import TableFacts
 from automodel.task import Task
 
 
@@ -105,10 +106,20 @@ def sparse_nbytes(matrix: csr_matrix) -> int:
     return matrix.data.nbytes + matrix.indices.nbytes
 
 
-def describe(task: Task, table: Table) -> Task:
-    """Return the task with the facts that reading the columns brought."""
-    return replace(
-        task,
+def describe(task: Task, table: Table, n_features: int) -> Task:
+    """Return the task of a table, with the facts that reading the columns brought.
+
+    Parameters
+    ----------
+    task : Task
+        Of any modality so far.
+    table : Table
+        The rows.
+    n_features : int
+        Columns as the user gave them; a table holds fewer or more.
+    """
+    facts = TableFacts(
+        n_features=n_features,
         n_numeric=table.numeric.shape[1],
         n_categorical=table.codes.shape[1],
         n_text=len(table.text),
@@ -116,3 +127,4 @@ def describe(task: Task, table: Table) -> Task:
         has_missing=bool(np.isnan(table.numeric).any()),
         is_sparse=table.sparse is not None,
     )
+    return replace(task, modality="tabular", facts=facts)

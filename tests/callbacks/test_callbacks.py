@@ -61,7 +61,9 @@ def test_a_search_that_was_stopped_goes_on_as_one_that_was_not(tmp_path):
     assert len(stopped.fit(X, LABELS).leaderboard_) == 6
     resumed = classifier(n_trials=10, storage=tmp_path).fit(X, LABELS)
     one, two = (
-        s.leaderboard_.sort_index().drop(columns=["seconds", "weight", "stacking_coefficient"])
+        s.leaderboard_.sort_index().drop(
+            columns=["seconds", "weight", "stacking_coefficient"]
+        )
         for s in (whole, resumed)
     )
     pd.testing.assert_frame_equal(one, two)

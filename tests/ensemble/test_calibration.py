@@ -8,7 +8,7 @@ from automodel import AutoClassifier
 from automodel.ensemble.calibration import best_temperature, sharpened
 from automodel.ensemble.selection import temperature_of
 from automodel.evaluation.folds import Folds
-from automodel.task import Task
+from tests.conftest import make_task
 from tests.makers import make_metric
 
 
@@ -105,7 +105,7 @@ def test_an_ensemble_that_is_too_modest_is_made_surer():
 def folds_of(scoring, y):
     classes = np.unique(y)
     kind = "binary" if len(classes) == 2 else "multiclass"
-    task = Task(kind, len(y), 1, n_classes=len(classes))
+    task = make_task(kind, len(y), 1, n_classes=len(classes))
     metric = make_metric(scoring, task, classes)
     return Folds(None, y, None, [], task, metric)
 

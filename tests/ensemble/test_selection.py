@@ -27,8 +27,7 @@ from automodel.families import all_families
 from automodel.metrics.metric import Metric
 from automodel.preprocessing.table import Table
 from automodel.targets.values import ValueTarget
-from automodel.task import Task
-from tests.conftest import StubFamily
+from tests.conftest import StubFamily, make_task
 from tests.makers import make_metric
 
 HALVES = Blend.mean([0.5, 0.5])
@@ -55,7 +54,7 @@ def make_table(values):
 
 
 def make_folds(y):
-    task = Task("regression", len(y), 1)
+    task = make_task("regression", len(y), 1)
     rows = np.arange(len(y))
     splits = [(rows[::2], rows[1::2]), (rows[1::2], rows[::2])]
     metric = make_metric(None, task)
@@ -142,7 +141,7 @@ def test_a_slow_score_is_not_taken_much_more_once_the_deadline_has_passed(
     """Not to calibrate models, nor to compare them: the best alone remains."""
     rng = np.random.default_rng(0)
     y = (folds.y > 0).astype(int)
-    task = Task("binary", len(y), 1, n_classes=2)
+    task = make_task("binary", len(y), 1, n_classes=2)
     metric = make_metric("neg_log_loss", task, np.arange(2))
     folds = replace(folds, y=y, task=task, metric=metric)
     evaluations = []
@@ -388,7 +387,7 @@ def test_a_stack_is_not_made_where_it_would_be_noise():
 def class_folds(rows, n_classes=2):
     y = np.random.default_rng(0).integers(n_classes, size=rows)
     kind = "binary" if n_classes == 2 else "multiclass"
-    task = Task(kind, rows, 1, n_classes=n_classes)
+    task = make_task(kind, rows, 1, n_classes=n_classes)
     metric = make_metric("neg_log_loss", task, np.arange(n_classes))
     halves = np.arange(rows)[::2], np.arange(rows)[1::2]
     return Folds(make_table(y), y, None, [halves, halves[::-1]], task, metric)

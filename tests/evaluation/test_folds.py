@@ -8,14 +8,14 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from automodel.evaluation.folds import Folds
 from automodel.preprocessing.reader import TableReader
-from automodel.task import Task
+from tests.conftest import make_task
 from tests.makers import make_metric
 
 
 def make_folds(n_rows=5000):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(n_rows, 5)), rng.integers(0, 2, n_rows)
-    task = Task("binary", n_rows, 5, 2)
+    task = make_task("binary", n_rows, 5, 2)
     metric = make_metric(None, task, np.array([0, 1]))
     splits = [(np.arange(0, 4000), np.arange(4000, n_rows))]
     return Folds(TableReader().fit_transform(X), y, None, splits, task, metric)

@@ -11,8 +11,7 @@ from automodel.evaluation.evaluate import Candidate, evaluate, fit_candidate
 from automodel.evaluation.folds import Folds
 from automodel.exceptions import DeadlineReached
 from automodel.preprocessing.reader import TableReader
-from automodel.task import Task
-from tests.conftest import CHEAP, StubFamily, make_frame, make_signal
+from tests.conftest import CHEAP, StubFamily, make_frame, make_signal, make_task
 from tests.makers import make_metric
 
 X = make_frame(60)
@@ -45,7 +44,7 @@ class JoinedFamily(StubFamily):
 
 
 def make_folds(splits=None, weight=None):
-    task = Task("binary", len(Y), X.shape[1], n_classes=2)
+    task = make_task("binary", len(Y), X.shape[1], n_classes=2)
     if splits is None:
         turn = np.arange(len(Y)) % 3
         splits = [

@@ -10,20 +10,13 @@ from automodel.evaluation.splits import (
 )
 from automodel.exceptions import FitWarning
 from automodel.targets.classes import ClassTarget
-from automodel.task import Task
+from tests.conftest import make_task
 from tests.makers import make_splits
 
 
-def make_task(y, n_features=5, time_budget=None, kind="binary"):
+def task_of(y, n_features=5, time_budget=None, kind="binary"):
     n_classes = len(np.unique(y)) if kind != "regression" else 0
-    return Task(
-        kind,
-        len(y),
-        n_features,
-        n_classes,
-        n_numeric=n_features,
-        time_budget=time_budget,
-    )
+    return make_task(kind, len(y), n_features, n_classes, time_budget=time_budget)
 
 
 def known_rows_of(splits, y):
@@ -39,22 +32,22 @@ def classes(n_rows):
 )
 def test_the_size_of_the_data_decides(n_rows, n_splits):
     y = classes(n_rows)
-    assert len(make_splits(None, make_task(y), y, None, 0)) == n_splits
+    assert len(make_splits(None, task_of(y), y, None, 0)) == n_splits
 
 
 def test_a_short_budget_for_many_cells_means_a_holdout():
     y = classes(20_000)
-    task = make_task(y, n_features=50, time_budget=10.0)
+    task = task_of(y, n_features=50, time_budget=10.0)
     [(train, valid)] = make_splits(None, task, y, None, 0)
     assert len(valid) == 4000
     assert not np.intersect1d(train, valid).size
-    task = make_task(y, n_features=50, time_budget=600.0)
+    task = task_of(y, n_features=50, time_budget=600.0)
     assert len(make_splits(None, task, y, None, 0)) == 5
 
 
 def test_sorted_classes_are_shuffled_and_stratified():
     y = np.repeat([0, 1], 300)
-    for _, valid in make_splits(5, make_task(y), y, None, 0):
+    for _, valid in make_splits(5, task_of(y), y, None, 0):
         assert y[valid].mean() == pytest.approx(0.5)
 
 
@@ -63,13 +56,13 @@ def test_sorted_classes_are_shuffled_and_stratified():
 def test_no_group_is_in_two_folds(kind, cv):
     y = classes(90)
     groups = np.repeat(np.arange(15), 6)
-    for train, valid in make_splits(cv, make_task(y, kind=kind), y, groups, 0):
+    for train, valid in make_splits(cv, task_of(y, kind=kind), y, groups, 0):
         assert not np.intersect1d(groups[train], groups[valid]).size
 
 
 def test_splits_repeat_with_their_seed_and_change_with_it():
     y = classes(60)
-    first, again, other = (make_splits(3, make_task(y), y, None, s) for s in (0, 0, 1))
+    first, again, other = (make_splits(3, task_of(y), y, None, s) for s in (0, 0, 1))
     assert all((a[1] == b[1]).all() for a, b in zip(first, again, strict=True))
     assert any((a[1] != b[1]).any() for a, b in zip(first, other, strict=True))
 
@@ -84,7 +77,7 @@ def test_splits_repeat_with_their_seed_and_change_with_it():
 )
 def test_splitters_of_scikit_learn_are_taken(cv):
     y = np.arange(30.0)
-    splits = make_splits(cv, make_task(y, kind="regression"), y, None, 0)
+    splits = make_splits(cv, task_of(y, kind="regression"), y, None, 0)
     expected = list(cv.split(y.reshape(-1, 1), y))
     assert len(splits) == 3
     for (train, valid), (train_expected, valid_expected) in zip(
@@ -97,7 +90,7 @@ def test_splitters_of_scikit_learn_are_taken(cv):
 def test_an_iterable_of_masks_or_row_numbers_is_taken():
     y = classes(10)
     mask = np.arange(10) < 7
-    splits = make_splits([(mask, ~mask), ([0, 1], [2])], make_task(y), y, None, 0)
+    splits = make_splits([(mask, ~mask), ([0, 1], [2])], task_of(y), y, None, 0)
     assert splits[0][0].tolist() == list(range(7))
     assert splits[1][1].tolist() == [2]
 
@@ -114,29 +107,29 @@ def test_an_iterable_of_masks_or_row_numbers_is_taken():
 def test_splits_that_no_search_can_use_are_refused(cv, message):
     y = classes(10)
     with pytest.raises(ValueError, match=message):
-        make_splits(cv, make_task(y), y, None, 0)
+        make_splits(cv, task_of(y), y, None, 0)
 
 
 def test_fewer_rows_than_folds_warn_and_use_fewer():
     y = np.array([0, 1, 0, 1, 0, 1])
     with pytest.warns(FitWarning, match="3 folds are used"):
-        assert len(make_splits(5, make_task(y), y, None, 0)) == 3
+        assert len(make_splits(5, task_of(y), y, None, 0)) == 3
 
 
 def test_one_group_is_refused():
     y = classes(10)
     with pytest.raises(ValueError, match="groups allow only 1"):
-        make_splits(None, make_task(y), y, np.zeros(10), 0)
+        make_splits(None, task_of(y), y, np.zeros(10), 0)
 
 
 def test_one_row_is_refused():
     with pytest.raises(ValueError, match="n_samples=1"):
-        make_splits(None, make_task(np.ones(1), kind="regression"), np.ones(1), None, 0)
+        make_splits(None, task_of(np.ones(1), kind="regression"), np.ones(1), None, 0)
 
 
 def test_more_classes_than_rows_to_validate_are_split_without_strata():
     y = np.repeat(np.arange(1000), 3)
-    task = make_task(y, n_features=50, time_budget=10.0, kind="multiclass")
+    task = task_of(y, n_features=50, time_budget=10.0, kind="multiclass")
     splits = make_splits(None, task, y, None, 0)
     ((train, valid),) = known_rows_of(splits, y)
     assert len(valid) < 1000
@@ -145,7 +138,7 @@ def test_more_classes_than_rows_to_validate_are_split_without_strata():
 
 def test_groups_allow_no_more_folds_than_the_largest_class_has_rows():
     y = np.repeat(np.arange(100), 3)
-    task = make_task(y, kind="multiclass")
+    task = task_of(y, kind="multiclass")
     with pytest.warns(FitWarning, match="rows of the largest class.*3 folds are used"):
         splits = make_splits(5, task, y, np.arange(300), 0)
     assert len(splits) == 3
@@ -153,7 +146,7 @@ def test_groups_allow_no_more_folds_than_the_largest_class_has_rows():
 
 def test_rows_of_a_class_that_cannot_be_learned_are_not_validated():
     y = np.array([0, 1] * 20 + [2])
-    splits = make_splits(5, make_task(y, kind="multiclass"), y, None, 0)
+    splits = make_splits(5, task_of(y, kind="multiclass"), y, None, 0)
     validated = np.concatenate([v for _, v in known_rows_of(splits, y)])
     assert sorted(validated) == list(range(40))
 
@@ -170,7 +163,7 @@ def test_splits_that_train_on_one_class_are_left_out():
 
 def test_a_holdout_of_a_class_of_one_row_spreads_the_others():
     y = np.concatenate([np.repeat([0, 1], [2400, 600]), [2]])
-    task = make_task(y, n_features=50, time_budget=10.0, kind="multiclass")
+    task = task_of(y, n_features=50, time_budget=10.0, kind="multiclass")
     ((_, valid),) = make_splits(None, task, y, None, 0)
     assert np.bincount(y[valid])[:2] == pytest.approx([480, 120], abs=1)
 
@@ -178,7 +171,7 @@ def test_a_holdout_of_a_class_of_one_row_spreads_the_others():
 def test_a_holdout_of_groups_spreads_the_classes():
     groups = np.arange(3000) // 10
     y = (groups % 10 == 0).astype(int)
-    task = make_task(y, n_features=50, time_budget=10.0)
+    task = task_of(y, n_features=50, time_budget=10.0)
     ((train, valid),) = make_splits(None, task, y, groups, 0)
     assert not set(groups[train]) & set(groups[valid])
     assert y[valid].mean() == pytest.approx(0.1, abs=0.01)
@@ -186,7 +179,7 @@ def test_a_holdout_of_groups_spreads_the_classes():
 
 def test_a_holdout_of_a_single_group_is_refused():
     y = np.arange(3000) % 2
-    task = make_task(y, n_features=50, time_budget=10.0)
+    task = task_of(y, n_features=50, time_budget=10.0)
     with pytest.raises(ValueError, match="groups allow only 1 fold"):
         make_splits(None, task, y, np.zeros(3000), 0)
 

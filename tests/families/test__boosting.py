@@ -10,7 +10,7 @@ from automodel.evaluation.evaluate import Monitor
 from automodel.exceptions import TrialPruned
 from automodel.families._boosting import PATIENCE, RoundTracker, rounds_for, set_rounds
 from automodel.families.hist_gradient_boosting import HistGradientBoosting
-from automodel.task import Task
+from tests.conftest import make_task
 
 VALID = (np.zeros((3, 1)), np.zeros(3), None)
 
@@ -64,6 +64,6 @@ def test_slow_rates_get_more_rounds_within_limits():
 
 @pytest.mark.parametrize(("valid", "rounds"), [(None, 9), (VALID, 500)])
 def test_a_refit_has_the_rounds_of_the_folds(valid, rounds):
-    estimator = HistGradientBoosting().estimator(Task("regression", 100, 4), 0)
+    estimator = HistGradientBoosting().estimator(make_task("regression", 100, 4), 0)
     monitor = Monitor(n_iterations=9, valid=valid)
     assert set_rounds(estimator, "max_iter", monitor) == rounds

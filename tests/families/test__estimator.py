@@ -13,9 +13,9 @@ from sklearn.svm import SVR
 from sklearn.tree import DecisionTreeRegressor
 
 from automodel.families import EstimatorFamily, find_families
-from automodel.task import Task
+from tests.conftest import make_task
 
-TASK = Task("binary", 100, 4, n_classes=2, n_numeric=4)
+TASK = make_task("binary", 100, 4, 2)
 
 
 def sgd_space(trial):

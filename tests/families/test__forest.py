@@ -16,7 +16,7 @@ from automodel.families._quantile_forest import (
     QuantileRandomForestRegressor,
 )
 from automodel.families.extra_trees import ExtraTrees
-from automodel.task import Task
+from tests.conftest import make_task
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_a_refit_has_the_trees_of_the_folds_whatever_the_memory(data, monkeypatc
 
 
 def test_leaves_grow_with_the_rows():
-    small, large = (Task("regression", n, 5) for n in (1000, 100_000))
+    small, large = (make_task("regression", n, 5) for n in (1000, 100_000))
     assert _forest.least_leaf(small) == 1
     assert _forest.least_leaf(large) == 10
 
@@ -60,7 +60,7 @@ def test_a_least_gain_is_measured_in_the_spread_of_y(data):
     predictions = []
     for scale in (1.0, 1000.0):
         family = ExtraTrees()
-        forest = family.estimator(Task("regression", *X.shape), 0)
+        forest = family.estimator(make_task("regression", *X.shape), 0)
         forest.set_params(n_estimators=5, min_impurity_decrease=1e-2)
         family.fit(forest, X, y * scale, monitor=Monitor())
         predictions.append(forest.predict(X) / scale)

@@ -4,6 +4,7 @@ import pickle
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import optuna
@@ -17,7 +18,8 @@ from automodel.exceptions import DeadlineReached, TrialPruned
 from automodel.families import all_families, find_families
 from automodel.families._net import NetFamily
 from automodel.preprocessing.reader import TableReader
-from automodel.task import Task
+from automodel.preprocessing.table import describe
+from tests.conftest import make_task
 from tests.makers import make_metric
 
 KINDS = ["binary", "multiclass", "regression"]
@@ -47,10 +49,9 @@ def make_rows(kind, n_samples=240, dtype=np.float64):
     return X.astype(dtype), y
 
 
-def task_of(kind, X, y, **facts):
+def task_of(kind, X, y):
     n_classes = 0 if kind == "regression" else int(y.max()) + 1
-    facts = {"n_numeric": X.shape[1], "time_budget": 60} | facts
-    return Task(kind, *X.shape, n_classes=n_classes, **facts)
+    return make_task(kind, *X.shape, n_classes, time_budget=60)
 
 
 def default_params(family, task):
@@ -374,16 +375,7 @@ def test_a_default_candidate_completes_on_any_table(family, kind, container):
     if container == "sparse":
         frame = csr_matrix(np.nan_to_num(frame.to_numpy()[:, :8].astype(float)))
     table = TableReader().fit_transform(frame)
-    task = task_of(
-        kind,
-        frame,
-        y,
-        n_numeric=table.numeric.shape[1],
-        n_categorical=table.codes.shape[1],
-        n_text=len(table.text),
-        max_cardinality=max(table.cardinalities, default=0),
-        is_sparse=table.sparse is not None,
-    )
+    task = describe(task_of(kind, frame, y), table, frame.shape[1])
     if not family.supports(task):
         pytest.skip("refuses the table")
     splits = [(np.arange(len(y)) % 3 != i, np.arange(len(y)) % 3 == i) for i in (0, 1)]
@@ -401,12 +393,11 @@ def test_a_default_candidate_completes_on_any_table(family, kind, container):
 def test_the_portfolio_lies_inside_the_search_space(
     family, kind, n_samples, n_classes, n_categorical
 ):
-    task = Task(
+    task = make_task(
         kind,
         n_samples,
         12,
         n_classes=0 if kind == "regression" else n_classes,
-        n_numeric=12 - n_categorical,
         n_categorical=n_categorical,
     )
     for setting in family.portfolio(task):
@@ -434,8 +425,7 @@ def test_the_search_space_gives_parameters_of_the_estimator(family, kind):
 
 def test_the_cost_grows_with_rows(family, kind):
     small, large = (
-        Task(kind, n, 20, n_classes=0 if kind == "regression" else 3, n_numeric=20)
-        for n in (1000, 30_000)
+        make_task(kind, n, 20, 0 if kind == "regression" else 3) for n in (1000, 30_000)
     )
     params = family.portfolio(small)[0] if family.portfolio(small) else {}
     assert 0 < family.cost(params, small) < family.cost(params, large)
@@ -443,6 +433,12 @@ def test_the_cost_grows_with_rows(family, kind):
 
 def test_a_family_survives_pickle(family):
     assert pickle.loads(pickle.dumps(family)).name == family.name
+
+
+def test_a_family_reads_no_facts_of_another_modality(family, kind):
+    task = task_of(kind, *make_rows(kind))
+    assert family.supports(task)
+    assert not family.supports(replace(task, modality="another", facts=None))
 
 
 def test_an_estimator_uses_one_thread(family, kind):
@@ -481,7 +477,7 @@ def test_the_cost_of_nets_counts_the_components_of_text(family, kind):
         pytest.skip("no net")
     n_classes = 0 if kind == "regression" else 3
     plain, texts = (
-        Task(kind, 1000, 8, n_classes, n_numeric=3, n_categorical=5, n_text=n_text)
+        make_task(kind, 1000, 8, n_classes, n_numeric=3, n_categorical=5, n_text=n_text)
         for n_text in (0, 5)
     )
     params = family.portfolio(plain)[0]

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 from automodel.evaluation.evaluate import Monitor
 from automodel.families import all_families
 from automodel.targets.objective import Objective
-from automodel.task import Task
+from tests.conftest import make_task
 
 FAMILIES = [
     family
@@ -43,11 +43,10 @@ def with_categories(X):
 
 
 def fit(family, kind, X, y, monitor, **params):
-    task = Task(
+    task = make_task(
         kind if kind in family.tasks else "regression",
         *X.shape,
         n_classes=0 if y.dtype.kind == "f" else int(y.max()) + 1,
-        n_numeric=X.shape[1],
         objective=OBJECTIVES.get(kind, Objective()),
     )
     params = {family.iteration_param: N_ROUNDS, "learning_rate": 0.2} | params

@@ -17,7 +17,7 @@ from automodel.families import linear
 from automodel.families._quantile_linear import QuantileLinearRegressor
 from automodel.families.linear import Linear
 from automodel.targets.objective import Objective
-from automodel.task import Task
+from tests.conftest import make_task
 from tests.families.test_contract import HurriedMonitor
 
 FAMILY = Linear()
@@ -48,7 +48,7 @@ def rows(kind):
 
 def fit(kind, X, y, weight=None, monitor=None):
     n_classes = 0 if kind == "regression" else int(y.max()) + 1
-    estimator = FAMILY.estimator(Task(kind, *X.shape, n_classes=n_classes), 0)
+    estimator = FAMILY.estimator(make_task(kind, *X.shape, n_classes=n_classes), 0)
     monitor = Monitor() if monitor is None else monitor
     return FAMILY.fit(estimator, X, y, sample_weight=weight, monitor=monitor)
 
@@ -120,7 +120,7 @@ def test_going_on_gives_the_linear_quantile_of_one_fit():
 
 
 def fit_values(objective, X, y, weight=None, monitor=None, alpha=None):
-    task = Task("regression", *X.shape, objective=objective)
+    task = make_task("regression", *X.shape, objective=objective)
     estimator = FAMILY.estimator(task, 0)
     estimator.set_params(alpha=estimator.alpha if alpha is None else alpha)
     monitor = Monitor() if monitor is None else monitor
@@ -145,7 +145,9 @@ def test_a_deviance_is_smaller_than_that_of_squares(objective):
     X, y = positive_rows(power=objective.power)
     X_new, y_new = positive_rows(1000, seed=1, power=objective.power)
     squares = np.maximum(LinearRegression().fit(X, y).predict(X_new), 1e-2 * y.mean())
-    for setting in FAMILY.portfolio(Task("regression", *X.shape, objective=objective)):
+    for setting in FAMILY.portfolio(
+        make_task("regression", *X.shape, objective=objective)
+    ):
         ours = fit_values(objective, X, y, **setting).predict(X_new)
         losses = [
             mean_tweedie_deviance(y_new, answer, power=objective.power)
@@ -186,7 +188,7 @@ def test_a_weight_is_a_repeated_row_for_every_loss(objective):
 
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda o: o.loss)
 def test_every_loss_has_settings_inside_its_space(objective):
-    task = Task("regression", 1000, 5, objective=objective)
+    task = make_task("regression", 1000, 5, objective=objective)
     for setting in FAMILY.portfolio(task):
         trial = optuna.trial.FixedTrial(setting)
         assert FAMILY.search_space(trial, task) == setting

@@ -23,14 +23,14 @@ from automodel.evaluation.evaluate import (
 from automodel.exceptions import DeadlineReached, TrialPruned
 from automodel.families.mlp import MLPFamily
 from automodel.preprocessing.table import Table
-from automodel.task import Task
+from tests.conftest import make_task
 from tests.makers import make_metric
 
 FAMILY = MLPFamily()
 TASKS = [
-    Task("binary", n_samples=300, n_features=5, n_classes=2, n_numeric=5),
-    Task("multiclass", n_samples=300, n_features=5, n_classes=3, n_numeric=5),
-    Task("regression", n_samples=300, n_features=5, n_numeric=5),
+    make_task("binary", 300, 5, 2),
+    make_task("multiclass", 300, 5, 3),
+    make_task("regression", 300, 5),
 ]
 each_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.kind)
 
@@ -104,9 +104,9 @@ def test_cost_grows_with_what_makes_a_fit_long(task):
 
 
 def test_wide_sparse_tables_are_not_supported():
-    wide = Task("binary", 100, 5001, n_classes=2, is_sparse=True)
+    wide = make_task("binary", 100, 5001, n_classes=2, is_sparse=True)
     assert not FAMILY.supports(wide)
-    assert FAMILY.supports(Task("binary", 100, 5001, n_classes=2))
+    assert FAMILY.supports(make_task("binary", 100, 5001, n_classes=2))
 
 
 @each_task

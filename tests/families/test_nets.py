@@ -15,13 +15,13 @@ from automodel.families.ft_transformer import FTTransformerFamily
 from automodel.families.resnet import ResNetFamily
 from automodel.families.tabm import TabMFamily
 from automodel.targets.objective import Objective
-from automodel.task import Task
+from tests.conftest import make_task
 
 FAMILIES = [TabMFamily(), ResNetFamily(), FTTransformerFamily()]
 TASKS = [
-    Task("binary", n_samples=300, n_features=5, n_classes=2, n_numeric=5),
-    Task("multiclass", n_samples=300, n_features=5, n_classes=3, n_numeric=5),
-    Task("regression", n_samples=300, n_features=5, n_numeric=5),
+    make_task("binary", 300, 5, 2),
+    make_task("multiclass", 300, 5, 3),
+    make_task("regression", 300, 5),
 ]
 each_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.name)
 each_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.kind)
@@ -117,12 +117,12 @@ def test_cost_grows_with_what_makes_a_fit_long(family, task):
     assert cost == pytest.approx(family.cost({}, task), rel=0.5)
     for name, value in GROWING[family.name].items():
         assert family.cost({**base, name: value}, task) > cost
-    wide = replace(task, n_features=50, n_numeric=50)
+    wide = make_task(task.kind, 300, 50, task.n_classes)
     assert family.cost(base, wide) > cost
 
 
 def test_wide_tables_are_not_for_attention():
-    wide = Task("binary", 1000, 300, n_classes=2, n_numeric=300)
+    wide = make_task("binary", 1000, 300, 2)
     assert not FTTransformerFamily().supports(wide)
     assert TabMFamily().supports(wide)
 

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 from automodel.evaluation.evaluate import Monitor
 from automodel.families import all_families
 from automodel.targets.objective import Objective
-from automodel.task import Task
+from tests.conftest import make_task
 
 FAMILIES = {n: f for n, f in all_families().items() if not f.missing_libraries()}
 # Families whose estimators learn the loss of the objective; small settings for speed.
@@ -53,7 +53,7 @@ def make_rows(n_samples=800, seed=0):
 
 
 def new_estimator(family, objective, **params):
-    task = Task("regression", 800, 4, n_numeric=4, objective=objective)
+    task = make_task("regression", 800, 4, objective=objective)
     settings = {family.iteration_param: 150} if family.iteration_param else {}
     return family.estimator(task, 0).set_params(
         **settings | SETTINGS[family.name] | params
@@ -91,7 +91,7 @@ def family(request):
 
 @pytest.fixture(params=OBJECTIVES)
 def objective(request, family):
-    task = Task("regression", 800, 4, objective=OBJECTIVES[request.param])
+    task = make_task("regression", 800, 4, objective=OBJECTIVES[request.param])
     if not family.supports(task):
         pytest.skip("says that it does not support the loss")
     return OBJECTIVES[request.param]
@@ -149,7 +149,7 @@ def test_a_power_below_zero_is_learned_by_the_squares_of_the_library(family):
 def test_the_objective_of_values_does_not_reach_a_classifier(family, kind):
     if kind not in family.tasks:
         pytest.skip("learns no classes")
-    task = Task(kind, 100, 4, n_classes=3)
+    task = make_task(kind, 100, 4, n_classes=3)
     plain, other = (
         family.estimator(replace(task, objective=asked), 0).get_params()
         for asked in (SQUARES, OBJECTIVES["absolute"])
@@ -203,7 +203,7 @@ def test_a_penalty_still_lets_a_model_learn(family, objective):
 @pytest.mark.parametrize("asked", DEVIANCES)
 def test_the_errors_of_a_deviance_have_no_mean(family, asked):
     learned = OBJECTIVES[asked]
-    task = Task("regression", 800, 4, objective=learned)
+    task = make_task("regression", 800, 4, objective=learned)
     if not family.supports(task):
         pytest.skip("says that it does not support the loss")
     X, y = make_rows()
@@ -215,7 +215,7 @@ def test_the_errors_of_a_deviance_have_no_mean(family, asked):
 @pytest.mark.parametrize("asked", DEVIANCES)
 def test_leaves_of_a_few_tiny_targets_are_no_leap(family, asked):
     learned = OBJECTIVES[asked]
-    if not family.supports(Task("regression", 400, 4, objective=learned)):
+    if not family.supports(make_task("regression", 400, 4, objective=learned)):
         pytest.skip("says that it does not support the loss")
     (X, y), (X_new, y_new) = make_rows(400), make_rows(400, seed=2)
     y[::7] *= 1e-3

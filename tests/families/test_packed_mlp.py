@@ -27,15 +27,14 @@ from automodel.families.packed_mlp import (
 from automodel.monitor import Monitor
 from automodel.preprocessing.reader import TableReader
 from automodel.targets.objective import Objective
-from automodel.task import Task
-from tests.conftest import make_frame, make_signal
+from tests.conftest import make_frame, make_signal, make_task
 from tests.makers import make_metric
 
 FAMILY = PackedMLPFamily()
 TASKS = [
-    Task("binary", n_samples=300, n_features=5, n_classes=2, n_numeric=5),
-    Task("multiclass", n_samples=300, n_features=5, n_classes=3, n_numeric=5),
-    Task("regression", n_samples=300, n_features=5, n_numeric=5),
+    make_task("binary", 300, 5, 2),
+    make_task("multiclass", 300, 5, 3),
+    make_task("regression", 300, 5),
 ]
 each_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.kind)
 
@@ -176,7 +175,7 @@ def test_cost_grows_with_what_makes_a_fit_long(task):
     assert cost == FAMILY.cost({}, task)
     assert FAMILY.cost({**base, "width": 128}, task) > cost
     assert FAMILY.cost({**base, "max_epochs": 256}, task) > 1.5 * cost
-    wide = replace(task, n_features=90, n_numeric=90)
+    wide = make_task(task.kind, 300, 90, task.n_classes)
     assert FAMILY.cost(base, wide) > cost
 
 
@@ -184,7 +183,8 @@ def test_tables_of_many_rows_are_left_to_other_nets():
     task = TASKS[0]
     assert FAMILY.supports(replace(task, n_samples=MOST_ROWS))
     assert not FAMILY.supports(replace(task, n_samples=MOST_ROWS + 1))
-    assert not FAMILY.supports(replace(task, n_features=10_000, is_sparse=True))
+    wide = make_task("binary", 300, 10_000, 2, is_sparse=True)
+    assert not FAMILY.supports(wide)
 
 
 @pytest.mark.parametrize(
@@ -192,9 +192,7 @@ def test_tables_of_many_rows_are_left_to_other_nets():
     [(300, 5, 16), (FEW_ROWS + 1, 5, 8), (300, FEW_INPUTS, 8)],
 )
 def test_packs_are_full_for_few_rows_and_inputs(n_samples, n_features, n_members):
-    task = replace(
-        TASKS[0], n_samples=n_samples, n_features=n_features, n_numeric=n_features
-    )
+    task = make_task("binary", n_samples, n_features, 2)
     trial = optuna.trial.FixedTrial(FAMILY.portfolio(task)[0])
     assert FAMILY.search_space(trial, task)["n_members"] == n_members
 

@@ -14,7 +14,7 @@ from automodel.families.linear import Linear
 from automodel.families.random_forest import RandomForest
 from automodel.monitor import Monitor
 from automodel.targets.objective import Objective
-from automodel.task import Task
+from tests.conftest import make_task
 from tests.families.test_contract import HurriedMonitor
 
 MEDIAN = Objective("absolute_error")
@@ -46,7 +46,7 @@ def log_normal(n_samples, seed):
 
 
 def fit(family, objective, X, y, monitor=None, sample_weight=None):
-    task = Task("regression", *X.shape, n_numeric=X.shape[1], objective=objective)
+    task = make_task("regression", *X.shape, objective=objective)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     study.enqueue_trial(family.portfolio(task)[1])
     params = family.search_space(study.ask(), task)
@@ -98,7 +98,9 @@ def test_a_median_survives_pickle_and_is_that_of_a_row_alone(family, rows):
 
 def test_weights_move_the_median(family, rows):
     X, y = rows[0][:200], rows[1][:200]
-    if not family.takes_sample_weight(Task("regression", *X.shape, objective=MEDIAN)):
+    if not family.takes_sample_weight(
+        make_task("regression", *X.shape, objective=MEDIAN)
+    ):
         pytest.skip("takes no weights")
     weight = np.where(y > np.median(y), 5.0, 0.2)
     weighted = fit(family, MEDIAN, X, y, sample_weight=weight).predict(X)
@@ -116,8 +118,8 @@ def test_a_training_that_time_has_cut_is_repeated_without_it(family, rows, n_loo
 
 def test_neighbours_refuse_relative_errors():
     relative = Objective("absolute_error", is_relative=True)
-    plain = Task("regression", 500, 5, n_numeric=5, objective=MEDIAN)
-    task = Task("regression", 500, 5, n_numeric=5, objective=relative)
+    plain = make_task("regression", 500, 5, objective=MEDIAN)
+    task = make_task("regression", 500, 5, objective=relative)
     assert NearestNeighbors().supports(plain)
     assert not NearestNeighbors().supports(task)
     assert all(other.supports(task) for other in FAMILIES if other.name != "knn")

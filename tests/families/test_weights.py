@@ -7,13 +7,12 @@ from sklearn.base import clone
 from automodel import AutoClassifier, AutoRegressor
 from automodel.families import all_families
 from automodel.families._net import NetFamily
-from automodel.task import Task
-from tests.conftest import make_frame, make_signal
+from tests.conftest import make_frame, make_signal, make_task
 
 FRAME = make_frame(80)
 SIGNAL = make_signal(FRAME)
 WEIGHT = np.random.default_rng(0).uniform(0.5, 2.0, size=80)
-WEIGHTED = Task("binary", 80, 4, 2, n_numeric=3, n_categorical=1, is_weighted=True)
+WEIGHTED = make_task("binary", 80, 4, 2, n_categorical=1, is_weighted=True)
 FAMILIES = [
     pytest.param(
         family, marks=pytest.mark.slow if isinstance(family, NetFamily) else ()

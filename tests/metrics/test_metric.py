@@ -8,12 +8,12 @@ from sklearn.metrics import (
     mean_tweedie_deviance,
 )
 
-from automodel.task import Task
+from tests.conftest import make_task
 from tests.makers import make_metric
 
-BINARY = Task("binary", 60, 3, 2)
-MULTI = Task("multiclass", 60, 3, 3)
-REGRESSION = Task("regression", 60, 3)
+BINARY = make_task("binary", 60, 3, 2)
+MULTI = make_task("multiclass", 60, 3, 3)
+REGRESSION = make_task("regression", 60, 3)
 
 
 def make_prediction(n_classes, seed=0):
@@ -189,7 +189,7 @@ def test_counts_with_a_zero_have_the_score_of_counts():
 
 def test_roc_auc_of_classes_leaves_out_one_without_rows():
     y, proba, _ = make_prediction(4)
-    metric = make_metric("roc_auc_ovr", Task("multiclass", 60, 3, 4), np.arange(4))
+    metric = make_metric("roc_auc_ovr", make_task("multiclass", 60, 3, 4), np.arange(4))
     rows = y != 3
     left = proba[rows, :3] / proba[rows, :3].sum(axis=1, keepdims=True)
     expected = sklearn_score("roc_auc_ovr", y[rows], left, None, np.arange(3))

@@ -17,13 +17,13 @@ from sklearn.metrics import (
 )
 
 from automodel.metrics.scorers import name_of, parts_of
-from automodel.task import Task
+from tests.conftest import make_task
 from tests.makers import make_metric
 
 TASKS = {
-    "binary": Task("binary", 60, 3, 2),
-    "multiclass": Task("multiclass", 60, 3, 3),
-    "regression": Task("regression", 60, 3),
+    "binary": make_task("binary", 60, 3, 2),
+    "multiclass": make_task("multiclass", 60, 3, 3),
+    "regression": make_task("regression", 60, 3),
 }
 
 

@@ -6,7 +6,7 @@ from sklearn.datasets import make_classification
 
 from automodel.evaluation.folds import Folds
 from automodel.preprocessing.reader import TableReader
-from automodel.task import Task
+from tests.conftest import make_task
 from tests.makers import make_metric, make_splits
 
 
@@ -14,7 +14,7 @@ from tests.makers import make_metric, make_splits
 def folds():
     """Return a small table with two folds."""
     X, y = make_classification(40, random_state=0)
-    task = Task("binary", *X.shape, 2)
+    task = make_task("binary", *X.shape, 2)
     table = TableReader().fit_transform(X)
     metric = make_metric(None, task, np.array([0, 1]))
     return Folds(table, y, None, make_splits(2, task, y, None, 0), task, metric)

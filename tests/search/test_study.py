@@ -6,10 +6,9 @@ import pytest
 from automodel.evaluation.evaluate import Candidate, Evaluation
 from automodel.search.pruning import ForgivingPruner, Snapshot
 from automodel.search.study import BEST_SAMPLED, MOST_SAMPLED, FamilyStudy
-from automodel.task import Task
-from tests.conftest import StubFamily
+from tests.conftest import StubFamily, make_task
 
-TASK = Task("binary", 100, 4, 2)
+TASK = make_task("binary", 100, 4, 2)
 
 
 def study(sampler=None, **family):

@@ -19,7 +19,6 @@ from automodel.search.workers.base import Workers
 from automodel.search.workers.own import OwnProcesses
 from automodel.search.workers.work import Refit, refit
 from automodel.targets.link import Softmax
-from automodel.task import Task
 from automodel.training import assembly
 from automodel.training.allowance import (
     MEASURE_SECONDS,
@@ -31,7 +30,7 @@ from automodel.training.allowance import (
     pickled_bytes,
 )
 from automodel.training.assembly import N_SEEDS, Assembly
-from tests.conftest import StubFamily
+from tests.conftest import StubFamily, make_task
 from tests.evaluation.test_folds import make_folds
 from tests.makers import make_metric
 
@@ -40,7 +39,7 @@ Y = np.arange(N_ROWS) % 2
 
 
 def make_assembly(refit="auto", scoring="roc_auc", n_folds=3, baseline=0.5):
-    task = Task("binary", N_ROWS, 1, n_classes=2)
+    task = make_task("binary", N_ROWS, 1, n_classes=2)
     parts = np.array_split(np.arange(N_ROWS), 3)
     splits = [(np.setdiff1d(np.arange(N_ROWS), part), part) for part in parts]
     metric = make_metric(scoring, task, np.arange(2))
