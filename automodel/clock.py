@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from automodel.exceptions import DeadlineReached
@@ -35,9 +35,9 @@ class SystemClock:
 SYSTEM_CLOCK = SystemClock()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Deadline:
-    """A moment at which something has to end.
+    """A moment at which something has to end; the earliest of several is their `min`.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class Deadline:
     """
 
     moment: float = math.inf
-    clock: Clock = SYSTEM_CLOCK
+    clock: Clock = field(default=SYSTEM_CLOCK, compare=False, repr=False)
 
     @classmethod
     def after(cls, seconds: float | None, clock: Clock = SYSTEM_CLOCK) -> Deadline:
@@ -85,6 +85,8 @@ class Deadline:
 
     def share(self, share: float) -> Deadline:
         """Return the moment at which a share of the time left is over."""
+        if not self.exists:
+            return self
         return Deadline.after(share * self.seconds_left, self.clock)
 
     def within(self, seconds: float | None) -> Deadline:
@@ -94,5 +96,13 @@ class Deadline:
         return Deadline(min(self.moment, self.clock.now() + seconds), self.clock)
 
     def later(self, seconds: float) -> Deadline:
-        """Return the moment so many seconds after this one."""
+        """Return the moment so many seconds after this one; before it, if negative."""
         return Deadline(self.moment + seconds, self.clock)
+
+
+NO_DEADLINE = Deadline()
+
+
+def wall_time() -> float:
+    """Return the seconds since 1970, which files bear as the time of their change."""
+    return time.time()

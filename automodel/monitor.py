@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from automodel.exceptions import DeadlineReached, TrialPruned
+from automodel.clock import NO_DEADLINE, Clock, Deadline
+from automodel.exceptions import TrialPruned
 
 MIN_FOLD_SECONDS = 0.3  # for training, so that a slow encoding leaves some
 SLOTS_PER_FOLD = 16  # reports of one fold: steps 1, 2, 4, ..., then the fold's end
@@ -20,8 +21,8 @@ class Monitor:
 
     Parameters
     ----------
-    deadline : float, default=None
-        Moment (`time.monotonic`) at which training has to end.
+    deadline : Deadline, default=NO_DEADLINE
+        Moment at which training has to end.
     n_iterations : int, default=None
         Steps to train when there is no validation part; None for the family's own.
     valid : tuple of (X, y, sample_weight), default=None
@@ -62,7 +63,7 @@ class Monitor:
 
     def __init__(
         self,
-        deadline: float | None = None,
+        deadline: Deadline = NO_DEADLINE,
         *,
         n_iterations: int | None = None,
         valid: tuple | None = None,
@@ -96,9 +97,14 @@ class Monitor:
         return self.X_valid is not None
 
     @property
+    def clock(self) -> Clock:
+        """What tells how long a step takes."""
+        return self.deadline.clock
+
+    @property
     def seconds_left(self) -> float:
         """Seconds until the deadline; infinite without one."""
-        return math.inf if self.deadline is None else self.deadline - time.monotonic()
+        return self.deadline.seconds_left
 
     @property
     def expired(self) -> bool:
@@ -114,9 +120,32 @@ class Monitor:
             self.step_plan_used.append(step)
             yield step
 
+    @property
+    def pace(self) -> list | None:
+        """The former name of `step_plan`."""
+        _warn_of_name("pace", "step_plan")
+        return self.step_plan
+
+    @property
+    def pace_used(self) -> list:
+        """The former name of `step_plan_used`."""
+        _warn_of_name("pace_used", "step_plan_used")
+        return self.step_plan_used
+
+    @pace_used.setter
+    def pace_used(self, steps: list) -> None:
+        """Set `step_plan_used` by its former name."""
+        _warn_of_name("pace_used", "step_plan_used")
+        self.step_plan_used = steps
+
+    def paced(self, steps: Iterable[int]) -> Iterator[int]:
+        """Call `planned` by its former name."""
+        _warn_of_name("paced", "planned")
+        return self.planned(steps)
+
     def check_time(self) -> None:
         """Raise `DeadlineReached` if expired, where no model is usable yet."""
-        check_time(self.deadline)
+        self.deadline.check()
 
     def score(self, estimator: BaseEstimator) -> float:
         """Score the estimator on the validation part with the search's metric."""
@@ -160,31 +189,33 @@ class TrialClock:
     Imports and encoding are left out: what is encoded serves many trials.
     """
 
-    def __init__(self, deadline: float | None, time_limit: float | None, n_folds: int):
+    def __init__(self, deadline: Deadline, time_limit: float | None, n_folds: int):
         self.deadline = deadline
         self._left = time_limit
         self._n_folds = n_folds
         self._start = 0.0
 
-    def start_fold(self) -> float | None:
+    def start_fold(self) -> Deadline:
         """Return the moment at which the training of a fold has to end."""
-        self._start = time.monotonic()
+        self._start = self.deadline.clock.now()
         if self._left is None:
             return self.deadline
-        end = self._start + max(self._left / self._n_folds, MIN_FOLD_SECONDS)
-        return end if self.deadline is None else min(end, self.deadline)
+        return self.deadline.within(max(self._left / self._n_folds, MIN_FOLD_SECONDS))
 
     def end_fold(self) -> None:
         """Book the time that the fold took."""
         if self._left is not None:
-            self._left -= time.monotonic() - self._start
+            self._left -= self.deadline.clock.now() - self._start
         self._n_folds -= 1
 
 
-def check_time(deadline: float | None) -> None:
-    """Raise `DeadlineReached` if the moment has come."""
-    if deadline is not None and time.monotonic() >= deadline:
-        raise DeadlineReached
+def _warn_of_name(former: str, name: str) -> None:
+    warnings.warn(
+        f"Monitor.{former} is called Monitor.{name} now; the former name will be "
+        "removed in the next release.",
+        FutureWarning,
+        stacklevel=3,
+    )
 
 
 def _slot(step: int) -> int:

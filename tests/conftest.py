@@ -16,6 +16,7 @@ import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import validate_data
 
+from automodel.clock import Deadline, SystemClock
 from automodel.families import TabularFamily
 from automodel.preprocessing.table_facts import TableFacts
 from automodel.task import Task
@@ -190,10 +191,35 @@ class StubFamily(TabularFamily):
         )
 
     def _sleep(self, monitor):
-        until = time.monotonic() + self.seconds
-        while time.monotonic() < until:
+        end = Deadline.after(self.seconds, monitor.clock)
+        while not end.is_over:
             monitor.check_time()
-            time.sleep(0.005)
+            monitor.clock.wait(0.005)
+
+
+class FakeClock:
+    """A clock that moves when someone waits, and by a step when it is read."""
+
+    def __init__(self, now=0.0, step=0.0):
+        self.moment, self.step = now, step
+
+    def now(self):
+        moment, self.moment = self.moment, self.moment + self.step
+        return moment
+
+    def wait(self, seconds):
+        self.moment += seconds
+
+
+@pytest.fixture
+def no_other_clock(monkeypatch):
+    """Let nothing look at the clock of the system, nor wait for it."""
+
+    def refuse(self, *seconds):
+        raise AssertionError("the clock of the system was used")
+
+    monkeypatch.setattr(SystemClock, "now", refuse)
+    monkeypatch.setattr(SystemClock, "wait", refuse)
 
 
 @pytest.fixture
@@ -304,9 +330,9 @@ class NosyFamily(StubFamily):
 
 def wait_until(condition):
     """Return whether the condition has come true, within a minute."""
-    until = time.monotonic() + 60
+    end = Deadline.after(60.0)
     while not condition():
-        if time.monotonic() > until:
+        if end.is_over:
             return False
         time.sleep(0.02)
     return True

@@ -126,6 +126,12 @@ def test_nets_know_nothing_of_the_search():
                 assert part_of(module) in allowed, module
 
 
+@every_file([f for f in FILES if f.relative_to(PACKAGE).parts[0] != "nets"])
+def test_the_clock_alone_reads_the_time(path):
+    if path != PACKAGE / "clock.py":
+        assert "time" not in set(imports(tree_of(path), nested=True))
+
+
 @every_file(FILES)
 def test_files_are_short(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES

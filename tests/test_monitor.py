@@ -1,9 +1,9 @@
-import time
-
 import pytest
 
+from automodel.clock import Deadline
 from automodel.exceptions import DeadlineReached, TrialPruned
-from automodel.monitor import SLOTS_PER_FOLD, Monitor
+from automodel.monitor import SLOTS_PER_FOLD, Monitor, TrialClock
+from tests.conftest import FakeClock
 
 
 def test_reports_are_due_at_powers_of_two():
@@ -46,11 +46,11 @@ def test_a_report_that_is_judged_bad_ends_the_trial():
 
 
 def test_a_monitor_expires_at_its_deadline():
-    monitor = Monitor(time.monotonic() - 1)
+    monitor = Monitor(Deadline.after(-1.0))
     assert monitor.expired
     with pytest.raises(DeadlineReached):
         monitor.check_time()
-    assert not Monitor(time.monotonic() + 100).expired
+    assert not Monitor(Deadline.after(100.0)).expired
     assert not Monitor().expired
 
 
@@ -61,3 +61,37 @@ def test_reports_of_another_loss_are_left_to_the_ends_of_the_folds():
     assert reports == {}
     monitor.report_fold(-0.5)
     assert list(reports.values()) == [-0.5]
+
+
+def test_the_folds_share_the_time_for_training_and_what_one_leaves():
+    clock = FakeClock(100.0)
+    trial_clock = TrialClock(Deadline(117.0, clock), 10.0, 2)
+    assert trial_clock.start_fold().moment == 105.0
+    clock.wait(1.0)
+    trial_clock.end_fold()
+    clock.wait(3.0)  # for encoding, which is left out
+    assert trial_clock.start_fold().moment == 113.0
+    clock.wait(9.0)
+    trial_clock.end_fold()
+    trial_clock = TrialClock(Deadline(117.0, clock), 10.0, 1)
+    assert trial_clock.start_fold().moment == 117.0
+
+
+def test_a_monitor_has_the_clock_of_its_deadline():
+    clock = FakeClock()
+    monitor = Monitor(Deadline(5.0, clock))
+    clock.wait(2.0)
+    assert (monitor.clock, monitor.seconds_left) == (clock, 3.0)
+
+
+def test_former_names_work_and_warn():
+    monitor = Monitor(step_plan=[1, 2])
+    with pytest.warns(FutureWarning, match="called Monitor.step_plan now"):
+        assert monitor.pace == [1, 2]
+    with pytest.warns(FutureWarning, match="called Monitor.planned now"):
+        assert list(monitor.paced([3])) == [1, 2]
+    with pytest.warns(FutureWarning, match="called Monitor.step_plan_used now"):
+        assert monitor.pace_used == [1, 2]
+    with pytest.warns(FutureWarning, match="called Monitor.step_plan_used now"):
+        monitor.pace_used = [4]
+    assert monitor.step_plan_used == [4]

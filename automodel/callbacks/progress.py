@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import time
 import warnings
 from collections import Counter
 from typing import TYPE_CHECKING, Any
+
+from automodel.clock import SYSTEM_CLOCK
 
 if TYPE_CHECKING:
     import optuna
@@ -71,7 +72,7 @@ class _LiveBar:
         self.n_trials = n_trials
         self.statuses: Counter[str] = Counter()
         self.best: tuple[float, str] | None = None
-        self.start = time.monotonic()
+        self.start = SYSTEM_CLOCK.now()
         self._bar, self._seconds = _new_bar(refresh_seconds)
         self._shown = self.start
         self._ended = threading.Event()
@@ -89,7 +90,7 @@ class _LiveBar:
         value = trial.value if status == "complete" else None
         if value is not None and (self.best is None or value > self.best[0]):
             self.best = (value, family)
-        if time.monotonic() - self._shown >= self._seconds:
+        if SYSTEM_CLOCK.now() - self._shown >= self._seconds:
             self.show()
 
     def close(self) -> None:
@@ -100,7 +101,7 @@ class _LiveBar:
         self._bar.close()
 
     def show(self, share: float | None = None) -> None:
-        self._shown = time.monotonic()
+        self._shown = SYSTEM_CLOCK.now()
         elapsed = self._shown - self.start
         self._bar.n = self._share(elapsed) if share is None else share
         self._bar.set_description_str(self._text(elapsed), refresh=True)

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from automodel.clock import NO_DEADLINE, Deadline
 from automodel.ensemble.combine import fit_combiner
-from automodel.ensemble.selection import common_rows, restricted, share_of
+from automodel.ensemble.selection import common_rows, restricted
 from automodel.evaluation.evaluate import Evaluation
 from automodel.evaluation.folds import Folds
 from automodel.exceptions import DeadlineReached
@@ -28,7 +29,7 @@ def judged(
     *,
     size: int = 25,
     may_stack: bool = True,
-    deadline: float | None = None,
+    deadline: Deadline = NO_DEADLINE,
     random_state: int = 0,
 ) -> tuple[bool, float]:
     """Score the ensemble on rows that did not choose it, with its stack or not.
@@ -72,7 +73,7 @@ def judged(
             size=size,
             n_bags=HONEST_BAGS,
             most_cells=HONEST_CELLS,
-            deadline=share_of(deadline, 1 / (len(parts) - n_before)),
+            deadline=deadline.share(1 / (len(parts) - n_before)),
             random_state=random_state,
         )
         known = [prediction[out] for prediction in predictions]

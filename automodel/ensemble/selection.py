@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import cast
 
 import numpy as np
 
+from automodel.clock import NO_DEADLINE, Deadline
 from automodel.ensemble.blend import Blend
 from automodel.ensemble.calibration import (
     MOST_CELLS,
@@ -21,7 +21,6 @@ from automodel.ensemble.stacking import fit_stack
 from automodel.evaluation.evaluate import Evaluation
 from automodel.evaluation.folds import Folds
 from automodel.metrics.metric import score_or_nan
-from automodel.monitor import check_time
 from automodel.sampling.clusters import bootstrap, design_effect
 from automodel.targets.base import AveragedTarget
 
@@ -67,7 +66,7 @@ def select_weights(
     *,
     size: int = 25,
     n_bags: int = N_BAGS,
-    deadline: float | None = None,
+    deadline: Deadline = NO_DEADLINE,
     random_state: int = 0,
 ) -> np.ndarray:
     """Choose weights by greedy selection with replacement.
@@ -88,8 +87,8 @@ def select_weights(
         Steps of the selection; 1 chooses the best single model.
     n_bags : int, default=20
         Choices that are averaged: one on all rows, the others on bootstraps.
-    deadline : float, default=None
-        Moment (`time.monotonic`) at which the selection ends with what it has.
+    deadline : Deadline, default=NO_DEADLINE
+        Moment at which the selection ends with what it has.
     random_state : int, default=0
         Seed of the bootstraps.
 
@@ -122,7 +121,7 @@ def blend_of(
     weights: np.ndarray,
     rows: np.ndarray,
     folds: Folds,
-    deadline: float | None = None,
+    deadline: Deadline = NO_DEADLINE,
 ) -> Blend:
     """Complete a weighted mean by its temperature and its stack.
 
@@ -140,8 +139,8 @@ def blend_of(
         Those whose out-of-fold predictions take part; of many every n-th.
     folds : Folds
         Data of the search.
-    deadline : float, default=None
-        Moment (`time.monotonic`) from which on there is no stack.
+    deadline : Deadline, default=NO_DEADLINE
+        Moment from which on there is no stack.
     """
     blend = Blend.mean(weights)
     if np.count_nonzero(weights) < 2:
@@ -153,7 +152,7 @@ def blend_of(
     temperature = temperature_of(mixed, rows, folds)
     mixed = sharpened(mixed, temperature)
     blend = replace(blend, temperature=temperature)
-    if len(folds) == 1 or _is_over(deadline):
+    if len(folds) == 1 or deadline.is_over:
         return blend
     y, weight = folds.y[rows], _independent_weight(mixed, rows, folds)
     stack = fit_stack(y, mixed, parts, weights, weight, target=_averaged(folds))
@@ -183,7 +182,7 @@ def fit_blend(
     size: int = 25,
     n_bags: int = N_BAGS,
     most_cells: int = MOST_CELLS,
-    deadline: float | None = None,
+    deadline: Deadline = NO_DEADLINE,
     random_state: int = 0,
 ) -> Blend:
     """Choose a blend on all rows: shortlist, calibrate, select, correct.
@@ -204,14 +203,14 @@ def fit_blend(
     """
     order = shortlist(evaluations, max_candidates(len(folds.y)))
     listed = [evaluations[i] for i in order]
-    early = share_of(deadline, CALIBRATION_SHARE)
+    early = deadline.share(CALIBRATION_SHARE)
     temperatures, surer = calibrated(listed, folds, most_cells, early)
     weights = select_weights(
         surer,
         folds,
         size=size,
         n_bags=n_bags,
-        deadline=share_of(deadline, WEIGHTS_SHARE),
+        deadline=deadline.share(WEIGHTS_SHARE),
         random_state=random_state,
     )
     if np.count_nonzero(weights) == 1:  # one for a score that it would lower
@@ -226,7 +225,7 @@ def restricted(
     evaluations: Sequence[Evaluation],
     folds: Folds,
     rows: np.ndarray,
-    deadline: float | None = None,
+    deadline: Deadline = NO_DEADLINE,
 ) -> tuple[list[Evaluation], Folds]:
     """Return copies that know of some rows alone, scored on these, and their data.
 
@@ -235,12 +234,12 @@ def restricted(
     ValueError
         If the rows have no such score.
     DeadlineReached
-        If the deadline (`time.monotonic`) comes first.
+        If the deadline comes first.
     """
     part = folds.judging(rows)
     known = []
     for evaluation in evaluations:
-        check_time(deadline)
+        deadline.check()
         oof, score = evaluation.oof[rows], evaluation.score
         if len(common_rows([evaluation], folds)) > len(rows):
             score = score_or_nan(part.score, oof)
@@ -254,19 +253,19 @@ def calibrated(
     evaluations: Sequence[Evaluation],
     folds: Folds,
     most_cells: int = MOST_CELLS,
-    deadline: float | None = None,
+    deadline: Deadline = NO_DEADLINE,
 ) -> tuple[np.ndarray, list[Evaluation]]:
     """Return the best temperature of each model, and copies that have it.
 
     Their scores are those with it. It is 1 for values, and for the models whose turn
-    comes after the deadline (`time.monotonic`).
+    comes after the deadline.
     """
     temperatures, surer = np.ones(len(evaluations)), list(evaluations)
     if not _averaged(folds).link.has_temperature:
         return temperatures, surer
     facts = folds.sample_weight, folds.groups, most_cells
     for i, evaluation in enumerate(evaluations):
-        if _is_over(deadline):
+        if deadline.is_over:
             break
         temperatures[i] = best_temperature(folds.y, evaluation.oof, *facts)
         if temperatures[i] != 1.0:
@@ -275,14 +274,6 @@ def calibrated(
             score = score_or_nan(folds.score, oof)
             surer[i] = replace(evaluation, oof=oof, score=score)
     return temperatures, surer
-
-
-def share_of(deadline: float | None, share: float) -> float | None:
-    """Return the moment at which a share of the time left is over."""
-    if deadline is None:
-        return None
-    now = time.monotonic()
-    return now + share * (deadline - now)
 
 
 def temperature_of(mixed: np.ndarray, rows: np.ndarray, folds: Folds) -> float:
@@ -315,10 +306,6 @@ def _averaged(folds: Folds) -> AveragedTarget:
     return cast(AveragedTarget, folds.target)
 
 
-def _is_over(deadline: float | None) -> bool:
-    return deadline is not None and time.monotonic() > deadline
-
-
 def _sortable(evaluation: Evaluation) -> float:
     return evaluation.score if math.isfinite(evaluation.score) else -math.inf
 
@@ -339,7 +326,7 @@ def _bagged(oofs, folds, rows, size, n_bags, deadline, rng) -> np.ndarray:
     size_of_bag, groups = min(len(rows), BAG_ROWS), folds.groups_of(rows)
     total = np.zeros(len(oofs))
     for bag in range(n_bags):
-        if bag and _is_over(deadline):
+        if bag and deadline.is_over:
             break
         drawn = np.arange(len(rows))
         if bag:
@@ -360,7 +347,7 @@ def _greedy(predictions, score, size, deadline) -> np.ndarray:
     counts = np.zeros(len(predictions), dtype=int)
     scores = [score(predictions[0])]
     for prediction in predictions[1:]:
-        scores.append(math.nan if _is_over(deadline) else score(prediction))
+        scores.append(math.nan if deadline.is_over else score(prediction))
     if np.isnan(scores).all():
         return counts
     first = int(np.nanargmax(scores))
@@ -370,7 +357,7 @@ def _greedy(predictions, score, size, deadline) -> np.ndarray:
     for step in range(2, size + 1):
         scores = []
         for prediction in predictions:
-            if _is_over(deadline):
+            if deadline.is_over:
                 return best_counts / best_counts.sum()
             scores.append(score((total + prediction) / step))
         # ties go to a model that is in already: fewer models, faster predictions

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,12 +10,13 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from automodel.clock import NO_DEADLINE, Deadline
 from automodel.evaluation.fitted_model import FittedModel
 from automodel.evaluation.folds import Folds, Pool
 from automodel.exceptions import DeadlineReached, TrialPruned, describe_error
 from automodel.families.base import FoldPart, ModelFamily
 from automodel.metrics.metric import score_or_nan
-from automodel.monitor import Monitor, TrialClock, check_time
+from automodel.monitor import Monitor, TrialClock
 from automodel.task import Task
 
 MOST_WAITING = 20  # folds whose models wait for the rounds of all others, in memory
@@ -62,7 +62,7 @@ def evaluate(
     candidate: Candidate,
     folds: Folds,
     *,
-    deadline: float | None = None,
+    deadline: Deadline = NO_DEADLINE,
     time_limit: float | None = None,
     should_prune: Callable[[dict[int, float]], bool] | None = None,
     keep_model: Callable[[int, FittedModel], Any] | None = None,
@@ -75,8 +75,8 @@ def evaluate(
         What to evaluate.
     folds : Folds
         Data and splits.
-    deadline : float, default=None
-        Moment (`time.monotonic`) at which the trial has to end.
+    deadline : Deadline, default=NO_DEADLINE
+        Moment at which the trial has to end.
     time_limit : float, default=None
         Seconds for the trial, shared by the folds: models that train in steps stop
         at their share and stay usable.
@@ -91,11 +91,12 @@ def evaluate(
     Evaluation
         With status "complete", "pruned", "stopped" (by the deadline) or "failed".
     """
-    start = time.monotonic()
+    clock = deadline.clock
+    start = clock.now()
     result = Evaluation(candidate, "complete", models=[])
     try:
         _new_estimator(candidate, folds.task)
-        start = time.monotonic()  # imports are not the model's time
+        start = clock.now()  # imports are not the model's time
         for fold, model in _run_folds(
             result, folds, deadline, time_limit, should_prune
         ):
@@ -110,7 +111,7 @@ def evaluate(
         result.error = describe_error(error)
     if result.status != "complete":
         result.models = result.oof = None
-    result.seconds = time.monotonic() - start
+    result.seconds = clock.now() - start
     return result
 
 
@@ -120,13 +121,13 @@ def _run_folds(result, folds, deadline, time_limit, should_prune):
     if is_joined(result.candidate, folds):
         yield from _run_joined(result, folds, deadline, time_limit, should_prune)
         return
-    clock = TrialClock(deadline, time_limit, len(folds))
+    trial_clock = TrialClock(deadline, time_limit, len(folds))
     chooses_rounds = result.candidate.family.chooses_rounds and len(folds) > 1
     waits = chooses_rounds and len(folds) <= MOST_WAITING
     trained: list[_TrainedFold] = []
     for fold in range(len(folds)):
-        check_time(deadline)
-        own, monitor = _train_fold(result, folds, fold, clock, should_prune)
+        deadline.check()
+        own, monitor = _train_fold(result, folds, fold, trial_clock, should_prune)
         trained.append(own)
         if chooses_rounds and not waits:
             _cut_to_rounds_of_others(own, trained, result, folds, deadline)
@@ -196,15 +197,13 @@ def _rounds_of_others(own: _TrainedFold, trained, folds: Folds) -> int:
 
 def _run_joined(result, folds, deadline, time_limit, should_prune):
     """Train all folds in one run; yield the number and the model of each."""
-    ends_at = deadline
-    if time_limit is not None:
-        ends_at = time.monotonic() + time_limit
-        ends_at = ends_at if deadline is None else min(ends_at, deadline)
-    monitor = Monitor(ends_at, should_prune=should_prune, reports=result.reports)
+    monitor = Monitor(
+        deadline.within(time_limit), should_prune=should_prune, reports=result.reports
+    )
     for model, X_valid in _fit_joined(result.candidate, folds, monitor):
-        before = time.monotonic()
+        before = monitor.clock.now()
         prediction = model.predict_encoded(X_valid, deadline)
-        result.predict_seconds += time.monotonic() - before
+        result.predict_seconds += monitor.clock.now() - before
         result.fold_scores.append(_fold_score(folds, model.fold, prediction))
         yield _keep(result, folds, _TrainedFold(model.fold, model, None, prediction))
 
@@ -241,7 +240,7 @@ def _pool(result: Evaluation, folds: Folds) -> None:
 
 
 def _train_fold(
-    result, folds, fold, clock, should_prune
+    result, folds, fold, trial_clock: TrialClock, should_prune
 ) -> tuple[_TrainedFold, Monitor]:
     train, valid = folds.splits[fold]
     candidate, task = result.candidate, folds.task
@@ -252,7 +251,7 @@ def _train_fold(
     )
     model = _new_model(candidate, folds, encoder, estimator, columns, fold)
     monitor = Monitor(
-        clock.start_fold(),
+        trial_clock.start_fold(),
         valid=_known_part(candidate, folds, fold, X_valid, columns),
         score=_scorer_of(model, folds, X_valid),
         should_prune=should_prune,
@@ -268,10 +267,10 @@ def _train_fold(
     model.n_iterations, model.step_plan = monitor.steps_used, monitor.step_plan_used
     if candidate.family.chooses_rounds and monitor.steps_used is not None:
         model.estimator = candidate.family.cut(trained, monitor.steps_used)
-    before = time.monotonic()
-    prediction = model.predict_encoded(X_valid, clock.deadline)
-    result.predict_seconds += time.monotonic() - before
-    clock.end_fold()
+    before = monitor.clock.now()
+    prediction = model.predict_encoded(X_valid, trial_clock.deadline)
+    result.predict_seconds += monitor.clock.now() - before
+    trial_clock.end_fold()
     if len(folds) > 1:
         model.estimator = trained  # with the rounds that other folds may choose
     own = _TrainedFold(fold, model, X_valid, prediction)
@@ -287,7 +286,7 @@ def fit_candidate(
     fold: int = -1,
     n_iterations: int | None = None,
     step_plan: list | None = None,
-    deadline: float | None = None,
+    deadline: Deadline = NO_DEADLINE,
 ) -> FittedModel:
     """Fit a candidate without a validation part, with a number of steps.
 
@@ -303,8 +302,8 @@ def fit_candidate(
         Steps to train, such as the mean of the folds.
     step_plan : list, default=None
         `FittedModel.step_plan` of a model that is to be repeated.
-    deadline : float, default=None
-        Moment (`time.monotonic`) at which it has to end.
+    deadline : Deadline, default=NO_DEADLINE
+        Moment at which it has to end.
 
     Raises
     ------

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from automodel.clock import NO_DEADLINE, Deadline
 from automodel.exceptions import describe_error
-from automodel.monitor import check_time
 from automodel.preprocessing.rows import Rows
 from automodel.targets.base import Target
 
@@ -40,16 +40,16 @@ class FittedModel:
     seed: int = 0
     n_trained: int | None = None
 
-    def predict(self, rows: Rows, deadline: float | None = None) -> np.ndarray:
+    def predict(self, rows: Rows, deadline: Deadline = NO_DEADLINE) -> np.ndarray:
         """Predict rows."""
         return self.predict_encoded(self.encoder.transform(rows), deadline)
 
-    def predict_encoded(self, X: Any, deadline: float | None = None) -> np.ndarray:
+    def predict_encoded(self, X: Any, deadline: Deadline = NO_DEADLINE) -> np.ndarray:
         """Predict rows that the encoder has transformed, in chunks."""
         n_rows = X.shape[0]
         chunks = []
         for start in range(0, n_rows, PREDICT_ROWS):
-            check_time(deadline)
+            deadline.check()
             part = X
             if n_rows > PREDICT_ROWS:
                 rows = slice(start, start + PREDICT_ROWS)

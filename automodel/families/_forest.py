@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -96,7 +95,7 @@ def grow(estimator, X, y, sample_weight, monitor: Monitor) -> None:
     """
     fixed = None if monitor.has_validation else monitor.n_iterations
     wanted = fixed or estimator.n_estimators
-    n_trees, start = 0, time.monotonic()
+    n_trees, start = 0, monitor.clock.now()
     estimator.set_params(warm_start=True)
     while step := _next_step(n_trees, wanted, start, monitor):
         n_trees += step
@@ -113,8 +112,8 @@ def _next_step(n_trees: int, wanted: int, start: float, monitor: Monitor) -> int
     if n_trees == 0:
         return 1
     step = min(max(n_trees, LEAST_STEP), wanted - n_trees)
-    if monitor.deadline is not None:
-        seconds_per_tree = (time.monotonic() - start) / n_trees
+    if monitor.deadline.exists:
+        seconds_per_tree = (monitor.clock.now() - start) / n_trees
         affordable = SAFETY * monitor.seconds_left / max(seconds_per_tree, 1e-9)
         step = min(step, int(affordable))
     return max(step, 0)

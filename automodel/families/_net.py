@@ -141,7 +141,7 @@ def _n_numbers(task: Any) -> int:
 
 def clock_of(monitor) -> Callable[[], float] | None:
     """Return what tells the seconds left; None where nothing limits them."""
-    return None if monitor.deadline is None else lambda: monitor.seconds_left
+    return (lambda: monitor.seconds_left) if monitor.deadline.exists else None
 
 
 def usual_training(task: Any) -> dict[str, Any]:

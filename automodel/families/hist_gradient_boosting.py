@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from itertools import islice
@@ -133,13 +132,13 @@ def _setting(learning_rate, max_leaf_nodes, min_samples_leaf, max_features):
 
 def _sizes(n_rounds: int, monitor: Monitor) -> Iterator[int]:
     """Yield the rounds to grow to; without a deadline they are always the same."""
-    size, start = 0, time.monotonic()
+    size, start = 0, monitor.clock.now()
     while size < n_rounds:
         step = max(size, FIRST_ROUNDS)
-        if monitor.deadline is not None:
+        if monitor.deadline.exists:
             # Seconds per round are overrated, since each call bins anew: on the safe
             # side. The first chunk is one round, which tells what the rest will cost.
-            seconds_per_round = (time.monotonic() - start) / max(size, 1)
+            seconds_per_round = (monitor.clock.now() - start) / max(size, 1)
             affordable = SAFETY * monitor.seconds_left / max(seconds_per_round, 1e-9)
             step = min(step, int(affordable)) if size else 1
             if step < 1:

@@ -6,7 +6,6 @@ loss: a linear quantile, or a linear model of the logarithm of a mean.
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -168,13 +167,13 @@ def _fit_chunks(estimator, X, y, sample_weight, monitor: Monitor, first: int) ->
 
 def _chunks(first: int, most: int, monitor: Monitor) -> Iterator[int]:
     """Yield chunks of iterations that double, shorter where time is short."""
-    done, start = 0, time.monotonic()
+    done, start = 0, monitor.clock.now()
     while done < most:
         chunk = min(max(done, first), most - done)
-        if monitor.deadline is not None and not done:
+        if monitor.deadline.exists and not done:
             chunk = 1 if first < LBFGS_CHUNK else PROBE
-        elif monitor.deadline is not None:
-            seconds = (time.monotonic() - start) / done
+        elif monitor.deadline.exists:
+            seconds = (monitor.clock.now() - start) / done
             chunk = min(chunk, int(SAFETY * monitor.seconds_left / seconds))
             if chunk < 1:
                 return

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import numpy as np
 
+from automodel.clock import NO_DEADLINE, Deadline
 from automodel.metrics.confusion import confusion_of, confusions_above
 from automodel.metrics.metric import Metric, score_or_nan
 from automodel.sampling.clusters import bootstrap
@@ -34,7 +34,7 @@ def weights_of_labels(
     sample_weight: np.ndarray | None = None,
     *,
     groups: np.ndarray | None = None,
-    deadline: float | None = None,
+    deadline: Deadline = NO_DEADLINE,
     random_state: int = 0,
 ) -> np.ndarray:
     """Choose the weight of each class by which probabilities become labels.
@@ -55,8 +55,8 @@ def weights_of_labels(
         Weights of the rows.
     groups : ndarray of shape (n_samples,), default=None
         Rows of one group are drawn together.
-    deadline : float, default=None
-        Moment (`time.monotonic`) at which the choice ends with what it has.
+    deadline : Deadline, default=NO_DEADLINE
+        Moment at which the choice ends with what it has.
     random_state : int, default=0
         Seed of the bootstraps.
 
@@ -76,7 +76,7 @@ def weights_of_labels(
     gains, logs = [], []
     part = None if groups is None else groups[known]
     for _ in range(N_BAGS):
-        if deadline is not None and time.monotonic() > deadline:
+        if deadline.is_over:
             break
         drawn = known[bootstrap(rng, len(known), len(known), part)]
         out = np.setdiff1d(known, drawn)
@@ -128,7 +128,7 @@ def _ascended(score, weights, deadline) -> np.ndarray:
     for _ in range(N_PASSES):
         before = best
         for column in range(len(weights)):
-            if deadline is not None and time.monotonic() > deadline:
+            if deadline.is_over:
                 return weights
             kept = weights
             for factor in FACTORS:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+
+from automodel.clock import SYSTEM_CLOCK, Clock, Deadline
 
 
 class Budget:
@@ -17,47 +18,48 @@ class Budget:
         Wall-clock seconds; None for no limit.
     n_trials : int or None
         Trials to ask for; None for no limit.
-    clock : callable, default=time.monotonic
-        Returns the moment in seconds.
+    clock : Clock, default=SYSTEM_CLOCK
+        Tells the time.
+
+    Attributes
+    ----------
+    deadline : Deadline
+        The moment at which `fit` has to return.
     """
 
     def __init__(
         self,
         seconds: float | None,
         n_trials: int | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock = SYSTEM_CLOCK,
     ):
         self.seconds = seconds
         self.n_trials = n_trials
         self.clock = clock
-        self.start = clock()
-        self._end = None if seconds is None else self.start + seconds
+        self.start = clock.now()
+        end = math.inf if seconds is None else self.start + seconds
+        self.deadline = Deadline(end, clock)
         self.used: dict[str, float] = {}
-
-    @property
-    def deadline(self) -> float | None:
-        """The moment at which `fit` has to return."""
-        return self._end
 
     @property
     def seconds_left(self) -> float:
         """Seconds until the deadline; infinite without one."""
-        return math.inf if self.deadline is None else self.deadline - self.clock()
+        return self.deadline.seconds_left
 
     @property
     def elapsed(self) -> float:
         """Seconds since the call of `fit`."""
-        return self.clock() - self.start
+        return self.clock.now() - self.start
 
     def end_within(self, seconds: float) -> None:
         """Bring the deadline forward, after an interrupt."""
-        self._end = self.clock() + min(seconds, self.seconds_left)
+        self.deadline = self.deadline.within(seconds)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Book the time of the block under `name`."""
-        start = self.clock()
+        start = self.clock.now()
         try:
             yield
         finally:
-            self.used[name] = self.used.get(name, 0.0) + self.clock() - start
+            self.used[name] = self.used.get(name, 0.0) + self.clock.now() - start

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import cloudpickle
 
+from automodel.clock import NO_DEADLINE, Deadline
 from automodel.evaluation.fitted_model import DeferredModel, FittedModel
 from automodel.exceptions import describe_error
 from automodel.families.base import ModelFamily
@@ -77,8 +77,8 @@ class ModelLoader:
 
     Parameters
     ----------
-    seconds_left : callable, default=None
-        Returns the seconds in which all has to be loaded; None for no limit.
+    deadline : Deadline, default=NO_DEADLINE
+        Moment at which all has to be loaded.
 
     Attributes
     ----------
@@ -86,8 +86,8 @@ class ModelLoader:
         Why models could not be loaded, by the number of the trial.
     """
 
-    def __init__(self, seconds_left: Callable[[], float] | None = None):
-        self.seconds_left = seconds_left or (lambda: math.inf)
+    def __init__(self, deadline: Deadline = NO_DEADLINE):
+        self.deadline = deadline
         self._n_bytes, self._seconds = FIRST_BYTES, FIRST_SECONDS
         self._tried: set[str] = set()
         self.notes: dict[int, str] = {}
@@ -131,13 +131,13 @@ class ModelLoader:
     def _load(self, kept: Any, family: ModelFamily) -> FittedModel | DeferredModel:
         if not isinstance(kept, Path):
             return kept
-        left, n_bytes = self.seconds_left(), kept.stat().st_size
+        left, n_bytes = self.deadline.seconds_left, kept.stat().st_size
         is_late = self.predict_seconds(n_bytes) > max(left, TINY_SECONDS)
         if is_late or not (math.isinf(left) or self._has_libraries(family)):
             return DeferredModel(kept.read_bytes())
-        start = time.perf_counter()
+        start = self.deadline.clock.now()
         (model,) = load_models([kept])
-        self._seconds += time.perf_counter() - start
+        self._seconds += self.deadline.clock.now() - start
         self._n_bytes += n_bytes
         return model
 

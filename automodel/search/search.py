@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import itertools
 import math
-import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
@@ -16,6 +15,7 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial
 
+from automodel.clock import Deadline
 from automodel.evaluation.evaluate import Candidate, Evaluation
 from automodel.evaluation.folds import Folds
 from automodel.families.base import ModelFamily
@@ -104,7 +104,7 @@ class Search:
         self._n_asked = 0
         self._scores: list[float] = []
         self._best: Evaluation | None = None
-        self._next_sync = 0.0
+        self._next_sync = Deadline(-math.inf, budget.clock)
 
     def trials(self) -> dict[str, list[FrozenTrial]]:
         """Return the trials of each family, without those that were not run.
@@ -160,9 +160,9 @@ class Search:
     def _round(self) -> list[WorkItem]:
         """Return the trials of the next round, or what is missing of the last."""
         self._sync()
-        until = time.monotonic() + UNSURE_SECONDS
-        while self._may_lose_some() and time.monotonic() < until:
-            time.sleep(SYNC_SECONDS / 4)
+        sure = Deadline.after(UNSURE_SECONDS, self.budget.clock)
+        while self._may_lose_some() and not sure.is_over:
+            self.budget.clock.wait(SYNC_SECONDS / 4)
             self._sync()
         if self._is_stopped:
             return []
@@ -179,7 +179,7 @@ class Search:
 
     def ask(self) -> WorkItem | None:
         """Return the next trial, or None when the search is over."""
-        if time.monotonic() >= self._next_sync:
+        if self._next_sync.is_over:
             self._sync()
         if self._is_over:
             return None
@@ -220,7 +220,7 @@ class Search:
 
     def _sync(self) -> None:
         """Learn what other processes have done, and take over what they lost."""
-        self._next_sync = time.monotonic() + SYNC_SECONDS
+        self._next_sync = Deadline.after(SYNC_SECONDS, self.budget.clock)
         self._read_news()
         elsewhere = self._asked.keys() | self._running_elsewhere.keys()
         running = set() if self._is_over else elsewhere - self._unread.keys()
@@ -398,18 +398,15 @@ class Search:
 
     def _item(self, number: int, is_rerun: bool = False) -> WorkItem:
         own, setting = self._pending[number]
-        candidate = self._candidate(number, own, setting)
-        should_prune = Snapshot(self.pruner, own.compared())
-        left = self._seconds_left()
+        deadline = self._deadline()
         self._has_begun = True
-        limit = max(TRIAL_SHARE * left, MIN_TRIAL_SECONDS)
-        has_clock = math.isfinite(left)
+        limit = max(TRIAL_SHARE * deadline.seconds_left, MIN_TRIAL_SECONDS)
         return WorkItem(
             number,
-            candidate,
-            ends_at=time.monotonic() + left if has_clock else None,
-            time_limit=limit if has_clock else None,
-            should_prune=should_prune,
+            self._candidate(number, own, setting),
+            deadline,
+            time_limit=limit if deadline.exists else None,
+            should_prune=Snapshot(self.pruner, own.compared()),
             is_rerun=is_rerun,
         )
 
@@ -422,31 +419,31 @@ class Search:
 
         Without a time budget the cost alone is used: no decision reads the clock.
         """
-        if self.budget.seconds is not None and own.seconds:
-            return own.seconds_of_next
-        cost = own.cost_of_next
         if self.budget.seconds is None:
-            return cost
+            return own.cost_of_next
+        if own.seconds:
+            return own.seconds_of_next
         seconds_per_cost = [
             np.mean(o.seconds_per_cost)
             for o in self._families.values()
             if o.seconds_per_cost
         ]
         known = [seconds for seconds in seconds_per_cost if math.isfinite(seconds)]
-        return cost * float(np.median(known)) if known else math.nan
+        return own.cost_of_next * float(np.median(known)) if known else math.nan
 
     def _seconds_left(self) -> float:
-        return self.budget.seconds_left - self._reserve()
+        return self._deadline().seconds_left
 
-    def _reserve(self) -> float:
-        """Return the seconds that the ensemble and its refits will need."""
+    def _deadline(self) -> Deadline:
+        """Return the end of the search, which leaves time for the ensemble."""
         if self.budget.seconds is None:
-            return 0.0
+            return self.budget.deadline
         chosen = [self.storage.evaluations[n] for n in self.storage.usable()]
         per_fold = [e.seconds / len(self.folds) for e in chosen[:N_REFITS]]
         refit = REFIT_FACTOR * sum(per_fold) / self._workers.n_jobs
         fixed = min(max(0.06 * self.budget.seconds, 0.35), 4.0)
-        return fixed + min(refit, MOST_FOR_REFIT * self.budget.seconds)
+        refit = min(refit, MOST_FOR_REFIT * self.budget.seconds)
+        return self.budget.deadline.later(-fixed - refit)
 
 
 def _seed_of(seed: int, number: int) -> int:

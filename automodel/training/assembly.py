@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from automodel.clock import Deadline
 from automodel.ensemble.blend import Blend, FittedEnsemble, Member
 from automodel.ensemble.combine import fit_combiner
 from automodel.ensemble.judging import judged
@@ -96,7 +96,7 @@ class Assembly:
     def run(self, storage: SearchStorage, workers: Workers | None) -> Trained:
         """Return the ensemble; without workers, of the models of the folds."""
         usable = storage.loaded()
-        loader = ModelLoader(self._seconds_to_load)
+        loader = ModelLoader(self._deadline_to_load())
         while usable:
             with self.budget.stage("ensemble"):
                 chosen = self._select(usable, storage.judges(usable))
@@ -133,13 +133,20 @@ class Assembly:
     ) -> Selection:
         """Choose among the usable evaluations; all that are known judge the choice."""
         candidates, folds = list(usable.values()), self.folds
+        deadline = self.budget.deadline
         options: dict[str, Any] = {"size": self.size, "random_state": self.seed}
         rows = common_rows(candidates, folds)
         known, part = restricted(candidates, folds, rows)
-        combiner = fit_combiner(known, part, deadline=self._share(), **options)
+        combiner = fit_combiner(
+            known, part, deadline=deadline.share(SELECT_SHARE), **options
+        )
         is_cut = not combiner.is_stacked and np.count_nonzero(combiner.weights) > 1
         is_stacked, honest = judged(
-            judges, folds, may_stack=not is_cut, deadline=self._share(), **options
+            judges,
+            folds,
+            may_stack=not is_cut,
+            deadline=deadline.share(SELECT_SHARE),
+            **options,
         )
         if not is_stacked:
             combiner = combiner.unstacked()
@@ -152,7 +159,7 @@ class Assembly:
                 oof,
                 part.sample_weight,
                 groups=part.groups,
-                deadline=self._share(),
+                deadline=deadline.share(SELECT_SHARE),
                 random_state=self.seed,
             )
         importances = combiner.importances
@@ -162,10 +169,6 @@ class Assembly:
         score = score_or_nan(part.score, oof)
         return Selection(numbers, combiner.take(order), score, honest, decision)
 
-    def _share(self) -> float | None:
-        left = self.budget.seconds_left
-        return None if math.isinf(left) else time.monotonic() + SELECT_SHARE * left
-
     def _members(self, usable, chosen: Selection, workers, loader: ModelLoader):
         """Return the members with their models, and the best single model.
 
@@ -174,8 +177,7 @@ class Assembly:
         """
         order = chosen.numbers
         best = max(usable, key=lambda number: usable[number].score)
-        reads_clock = self.budget.deadline is not None
-        allowance = Allowance.for_folds(self.folds, reads_clock)
+        allowance = Allowance.for_folds(self.folds, self.budget.deadline)
         for number in order:
             allowance.takes(usable[number], 1)
         blended = self._blended(order, usable, chosen.score, allowance)
@@ -184,10 +186,10 @@ class Assembly:
             plan = self._plan(order, best, usable, allowance)
             numbers = dict.fromkeys([*order, best])
             families = [usable[number].candidate.family for number in numbers]
-            left = self._seconds_to_refit(plan, blended, usable, loader)
-            left -= workers.refit_grace
-            orders = self._refits(plan, usable, left, workers.n_jobs)
-            refitted = self._refitted(orders, families, left, workers, loader)
+            deadline = self._deadline_to_refit(plan, blended, usable, loader)
+            deadline = deadline.later(-workers.refit_grace)
+            orders = self._refits(plan, usable, deadline, workers.n_jobs)
+            refitted = self._refitted(orders, families, deadline, workers, loader)
         folds = self.folds.large_folds
 
         def stored(number: int, most: int | None = None) -> list[Any]:
@@ -236,9 +238,9 @@ class Assembly:
             return 0.0
         return (score - self.baseline.score) / max(perfect - self.baseline.score, 1e-12)
 
-    def _refits(self, plan, usable, left: float, n_jobs: int) -> list[Refit]:
+    def _refits(self, plan, usable, deadline: Deadline, n_jobs: int) -> list[Refit]:
         """Return those of the planned refits that the time left allows for."""
-        ends_at = None if math.isinf(left) else time.monotonic() + left
+        left = deadline.seconds_left
         orders, ends = [], [0.0] * n_jobs
         for number, repeat in plan:
             # With a quarter more rows, but no rounds beyond the best, most take less.
@@ -252,19 +254,18 @@ class Assembly:
                 number,
                 _reseeded(usable[number].candidate, repeat),
                 steps,
-                ends_at,
+                deadline,
                 seconds=seconds,
                 least_steps=LEAST_STEPS * (steps or 0),
             )
             orders.append(order)
         return orders
 
-    def _refitted(self, orders, families, left, workers, loader: ModelLoader):
+    def _refitted(self, orders, families, deadline, workers, loader: ModelLoader):
         """Return the models of the refits by number; load what the families need."""
-        ends_at = None if math.isinf(left) else time.monotonic() + left
         then = partial(loader.import_libraries, families)
         seconds = loader.seconds_of_imports(families)
-        found = workers.refit(orders, then, ends_at, seconds)
+        found = workers.refit(orders, then, deadline, seconds)
         workers.dismiss()  # before the models are loaded, to save memory
         refitted: dict[int, list[Any]] = {}
         for refit, kept in zip(orders, found, strict=True):
@@ -273,21 +274,23 @@ class Assembly:
                 refitted.setdefault(refit.number, []).extend(models)
         return {number: models for number, models in refitted.items() if models}
 
-    def _seconds_to_refit(self, plan, blended, usable, loader: ModelLoader) -> float:
-        """Return the time left, less what loading the models will take."""
+    def _deadline_to_refit(self, plan, blended, usable, loader) -> Deadline:
+        """Return the deadline, less what loading the models will take."""
         n_folds = min(len(self.folds.large_folds), MOST_FOLDS)
         numbers = [number for number, _ in plan] + n_folds * list(blended)
-        sizes = {n: mean_bytes(usable[n].models, 0.0) for n in set(numbers)}
+        over = Deadline(-math.inf)  # files tell their sizes, and nothing is pickled
+        sizes = {n: mean_bytes(usable[n].models, over) for n in set(numbers)}
         n_bytes = sum(sizes[n] for n in numbers if math.isfinite(sizes[n]))
-        left = self._seconds_to_load()
-        return left - min(loader.predict_seconds(n_bytes), LOAD_SHARE * left)
+        deadline = self._deadline_to_load()
+        most = LOAD_SHARE * deadline.seconds_left
+        return deadline.later(-min(loader.predict_seconds(n_bytes), most))
 
-    def _seconds_to_load(self) -> float:
-        """Return the time left, less what is needed to tidy up."""
+    def _deadline_to_load(self) -> Deadline:
+        """Return the deadline, less what is needed to tidy up."""
         if self.budget.seconds is None:
-            return self.budget.seconds_left
+            return self.budget.deadline
         last = LAST_SECONDS + LAST_SHARE * self.budget.seconds
-        return self.budget.seconds_left - min(last, MOST_LAST_SECONDS)
+        return self.budget.deadline.later(-min(last, MOST_LAST_SECONDS))
 
     def _plan(self, order, best, usable, allowance) -> list[tuple[int, int]]:
         """Return what to refit: each member and the best, then again with other seeds.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -44,6 +44,7 @@ class TrainingSettings:
     ensemble_size: int = 25
     refit: bool | str = "auto"
     archive: Archive | None = None
+    open_workers: Callable[..., Workers] = open_workers
 
 
 class NoColumns(TransformerMixin, BaseEstimator):
@@ -69,7 +70,9 @@ def train(
     Warns with `FitWarning` if nothing but the baseline could be fitted, if the storage
     failed, or if Ctrl-C came: the ensemble is then made at once, without refits.
     """
-    storage = SearchStorage(max_candidates(len(folds.y)), settings.archive)
+    storage = SearchStorage(
+        max_candidates(len(folds.y)), settings.archive, budget.clock
+    )
     notes: list[str] = []
     made: list[Trained] = []  # outlives an interrupt while all is tidied up
     names = [family.name for family in families]
@@ -105,7 +108,7 @@ def _search_and_assemble(
     with ExitStack() as stack:  # files of models have to outlive an interrupt
         try:
             workers = stack.enter_context(
-                open_workers(
+                settings.open_workers(
                     settings.n_jobs, folds, settings.memory_limit, storage.model_folder
                 )
             )

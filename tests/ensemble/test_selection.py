@@ -1,4 +1,3 @@
-import itertools
 import pickle
 from dataclasses import replace
 
@@ -8,6 +7,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GroupKFold
 
+from automodel.clock import Deadline
 from automodel.ensemble import selection
 from automodel.ensemble.blend import Blend, FittedEnsemble, Member
 from automodel.ensemble.judging import judged
@@ -27,7 +27,7 @@ from automodel.families import all_families
 from automodel.metrics.metric import Metric
 from automodel.preprocessing.table import Table
 from automodel.targets.values import ValueTarget
-from tests.conftest import StubFamily, make_task
+from tests.conftest import FakeClock, StubFamily, make_task
 from tests.makers import make_metric
 
 HALVES = Blend.mean([0.5, 0.5])
@@ -159,7 +159,7 @@ def test_a_slow_score_is_not_taken_much_more_once_the_deadline_has_passed(
         return real(self, *data)
 
     monkeypatch.setattr(Metric, "score_decisive", counted)
-    blend = fit_blend(evaluations, folds, deadline=0.0)
+    blend = fit_blend(evaluations, folds, deadline=Deadline.after(0.0))
     assert len(calls) <= 1
     assert np.argmax(blend.weights) == np.argmax([e.score for e in evaluations])
 
@@ -167,21 +167,17 @@ def test_a_slow_score_is_not_taken_much_more_once_the_deadline_has_passed(
 def test_selection_at_a_passed_deadline_still_gives_weights(folds):
     noise = np.random.default_rng(1).normal(size=400)
     evaluations = make_evaluations(folds, [noise, -noise])
-    weights = select_weights(evaluations, folds, deadline=0.0)
+    weights = select_weights(evaluations, folds, deadline=Deadline.after(0.0))
     assert weights.sum() == pytest.approx(1)
 
 
-def test_a_selection_that_the_deadline_cuts_leaves_time_for_the_stack(
-    folds, monkeypatch
-):
+def test_a_selection_that_the_deadline_cuts_leaves_time_for_the_stack(folds):
     """The clock ticks when it is read: no machine is too slow."""
-    ticks = itertools.count()
-    monkeypatch.setattr("time.monotonic", lambda: next(ticks) / 100)
+    clock = FakeClock(step=0.01)
     noise = np.random.default_rng(1).normal(size=(4, 400))
     evaluations = make_evaluations(folds, list(noise))
-    cut = fit_blend(evaluations, folds, deadline=1.0)
-    monkeypatch.undo()
-    assert next(ticks) < 120  # of the many that all steps would take
+    cut = fit_blend(evaluations, folds, deadline=Deadline(1.0, clock))
+    assert clock.moment < 1.2  # of the many that all steps would take
     assert cut.stack is not None
 
 

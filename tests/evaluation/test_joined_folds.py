@@ -1,12 +1,12 @@
 """Families that train all folds in one run, shown with one that does nothing else."""
 
 import math
-import time
 
 import numpy as np
 import pytest
 
 from automodel import AutoClassifier
+from automodel.clock import Deadline
 from automodel.evaluation.evaluate import Candidate, evaluate, fit_candidate
 from automodel.evaluation.folds import Folds
 from automodel.exceptions import DeadlineReached
@@ -152,10 +152,10 @@ def test_reports_of_one_training_prune_the_trial():
 def test_the_training_knows_the_time_it_has(options, most):
     family = JoinedFamily()
     if "deadline" in options:
-        options = {"deadline": time.monotonic() + options["deadline"]}
+        options = {"deadline": Deadline.after(options["deadline"])}
     run(family, make_folds(), **options)
     assert most - 1 < family.monitors[0].seconds_left <= most or most == math.inf
-    assert (family.monitors[0].deadline is None) == (most == math.inf)
+    assert family.monitors[0].deadline.exists == (most < math.inf)
 
 
 def test_an_error_or_a_deadline_ends_the_trial():
@@ -168,7 +168,7 @@ def test_an_error_or_a_deadline_ends_the_trial():
     result = run(JoinedFamily(fail), make_folds())
     assert (result.status, result.error) == ("failed", "ValueError: no such luck")
     assert run(JoinedFamily(late), make_folds()).status == "stopped"
-    past = time.monotonic() - 1
+    past = Deadline.after(-1.0)
     family = JoinedFamily()
     assert run(family, make_folds(), deadline=past).status == "stopped"
     assert not family.calls

@@ -1,11 +1,11 @@
 """Boosting stops early when the best round is too long ago."""
 
 import math
-import time
 
 import numpy as np
 import pytest
 
+from automodel.clock import Deadline
 from automodel.evaluation.evaluate import Monitor
 from automodel.exceptions import TrialPruned
 from automodel.families._boosting import PATIENCE, RoundTracker, rounds_for, set_rounds
@@ -47,7 +47,7 @@ def test_values_that_are_not_numbers_never_become_the_best():
 
 
 def test_it_stops_at_the_deadline():
-    assert RoundTracker(Monitor(time.monotonic() - 1)).add_round()
+    assert RoundTracker(Monitor(Deadline.after(-1.0))).add_round()
 
 
 def test_a_pruned_trial_rises_from_the_round():

@@ -3,7 +3,6 @@
 import pickle
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +12,7 @@ from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.datasets import make_classification, make_regression
 
+from automodel.clock import Deadline
 from automodel.evaluation.evaluate import Candidate, Folds, Monitor, evaluate
 from automodel.exceptions import DeadlineReached, TrialPruned
 from automodel.families import all_families, find_families
@@ -183,9 +183,8 @@ def test_the_estimator_can_be_cloned_before_it_is_fitted(family, kind):
 
 def test_a_past_deadline_ends_the_fit(family, kind):
     X, y = make_rows(kind)
-    start = time.monotonic()
     with pytest.raises(DeadlineReached):
-        fit(family, kind, X, y, monitor=Monitor(start - 1))
+        fit(family, kind, X, y, monitor=Monitor(Deadline.after(-1.0)))
 
 
 def test_a_model_cut_by_the_deadline_is_usable(family, kind):
@@ -204,7 +203,7 @@ class ExpiresAfterSteps(Monitor):
 
     def __init__(self, n_steps, valid):
         super().__init__(
-            time.monotonic() + 3600,
+            Deadline.after(3600.0),
             valid=(*valid, None),
             score=score_of(*valid),
             should_prune=lambda reports: False,
@@ -257,7 +256,7 @@ class HurriedMonitor(Monitor):
     """Its time goes by look, not by clock: a training is cut in any case."""
 
     def __init__(self, n_looks):
-        super().__init__(time.monotonic() + 3600)
+        super().__init__(Deadline.after(3600.0))
         self.n_left = n_looks
 
     @property

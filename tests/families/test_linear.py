@@ -1,7 +1,5 @@
 """Linear models are exact: a weight is as good as a repeated row."""
 
-import time
-
 import numpy as np
 import optuna
 import pytest
@@ -11,6 +9,7 @@ from sklearn.linear_model import LinearRegression, QuantileRegressor
 from sklearn.metrics import mean_pinball_loss, mean_tweedie_deviance
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from automodel.clock import Deadline
 from automodel.evaluation.evaluate import Monitor
 from automodel.exceptions import DeadlineReached
 from automodel.families import linear
@@ -75,7 +74,7 @@ def test_wide_rows_are_fitted_with_the_limited_memory_solver():
 
 def test_chunks_reach_the_solution_of_a_single_fit():
     X, y = rows("multiclass")
-    chunked = fit("multiclass", X, y, monitor=Monitor(time.monotonic() + 600))
+    chunked = fit("multiclass", X, y, monitor=Monitor(Deadline.after(600)))
     single = fit("multiclass", X, y)
     np.testing.assert_allclose(chunked.coef_, single.coef_, atol=1e-6)
 
@@ -211,4 +210,4 @@ def test_steps_that_time_has_cut_are_repeated(objective):
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda o: o.loss)
 def test_a_past_deadline_ends_the_fit_of_every_loss(objective):
     with pytest.raises(DeadlineReached):
-        fit_values(objective, *positive_rows(50), monitor=Monitor(0.0))
+        fit_values(objective, *positive_rows(50), monitor=Monitor(Deadline.after(0.0)))

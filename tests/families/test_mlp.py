@@ -13,6 +13,7 @@ from sklearn.base import clone
 from sklearn.datasets import make_classification, make_regression
 from sklearn.model_selection import KFold
 
+from automodel.clock import Deadline
 from automodel.evaluation.evaluate import (
     Candidate,
     Folds,
@@ -169,7 +170,7 @@ def test_reporting_does_not_change_the_model(task):
 def test_schedule_completes_inside_a_short_time(task, monkeypatch):
     clock_of(monkeypatch, 0.01)
     X, y = data(task)
-    monitor = Monitor(deadline=1.0)
+    monitor = Monitor(Deadline(1.0))
     net = net_of(task, early_stopping=False).set_params(max_epochs=1000)
     net = FAMILY.fit(net, X, y, monitor=monitor)
     assert 80 < net.n_steps_ < 100
@@ -181,14 +182,14 @@ def test_steps_are_cut_by_the_clock_alone(task, monkeypatch):
     X, y = data(task)
     y = np.random.default_rng(0).permutation(y)  # soon learned by heart
     net = net_of(task, early_stopping=True, patience=1000)
-    planned = Monitor(deadline=time.monotonic() + 1e6)
+    planned = Monitor(deadline=Deadline.after(1e6))
     FAMILY.fit(net, X, y, monitor=planned)
     assert planned.steps_cut is None
-    alone = Monitor(deadline=time.monotonic() + 1e6)
+    alone = Monitor(deadline=Deadline.after(1e6))
     FAMILY.fit(clone(net).set_params(max_epochs=500, patience=1), X, y, monitor=alone)
     assert alone.steps_cut is None
     clock_of(monkeypatch, 0.002)
-    short = Monitor(deadline=1.0)
+    short = Monitor(Deadline(1.0))
     FAMILY.fit(clone(net).set_params(max_epochs=1000), X, y, monitor=short)
     assert short.steps_used < 100 < short.steps_cut < 130
 
@@ -197,11 +198,11 @@ def test_steps_are_cut_by_the_clock_alone(task, monkeypatch):
 def test_a_net_without_early_stopping_is_cut_where_it_ended(task, monkeypatch):
     X, y = data(task)
     net = net_of(task, early_stopping=False)
-    planned = Monitor(deadline=time.monotonic() + 1e6, n_iterations=3)
+    planned = Monitor(deadline=Deadline.after(1e6), n_iterations=3)
     FAMILY.fit(clone(net), X, y, monitor=planned)
     assert (planned.steps_used, planned.steps_cut) == (3, None)
     clock_of(monkeypatch, 0.01)
-    short = Monitor(deadline=1.0, n_iterations=1000)
+    short = Monitor(Deadline(1.0), n_iterations=1000)
     FAMILY.fit(net, X, y, monitor=short)
     assert short.steps_cut == short.steps_used < 100
 
@@ -222,7 +223,7 @@ def test_groups_of_the_monitor_reach_the_net(task):
 def test_time_that_is_up_before_training_is_told(task):
     X, y = data(task)
     with pytest.raises(DeadlineReached):
-        FAMILY.fit(net_of(task), X, y, monitor=Monitor(time.monotonic() - 1))
+        FAMILY.fit(net_of(task), X, y, monitor=Monitor(Deadline.after(-1.0)))
 
 
 @each_task
@@ -230,9 +231,7 @@ def test_time_for_a_few_steps_is_told(task, monkeypatch):
     clock_of(monkeypatch, 0.3)
     X, y = data(task)
     with pytest.raises(DeadlineReached):
-        FAMILY.fit(
-            net_of(task, batch_size=8), X, y, monitor=Monitor(time.monotonic() + 2)
-        )
+        FAMILY.fit(net_of(task, batch_size=8), X, y, monitor=Monitor(Deadline.after(2)))
 
 
 @each_task

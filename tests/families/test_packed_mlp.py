@@ -14,6 +14,7 @@ from sklearn.datasets import make_classification, make_regression
 from sklearn.model_selection import RepeatedStratifiedKFold, ShuffleSplit
 
 from automodel import AutoClassifier, AutoRegressor
+from automodel.clock import Deadline
 from automodel.evaluation.evaluate import Candidate, evaluate, fit_candidate
 from automodel.evaluation.folds import Folds
 from automodel.exceptions import DeadlineReached, TrialPruned
@@ -147,12 +148,12 @@ def test_steps_are_cut_by_the_clock_alone(task, monkeypatch):
     X, y = data(task)
     family = SmallFamily()
     net = family.estimator(task, 0).set_params(width=16, max_epochs=4)
-    planned = Monitor(deadline=time.monotonic() + 1e6)
+    planned = Monitor(deadline=Deadline.after(1e6))
     family.fit(net, X, y, monitor=planned)
     assert (planned.steps_used, planned.steps_cut) == (4, None)
     ticks = itertools.count(0.0, 0.01)
     monkeypatch.setattr(time, "monotonic", lambda: next(ticks))
-    short = Monitor(deadline=1.0)
+    short = Monitor(Deadline(1.0))
     net = family.fit(clone(net).set_params(max_epochs=1000), X, y, monitor=short)
     assert short.steps_cut == short.steps_used == net.n_iter_ < 100
 
@@ -235,7 +236,7 @@ def test_a_pruned_trial_leaves_the_training(task):
 
 def test_a_past_deadline_is_an_error():
     with pytest.raises(DeadlineReached):
-        fit_folds(TASKS[0], Monitor(time.monotonic() - 1))
+        fit_folds(TASKS[0], Monitor(Deadline.after(-1.0)))
 
 
 @each_task
@@ -261,7 +262,7 @@ def test_a_time_limit_cuts_the_training_and_its_step_plan_repeats_it(task):
 
 def test_a_deadline_that_leaves_no_time_stops_the_trial():
     candidate = Candidate(LongFamily(), {"width": 16})
-    result = evaluate(candidate, folds_of(TASKS[0]), deadline=time.monotonic() + 0.001)
+    result = evaluate(candidate, folds_of(TASKS[0]), deadline=Deadline.after(0.001))
     assert result.status == "stopped"
 
 

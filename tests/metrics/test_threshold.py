@@ -1,7 +1,5 @@
 """Labels are made as their score rewards it, and as likely as not otherwise."""
 
-import time
-
 import numpy as np
 import pytest
 from sklearn.metrics import (
@@ -12,6 +10,7 @@ from sklearn.metrics import (
     zero_one_loss,
 )
 
+from automodel.clock import Deadline
 from automodel.metrics.metric import Metric
 from automodel.metrics.threshold import labels_of, weights_of_labels
 from automodel.targets.classes import ClassTarget
@@ -125,7 +124,7 @@ def test_a_score_that_cannot_be_told_leaves_the_likeliest_class():
 
 def test_no_time_leaves_the_likeliest_class():
     y, proba = make_rare(np.array([0.9, 0.1]), seed=0)
-    late = time.monotonic() - 1
+    late = Deadline.after(-1.0)
     weights = weights_of_labels(metric_of("f1", 2), y, proba, deadline=late)
     np.testing.assert_array_equal(weights, 1)
 

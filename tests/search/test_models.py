@@ -4,7 +4,6 @@ import json
 import os
 import tempfile
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +11,14 @@ import optuna
 import pytest
 
 from automodel import AutoClassifier
+from automodel.clock import Deadline
 from automodel.evaluation.evaluate import Candidate, Evaluation
 from automodel.evaluation.fitted_model import DeferredModel, FittedModel
 from automodel.search.models import ModelFolder, ModelLoader
 from automodel.search.storage.archive import Archive
 from automodel.search.storage.participants import Participants
 from automodel.search.workers.open import open_workers
-from tests.conftest import CHEAP, StubFamily, make_frame, make_signal
+from tests.conftest import CHEAP, FakeClock, StubFamily, make_frame, make_signal
 
 X = make_frame()
 LABELS = np.where(make_signal(X) > 0.3, "yes", "no")
@@ -222,27 +222,29 @@ def loaded(loader, path, *requires):
     return type(model)
 
 
+def loader_until(moment):
+    return ModelLoader(Deadline(moment, FakeClock()))
+
+
 def test_models_that_time_is_short_for_are_deferred(tmp_path):
     path = stored(tmp_path, 10**6)
     assert loaded(ModelLoader(), path) is FittedModel
-    assert loaded(ModelLoader(lambda: 1.0), path) is FittedModel
-    assert loaded(ModelLoader(lambda: 0.001), path) is DeferredModel
-    assert loaded(ModelLoader(lambda: -1.0), stored(tmp_path)) is FittedModel
+    assert loaded(loader_until(1.0), path) is FittedModel
+    assert loaded(loader_until(0.001), path) is DeferredModel
+    assert loaded(loader_until(-1.0), stored(tmp_path)) is FittedModel
 
 
-def test_the_speed_of_loading_is_learned(tmp_path, monkeypatch):
+def test_the_speed_of_loading_is_learned(tmp_path):
     path = stored(tmp_path, 10**6)
-    loader = ModelLoader(lambda: 60.0)
+    loader = ModelLoader(Deadline(1000.0, FakeClock(step=100.0)))
     before = loader.predict_seconds(10**6)
-    moments = iter([0.0, 100.0])
-    monkeypatch.setattr("time.perf_counter", lambda: next(moments))
     assert loaded(loader, path) is FittedModel
     assert loader.predict_seconds(10**6) > 100 * before
 
 
 def test_an_import_that_is_under_way_is_not_waited_for(tmp_path, monkeypatch):
     path = stored(tmp_path)
-    loader = ModelLoader(lambda: 60.0)
+    loader = loader_until(60.0)
     assert loaded(loader, path, "numpy") is FittedModel
     assert loaded(loader, path, "never_imported") is DeferredModel
     monkeypatch.setattr(np.__spec__, "_initializing", True, raising=False)
@@ -270,7 +272,7 @@ def test_a_step_that_takes_too_long_is_not_waited_for(n_jobs):
         release.wait(60)
 
     with open_workers(n_jobs, None) as workers:
-        assert workers.refit([], step, time.monotonic() + 0.2, then_seconds=60.0) == []
+        assert workers.refit([], step, Deadline.after(0.2), then_seconds=60.0) == []
     assert not release.is_set()
     release.set()
     assert begun.is_set() == (n_jobs == 2)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from automodel.clock import NO_DEADLINE, Deadline
 from automodel.ensemble.blend import Blend, Member
 from automodel.ensemble.stacking import Stack
 from automodel.evaluation.evaluate import Candidate, Evaluation
@@ -30,7 +31,7 @@ from automodel.training.allowance import (
     pickled_bytes,
 )
 from automodel.training.assembly import N_SEEDS, Assembly
-from tests.conftest import StubFamily, make_task
+from tests.conftest import FakeClock, StubFamily, make_task
 from tests.evaluation.test_folds import make_folds
 from tests.makers import make_metric
 
@@ -38,14 +39,17 @@ N_ROWS = 60
 Y = np.arange(N_ROWS) % 2
 
 
-def make_assembly(refit="auto", scoring="roc_auc", n_folds=3, baseline=0.5):
+def make_assembly(
+    budget=None, refit="auto", scoring="roc_auc", n_folds=3, baseline=0.5
+):
     task = make_task("binary", N_ROWS, 1, n_classes=2)
     parts = np.array_split(np.arange(N_ROWS), 3)
     splits = [(np.setdiff1d(np.arange(N_ROWS), part), part) for part in parts]
     metric = make_metric(scoring, task, np.arange(2))
     folds = Folds(None, Y, None, splits[:n_folds], task, metric)
     member = Member(-1, "baseline", {}, 1.0, baseline, [])
-    return Assembly(folds, member, Budget(None, 1), 25, refit, 0)
+    budget = budget or Budget(None, 1)
+    return Assembly(folds, member, budget, 25, refit, 0)
 
 
 def make_evaluation(seconds_per_row=0.0, models=(None,) * 3, **family):
@@ -141,9 +145,9 @@ class SlowToPickle:
 def test_the_clock_is_not_read_for_a_size_without_a_budget():
     folds = make_assembly().folds
     evaluations = [make_evaluation(models=[SlowToPickle()] * 3) for _ in range(2)]
-    unbound = Allowance.for_folds(folds, reads_clock=False)
+    unbound = Allowance.for_folds(folds, NO_DEADLINE)
     assert [unbound.takes(evaluation, 1) for evaluation in evaluations] == [True, True]
-    bound = Allowance.for_folds(folds, reads_clock=True)
+    bound = Allowance.for_folds(folds, Deadline.after(60.0))
     assert not bound.takes(evaluations[1], 1) or not bound.takes(evaluations[0], 1)
 
 
@@ -155,7 +159,7 @@ def test_nothing_is_pickled_once_time_is_over():
             begun.append(self)
             return int, ()
 
-    assert mean_bytes([Telling()], 0.0) == math.inf
+    assert mean_bytes([Telling()], Deadline.after(0.0)) == math.inf
     assert begun == []
 
 
@@ -168,16 +172,16 @@ def test_nothing_is_pickled_once_time_is_over():
 )
 def test_the_size_of_what_cannot_be_measured_is_estimated(model, seconds, expected):
     least, most = expected
-    assert least <= pickled_bytes(model, seconds) <= most
+    assert least <= pickled_bytes(model, Deadline.after(seconds)) <= most
 
 
 def test_the_allowance_is_for_a_row_of_one_model_each():
-    allowance = Allowance.for_folds(make_assembly().folds, reads_clock=True)
+    allowance = Allowance.for_folds(make_assembly().folds, Deadline.after(60.0))
     assert (allowance.seconds, allowance.n_bytes) == (SECONDS_PER_ROW, MODEL_BYTES)
     assert allowance.n_rows == 3 * ROWS_OF_CALL  # of three short calls
     slow = make_evaluation(1.01 * SECONDS_PER_ROW * allowance.n_rows / N_ROWS)
     assert not allowance.takes(slow, 1)
-    assert Allowance.for_folds(make_assembly().folds, reads_clock=False).takes(slow, 1)
+    assert Allowance.for_folds(make_assembly().folds, NO_DEADLINE).takes(slow, 1)
 
 
 def test_refits_and_models_of_folds_share_a_weight_in_halves():
@@ -196,7 +200,8 @@ def test_a_refit_that_would_not_end_in_time_is_not_begun():
         evaluation.seconds = 3 * 8.0
     usable[3].seconds = 3 * 2.1
     plan = own._plan([0, 1, 2, 3], 0, usable, free())
-    orders = own._refits(plan, usable, 12.0, n_jobs=2)
+    deadline = Deadline(12.0, FakeClock())
+    orders = own._refits(plan, usable, deadline, n_jobs=2)
     assert [order.number for order in orders] == [0, 1, 3, 3]
 
 
@@ -205,24 +210,24 @@ def test_refits_leave_time_to_load_the_models(tmp_path):
     path = tmp_path / "model"
     path.touch()
     usable = {0: make_evaluation(models=[path])}
-    own, loader = replace(make_assembly(), budget=Budget(100.0)), ModelLoader()
-    empty = own._seconds_to_refit([(0, 0)], set(), usable, loader)
+    own, loader = make_assembly(Budget(100.0, clock=FakeClock())), ModelLoader()
+    empty = own._deadline_to_refit([(0, 0)], set(), usable, loader).moment
     assert 98 < empty < 99.8
     os.truncate(path, 10**9)
-    large = own._seconds_to_refit([(0, 0)], set(), usable, loader)
-    assert empty - large == pytest.approx(4.0, abs=0.5)
-    most = own._seconds_to_refit([(0, 0)] * 100, set(), usable, loader)
-    assert most == pytest.approx(empty / 2, abs=0.5)
+    large = own._deadline_to_refit([(0, 0)], set(), usable, loader).moment
+    assert empty - large == pytest.approx(4.0)
+    most = own._deadline_to_refit([(0, 0)] * 100, set(), usable, loader).moment
+    assert most == pytest.approx(empty / 2)
 
 
 @pytest.mark.parametrize("kind", [Workers, OwnProcesses])
 def test_refits_have_the_time_that_the_search_leaves_them(kind):
     """It keeps a third of a second back, at least, and what they probably take."""
     place = kind(1, make_folds())
-    own = replace(make_assembly(), budget=Budget(5.0, clock=lambda: 0.0))
+    own = make_assembly(Budget(5.0, clock=FakeClock()))
     own.budget.end_within(0.35)
-    left = own._seconds_to_refit([], set(), {}, ModelLoader()) - place.refit_grace
-    assert left > 0
+    deadline = own._deadline_to_refit([], set(), {}, ModelLoader())
+    assert deadline.seconds_left > place.refit_grace
 
 
 @pytest.mark.parametrize("seconds", [0.0, 60.0])
@@ -235,8 +240,8 @@ def test_a_refit_whose_time_is_over_does_not_begin(seconds):
             begun.append(estimator)
             return super().preprocessor(estimator, task)
 
-    ends_at = time.monotonic() + seconds / 2
-    order = Refit(0, Candidate(Telling(), {}), None, ends_at, seconds=seconds)
+    deadline = Deadline.after(seconds / 2)
+    order = Refit(0, Candidate(Telling(), {}), None, deadline, seconds=seconds)
     assert Workers(1, make_folds()).refit([order]) == [None]
     assert begun == []
 
@@ -248,7 +253,7 @@ def test_a_refit_whose_time_is_over_does_not_begin(seconds):
 def test_a_refit_that_the_clock_has_cut_to_few_steps_is_not_used(steps, kept):
     usable = {0: make_evaluation(is_random=False)}
     usable[0].n_iterations = [9, 10, 11]
-    (order,) = make_assembly()._refits([(0, 0)], usable, math.inf, n_jobs=1)
+    (order,) = make_assembly()._refits([(0, 0)], usable, NO_DEADLINE, n_jobs=1)
     assert (order.n_iterations, order.least_steps) == (10, 7.0)
     family = CutFamily(steps=steps)
     order = replace(order, candidate=Candidate(family, {}))

@@ -32,6 +32,7 @@ import numpy as np
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from automodel.clock import SYSTEM_CLOCK, Clock
 from automodel.evaluation.evaluate import Evaluation
 from automodel.search.models import ModelFolder
 from automodel.search.storage.drafts import Drafts
@@ -74,6 +75,8 @@ class Archive:
         Returns the storage of Optuna; None for a journal in the folder.
     lock : Path, default=None
         File that is locked meanwhile; None for one in the folder.
+    clock : Clock, default=SYSTEM_CLOCK
+        Tells how long locks, servers and other processes have been waited for.
 
     Attributes
     ----------
@@ -93,11 +96,13 @@ class Archive:
         study_name: str,
         open_storage: Callable[[], BaseStorage] | None = None,
         lock: Path | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ):
         self.folder = Path(folder)
+        self.clock = clock
         for part in ("trials", "oof", "models"):
             (self.folder / part).mkdir(parents=True, exist_ok=True)
-        self.participants = Participants(self.folder / "participants")
+        self.participants = Participants(self.folder / "participants", clock)
         self.drafts = Drafts(self.folder, self.participants)
         alone = partial(self._locked, LOCK_SECONDS)
         self.leases = Leases(
@@ -166,7 +171,7 @@ class Archive:
         # One after the other: two processes that set a database up fail.
         with self._locked():
             storage = within(self._open_storage, self.seconds_left())
-        self.ledger = Ledger(storage, self.study_name, self.seconds_left)
+        self.ledger = Ledger(storage, self.study_name, self.seconds_left, self.clock)
         own = {"id": uuid.uuid4().hex, "name": self.study_name}
         search = self.agree("search", own, lambda: self.ledger.recall(families))
         # Where a folder has the same name in capitals, the search has too.
@@ -337,7 +342,7 @@ class Archive:
     @contextmanager
     def _locked(self, seconds: float = OPEN_SECONDS) -> Iterator[None]:
         seconds = min(self.seconds_left(), seconds)
-        with self.lock.open("ab") as file, locked(file, seconds):
+        with self.lock.open("ab") as file, locked(file, seconds, self.clock):
             yield
 
     def _forget_dead(self) -> None:
@@ -385,7 +390,7 @@ class Archive:
         return number, "", create_trial(state=TrialState.FAIL)
 
     def _journal(self) -> BaseStorage:
-        return JournalStorage(JournalFile(self.folder / "journal.log"))
+        return JournalStorage(JournalFile(self.folder / "journal.log", self.clock))
 
     def _stem(self, number: int) -> str:
         return f"{number}-{self.participants.own[:8]}"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import time
 from contextlib import suppress
 from pathlib import Path
 
+from automodel.clock import wall_time
 from automodel.search.storage.files import remove
 from automodel.search.storage.participants import Participants
 
@@ -47,5 +47,5 @@ class Drafts:
         if not self.participants.has_left(participant):
             return self.participants.is_dead(participant)
         # One that is about to enter has drafts too.
-        age = time.time() - draft.stat().st_mtime
+        age = wall_time() - draft.stat().st_mtime
         return participant == self.participants.own or age > DRAFT_SECONDS

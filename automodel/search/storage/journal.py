@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import IO, Any
 
 from optuna.storages.journal import BaseJournalBackend
 
+from automodel.clock import SYSTEM_CLOCK, Clock, Deadline
 from automodel.search.storage.files import sync_folder
 
 LOCK_SECONDS = 10.0
@@ -31,6 +31,8 @@ class JournalFile(BaseJournalBackend):
     ----------
     path : Path
         The file; made by the first record.
+    clock : Clock, default=SYSTEM_CLOCK
+        Tells how long the lock has been waited for.
 
     Examples
     --------
@@ -47,8 +49,9 @@ class JournalFile(BaseJournalBackend):
     1
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, clock: Clock = SYSTEM_CLOCK):
         self.path = Path(path)
+        self.clock = clock
         self._offsets = {0: 0}  # of each record that was read
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
@@ -85,7 +88,7 @@ class JournalFile(BaseJournalBackend):
             If there is no space, or no lock within 10 seconds.
         """
         lines = [json.dumps(log, separators=(",", ":")) + "\n" for log in logs]
-        with self.path.open("a+b", buffering=0) as file, locked(file):
+        with self.path.open("a+b", buffering=0) as file, locked(file, clock=self.clock):
             end = _end_of_last_record(file)
             file.truncate(end)
             try:
@@ -108,7 +111,9 @@ class JournalFile(BaseJournalBackend):
 
 
 @contextmanager
-def locked(file: IO[bytes], seconds: float = LOCK_SECONDS) -> Iterator[None]:
+def locked(
+    file: IO[bytes], seconds: float = LOCK_SECONDS, clock: Clock = SYSTEM_CLOCK
+) -> Iterator[None]:
     """Hold the lock of a file; the system releases it when the process dies.
 
     Raises
@@ -116,11 +121,11 @@ def locked(file: IO[bytes], seconds: float = LOCK_SECONDS) -> Iterator[None]:
     OSError
         If another process holds it for longer than that.
     """
-    deadline = time.monotonic() + seconds
+    deadline = Deadline.after(seconds, clock)
     while not _try_lock(file):
-        if time.monotonic() > deadline:
+        if deadline.is_over:
             raise OSError(f"{file.name} has been locked for {seconds:.0f} s")
-        time.sleep(0.002)
+        clock.wait(0.002)
     try:
         yield
     finally:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import threading
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from automodel.clock import SYSTEM_CLOCK, Clock, Deadline
 from automodel.exceptions import describe_error
 
 MOST_SECONDS = 10.0  # for one call, before the storage is taken to be gone
@@ -35,6 +36,8 @@ class Ledger:
     seconds_left : callable
         Returns the seconds that a call may take, of which it gets 10 at most, or 120
         if it is the first that reads all trials.
+    clock : Clock, default=SYSTEM_CLOCK
+        Tells when the storage is tried again after a failure.
 
     Attributes
     ----------
@@ -49,17 +52,19 @@ class Ledger:
         storage: optuna.storages.BaseStorage,
         study_name: str,
         seconds_left: Callable[[], float],
+        clock: Clock = SYSTEM_CLOCK,
     ):
         self.storage = storage
         self.study_name = study_name
         self.seconds_left = seconds_left
+        self.clock = clock
         self._studies: dict[str, optuna.Study] = {}
         self._n_read: dict[str, int] = {}
         self._has_read = False
         self._unwritten: list[tuple[str, FrozenTrial]] = []
         self.complete: set[str] = set()
         self.failure = ""
-        self._try_at = 0.0
+        self._pause = Deadline(-math.inf, clock)
         self._is_doubtful = False
 
     def open(self, families: Sequence[str], search: str) -> None:
@@ -82,7 +87,7 @@ class Ledger:
     def add(self, family: str, trial: FrozenTrial) -> bool:
         """Write an ended trial; False if that has to wait."""
         self._unwritten.append((family, trial))
-        if time.monotonic() >= self._try_at:
+        if self._pause.is_over:
             self._write()
         return not self._unwritten
 
@@ -91,7 +96,7 @@ class Ledger:
 
         None if the storage does not answer: nobody knows then what has ended.
         """
-        if time.monotonic() < self._try_at:
+        if not self._pause.is_over:
             return None
         read = self.read() if self._write() else None
         if read is None:
@@ -162,7 +167,7 @@ class Ledger:
             return within(call, self.seconds_left(), most)
         except Exception as error:  # noqa: BLE001  of a disk, a network, a database
             self.failure = self.failure or describe_error(error)
-            self._try_at = time.monotonic() + PAUSE_SECONDS
+            self._pause = Deadline.after(PAUSE_SECONDS, self.clock)
             return None
 
     def _open_one(self, family: str, search: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 from optuna.trial import FrozenTrial
 
+from automodel.clock import SYSTEM_CLOCK, Clock, Deadline
 from automodel.ensemble.selection import shortlist
 from automodel.evaluation.evaluate import Evaluation
 from automodel.exceptions import describe_error
@@ -40,16 +40,24 @@ class SearchStorage:
         How many evaluations keep their out-of-fold predictions and fold models.
     archive : Archive, default=None
         Keeps the search beyond this process; None keeps it in memory.
+    clock : Clock, default=SYSTEM_CLOCK
+        Tells when the archive is tried again after a failure.
     """
 
-    def __init__(self, n_kept: int, archive: Archive | None = None):
+    def __init__(
+        self,
+        n_kept: int,
+        archive: Archive | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ):
         self.n_kept = n_kept
         self.archive = archive
+        self.clock = clock
         self.evaluations: dict[int, Evaluation] = {}
         self._holders: set[int] = set()  # evaluations that have arrays or models
         self.problem = ""  # what the archive has not, and why
         self._failure = ""
-        self._try_at = 0.0
+        self._pause = Deadline(-math.inf, clock)
         self._unleased: deque[Asked] = deque()
         self._unrecorded: dict[int, tuple[Evaluation, FrozenTrial]] = {}
         # Those that an earlier process has dropped are gone: none then, so that a
@@ -73,7 +81,7 @@ class SearchStorage:
         try:
             yield
         finally:
-            self._try_at = 0.0
+            self._pause = Deadline(-math.inf, self.clock)
             self._archived(lambda _: None, None)  # a last try
             self.problem = self._said_of(*archive.leave(), archive.damaged)
 
@@ -160,14 +168,14 @@ class SearchStorage:
 
     def _archived(self, call: Callable[[Archive], Any], default: Any) -> Any:
         """Return what the archive answers, or the default while it fails."""
-        if self.archive is None or time.monotonic() < self._try_at:
+        if self.archive is None or not self._pause.is_over:
             return default
         try:
             self._catch_up(self.archive)
             answer = call(self.archive)
         except Exception as error:  # noqa: BLE001  of a disk, a network, a database
             self._failure = self._failure or describe_error(error)
-            self._try_at = time.monotonic() + ledger.PAUSE_SECONDS
+            self._pause = Deadline.after(ledger.PAUSE_SECONDS, self.clock)
             return default
         if not self._is_apart:
             self._failure = ""
@@ -176,7 +184,7 @@ class SearchStorage:
     def _catch_up(self, archive: Archive) -> None:
         """Give the archive what it has missed, in the order of the trials."""
         while self._unleased:
-            self._check_time(archive)
+            self._check_time_left(archive)
             if not archive.lease(*self._unleased[0]):
                 archive.first_apart = self._unleased[0][0]
                 self._unleased.clear()
@@ -188,11 +196,11 @@ class SearchStorage:
             self._unleased.popleft()
         for number in sorted(self._unrecorded):
             if number < archive.first_apart:
-                self._check_time(archive)
+                self._check_time_left(archive)
                 archive.record(number, *self._unrecorded[number])
                 del self._unrecorded[number]
 
-    def _check_time(self, archive: Archive) -> None:
+    def _check_time_left(self, archive: Archive) -> None:
         if archive.seconds_left() < -ledger.LATE_SECONDS:
             raise TimeoutError("there was no time left")
 

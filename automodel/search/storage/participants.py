@@ -8,13 +8,13 @@ import os
 import socket
 import sys
 import threading
-import time
 import uuid
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
+from automodel.clock import SYSTEM_CLOCK, Clock, Deadline
 from automodel.search.storage.files import exists, read_json, replace, write
 
 HEARTBEAT_SECONDS = 10.0
@@ -70,10 +70,13 @@ class Participants:
     ----------
     folder : Path
         Where the files are.
+    clock : Clock, default=SYSTEM_CLOCK
+        Tells how long ago a heartbeat was seen.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, clock: Clock = SYSTEM_CLOCK):
         self.folder = folder
+        self.clock = clock
         self.own = uuid.uuid4().hex
         self._pid = os.getpid()
         self._ended = threading.Event()
@@ -177,11 +180,9 @@ class Participants:
             beat = self._file(participant).stat().st_mtime
             last, seen = self._beats.setdefault(participant, (beat, -math.inf))
             if beat > last:
-                seen = time.monotonic()
+                seen = self.clock.now()
                 self._beats[participant] = beat, seen
-            return (
-                now - beat > SILENT_SECONDS and time.monotonic() - seen > SILENT_SECONDS
-            )
+            return min(now - beat, self.clock.now() - seen) > SILENT_SECONDS
         return False
 
     def _beat(self) -> None:
@@ -201,9 +202,9 @@ class Participants:
         return True
 
     def _remove_own_later(self) -> None:
-        until = time.monotonic() + LEAVE_SECONDS
-        while time.monotonic() < until and not self._has_removed_own():
-            time.sleep(HEARTBEAT_SECONDS)
+        deadline = Deadline.after(LEAVE_SECONDS, self.clock)
+        while not deadline.is_over and not self._has_removed_own():
+            self.clock.wait(HEARTBEAT_SECONDS)
 
     def _file(self, participant: str) -> Path:
         return self.folder / f"{participant}.json"

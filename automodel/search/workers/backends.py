@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from automodel.clock import NO_DEADLINE, Deadline
 from automodel.evaluation.folds import Folds
 from automodel.exceptions import describe_error
 from automodel.search.models import ModelFolder
@@ -112,7 +111,7 @@ class BackendWorkers(Workers):
         self,
         orders: list[Refit],
         then: Step = lambda: None,
-        ends_at: float | None = None,
+        deadline: Deadline = NO_DEADLINE,
         then_seconds: float = 0.0,
     ) -> Refitted:
         """See `Workers.refit`."""
@@ -123,7 +122,7 @@ class BackendWorkers(Workers):
         )
         places: dict[Hashable, int] = {("refit", i): i for i in range(len(orders))}
         try:
-            with LastStep(then, ends_at, then_seconds) as step:
+            with LastStep(then, deadline, then_seconds) as step:
                 for call, outcome in self._outcomes(_followed(calls, step.begin)):
                     results[places[call.key]] = outcome.value
         finally:
@@ -162,7 +161,8 @@ class BackendWorkers(Workers):
         return bool(self._in_flight)
 
     def _submit(self, call: _Call) -> None:
-        self._in_flight[call.key] = call = replace(call, start=time.monotonic())
+        call = replace(call, start=call.deadline.clock.now())
+        self._in_flight[call.key] = call
         try:
             self._engine.submit(call.key, call.function, call.order, call.keep_model)
         except UnsendableError as error:
@@ -175,8 +175,7 @@ class BackendWorkers(Workers):
         outcomes, self._unsent = self._unsent, []
         if outcomes:
             return outcomes
-        ends = [call.ends_at for call in self._in_flight.values()]
-        left = min(ends) - time.monotonic()
+        left = min(c.deadline.seconds_left for c in self._in_flight.values())
         try:
             return self._engine.wait(min(max(left, 0.0), POLL_SECONDS))
         except Exception as error:  # noqa: BLE001  of a cluster
@@ -184,16 +183,14 @@ class BackendWorkers(Workers):
             return []
 
     def _past_their_end(self) -> Iterator[tuple[_Call, Outcome]]:
-        now = time.monotonic()
-        late = [call for call in self._in_flight.values() if call.ends_at <= now]
+        late = [call for call in self._in_flight.values() if call.deadline.is_over]
         for call in late:
             del self._in_flight[call.key]
             if not self._engine.forget(call.key) and call.function is work:
                 self._late.add(call.key)
         waiting, self._to_rerun = self._to_rerun, []
         for call in waiting:  # there is no time to run it again
-            over = call.ends_at - call.grace <= now
-            (late if over else self._to_rerun).append(call)
+            (late if call.order.deadline.is_over else self._to_rerun).append(call)
         for call in late:
             outcome = Outcome(call.key, None, "time", "it ran past its end")
             yield call, call.timed(outcome)
@@ -240,13 +237,12 @@ class _Call:
     is_second: bool = False
 
     @property
-    def ends_at(self) -> float:
+    def deadline(self) -> Deadline:
         """The moment from which it is waited for no longer."""
-        ends_at = self.order.ends_at
-        return math.inf if ends_at is None else ends_at + self.grace
+        return self.order.deadline.later(self.grace)
 
     def timed(self, outcome: Outcome) -> Outcome:
         """Return an outcome with the time that it took, where the engine had none."""
         if outcome.seconds or not outcome.cause:
             return outcome
-        return replace(outcome, seconds=time.monotonic() - self.start)
+        return replace(outcome, seconds=self.deadline.clock.now() - self.start)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable, Generator, Iterable
 from functools import partial
 from pathlib import Path
 
+from automodel.clock import NO_DEADLINE, Deadline
 from automodel.evaluation.evaluate import Evaluation
 from automodel.evaluation.fitted_model import FittedModel
 from automodel.evaluation.folds import Folds
@@ -80,7 +80,7 @@ class Workers:
         self,
         orders: list[Refit],
         then: Step = lambda: None,
-        ends_at: float | None = None,
+        deadline: Deadline = NO_DEADLINE,
         then_seconds: float = 0.0,
     ) -> Refitted:
         """Return the models, or the files they are in; None for what failed.
@@ -91,13 +91,13 @@ class Workers:
             What is fitted.
         then : callable, default=None
             A step that follows, beside the last refits where it can be.
-        ends_at : float, default=None
-            Moment (`time.monotonic`) from which the step is not waited for.
+        deadline : Deadline, default=NO_DEADLINE
+            Moment from which the step is not waited for.
         then_seconds : float, default=0.0
             What the step will probably take.
         """
         found = [run_here(refit, order, self.folds) for order in orders]
-        if ends_at is None or time.monotonic() + then_seconds < ends_at:
+        if then_seconds < deadline.seconds_left:
             then()
         return found
 
@@ -126,7 +126,7 @@ def evaluation_of(item: WorkItem, outcome: Outcome) -> Evaluation:
     if not outcome.cause:
         return outcome.value
     if outcome.cause == "time":
-        if item.ends_at is not None and time.monotonic() >= item.ends_at:
+        if item.deadline.is_over:
             return Evaluation(item.candidate, "stopped", seconds=outcome.seconds)
         error = (
             f"TimeoutError: it took no notice of its limit of {item.time_limit:.3g} s"

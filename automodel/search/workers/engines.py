@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from contextvars import copy_context
@@ -20,6 +19,7 @@ from typing import Any
 import cloudpickle
 import joblib
 
+from automodel.clock import NO_DEADLINE, Deadline
 from automodel.evaluation.folds import Folds
 from automodel.exceptions import describe_error
 from automodel.search.models import ModelFolder
@@ -145,7 +145,7 @@ class Dask(Engine):
         self._client = backend.client
         self._data: Any = None
         self._futures: dict[Hashable, Any] = {}
-        self._seen = time.monotonic()
+        self._gone_at = Deadline.after(GONE_SECONDS)
         self._is_closed = threading.Event()
         threading.Thread(target=self._watch, daemon=True).start()
 
@@ -153,7 +153,7 @@ class Dask(Engine):
         """See `Engine.submit`."""
         message = _message(call, order, keep_model)
         options = {"pure": False, **getattr(self.backend, "submit_kwargs", {})}
-        data = self._on_workers(order.ends_at)
+        data = self._on_workers(order.deadline)
         future = self._client.submit(answer, message, data, **options)
         self._futures[key] = future
         future.add_done_callback(partial(self._begin_to_take, key))
@@ -161,8 +161,7 @@ class Dask(Engine):
     def wait(self, seconds: float) -> list[Outcome]:
         """See `Engine.wait`."""
         ended = self._next(seconds)
-        is_gone = time.monotonic() - self._seen > GONE_SECONDS
-        if not ended and (is_gone or self._client.status == "closed"):
+        if not ended and (self._gone_at.is_over or self._client.status == "closed"):
             raise EngineError("the cluster has no workers")
         for outcome in ended:
             self._futures.pop(outcome.key, None)
@@ -179,13 +178,13 @@ class Dask(Engine):
         for future in filter(None, held):
             future.release()
 
-    def _on_workers(self, ends_at: float | None) -> Any:
+    def _on_workers(self, deadline: Deadline) -> Any:
         """Return the data where they are, sent once more if all that had them died."""
         if self._data is None or self._data.status not in ("pending", "finished"):
-            left = SCATTER_SECONDS if ends_at is None else ends_at - time.monotonic()
             options = {"broadcast": True, "hash": False, "timeout": GONE_SECONDS}
             send = partial(self._client.scatter, self.folds, **options)
-            self._data = within(min(max(left, 0.0), SCATTER_SECONDS), send)
+            left = min(max(deadline.seconds_left, 0.0), SCATTER_SECONDS)
+            self._data = within(left, send)
         return self._data
 
     def _begin_to_take(self, key: Hashable, future: Any) -> None:
@@ -208,7 +207,7 @@ class Dask(Engine):
         while not self._is_closed.is_set():
             with suppress(Exception):  # no answer is an answer, too
                 if within(ASK_SECONDS, self._client.scheduler_info)["workers"]:
-                    self._seen = time.monotonic()
+                    self._gone_at = Deadline.after(GONE_SECONDS)
             self._is_closed.wait(ASK_SECONDS)
 
 
@@ -349,8 +348,7 @@ def open_engine(backend: Any, n_jobs: int, folds: Folds) -> Engine:
 def answer(message: bytes, data: Any) -> bytes:
     """Run a call on another machine, whose clock is its own."""
     call, order, seconds_left, keep_model = cloudpickle.loads(message)
-    if seconds_left is not None:
-        order = replace(order, ends_at=time.monotonic() + seconds_left)
+    order = replace(order, deadline=Deadline.after(seconds_left))
     data = data[0] if isinstance(data, tuple) else data
     return cloudpickle.dumps(call(order, data, keep_model))
 
@@ -378,18 +376,17 @@ def within(seconds: float, call: Callable[[], Any]) -> Any:
 
 
 def _message(call: Call, order: WorkItem | Refit, keep_model) -> bytes:
-    left = None if order.ends_at is None else order.ends_at - time.monotonic()
+    left = order.deadline.seconds_left
     try:
-        return dumps((call, order, left, keep_model))
+        return dumps((call, replace(order, deadline=NO_DEADLINE), left, keep_model))
     except Exception as error:  # noqa: BLE001  pickling calls foreign code
         reason = f"cannot be sent to a worker: {describe_error(error)}"
         raise UnsendableError(reason) from error
 
 
 def _outcome(key: Hashable, call: Callable[[], Any]) -> Outcome:
-    start = time.monotonic()
     try:
-        return Outcome(key, call(), seconds=time.monotonic() - start)
+        return Outcome(key, call())
     except BaseException as error:  # noqa: BLE001  of a trial, or of its worker
         is_main = threading.current_thread() is threading.main_thread()
         if isinstance(error, KeyboardInterrupt) and is_main:

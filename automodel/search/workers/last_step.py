@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
+
+from automodel.clock import Deadline
 
 Step = Callable[[], None]
 
@@ -19,14 +20,14 @@ class LastStep:
     ----------
     call : callable
         The step.
-    ends_at : float or None
-        Moment (`time.monotonic`) from which it is not waited for.
+    deadline : Deadline
+        Moment from which it is not waited for.
     seconds : float
         What it will probably take.
     """
 
-    def __init__(self, call: Step, ends_at: float | None, seconds: float):
-        self._call, self._ends_at = call, ends_at
+    def __init__(self, call: Step, deadline: Deadline, seconds: float):
+        self._call, self._deadline = call, deadline
         self._is_time, self._is_cancelled = threading.Event(), False
         left = self._seconds_left()
         self._patience = None if left is None else max(left - seconds, 0.0)
@@ -56,6 +57,6 @@ class LastStep:
             self._call()
 
     def _seconds_left(self) -> float | None:
-        if self._ends_at is None:
+        if not self._deadline.exists:
             return None
-        return min(max(self._ends_at - time.monotonic(), 0.0), threading.TIMEOUT_MAX)
+        return min(max(self._deadline.seconds_left, 0.0), threading.TIMEOUT_MAX)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from automodel.clock import NO_DEADLINE, Deadline
 from automodel.containment import give_memory_back
 from automodel.evaluation.folds import Folds
 from automodel.exceptions import describe_error
@@ -118,7 +118,7 @@ class OwnProcesses(Workers):
         self,
         orders: list[Refit],
         then: Step = lambda: None,
-        ends_at: float | None = None,
+        deadline: Deadline = NO_DEADLINE,
         then_seconds: float = 0.0,
     ) -> Refitted:
         """See `Workers.refit`; a call whose process died twice has no result.
@@ -128,10 +128,10 @@ class OwnProcesses(Workers):
         without waiting for that if the time gets short.
         """
         if self._data is None:
-            return super().refit(orders, then, ends_at, then_seconds)
+            return super().refit(orders, then, deadline, then_seconds)
         results: Refitted = [None] * len(orders)
         try:
-            with LastStep(then, ends_at, then_seconds) as step:
+            with LastStep(then, deadline, then_seconds) as step:
                 for call, outcome in self._outcomes(self._refits(orders, step.begin)):
                     results[call.key] = outcome.value
         finally:
@@ -144,7 +144,7 @@ class OwnProcesses(Workers):
                 i,
                 order,
                 partial(refit, order, self._data, self._keep_refit(i)),
-                None if order.ends_at is None else order.ends_at + self.refit_grace,
+                order.deadline.later(self.refit_grace),
                 slow_library(order.candidate.family),
             )
         self._pool.end_idle()  # one has asked for more than there is
@@ -168,7 +168,7 @@ class OwnProcesses(Workers):
         if first.is_rerun or not is_cheap:
             self._submit(self._call(first))
             return
-        if first.ends_at is None or first.ends_at - time.monotonic() >= CROWDED_SECONDS:
+        if first.deadline.seconds_left >= CROWDED_SECONDS:
             self._fill(calls)
         first = _short(first)
         yield first, run_item(first, self.folds, self._keep_model(first))
@@ -228,7 +228,7 @@ class OwnProcesses(Workers):
 
     def _submit(self, call: _Call) -> None:
         self._in_flight[call.key] = call
-        self._pool.submit(call.key, call.function, call.ends_at, call.library)
+        self._pool.submit(call.key, call.function, call.deadline, call.library)
 
     def _abandon(self) -> None:
         self._pool.abandon()
@@ -249,7 +249,7 @@ class _Call:
     key: int
     order: Any
     function: Callable[[], Any]
-    ends_at: float | None
+    deadline: Deadline
     library: str
     is_second: bool = False
 
@@ -258,7 +258,7 @@ def _again(call: _Call) -> _Call:
     """Return a call that begins later than it was meant to."""
     if not isinstance(call.order, WorkItem):
         return call
-    return replace(call, ends_at=_last_moment(call.order))
+    return replace(call, deadline=_last_moment(call.order))
 
 
 def slow_library(family: ModelFamily) -> str:
@@ -266,18 +266,16 @@ def slow_library(family: ModelFamily) -> str:
     return family.requires[0] if family.start_seconds >= SLOW_START else ""
 
 
-def _last_moment(item: WorkItem) -> float | None:
+def _last_moment(item: WorkItem) -> Deadline:
     """Return when a process is ended that has not obeyed its deadline or its limit."""
-    if item.ends_at is None:
-        return None
-    moment = item.ends_at + GRACE_SECONDS
-    if item.time_limit is None:
-        return moment
-    return min(moment, time.monotonic() + HANG_FACTOR * item.time_limit + HANG_SECONDS)
+    deadline = item.deadline.later(GRACE_SECONDS)
+    if not deadline.exists or item.time_limit is None:
+        return deadline
+    return deadline.within(HANG_FACTOR * item.time_limit + HANG_SECONDS)
 
 
 def _short(item: WorkItem) -> WorkItem:
-    if item.ends_at is None or item.time_limit is None:
+    if not item.deadline.exists or item.time_limit is None:
         return item
-    limit = max(FIRST_SHARE * (item.ends_at - time.monotonic()), FIRST_SECONDS)
+    limit = max(FIRST_SHARE * item.deadline.seconds_left, FIRST_SECONDS)
     return replace(item, time_limit=min(item.time_limit, limit))

@@ -14,7 +14,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from typing import Any
 import cloudpickle
 from joblib.externals.loky.backend import get_context
 
+from automodel.clock import NO_DEADLINE, Deadline
 from automodel.exceptions import describe_error
 from automodel.search.workers.pickling import dumps
 
@@ -112,7 +112,7 @@ class ProcessPool:
         self,
         key: Hashable,
         call: Callable[[], Any],
-        ends_at: float | None = None,
+        deadline: Deadline = NO_DEADLINE,
         library: str = "",
     ) -> None:
         """Run `call()` in an idle process.
@@ -124,8 +124,8 @@ class ProcessPool:
         call : callable
             Pickled by value where its module is not importable. What cannot be
             pickled has an outcome like a call that raised.
-        ends_at : float, default=None
-            Moment (`time.monotonic`) at which the process is ended if it still runs.
+        deadline : Deadline, default=NO_DEADLINE
+            Moment at which the process is ended if it still runs.
         library : str, default=""
             Calls that need a library go to a process that has loaded it, if one is
             idle; those that need none to the others.
@@ -139,7 +139,7 @@ class ProcessPool:
         idle = [worker for worker in self._workers if not worker.is_busy]
         worker = min(idle, key=lambda w: (library not in w.libraries, len(w.libraries)))
         try:
-            worker.run(key, message, ends_at)
+            worker.run(key, message, deadline)
         except (OSError, RuntimeError) as error:  # no memory, process or thread more
             worker.kill()
             if self.has_processes:  # these are as many as there can be
@@ -164,8 +164,7 @@ class ProcessPool:
                 break
             self._news.wait(self._patience(busy))
             self._news.clear()
-            now = time.monotonic()
-            polled = [worker.poll(now, self.memory_limit) for worker in busy]
+            polled = [worker.poll(self.memory_limit) for worker in busy]
             outcomes = [outcome for outcome in polled if outcome is not None]
             if self.most_kept is not None:
                 self.end_idle(above=self.most_kept)
@@ -193,8 +192,7 @@ class ProcessPool:
 
     def _patience(self, busy: list[_Worker]) -> float:
         most = POLL_SECONDS if self.memory_limit is None else MEMORY_POLL_SECONDS
-        moments = [worker.ends_at for worker in busy if worker.ends_at is not None]
-        left = min(moments) - time.monotonic() if moments else most
+        left = min(worker.deadline.seconds_left for worker in busy)
         return min(max(left, 0.0), most)
 
 
@@ -208,7 +206,7 @@ class _Worker:
         self.lifeline: Any = None  # closes when this process is gone
         self.exchange: Any = None
         self.key: Hashable = None
-        self.ends_at: float | None = None
+        self.deadline = NO_DEADLINE
         self.is_busy = False
         self.is_dead = False
         self.start = 0.0
@@ -218,20 +216,20 @@ class _Worker:
     def resident_bytes(self) -> int:
         return 0 if self.connection is None else resident_bytes(self.process.pid)
 
-    def run(self, key: Hashable, message: bytes, ends_at: float | None) -> None:
+    def run(self, key: Hashable, message: bytes, deadline: Deadline) -> None:
         if self.process is not None and not self.process.is_alive():
             self.kill()  # it died while it had nothing to do
         self._start()
         self.exchange = _Exchange(self.connection, message, self.news)
-        self.key, self.ends_at, self.is_busy = key, ends_at, True
+        self.key, self.deadline, self.is_busy = key, deadline, True
         self.is_dead = False
-        self.start = time.monotonic()
+        self.start = deadline.clock.now()
 
-    def poll(self, now: float, memory_limit: int | None) -> Outcome | None:
+    def poll(self, memory_limit: int | None) -> Outcome | None:
         """Return the outcome of the call if it has ended, or has to."""
         if self.exchange.is_over:
             return self._received()
-        if self.ends_at is not None and now >= self.ends_at:
+        if self.deadline.is_over:
             return self._ended("time", "it ran past the moment at which it had to end")
         if memory_limit is not None:
             used = self.resident_bytes
@@ -302,7 +300,8 @@ class _Worker:
         return self._outcome(None, cause, error)
 
     def _outcome(self, value: Any, cause: str, error: str) -> Outcome:
-        return Outcome(self.key, value, cause, error, time.monotonic() - self.start)
+        seconds = self.deadline.clock.now() - self.start
+        return Outcome(self.key, value, cause, error, seconds)
 
 
 class _Exchange:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from automodel.clock import NO_DEADLINE, Deadline
 from automodel.containment import contained, give_memory_back
 from automodel.evaluation.evaluate import Candidate, Evaluation, evaluate, fit_candidate
 from automodel.evaluation.fitted_model import FittedModel
@@ -24,13 +24,12 @@ Data = Any  # Folds, the Path of a file that holds them, or a reference of Ray
 class WorkItem:
     """One trial on its way to a worker.
 
-    `ends_at` is a moment (`time.monotonic`), on a clock that the processes of one
-    machine share. A re-run is one that another process has begun and not ended.
+    A re-run is one that another process has begun and not ended.
     """
 
     number: int
     candidate: Candidate
-    ends_at: float | None = None
+    deadline: Deadline = NO_DEADLINE
     time_limit: float | None = None
     should_prune: Snapshot | None = None
     is_rerun: bool = False
@@ -48,7 +47,7 @@ def run_item(
         evaluation = evaluate(
             item.candidate,
             folds,
-            deadline=item.ends_at,
+            deadline=item.deadline,
             time_limit=item.time_limit,
             should_prune=should_prune,
             keep_model=keep_model,
@@ -74,16 +73,15 @@ def work(
 class Refit:
     """A candidate to be fitted without a validation part.
 
-    `ends_at` is the moment (`time.monotonic`) at which it has to end; `number` is that
-    of its trial, `seconds` are what it will probably take, `least_steps` those below
-    which a model that the clock has cut is of no use, and the rest are parameters of
-    `fit_candidate`.
+    `number` is that of its trial, `seconds` are what it will probably take,
+    `least_steps` those below which a model that the clock has cut is of no use, and the
+    rest are parameters of `fit_candidate`.
     """
 
     number: int
     candidate: Candidate
     n_iterations: int | None
-    ends_at: float | None = None
+    deadline: Deadline = NO_DEADLINE
     fold: int = -1
     step_plan: list | None = None
     seconds: float = 0.0
@@ -92,9 +90,7 @@ class Refit:
     @property
     def is_late(self) -> bool:
         """Whether it would not end in time."""
-        return (
-            self.ends_at is not None and time.monotonic() + self.seconds > self.ends_at
-        )
+        return self.seconds > self.deadline.seconds_left
 
 
 def refit(
@@ -132,7 +128,7 @@ def _refit(order, data, keep_model):
             fold=order.fold,
             step_plan=order.step_plan,
             n_iterations=order.n_iterations,
-            deadline=order.ends_at,
+            deadline=order.deadline,
         )
     if model.n_trained is not None and model.n_trained < order.least_steps:
         return None

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from automodel.clock import Deadline
 from automodel.evaluation.evaluate import Candidate, Evaluation
 from automodel.evaluation.fitted_model import DeferredModel, FittedModel
 from automodel.search.models import ModelFolder, ModelLoader
@@ -58,7 +59,7 @@ def test_a_model_without_space_stays_in_memory(tmp_path, monkeypatch):
 
 def test_a_deferred_model_is_the_model_once_it_is_used(tmp_path):
     path = ModelFolder(tmp_path, 7)(0, model(value="the estimator"))
-    late = ModelLoader(lambda: 0.0)
+    late = ModelLoader(Deadline.after(0.0))
     late._seconds = 1e9
     (deferred,) = late.load(7, StubFamily(), [path])
     path.unlink()

@@ -18,7 +18,7 @@ from automodel.search.storage.participants import (
     ProcessMark,
     _host,
 )
-from tests.conftest import environment, wait_until
+from tests.conftest import FakeClock, environment, wait_until
 
 
 @pytest.fixture
@@ -196,16 +196,16 @@ def test_a_damaged_file_of_a_participant_is_given_time(participants, text):
 
 
 def test_a_participant_that_is_seen_to_beat_lives_whatever_its_clock(
-    participants, monkeypatch
+    participants,
 ):
+    participants.clock = clock = FakeClock()
     path = write(participants, "far", replace(ProcessMark.current(), host="elsewhere"))
     behind = time.time() - SILENT_SECONDS - 60
     os.utime(path, (behind, behind))
     assert participants.is_dead("far")
     os.utime(path, (behind + 10, behind + 10))
     assert not participants.is_dead("far")
-    now = time.monotonic() + SILENT_SECONDS + 5
-    monkeypatch.setattr(time, "monotonic", lambda: now)
+    clock.wait(SILENT_SECONDS + 5)
     assert participants.is_dead("far")
 
 

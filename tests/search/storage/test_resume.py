@@ -9,6 +9,7 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial
 
+from automodel.clock import NO_DEADLINE
 from automodel.containment import contained
 from automodel.evaluation.evaluate import Evaluation
 from automodel.search.budget import Budget
@@ -16,7 +17,7 @@ from automodel.search.search import Search, SearchSettings
 from automodel.search.storage.archive import Archive
 from automodel.search.storage.memory import SearchStorage
 from automodel.search.workers.base import Workers
-from tests.conftest import StubFamily
+from tests.conftest import FakeClock, StubFamily
 
 
 def random_sampler(seed):
@@ -117,8 +118,7 @@ def test_what_has_ended_is_read_from_the_journal_alone(tmp_path, folds):
 def test_where_time_is_up_the_best_trials_are_still_read(tmp_path, folds, monkeypatch):
     monkeypatch.setattr("automodel.search.search.BOOKED_AT_ONCE", 5)
     make(tmp_path, folds, 200)
-    clock = itertools.count()
-    with Part(tmp_path, folds, Budget(25.0, clock=lambda: next(clock))) as part:
+    with Part(tmp_path, folds, Budget(25.0, clock=FakeClock(step=1.0))) as part:
         assert part.search.ask() is None
     read = part.storage.evaluations
     assert len(read) < 150
@@ -132,7 +132,7 @@ def test_where_time_is_up_the_best_trials_are_still_read(tmp_path, folds, monkey
 def test_an_archive_that_is_silent_does_not_make_trials_run_again(tmp_path, folds):
     make(tmp_path, folds, 6)
     with Part(tmp_path, folds, Budget(1e6, 8)) as part:
-        part.storage.archive.ledger._try_at = float("inf")
+        part.storage.archive.ledger._pause = NO_DEADLINE
         assert part.run() == [6, 7]
     with Part(tmp_path, folds, Budget(1e6, 8)) as part:
         assert part.run() == []

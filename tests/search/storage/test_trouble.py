@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import os
 import time
 
@@ -9,17 +10,19 @@ import numpy as np
 import optuna
 import pytest
 
+from automodel.clock import NO_DEADLINE, Deadline
 from automodel.search.budget import Budget
 from automodel.search.search import ROUND_SIZE
 from automodel.search.storage.archive import Archive
 from automodel.search.storage.memory import SearchStorage
 from automodel.search.workers.open import open_workers
-from tests.conftest import StubFamily
+from tests.conftest import FakeClock, StubFamily
 from tests.search.storage.test_archive import archives, lease
 from tests.search.storage.test_memory import evaluation
 from tests.search.storage.test_resume import Part, Slow, make, statuses
 
 FAR = json.dumps({"host": "elsewhere", "pid": 1, "start": "1"})
+OVER = Deadline(-math.inf)
 PLAIN = [(0.9, "plain"), (0.8, "plain"), (0.7, "plain")]
 
 
@@ -82,8 +85,8 @@ def test_the_limit_that_is_kept_is_the_one_that_a_trial_had(
     folds,
     monkeypatch,
 ):
-    monkeypatch.setattr("automodel.search.workers.base.FIRST_SECONDS", 0.2)
-    monkeypatch.setattr("automodel.search.workers.base.FIRST_SHARE", 0.0)
+    monkeypatch.setattr("automodel.search.workers.own.FIRST_SECONDS", 0.2)
+    monkeypatch.setattr("automodel.search.workers.own.FIRST_SHARE", 0.0)
     family = Brief(trials=[(0.9, "sleep")], seconds=60)
     with Part(tmp_path, folds, Budget(15.0, 1), families=[family]) as part:
         keep = part.storage.model_folder
@@ -157,7 +160,7 @@ def test_what_a_callback_does_to_a_trial_is_not_stored(tmp_path, folds):
 
     with Part(tmp_path, folds, Budget(1e6, 3)) as part:
         part.search.settings.callbacks = [callback]
-        part.storage._try_at = float("inf")
+        part.storage._pause = NO_DEADLINE
         assert part.run() == [0, 1, 2]
     with Part(tmp_path, folds, Budget(1e6, 3)) as again:
         assert again.run() == []
@@ -205,7 +208,7 @@ def test_a_storage_that_takes_nothing_is_not_read(tmp_path, monkeypatch):
     archive = Archive(tmp_path, "s", lambda: storage)
     archive.enter(["stub"])
     archive.ledger.add("stub", trial_of(0))
-    archive.ledger._try_at = 0.0
+    archive.ledger._pause = OVER
     archive.ledger._is_doubtful = False
     n_reads = storage.n_reads
     assert archive.ledger.news() is None
@@ -247,10 +250,10 @@ def test_without_time_no_trial_is_taken_over(tmp_path, folds):
     (other,) = archives(tmp_path, 1)
     assert lease(other, 0)
     other.leave()
-    moments = [0.0]
-    budget = Budget(100.0, 1, clock=lambda: moments[0])
+    clock = FakeClock()
+    budget = Budget(100.0, 1, clock)
     with Part(tmp_path, folds, budget) as part:
-        moments[0] = 99.9
+        clock.wait(99.9)
         assert part.search.ask() is None
         assert not part.storage.archive.leases.has(0)
 
@@ -269,7 +272,7 @@ def test_own_trials_are_no_news(tmp_path, folds):
     assert lease(other, 0)
     with Part(tmp_path, folds, Budget(1e6, 3)) as part:
         part.search._n_asked = 1  # what another asks for could not be read
-        part.search._next_sync = float("inf")
+        part.search._next_sync = NO_DEADLINE
         assert part.search.ask().number == 1
         part.search._sync()
         assert part.search._running_elsewhere.keys() == {0}
@@ -286,12 +289,12 @@ def test_the_first_cause_of_a_failure_is_told(tmp_path):
         raise next(calls)
 
     for _ in range(2):
-        storage._try_at = 0.0
+        storage._pause = OVER
         storage._archived(fail, None)
     storage._unrecorded[0] = evaluation(0.5), None
     assert "No space left" in storage._said_of(set(), "", [])
     storage._unrecorded.clear()
-    storage._try_at = 0.0
+    storage._pause = OVER
     assert storage._archived(lambda archive: 1, None) == 1
     assert storage._failure == ""
     archive.leave()

@@ -10,6 +10,7 @@ import pytest
 from joblib._parallel_backends import ThreadingBackend
 
 from automodel import AutoClassifier
+from automodel.clock import Deadline
 from automodel.evaluation.evaluate import Candidate
 from automodel.exceptions import FitWarning
 from automodel.search.workers import engines
@@ -18,7 +19,7 @@ from automodel.search.workers.engines import Batches, Engine, open_engine
 from automodel.search.workers.open import open_workers
 from automodel.search.workers.own import OwnProcesses
 from automodel.search.workers.work import Refit, WorkItem, refit
-from tests.conftest import CHEAP, FAULTS, StubFamily, make_frame, make_signal
+from tests.conftest import CHEAP, FAULTS, FakeClock, StubFamily, make_frame, make_signal
 from tests.evaluation.test_folds import make_folds
 
 X = make_frame()
@@ -216,19 +217,10 @@ class Elsewhere(ThreadingBackend):
     uses_threads = False
 
 
-def test_an_unknown_backend_has_another_clock(monkeypatch):
+def test_an_unknown_backend_has_another_clock():
     engine = Batches(Elsewhere(), 1, None)
-    item = WorkItem(0, None, ends_at=time.monotonic() + 10.0)
+    item = WorkItem(0, None, deadline=Deadline(10.0, FakeClock()))
     engine.submit(0, seconds_left, item)
-    run = engines._outcome
-
-    def on_another_clock(*call):
-        real = time.monotonic
-        with monkeypatch.context() as patch:
-            patch.setattr(time, "monotonic", lambda: real() + 1e6)
-            return run(*call)
-
-    monkeypatch.setattr(engines, "_outcome", on_another_clock)
     found, until = [], time.monotonic() + 30
     while not found and time.monotonic() < until:
         found = engine.wait(0.1)
@@ -237,7 +229,7 @@ def test_an_unknown_backend_has_another_clock(monkeypatch):
 
 
 def seconds_left(item, data, keep_model):
-    return item.ends_at - time.monotonic()
+    return item.deadline.seconds_left
 
 
 def test_what_cannot_be_sent_to_an_unknown_backend_fails_alone():
@@ -280,7 +272,7 @@ def test_a_loss_takes_the_time_that_it_took(monkeypatch):
 
 def test_what_is_late_takes_the_time_that_it_took(monkeypatch, hanging):
     item = WorkItem(
-        0, Candidate(hanging, {"quality": 1.0, "mode": "hang"}), time.monotonic() + 0.3
+        0, Candidate(hanging, {"quality": 1.0, "mode": "hang"}), Deadline.after(0.3)
     )
     with opened(monkeypatch, engines.Threads) as workers:
         ((_, evaluation),) = workers.run([item])
@@ -301,7 +293,7 @@ def test_what_is_lost_at_its_end_does_not_run_again(monkeypatch):
             time.sleep(0.1)
             return super().wait(seconds)
 
-    item = WorkItem(0, Candidate(StubFamily(), {}), time.monotonic() + 0.1)
+    item = WorkItem(0, Candidate(StubFamily(), {}), Deadline.after(0.1))
     with opened(monkeypatch, Late) as workers:
         ((_, evaluation),) = workers.run([item])
     assert evaluation.status == "stopped"
@@ -333,8 +325,8 @@ def test_what_has_failed_already_does_not_run_where_a_backend_is_gone(monkeypatc
 
 
 def test_a_refit_that_is_late_does_not_begin_in_this_process():
-    ends_at = time.monotonic() + 60.0
-    order = Refit(0, Candidate(StubFamily(), {}), None, ends_at, seconds=90.0)
+    deadline = Deadline.after(60.0)
+    order = Refit(0, Candidate(StubFamily(), {}), None, deadline, seconds=90.0)
     engine = Engine(None, 1, make_folds())
     engine.submit(0, refit, order)
     assert [outcome.value for outcome in engine.wait(0.0)] == [None]
@@ -404,7 +396,7 @@ def test_a_scheduler_that_does_not_answer_is_not_waited_for(dask, monkeypatch):
     start = time.monotonic()
     assert dask.wait(0.0) == []
     assert time.monotonic() - start < 60
-    monkeypatch.setattr(engines, "GONE_SECONDS", 0.0)
+    dask._gone_at = Deadline.after(0.0)
     with pytest.raises(engines.EngineError, match="no workers"):
         dask.wait(0.0)
 

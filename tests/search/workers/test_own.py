@@ -9,6 +9,7 @@ import cloudpickle
 import joblib
 import pytest
 
+from automodel.clock import Deadline
 from automodel.evaluation.evaluate import Candidate
 from automodel.search.models import ModelFolder, load_models
 from automodel.search.workers import engines, processes
@@ -19,7 +20,7 @@ from automodel.search.workers.open import open_workers
 from automodel.search.workers.own import OwnProcesses, slow_library
 from automodel.search.workers.processes import ProcessPool
 from automodel.search.workers.work import Refit, WorkItem
-from tests.conftest import StubFamily
+from tests.conftest import FakeClock, StubFamily
 from tests.evaluation.test_folds import make_folds
 
 
@@ -170,8 +171,8 @@ def test_a_refit_that_is_late_does_not_begin_where_no_process_starts(monkeypatch
         raise OSError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(processes, "_start_process", fail)
-    candidate, now = Candidate(StubFamily(), {}), time.monotonic()
-    orders = [Refit(0, candidate, None, now + 60.0, seconds=s) for s in (0.0, 90.0)]
+    candidate, deadline = Candidate(StubFamily(), {}), Deadline.after(60.0)
+    orders = [Refit(0, candidate, None, deadline, seconds=s) for s in (0.0, 90.0)]
     with OwnProcesses(2, make_folds()) as workers:
         on_time, late = workers.refit(orders)
     assert on_time is not None
@@ -218,8 +219,8 @@ def test_a_worker_that_does_not_start_leaves_its_trials_to_the_others(monkeypatc
 @pytest.mark.slow
 def test_a_step_under_a_deadline_waits_for_an_idle_process(monkeypatch):
     monkeypatch.setattr(module, "refit", slow_second)
-    candidate, ends_at = Candidate(StubFamily("stub"), {}), time.monotonic() + 1e6
-    orders = [Refit(number, candidate, None, ends_at) for number in (0, 1)]
+    candidate, deadline = Candidate(StubFamily("stub"), {}), Deadline.after(1e6)
+    orders = [Refit(number, candidate, None, deadline) for number in (0, 1)]
     moments = []
     with OwnProcesses(2, None) as workers:
         found = workers.refit(orders, lambda: moments.append(time.monotonic()))
@@ -228,19 +229,17 @@ def test_a_step_under_a_deadline_waits_for_an_idle_process(monkeypatch):
 
 @pytest.mark.slow
 def test_a_refit_may_end_far_from_now():
-    order = Refit(0, Candidate(StubFamily(), {}), None, time.monotonic() + 1e12)
+    order = Refit(0, Candidate(StubFamily(), {}), None, Deadline.after(1e12))
     with OwnProcesses(1, make_folds()) as workers:
         (found,) = workers.refit([order])
     assert found is not None
 
 
-def test_another_machine_has_its_own_clock(monkeypatch):
-    item = WorkItem(0, None, ends_at=time.monotonic() + 10.0)
+def test_another_machine_has_its_own_clock():
+    item = WorkItem(0, None, deadline=Deadline(10.0, FakeClock()))
     message = engines._message(seconds_left, item, None)
-    real = time.monotonic
-    monkeypatch.setattr(time, "monotonic", lambda: real() + 1e6)
     assert 5.0 < cloudpickle.loads(engines.answer(message, None)) <= 10.0
 
 
 def seconds_left(item, data, keep_model):
-    return item.ends_at - time.monotonic()
+    return item.deadline.seconds_left

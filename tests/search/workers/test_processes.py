@@ -11,6 +11,7 @@ from threading import Timer
 
 import pytest
 
+from automodel.clock import Deadline
 from automodel.search.workers import processes as module
 from automodel.search.workers.processes import ProcessPool, resident_bytes
 from tests.conftest import FAULTS, environment, wait_until
@@ -78,7 +79,7 @@ def test_hangs_are_ended_at_their_moment():
     start = time.monotonic()
     with ProcessPool(2) as pool:
         for mode in ("hang", "gil"):
-            pool.submit(mode, FAULTS[mode], time.monotonic() + 2.0)
+            pool.submit(mode, FAULTS[mode], Deadline.after(2.0))
         causes = {}
         while outcomes := pool.wait():
             causes |= {outcome.key: outcome.cause for outcome in outcomes}
@@ -209,7 +210,7 @@ def test_a_worker_that_reads_nothing_is_ended_at_its_moment():
         pool.submit("stop", partial(stop_itself, 0.3))
         pool.wait()
         time.sleep(1.0)
-        pool.submit("much", partial(len, much), time.monotonic() + 1.0)
+        pool.submit("much", partial(len, much), Deadline.after(1.0))
         (outcome,) = pool.wait()
         assert (outcome.key, outcome.cause) == ("much", "time")
         pool.submit("again", partial(len, much))
@@ -227,7 +228,7 @@ class Slow:
 @pytest.mark.skipif(sys.platform == "win32", reason="stops a process")
 def test_a_worker_that_stops_while_it_answers_is_ended_at_its_moment():
     with ProcessPool(1) as pool:
-        pool.submit("slow", Slow, time.monotonic() + 3.0)
+        pool.submit("slow", Slow, Deadline.after(3.0))
         (outcome,) = pool.wait()
     assert outcome.cause == "time"
 
@@ -249,7 +250,7 @@ def test_a_death_is_noticed_whatever_the_worker_left_behind(tmp_path):
 
 def test_a_moment_may_be_far_away():
     with ProcessPool(1) as pool:
-        pool.submit("key", os.getpid, time.monotonic() + 1e12)
+        pool.submit("key", os.getpid, Deadline.after(1e12))
         (outcome,) = pool.wait()
     assert outcome.cause == ""
 
