@@ -216,7 +216,7 @@ def _fit_joined(candidate, folds, monitor):
     for fold, rows in enumerate(folds.splits):
         monitor.check_time()
         own = candidate.family.preprocessor(estimator, task)
-        encoder, *encoded = folds.encoded(fold, own, folds.y[rows[0]])
+        encoder, *encoded = folds.encoded(fold, own, folds.y[rows[0]], monitor.deadline)
         encoders.append(encoder)
         weights = [_training_weight(candidate, folds, part) for part in rows]
         (train, y, w), (valid, y_valid, w_valid) = zip(
@@ -246,8 +246,9 @@ def _train_fold(
     candidate, task = result.candidate, folds.task
     columns, y_train = folds.target.local(folds.y[train])
     estimator = _new_estimator(candidate, task)
+    encoder = candidate.family.preprocessor(estimator, task)
     encoder, X_train, X_valid = folds.encoded(
-        fold, candidate.family.preprocessor(estimator, task), y_train
+        fold, encoder, y_train, trial_clock.deadline
     )
     model = _new_model(candidate, folds, encoder, estimator, columns, fold)
     monitor = Monitor(
@@ -320,9 +321,8 @@ def fit_candidate(
     weight = _training_weight(candidate, folds, rows)
     columns, y = folds.target.local(folds.y[rows])
     estimator = _new_estimator(candidate, task)
-    encoder, X, _ = folds.encoded(
-        fold, candidate.family.preprocessor(estimator, task), y
-    )
+    encoder = candidate.family.preprocessor(estimator, task)
+    encoder, X, _ = folds.encoded(fold, encoder, y, deadline)
     monitor = Monitor(
         deadline,
         n_iterations=n_iterations,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from automodel.clock import NO_DEADLINE, Deadline
+from automodel.evaluation.encoding import full_repr, learns_nothing
 from automodel.exceptions import describe_error
 from automodel.preprocessing.rows import Rows
 from automodel.targets.base import Target
@@ -61,28 +61,18 @@ class FittedModel:
         return prediction
 
 
-def full_repr(encoder: BaseEstimator) -> str:
-    """Return all parameters of an encoder; its `repr` leaves out what is long."""
-    if not hasattr(encoder, "get_params"):
-        return repr(encoder)
-    params = {
-        name: type(value) if hasattr(value, "get_params") else value
-        for name, value in encoder.get_params().items()
-    }
-    with np.printoptions(threshold=sys.maxsize, floatmode="unique"):
-        return f"{type(encoder)}({params})"
-
-
 def share_encoders(models: Iterable[FittedModel]) -> None:
     """Give models whose encoders are alike one encoder: it is kept and used once.
 
-    What an encoder is fitted on and how is known by the fold and its parameters.
+    What an encoder is fitted on and how is known by the fold and its parameters; one
+    that learns nothing from the rows is the same in all folds.
     """
-    shared: dict[tuple[int, str], BaseEstimator] = {}
+    shared: dict[tuple[int | None, str], BaseEstimator] = {}
     for model in models:
         if isinstance(model, FittedModel):  # one that is deferred stays so
-            key = model.fold, full_repr(model.encoder)
-            model.encoder = shared.setdefault(key, model.encoder)
+            encoder = model.encoder
+            fold = None if learns_nothing(encoder) else model.fold
+            model.encoder = shared.setdefault((fold, full_repr(encoder)), encoder)
 
 
 class DeferredModel:

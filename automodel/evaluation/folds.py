@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
-from sklearn.base import BaseEstimator
 
-from automodel.evaluation.fitted_model import full_repr
+from automodel.clock import Deadline
+from automodel.evaluation.encoding import Encodings
 from automodel.evaluation.splits import (
     kept_together,
     make_splits,
@@ -20,13 +19,11 @@ from automodel.evaluation.splits import (
     without_unknown_rows,
 )
 from automodel.metrics.metric import Metric
-from automodel.preprocessing.rows import Rows
-from automodel.preprocessing.table import sparse_nbytes
+from automodel.preprocessing.rows import Encoder, Rows
 from automodel.targets.base import Target
 from automodel.task import Task
 
 LARGE_SHARE = 0.75  # of the rows of the largest training part
-CACHE_BYTES = 64 * 2**20  # a process; what is forgotten is encoded again
 
 
 @dataclass
@@ -59,7 +56,11 @@ class Folds:
     task: Task
     metric: Metric
     groups: np.ndarray | None = None
-    _cache: dict = field(default_factory=dict, repr=False)
+
+    def __post_init__(self):
+        self.encodings = Encodings(
+            self.rows, self.splits, self.sample_weight, self.groups
+        )
 
     @classmethod
     def draw(
@@ -96,9 +97,6 @@ class Folds:
     def target(self) -> Target:
         """What y is."""
         return self.metric.target
-
-    def __getstate__(self):
-        return {**self.__dict__, "_cache": {}}
 
     def __len__(self) -> int:
         return len(self.splits)
@@ -169,44 +167,15 @@ class Folds:
             y=self.y[rows],
             sample_weight=self.weight_of(rows),
             groups=self.groups_of(rows),
-            _cache={},
         )
 
-    def encoded(self, fold: int, encoder: BaseEstimator, y: np.ndarray):
-        """Return the encoder fitted on a fold's training rows, and both parts.
-
-        Fold -1 is that of the refits: all rows, and a validation part of none. Kept
-        in memory, since most trials of a search share a few encodings.
-        """
-        key = fold, full_repr(encoder)
-        found = self._cache.get(key)
-        if found is None:
-            train, valid = self.splits[fold] if fold >= 0 else (slice(None), slice(0))
-            groups = self.groups_of(train)
-            keywords = {"groups": groups} if _takes_groups(encoder, groups) else {}
-            X_train = encoder.fit_transform(
-                self.rows.take(train), y, self.weight_of(train), **keywords
-            )
-            X_valid = encoder.transform(self.rows.take(valid))
-            found = encoder, X_train, X_valid
-            self._forget_over_limit(X_train, X_valid)
-            self._cache[key] = found
-        return found
+    def encoded(self, fold: int, encoder: Encoder, y: np.ndarray, deadline: Deadline):
+        """See `Encodings.encoded`."""
+        return self.encodings.encoded(fold, encoder, y, deadline)
 
     def forget_encoded(self, but: int | None = None) -> None:
-        """Give the memory of the encoded parts back, but those of one fold."""
-        cache = self._cache  # threads of a backend may read the old one
-        self._cache = {key: cache[key] for key in list(cache) if key[0] == but}
-
-    def _forget_over_limit(self, *parts) -> None:
-        entries = list(self._cache.items())
-        sizes = [sum(map(_nbytes, entry[1:])) for _, entry in entries]
-        held = sum(sizes) + sum(map(_nbytes, parts))
-        for (key, _), size in zip(entries, sizes, strict=True):
-            if held <= CACHE_BYTES:
-                break
-            self._cache.pop(key, None)
-            held -= size
+        """See `Encodings.forget`."""
+        self.encodings.forget(but)
 
     def score(self, oof: np.ndarray) -> float:
         """Score out-of-fold predictions over the rows that were validated."""
@@ -231,17 +200,3 @@ class Pool:
         """Return the means, float32; NaN in rows that no fold has predicted."""
         count = np.where(self._count, self._count, np.nan)
         return (self._total.T / count).T.astype(np.float32)
-
-
-def _takes_groups(encoder: BaseEstimator, groups: np.ndarray | None) -> bool:
-    if groups is None:
-        return False
-    return "groups" in inspect.signature(encoder.fit_transform).parameters
-
-
-def _nbytes(part: Any) -> int:
-    if hasattr(part, "indptr"):
-        return sparse_nbytes(part)
-    if hasattr(part, "memory_usage"):
-        return int(part.memory_usage(index=False).sum())
-    return part.nbytes

@@ -298,7 +298,8 @@ def test_a_fold_that_lacks_a_class_or_has_one_value_completes():
     train, valid = folds.splits[0]
     without = train[folds.y[train] != 2]
     alone = train[folds.y[train] == 0]
-    folds.splits = [(without, valid), (alone, folds.splits[1][1]), folds.splits[2]]
+    splits = [(without, valid), (alone, folds.splits[1][1]), folds.splits[2]]
+    folds = replace(folds, splits=splits)
     result = evaluate(Candidate(SmallFamily(), {"max_epochs": 8, "width": 16}), folds)
     assert (result.status, result.error) == ("complete", "")
     np.testing.assert_allclose(result.oof.sum(1), 1, rtol=1e-5)

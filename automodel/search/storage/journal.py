@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import IO, Any
 from optuna.storages.journal import BaseJournalBackend
 
 from automodel.clock import SYSTEM_CLOCK, Clock, Deadline
+from automodel.file_lock import try_lock, unlock
 from automodel.search.storage.files import sync_folder
 
 LOCK_SECONDS = 10.0
@@ -122,45 +122,14 @@ def locked(
         If another process holds it for longer than that.
     """
     deadline = Deadline.after(seconds, clock)
-    while not _try_lock(file):
+    while not try_lock(file):
         if deadline.is_over:
             raise OSError(f"{file.name} has been locked for {seconds:.0f} s")
         clock.wait(0.002)
     try:
         yield
     finally:
-        _unlock(file)
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    FAR = 2**40  # a byte that no record reaches: a lock there hides none from readers
-
-    def _try_lock(file: IO[bytes]) -> bool:
-        file.seek(FAR)
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-    def _unlock(file: IO[bytes]) -> None:
-        file.seek(FAR)
-        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
-
-else:
-    import fcntl
-
-    def _try_lock(file: IO[bytes]) -> bool:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def _unlock(file: IO[bytes]) -> None:
-        fcntl.flock(file, fcntl.LOCK_UN)
+        unlock(file)
 
 
 def _end_of_last_record(file: IO[bytes]) -> int:

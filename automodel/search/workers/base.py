@@ -59,6 +59,7 @@ class Workers:
 
     def __enter__(self) -> Workers:
         self._folder = make_folder()
+        self.folds.encodings.folder = self._folder
         self.model_folder = self.model_folder or partial(ModelFolder, self._folder)
         return self
 
@@ -66,6 +67,7 @@ class Workers:
         try:
             self.dismiss()
         finally:
+            self.folds.forget_encoded()  # Windows removes no file that is mapped
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def run(self, items: Iterable[WorkItem]) -> Evaluations:

@@ -11,13 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from automodel import mapped
 from automodel.clock import NO_DEADLINE, Deadline
 from automodel.containment import give_memory_back
 from automodel.evaluation.folds import Folds
 from automodel.exceptions import describe_error
 from automodel.families.base import ModelFamily
 from automodel.search.models import ModelFolder
-from automodel.search.workers import mapped
 from automodel.search.workers.base import (
     GRACE_SECONDS,
     Evaluations,
@@ -27,6 +27,7 @@ from automodel.search.workers.base import (
     evaluation_of,
 )
 from automodel.search.workers.last_step import LastStep, Step
+from automodel.search.workers.pickling import all_by_value
 from automodel.search.workers.processes import Outcome, ProcessPool
 from automodel.search.workers.work import (
     Refit,
@@ -76,7 +77,8 @@ class OwnProcesses(Workers):
         super().__enter__()
         self._data: Path | None = self._folder / "folds"
         try:
-            mapped.dump(self.folds, self._data)
+            with all_by_value():
+                mapped.dump(self.folds, self._data)
         except Exception as error:  # noqa: BLE001  of a disk, or of pickling
             with suppress(OSError):  # what a full disk has of it
                 self._data.unlink(missing_ok=True)

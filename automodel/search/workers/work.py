@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from automodel import mapped
 from automodel.clock import NO_DEADLINE, Deadline
 from automodel.containment import contained, give_memory_back
 from automodel.evaluation.evaluate import Candidate, Evaluation, evaluate, fit_candidate
@@ -15,7 +16,6 @@ from automodel.evaluation.fitted_model import FittedModel
 from automodel.evaluation.folds import Folds
 from automodel.search.models import ModelFolder
 from automodel.search.pruning import Snapshot
-from automodel.search.workers import mapped
 
 Data = Any  # Folds, the Path of a file that holds them, or a reference of Ray
 

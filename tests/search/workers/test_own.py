@@ -49,8 +49,8 @@ def test_the_jobs_of_the_active_backend_count():
 
 
 def places():
-    yield Workers(2, None)
-    yield OwnProcesses(2, None)
+    yield Workers(2, make_folds())
+    yield OwnProcesses(2, make_folds())
     with joblib.parallel_config(backend="threading"):
         yield open_workers(2, None)
 
@@ -70,7 +70,7 @@ def test_a_step_runs_beside_the_last_refit(monkeypatch):
         Refit(number, Candidate(StubFamily("stub"), {}), None) for number in (0, 1)
     ]
     moments = []
-    with OwnProcesses(2, None) as workers:
+    with OwnProcesses(2, make_folds()) as workers:
         found = workers.refit(orders, lambda: moments.append(time.monotonic()))
     assert found[0] < moments[0] < found[1]
 
@@ -109,7 +109,7 @@ def test_calls_of_one_library_go_to_one_process():
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_models_of_trials_are_in_files_until_the_end(n_jobs):
-    with open_workers(n_jobs, None) as workers:
+    with open_workers(n_jobs, make_folds()) as workers:
         path = workers.model_folder(7)(0, "a model")
         assert path.exists()
     assert not path.parent.exists()
@@ -222,7 +222,7 @@ def test_a_step_under_a_deadline_waits_for_an_idle_process(monkeypatch):
     candidate, deadline = Candidate(StubFamily("stub"), {}), Deadline.after(1e6)
     orders = [Refit(number, candidate, None, deadline) for number in (0, 1)]
     moments = []
-    with OwnProcesses(2, None) as workers:
+    with OwnProcesses(2, make_folds()) as workers:
         found = workers.refit(orders, lambda: moments.append(time.monotonic()))
     assert found[0] < moments[0] < found[1]
 

@@ -11,8 +11,6 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
-from automodel.search.workers.pickling import all_by_value
-
 ALIGNMENT = 64  # bytes, of arrays in the file
 OFFSET_BYTES = 8  # at the end of the file: where the pickle begins
 
@@ -25,12 +23,11 @@ class _Pickler(cloudpickle.Pickler):
 
 
 def dump(value: Any, path: Path) -> None:
-    """Write a value; classes and functions of a script go by value."""
+    """Write a value, as cloudpickle does; an `OSError` leaves an incomplete file."""
     buffers: list[pickle.PickleBuffer] = []
     stream = io.BytesIO()
     pickler = _Pickler(stream, protocol=5, buffer_callback=buffers.append)
-    with all_by_value():
-        pickler.dump(value)
+    pickler.dump(value)
     spans = []
     with path.open("wb") as file:
         for buffer in buffers:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse import random as random_matrix
 
-from automodel.search.workers import mapped
+from automodel import mapped
 from tests.evaluation.test_folds import make_folds
 
 

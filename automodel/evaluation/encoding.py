@@ -1,0 +1,207 @@
+"""Encodings: the rows of a search as its encoders return them."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import sys
+import threading
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils import get_tags
+
+from automodel.clock import Deadline
+from automodel.evaluation.stateless import held, output_of
+from automodel.preprocessing.rows import Encoder, Rows
+
+CACHE_BYTES = 64 * 2**20  # a process; what is forgotten is encoded again
+ADDRESS = " at 0x"  # in a `repr` that means nothing to another process
+
+
+class Encodings:
+    """The encoded rows of each fold, kept since most trials share a few encodings.
+
+    What an encoder learns from the rows it learns from the training rows of a fold. The
+    output of one that learns nothing is computed once for all folds, and once for all
+    processes that see the same folder.
+
+    Parameters
+    ----------
+    rows : Rows
+        All of them.
+    splits : list of (train, valid) index arrays
+        The folds.
+    sample_weight : ndarray of shape (n_samples,) or None
+        Weights of the rows.
+    groups : ndarray of shape (n_samples,) or None
+        Groups of the rows.
+
+    Attributes
+    ----------
+    folder : Path or None
+        Where outputs are written that all folds and processes share. Without one each
+        process computes them in memory.
+    """
+
+    _of_folds: dict[tuple[int, str], tuple[Encoder, Any, Any]]
+    _shared: dict[str, tuple[Encoder, Any]]  # outputs of all rows
+    _locks: dict[str, threading.Lock]
+
+    def __init__(
+        self,
+        rows: Rows,
+        splits: Sequence[tuple[np.ndarray, np.ndarray]],
+        sample_weight: np.ndarray | None = None,
+        groups: np.ndarray | None = None,
+    ):
+        self.rows = rows
+        self.splits = splits
+        self.sample_weight = sample_weight
+        self.groups = groups
+        self.folder: Path | None = None
+        self._forget_all()
+
+    def __getstate__(self):
+        kept = ("rows", "splits", "sample_weight", "groups", "folder")
+        return {name: getattr(self, name) for name in kept}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._forget_all()
+
+    def encoded(
+        self, fold: int, encoder: Encoder, y: np.ndarray, deadline: Deadline
+    ) -> tuple[Encoder, Any, Any]:
+        """Return an encoder, the training and the validation part of a fold.
+
+        Parameters
+        ----------
+        fold : int
+            Its number. Fold -1 is that of the refits: all rows, and a validation part
+            of none.
+        encoder : Encoder
+            Is fitted on the training rows, unless it learns nothing from them or one
+            that is like it was fitted before.
+        y : ndarray
+            Targets of the training rows.
+        deadline : Deadline
+            Ends the computation of what all folds share.
+
+        Raises
+        ------
+        DeadlineReached
+            If that is not ready in time.
+        """
+        train, valid = self.splits[fold] if fold >= 0 else (slice(None), slice(0))
+        if learns_nothing(encoder):
+            encoder, X = self._of_all_rows(encoder, deadline)
+            return encoder, _take(X, train), _take(X, valid)
+        key = fold, full_repr(encoder)
+        found = self._of_folds.get(key)
+        if found is None:
+            found = self._fitted(encoder, train, valid, y)
+            self._forget_over_limit(*found[1:])
+            self._of_folds[key] = found
+        return found
+
+    def forget(self, but: int | None = None) -> None:
+        """Give the memory of the encoded parts back.
+
+        Parameters
+        ----------
+        but : int, default=None
+            A fold whose parts are kept, and what all folds share.
+        """
+        if but is None:
+            self._forget_all()
+            return
+        parts = self._of_folds  # threads of a backend may read the old one
+        self._of_folds = {key: parts[key] for key in list(parts) if key[0] == but}
+
+    def _forget_all(self) -> None:
+        self._of_folds = {}
+        self._shared = {}
+        self._locks = {}
+
+    def _fitted(self, encoder: Encoder, train, valid, y) -> tuple[Encoder, Any, Any]:
+        weight = None if self.sample_weight is None else self.sample_weight[train]
+        groups = None if self.groups is None else self.groups[train]
+        keywords = {"groups": groups} if _takes_groups(encoder, groups) else {}
+        X_train = encoder.fit_transform(self.rows.take(train), y, weight, **keywords)
+        return encoder, X_train, encoder.transform(self.rows.take(valid))
+
+    def _forget_over_limit(self, *parts) -> None:
+        entries = list(self._of_folds.items())
+        sizes = [sum(map(_nbytes, entry[1:])) for _, entry in entries]
+        held = sum(sizes) + sum(map(_nbytes, parts))
+        for (key, _), size in zip(entries, sizes, strict=True):
+            if held <= CACHE_BYTES:
+                break
+            self._of_folds.pop(key, None)
+            held -= size
+
+    def _of_all_rows(self, encoder: Encoder, deadline: Deadline) -> tuple[Encoder, Any]:
+        """Return the output of an encoder that learns nothing, and the encoder."""
+        key = full_repr(encoder)
+        lock = self._locks.setdefault(key, threading.Lock())
+        with held(partial(lock.acquire, blocking=False), lock.release, deadline):
+            found = self._shared.get(key)
+            if found is None:
+                path = self._path_of(key)
+                found = encoder, output_of(encoder, self.rows, path, deadline)
+                self._shared[key] = found
+            return found
+
+    def _path_of(self, key: str) -> Path | None:
+        if self.folder is None or ADDRESS in key:
+            return None
+        return self.folder / f"encoded-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+
+
+def learns_nothing(encoder: Any) -> bool:
+    """Tell whether an encoder encodes rows alike whatever it was fitted on.
+
+    It says so by scikit-learn's tag `requires_fit`.
+    """
+    has_tags = hasattr(encoder, "__sklearn_tags__")
+    return has_tags and not get_tags(encoder).requires_fit
+
+
+def full_repr(encoder: Any) -> str:
+    """Return all parameters of an encoder; its `repr` leaves out what is long."""
+    if not hasattr(encoder, "get_params"):
+        return repr(encoder)
+    params = {
+        name: type(value) if hasattr(value, "get_params") else value
+        for name, value in encoder.get_params().items()
+    }
+    with np.printoptions(threshold=sys.maxsize, floatmode="unique"):
+        return f"{type(encoder)}({params})"
+
+
+def _takes_groups(encoder: Encoder, groups: np.ndarray | None) -> bool:
+    if groups is None:
+        return False
+    return "groups" in inspect.signature(encoder.fit_transform).parameters
+
+
+def _take(X: Any, rows: np.ndarray | slice) -> Any:
+    """Return some rows. An array is mapped still where they are a slice.
+
+    A sparse matrix is always copied: CatBoost takes none that is read-only.
+    """
+    return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
+
+
+def _nbytes(part: Any) -> int:
+    if hasattr(part, "memory_usage"):
+        return int(part.memory_usage(index=False).sum())
+    if issparse(part):
+        arrays = (getattr(part, name, None) for name in ("data", "indices", "indptr"))
+        return sum(array.nbytes for array in arrays if array is not None)
+    return part.nbytes
