@@ -148,7 +148,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         check_callbacks(self.callbacks)
         as_bytes(self.memory_limit)
         check_storage(self.storage, self.study_name)
-        families = find_families(self.families)
+        families = find_families(self.families, self._modality)
         return families, self._check_data(X, y, sample_weight, groups)
 
     def _prepare_search(self, data: Data) -> tuple[Archive | None, Prepared]:
@@ -257,7 +257,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         prepared = again._prepare(data, self._seed_, self.task_.time_budget)
         self._target.check_like(prepared.folds.target)
         again._keep_prepared(prepared)
-        families = find_families(self.families)
+        families = find_families(self.families, self._modality)
         again.ensemble_ = replay(self.ensemble_, families, prepared.folds, self.n_jobs)
         heaviest = max(again.ensemble_.members, key=lambda member: member.weight)
         again._best_model = heaviest.models[0]

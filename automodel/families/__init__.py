@@ -6,9 +6,11 @@ the entry point names a subclass of `ModelFamily` or an instance of one.
 
 from __future__ import annotations
 
+import copy
 import difflib
 import importlib
 import pkgutil
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -60,11 +62,12 @@ def _families_of_entry_points():
 
 
 def find_families(
-    families: Iterable[str | ModelFamily] | None,
+    families: Iterable[str | ModelFamily] | None, modality: str = "tabular"
 ) -> list[ModelFamily]:
     """Return the families that `families=` names.
 
-    None means all that are installed, but for those that are tried only when named.
+    None means all of a modality that are installed, but for those that are tried only
+    when named.
 
     Raises
     ------
@@ -75,7 +78,11 @@ def find_families(
     """
     known = all_families()
     if families is None:
-        usual = [family for family in known.values() if family.by_default]
+        usual = [
+            family
+            for family in known.values()
+            if family.by_default and family.modality == modality
+        ]
         return [family for family in usual if not family.missing_libraries()]
     chosen = [_find_family(family, known) for family in families]
     if not chosen:
@@ -98,7 +105,7 @@ def _find_family(family: str | ModelFamily, known) -> ModelFamily:
             )
         found = known[family]
     elif isinstance(family, ModelFamily):
-        found = family
+        found = family if family.modality else _of_tables(family)
     else:
         raise TypeError(
             "families must hold names and ModelFamily objects. "
@@ -110,6 +117,21 @@ def _find_family(family: str | ModelFamily, known) -> ModelFamily:
             f"The family {found.name!r} needs {', '.join(missing)}, which is not "
             f"installed. Run: pip install 'automodel[{found.extra}]'"
         )
+    return found
+
+
+def _of_tables(family: ModelFamily) -> ModelFamily:
+    """Return a family that names no modality as one of tables, as all once were."""
+    kind = type(family)
+    warnings.warn(
+        f"{kind.__name__} sets no modality. From the next release on, a family of "
+        "tables has to inherit from TabularFamily in place of ModelFamily, and any "
+        "other has to set its modality.",
+        FutureWarning,
+        stacklevel=2,
+    )
+    found = copy.copy(family)
+    found.__class__ = type(kind.__name__, (kind, TabularFamily), {})
     return found
 
 

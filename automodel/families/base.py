@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -134,12 +132,6 @@ class ModelFamily:
     is_random: bool = True
     gpu: bool = False
 
-    def __new__(cls, *arguments: Any, **keywords: Any):
-        """Return a new family, for tables if its class names no modality."""
-        if not cls.modality:
-            _inherit_from_tabular(cls)
-        return super().__new__(cls)
-
     def estimator(self, task: Task, random_state: int) -> BaseEstimator:
         """Return a new estimator with the fixed parameters set, one thread."""
         raise NotImplementedError
@@ -230,25 +222,3 @@ class ModelFamily:
 
     def __repr__(self) -> str:
         return f"<ModelFamily {self.name!r}>"
-
-
-def _inherit_from_tabular(family: type[ModelFamily]) -> None:
-    """Make a family of tables of one that names no modality, as all once were.
-
-    This happens when it is created, in workers too, and not when its class is: one that
-    is sent to a worker by its value gets its attributes later.
-    """
-    warnings.warn(
-        f"{family.__name__} sets no modality. From the next release on, a family of "
-        "tables has to inherit from TabularFamily in place of ModelFamily, and any "
-        "other has to set its modality.",
-        FutureWarning,
-        stacklevel=3,
-    )
-    # Imported by its name, since that module imports this one.
-    tabular = importlib.import_module("automodel.families._tabular").TabularFamily
-    for kind in family.__mro__:
-        if ModelFamily in kind.__bases__ and kind is not tabular:
-            kind.__bases__ = tuple(
-                tabular if base is ModelFamily else base for base in kind.__bases__
-            )
