@@ -263,8 +263,6 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         again._best_model = heaviest.models[0]
         return again
 
-    # What a modality and a kind of target are made of.
-
     _modality: str
 
     def _check_X(self, X: Any, *, reset: bool) -> Any:

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 
 from automodel.clock import NO_DEADLINE, Deadline
 from automodel.evaluation.fitted_model import FittedModel
-from automodel.evaluation.folds import Folds, Pool
+from automodel.evaluation.folds import Folds
 from automodel.exceptions import DeadlineReached, TrialPruned, describe_error
 from automodel.families.base import FoldPart, ModelFamily
 from automodel.metrics.metric import score_or_nan
@@ -97,11 +97,14 @@ def evaluate(
     try:
         _new_estimator(candidate, folds.task)
         start = clock.now()  # imports are not the model's time
-        for fold, model in _run_folds(
+        parts = []
+        for model, prediction in _run_folds(
             result, folds, deadline, time_limit, should_prune
         ):
-            result.models.append(keep_model(fold, model) if keep_model else model)
-        _pool(result, folds)
+            parts.append((folds.splits[model.fold][1], prediction))
+            result.n_iterations.append(model.n_iterations or 0)
+            result.models.append(keep_model(model.fold, model) if keep_model else model)
+        _pool(result, parts, folds)
     except TrialPruned:
         result.status = "pruned"
     except DeadlineReached:
@@ -116,8 +119,7 @@ def evaluate(
 
 
 def _run_folds(result, folds, deadline, time_limit, should_prune):
-    """Train and judge fold by fold; yield the number and the model of each."""
-    result.oof = Pool(folds)
+    """Train and judge fold by fold; yield the model and the prediction of each."""
     if is_joined(result.candidate, folds):
         yield from _run_joined(result, folds, deadline, time_limit, should_prune)
         return
@@ -133,14 +135,14 @@ def _run_folds(result, folds, deadline, time_limit, should_prune):
             _cut_to_rounds_of_others(own, trained, result, folds, deadline)
         result.fold_scores.append(_fold_score(folds, fold, own.prediction))
         if not waits:
-            yield _keep(result, folds, own)
+            yield _released(own)
         if fold + 1 < len(folds):
             monitor.report_fold(float(np.nanmean(result.fold_scores)))
     if waits:
         for fold, own in enumerate(trained):
             _cut_to_rounds_of_others(own, trained, result, folds, deadline)
             result.fold_scores[fold] = _fold_score(folds, fold, own.prediction)
-            yield _keep(result, folds, own)
+            yield _released(own)
 
 
 @dataclass
@@ -149,7 +151,7 @@ class _TrainedFold:
 
     Where the family chooses rounds the model has all of them until the other folds are
     trained, and is then cut: `best_round` is the one that was best for its own rows.
-    Once it is kept only the numbers stay.
+    Once it is released only the numbers stay.
     """
 
     fold: int
@@ -160,14 +162,11 @@ class _TrainedFold:
     n_rounds: int | None = None
 
 
-def _keep(result: Evaluation, folds: Folds, own: _TrainedFold):
-    """Book a fold; return its number and its model, and let go of them."""
-    assert own.model is not None
-    model = own.model
-    result.n_iterations.append(model.n_iterations or 0)
-    result.oof.add(folds.splits[own.fold][1], own.prediction)
+def _released(own: _TrainedFold):
+    """Return the model and the prediction of a fold, and let go of them."""
+    model, prediction = own.model, own.prediction
     own.model = own.X_valid = own.prediction = None
-    return own.fold, model
+    return model, prediction
 
 
 def _cut_to_rounds_of_others(own, trained, result: Evaluation, folds, deadline):
@@ -196,7 +195,7 @@ def _rounds_of_others(own: _TrainedFold, trained, folds: Folds) -> int:
 
 
 def _run_joined(result, folds, deadline, time_limit, should_prune):
-    """Train all folds in one run; yield the number and the model of each."""
+    """Train all folds in one run; yield the model and the prediction of each."""
     monitor = Monitor(
         deadline.within(time_limit), should_prune=should_prune, reports=result.reports
     )
@@ -205,7 +204,7 @@ def _run_joined(result, folds, deadline, time_limit, should_prune):
         prediction = model.predict_encoded(X_valid, deadline)
         result.predict_seconds += monitor.clock.now() - before
         result.fold_scores.append(_fold_score(folds, model.fold, prediction))
-        yield _keep(result, folds, _TrainedFold(model.fold, model, None, prediction))
+        yield model, prediction
 
 
 def _fit_joined(candidate, folds, monitor):
@@ -232,8 +231,8 @@ def _fit_joined(candidate, folds, monitor):
         yield model, parts[fold].X_valid
 
 
-def _pool(result: Evaluation, folds: Folds) -> None:
-    result.oof = result.oof.mean()
+def _pool(result: Evaluation, parts, folds: Folds) -> None:
+    result.oof = folds.target.pooled(len(folds.y), parts)
     result.score = folds.score(result.oof)
     if not math.isfinite(result.score):
         raise ValueError(f"the score is {result.score}")

@@ -181,22 +181,3 @@ class Folds:
         """Score out-of-fold predictions over the rows that were validated."""
         rows = self.target.is_predicted(oof)
         return self.metric.score(self.y[rows], oof[rows], self.weight_of(rows))
-
-
-class Pool:
-    """The mean of the predictions of each row over the folds that validate it."""
-
-    def __init__(self, folds: Folds):
-        n_rows = len(folds.y)
-        self._total = np.zeros((n_rows, folds.target.n_outputs))
-        self._count = np.zeros(n_rows)
-
-    def add(self, rows: np.ndarray, prediction: np.ndarray) -> None:
-        """Add what one fold predicts for its rows."""
-        self._total[rows] += prediction
-        self._count[rows] += 1
-
-    def mean(self) -> np.ndarray:
-        """Return the means, float32; NaN in rows that no fold has predicted."""
-        count = np.where(self._count, self._count, np.nan)
-        return (self._total.T / count).T.astype(np.float32)

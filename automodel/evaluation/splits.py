@@ -226,6 +226,6 @@ def _indices(part, n_samples: int) -> np.ndarray:
     if rows.size == 0:
         rows = rows.astype(int)
     rows = np.arange(n_samples)[rows.astype(int) if rows.size == 0 else rows]
-    if rows.ndim != 1:
+    if rows.shape != (rows.size,):
         raise ValueError("row numbers must be one-dimensional")
     return rows

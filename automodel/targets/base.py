@@ -45,8 +45,6 @@ class Target(ABC):
     default_scoring: str = ""
     link: Link | None = None
 
-    # What the user gives, and gets.
-
     @abstractmethod
     def encode(self, y: Any) -> Any:
         """Return y as models learn it: a sequence of one entry a row.
@@ -113,8 +111,6 @@ class Target(ABC):
         if self.kind != other.kind:
             raise ValueError(f"y is of the kind {other.kind!r}, and not {self.kind!r}.")
 
-    # How rows are split.
-
     def strata(self, y: Any) -> np.ndarray | None:
         """Return the numbers of the labels that splits spread evenly; None for none."""
         return None
@@ -131,8 +127,6 @@ class Target(ABC):
         ndarray of bool of shape (n_valid,)
         """
         return np.ones(len(y_valid), dtype=bool)
-
-    # How models learn and predict.
 
     def local(self, y: Any, columns: Any = None) -> tuple[Any, Any]:
         """Return the columns of a prediction that y has, and y as positions in them.
@@ -175,11 +169,26 @@ class Target(ABC):
         """Return the weights that rows have in the loss."""
         return sample_weight
 
-    # How predictions are compared and combined.
-
     def is_predicted(self, prediction: Any) -> np.ndarray:
         """Tell which rows have a prediction; out-of-fold those of others are NaN."""
         return np.isfinite(prediction[:, 0])
+
+    def pooled(self, n_rows: int, parts: Sequence[tuple[np.ndarray, Any]]) -> Any:
+        """Return one prediction of all rows, float32, from those of the folds.
+
+        Parameters
+        ----------
+        n_rows : int
+            All rows; those that no fold has predicted are NaN.
+        parts : sequence of (rows, prediction)
+            Of each fold. A row that several folds have predicted gets the mean.
+        """
+        total, count = np.zeros((n_rows, self.n_outputs)), np.zeros(n_rows)
+        for rows, prediction in parts:
+            total[rows] += prediction
+            count[rows] += 1
+        count[count == 0] = np.nan
+        return (total.T / count).T.astype(np.float32)
 
     def average(self, predictions: Sequence[Any], shares: Sequence[float]) -> Any:
         """Return one prediction of several models of the same candidate."""

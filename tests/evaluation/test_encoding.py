@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +28,7 @@ from automodel.preprocessing.tabular import TabularEncoder
 from automodel.search.workers.base import Workers
 from automodel.search.workers.open import open_workers
 from automodel.search.workers.work import WorkItem
-from tests.conftest import CHEAP, NosyFamily, StubFamily, environment
+from tests.conftest import CHEAP, FakeClock, NosyFamily, StubFamily, environment
 from tests.evaluation.test_folds import make_folds
 from tests.test_mapped import origin
 
@@ -440,7 +439,7 @@ def test_worker_processes_compute_it_once(tmp_path, log):
 class SlowDoublingFamily(StubFamily):
     """Its encoder learns nothing, and takes a million seconds for each part."""
 
-    passed: list = []
+    clock = FakeClock()
 
     def __init__(self, log):
         super().__init__("slow")
@@ -452,16 +451,13 @@ class SlowDoublingFamily(StubFamily):
 
 class Slow(Doubled):
     def transform(self, rows):
-        SlowDoublingFamily.passed.append(1e6)
+        SlowDoublingFamily.clock.wait(1e6)
         return super().transform(rows)
 
 
-def test_a_deadline_within_it_stops_the_trial(log, monkeypatch):
-    real, passed = time.monotonic, []
-    monkeypatch.setattr(SlowDoublingFamily, "passed", passed)
-    monkeypatch.setattr(time, "monotonic", lambda: real() + sum(passed))
-    family = SlowDoublingFamily(log)
-    item = WorkItem(0, Candidate(family, {}), ends_at=time.monotonic() + 1e5)
+def test_a_deadline_within_it_stops_the_trial(log):
+    deadline = Deadline.after(1e5, SlowDoublingFamily.clock)
+    item = WorkItem(0, Candidate(SlowDoublingFamily(log), {}), deadline)
     with Workers(1, folds_of()) as workers:
         ((_, evaluation),) = workers.run([item])
         assert (evaluation.status, evaluation.error) == ("stopped", "")
