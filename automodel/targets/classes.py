@@ -131,7 +131,7 @@ class ClassTarget(AveragedTarget):
 
     def check_like(self, other):
         """Raise if the other target has other classes."""
-        if self.classes.tolist() != other.classes.tolist():
+        if not np.array_equal(self.classes, other.classes):
             raise ValueError(
                 f"y has the classes {other.classes}, and the ensemble was made for "
                 f"{self.classes}. Fit anew, with a search."

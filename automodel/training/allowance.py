@@ -50,9 +50,10 @@ class Allowance:
     def for_folds(cls, folds: Folds, deadline: Deadline) -> Allowance:
         """Return the whole allowance; the seconds count only if there is a deadline."""
         n_rows = sum(max(len(valid), ROWS_OF_CALL) for _, valid in folds.splits)
-        if deadline.exists:
-            return cls(SECONDS_PER_ROW, MODEL_BYTES, n_rows, deadline.clock)
-        return cls(math.inf, MODEL_BYTES, n_rows, _measure_seconds=math.inf)
+        own = cls(SECONDS_PER_ROW, MODEL_BYTES, n_rows, deadline.clock)
+        if not deadline.exists:
+            own.seconds = own._measure_seconds = math.inf
+        return own
 
     def takes(self, evaluation: Evaluation, n_models: int) -> bool:
         """Book some models like those of a trial, if there is room for them."""

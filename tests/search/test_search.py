@@ -17,11 +17,14 @@ HOUR = 3600.0
 
 
 class FakeWorkers(Workers):
-    """Workers that train nothing: a trial lets time pass, and scores its quality."""
+    """Workers that train nothing: a trial lets time pass, and scores its quality.
 
-    def __init__(self, n_jobs, folds, clock, seconds=100.0):
+    `seconds_of` says how long the trials of each family take.
+    """
+
+    def __init__(self, n_jobs, folds, clock, seconds_of):
         super().__init__(n_jobs, folds)
-        self.clock, self.seconds = clock, seconds
+        self.clock, self.seconds_of = clock, seconds_of
         self.begun = []
 
     def run(self, items):
@@ -29,7 +32,8 @@ class FakeWorkers(Workers):
         while True:
             while len(running) < self.n_jobs and (item := next(items, None)):
                 now = self.clock.now()
-                end = min(now + self.seconds, item.deadline.moment)
+                seconds = self.seconds_of[item.candidate.family.name]
+                end = min(now + seconds, item.deadline.moment)
                 heapq.heappush(running, (end, item.number, now, item))
                 self.begun.append(now)
             if not running:
@@ -66,7 +70,7 @@ def searched(folds, budget, workers, families):
 def test_a_search_ends_at_its_budget_whatever_its_clock(folds, n_jobs):
     clock = FakeClock(1e6)
     budget = Budget(HOUR, 10_000, clock)
-    workers = FakeWorkers(n_jobs, folds, clock)
+    workers = FakeWorkers(n_jobs, folds, clock, {"stub": 100.0})
     evaluations = searched(folds, budget, workers, [StubFamily()])
     assert 0.7 * HOUR < budget.elapsed <= HOUR
     assert max(workers.begun) < budget.deadline.moment
@@ -79,20 +83,20 @@ def test_a_search_ends_at_its_budget_whatever_its_clock(folds, n_jobs):
 def test_trials_that_take_longer_than_the_budget_are_stopped(folds):
     clock = FakeClock()
     budget = Budget(HOUR, 10_000, clock)
-    workers = FakeWorkers(1, folds, clock, seconds=10 * HOUR)
+    workers = FakeWorkers(1, folds, clock, {"stub": 10 * HOUR})
     evaluations = searched(folds, budget, workers, [StubFamily()])
     assert {e.status for e in evaluations.values()} == {"stopped"}
     assert budget.elapsed <= HOUR
 
 
 def test_without_a_budget_no_decision_depends_on_the_clock(folds):
-    def chosen(step, seconds):
+    def chosen(step, **seconds_of):
         clock = FakeClock(step=step)
-        workers = FakeWorkers(1, folds, clock, seconds)
+        workers = FakeWorkers(1, folds, clock, seconds_of)
         families = [StubFamily("one"), StubFamily("two")]
         found = searched(folds, Budget(None, 12, clock), workers, families)
         return [(e.candidate.family.name, e.candidate.params) for e in found.values()]
 
-    first = chosen(0.0, 1.0)
+    first = chosen(0.0, one=1.0, two=1.0)
     assert len(first) == 12
-    assert chosen(HOUR, 1e9) == first
+    assert chosen(HOUR, one=1e9, two=1.0) == first

@@ -1,0 +1,119 @@
+"""Numbers as a target: their units, their limits and their losses."""
+
+import numpy as np
+import pytest
+from sklearn.dummy import DummyRegressor
+from sklearn.linear_model import LinearRegression
+
+from automodel.metrics.metric import Metric
+from automodel.targets.link import Identity, Log
+from automodel.targets.losses import Deviance, Pinball, Squares
+from automodel.targets.objective import Objective
+from automodel.targets.values import ValueTarget
+
+Y = np.array([1.0, 2.0, 4.0, 8.0])
+
+
+def target_of(scoring, y=Y):
+    return Metric.from_scoring(scoring, ValueTarget(), y).target
+
+
+def test_logarithms_are_learned_where_the_score_is_of_logarithms():
+    target = target_of("neg_mean_squared_log_error")
+    encoded = target.encode(Y)
+    np.testing.assert_allclose(encoded, np.log1p(Y))
+    np.testing.assert_allclose(target.restore(encoded), Y)
+    np.testing.assert_allclose(target.decode(encoded[:, None]), Y)
+    assert target.decode(encoded[:, None]).shape == (4,)
+
+
+def test_predictions_are_columns_within_the_limits_of_the_score():
+    target = target_of("neg_mean_poisson_deviance")
+    model = LinearRegression().fit([[0.0], [1.0]], [-5.0, 5.0])
+    prediction = target.predict(model, np.array([[0.0], [1.0]]), None)
+    assert prediction.shape == (2, 1)
+    assert prediction.dtype == np.float64
+    low, _ = target.objective.limits
+    np.testing.assert_allclose(prediction[:, 0], [low, 5.0])
+    assert low > 0
+
+
+@pytest.mark.parametrize(
+    "scoring, link, loss",
+    [
+        (None, Identity, Squares),
+        ("neg_mean_absolute_error", Identity, Pinball),
+        ("neg_mean_gamma_deviance", Log, Deviance),
+    ],
+)
+def test_the_objective_decides_how_models_are_stacked(scoring, link, loss):
+    target = target_of(scoring)
+    assert isinstance(target.link, link)
+    base = target.link.forward(np.full((4, 1), 3.0))
+    stacking = target.stacking_loss(Y, base, np.ones(4))
+    assert isinstance(stacking, loss)
+    assert stacking.limits == (1.0, 8.0)
+    assert stacking.first_columns(base).shape == (2, 4, 1)
+
+
+@pytest.mark.parametrize(
+    "scoring", [None, "neg_mean_absolute_error", "neg_mean_poisson_deviance"]
+)
+def test_derivatives_are_those_of_the_loss(scoring):
+    """The gradient along a column is the change of the loss, in its own units."""
+    target = target_of(scoring)
+    rng = np.random.default_rng(0)
+    y = np.exp(rng.normal(size=200))
+    mixed = np.exp(rng.normal(size=(200, 1)))
+    base = target.link.forward(mixed)
+    loss = target.stacking_loss(y, base, np.ones(200))
+    column = rng.normal(size=(1, 200, 1))
+    gradient, curvature = loss.derivatives(base, column)
+    h = 1e-5
+
+    def mean_loss(step):
+        prediction = target.link.moved(base, step * column[0])
+        return target.objective.losses(y, prediction.ravel()).sum()
+
+    numeric = (mean_loss(h) - mean_loss(-h)) / (2 * h)
+    unit = target.objective.losses(y, mixed.ravel()).mean()
+    # A square and a deviance are halved, and a pinball loss is blunt near its kink.
+    is_pinball = scoring == "neg_mean_absolute_error"
+    factor, tolerance = (1.0, 0.1) if is_pinball else (0.5, 1e-4)
+    assert gradient[0] / (numeric / unit) == pytest.approx(factor, rel=tolerance)
+    assert curvature.shape == (1, 1)
+    alone = loss.derivatives_alone(base, column)
+    np.testing.assert_allclose(alone[0], gradient)
+    np.testing.assert_allclose(alone[1], np.diag(curvature))
+
+
+def test_errors_have_a_sign_and_losses_have_none():
+    prediction = np.array([[2.0], [1.0], [4.0], [9.0]])
+    np.testing.assert_array_equal(ValueTarget().errors(Y, prediction), [-1, 1, 0, -1])
+    np.testing.assert_array_equal(ValueTarget().losses(Y, prediction), [1, 1, 0, 1])
+
+
+def test_relative_errors_are_learned_by_weights():
+    target = target_of("neg_mean_absolute_percentage_error")
+    weight = target.training_weight(Y, None)
+    np.testing.assert_allclose(weight * Y, weight[0] * Y[0])
+    assert ValueTarget().training_weight(Y, None) is None
+
+
+def test_the_baseline_and_a_constant_target():
+    assert target_of("neg_mean_absolute_error").baseline().strategy == "median"
+    assert ValueTarget().constant(Y) is None
+    assert isinstance(ValueTarget().constant(np.ones(3)), DummyRegressor)
+
+
+def test_splits_spread_no_labels_and_know_all_rows():
+    target = ValueTarget()
+    assert target.strata(Y) is None
+    assert target.known_rows(Y[:2], Y[2:]).all()
+    assert target.is_learnable(np.ones(3))
+
+
+def test_another_objective_makes_another_target():
+    target = ValueTarget()
+    assert target.learning(Objective("absolute_error")).objective.is_quantile
+    assert not target.objective.is_quantile
