@@ -36,7 +36,10 @@ INTERRUPT_SECONDS = 0.6  # for the ensemble, after Ctrl-C
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """What the user may change about a fit, apart from the data and the budget."""
+    """What the user may change about a fit, apart from the data and the budget.
+
+    `open_workers` returns the place where trials run, as the function of that name.
+    """
 
     search: SearchSettings
     n_jobs: int | None = None

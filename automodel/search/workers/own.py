@@ -37,6 +37,7 @@ from automodel.search.workers.work import (
     run_item,
     work,
 )
+from automodel.task import Task
 
 FIRST_SHARE = 0.1  # of the time, for the trial that runs here while workers start
 FIRST_SECONDS = 2.0  # at least
@@ -147,7 +148,7 @@ class OwnProcesses(Workers):
                 order,
                 partial(refit, order, self._data, self._keep_refit(i)),
                 order.deadline.later(self.refit_grace),
-                slow_library(order.candidate.family),
+                slow_library(order.candidate.family, self.folds.task),
             )
         self._pool.end_idle()  # one has asked for more than there is
         last()
@@ -157,7 +158,7 @@ class OwnProcesses(Workers):
 
     def accepts(self, family: ModelFamily) -> bool:
         """See `Workers.accepts`."""
-        return self._pool.has_idle(slow_library(family))
+        return self._pool.has_idle(slow_library(family, self.folds.task))
 
     def _start_here(self, items, calls):
         first = next(items, None)
@@ -240,7 +241,7 @@ class OwnProcesses(Workers):
 
     def _call(self, item: WorkItem) -> _Call:
         function = partial(work, item, self._data, self._keep_model(item))
-        library = slow_library(item.candidate.family)
+        library = slow_library(item.candidate.family, self.folds.task)
         return _Call(item.number, item, function, _last_moment(item), library)
 
 
@@ -263,9 +264,10 @@ def _again(call: _Call) -> _Call:
     return replace(call, deadline=_last_moment(call.order))
 
 
-def slow_library(family: ModelFamily) -> str:
+def slow_library(family: ModelFamily, task: Task) -> str:
     """Return the library that one worker keeps for this family, if it is slow."""
-    return family.requires[0] if family.start_seconds >= SLOW_START else ""
+    needs = family.resources(task)
+    return needs.library if needs.start_seconds >= SLOW_START else ""
 
 
 def _last_moment(item: WorkItem) -> Deadline:

@@ -84,7 +84,7 @@ def slow_second(order, data, keep_model):
 def test_a_slow_library_is_named():
     slow, fast = StubFamily("slow"), StubFamily("fast")
     slow.requires, slow.start_seconds = ("torch", "skorch"), 4.0
-    assert (slow_library(slow), slow_library(fast)) == ("torch", "")
+    assert (slow_library(slow, None), slow_library(fast, None)) == ("torch", "")
     assert Workers(1, None).accepts(slow)
 
 
