@@ -13,6 +13,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 MOST_LINES = 450
 MOST_FUNCTION_LINES = 60
 
+CORE = ("search", "training", "ensemble", "evaluation")
 LIBRARY_OF_FAMILY = ("lightgbm", "xgboost", "catboost")
 
 
@@ -130,6 +131,24 @@ def test_nets_know_nothing_of_the_search():
 def test_the_clock_alone_reads_the_time(path):
     if path != PACKAGE / "clock.py":
         assert "time" not in set(imports(tree_of(path), nested=True))
+
+
+OF_ONE_KIND = {  # of data or target: names that the core does without
+    *("ndim", "is_classification", "is_regression", "n_classes", "classes_"),
+    *("iloc", "issparse", "sparse", "Table", "TableReader", "ClassTarget"),
+    *("ValueTarget", "predict_proba", "DummyClassifier", "DummyRegressor"),
+}
+
+
+@every_file(
+    [f for part in CORE for f in FILES if f.relative_to(PACKAGE).parts[0] == part]
+)
+def test_the_core_knows_no_kind_of_data_or_target(path):
+    for node in ast.walk(tree_of(path)):
+        name = getattr(node, "attr", None) or getattr(node, "id", None)
+        assert name not in OF_ONE_KIND, (name, node.lineno)
+        is_kind = isinstance(node, ast.Attribute) and node.attr == "kind"
+        assert not is_kind or path.name == "resume.py"  # where another one is refused
 
 
 @every_file(FILES)

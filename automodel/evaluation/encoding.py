@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.utils import get_tags
 
 from automodel.clock import Deadline
-from automodel.evaluation.stateless import held, output_of
+from automodel.preprocessing.encoded import nbytes_of, take_rows
 from automodel.preprocessing.rows import Encoder, Rows
+from automodel.preprocessing.stateless import held, output_of
 
 CACHE_BYTES = 64 * 2**20  # a process; what is forgotten is encoded again
 ADDRESS = " at 0x"  # in a `repr` that means nothing to another process
@@ -100,7 +100,7 @@ class Encodings:
         train, valid = self.splits[fold] if fold >= 0 else (slice(None), slice(0))
         if learns_nothing(encoder):
             encoder, X = self._of_all_rows(encoder, deadline)
-            return encoder, _take(X, train), _take(X, valid)
+            return encoder, take_rows(X, train), take_rows(X, valid)
         key = fold, full_repr(encoder)
         found = self._of_folds.get(key)
         if found is None:
@@ -137,8 +137,8 @@ class Encodings:
 
     def _forget_over_limit(self, *parts) -> None:
         entries = list(self._of_folds.items())
-        sizes = [sum(map(_nbytes, entry[1:])) for _, entry in entries]
-        held = sum(sizes) + sum(map(_nbytes, parts))
+        sizes = [sum(map(nbytes_of, entry[1:])) for _, entry in entries]
+        held = sum(sizes) + sum(map(nbytes_of, parts))
         for (key, _), size in zip(entries, sizes, strict=True):
             if held <= CACHE_BYTES:
                 break
@@ -188,20 +188,3 @@ def _takes_groups(encoder: Encoder, groups: np.ndarray | None) -> bool:
     if groups is None:
         return False
     return "groups" in inspect.signature(encoder.fit_transform).parameters
-
-
-def _take(X: Any, rows: np.ndarray | slice) -> Any:
-    """Return some rows. An array is mapped still where they are a slice.
-
-    A sparse matrix is always copied: CatBoost takes none that is read-only.
-    """
-    return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
-
-
-def _nbytes(part: Any) -> int:
-    if hasattr(part, "memory_usage"):
-        return int(part.memory_usage(index=False).sum())
-    if issparse(part):
-        arrays = (getattr(part, name, None) for name in ("data", "indices", "indptr"))
-        return sum(array.nbytes for array in arrays if array is not None)
-    return part.nbytes

@@ -17,6 +17,7 @@ from automodel.exceptions import DeadlineReached, TrialPruned, describe_error
 from automodel.families.base import FoldPart, ModelFamily
 from automodel.metrics.metric import score_or_nan
 from automodel.monitor import Monitor, TrialClock
+from automodel.preprocessing.encoded import take_rows
 from automodel.task import Task
 
 MOST_WAITING = 20  # folds whose models wait for the rounds of all others, in memory
@@ -374,7 +375,7 @@ def _known_part(candidate, folds: Folds, fold: int, X_valid, columns):
     weight = _training_weight(candidate, folds, valid)
     known = folds.target.known_rows(folds.y[train], folds.y[valid])
     if not known.all():
-        X_valid = X_valid.iloc[known] if hasattr(X_valid, "iloc") else X_valid[known]
+        X_valid = take_rows(X_valid, known)
         weight = None if weight is None else weight[known]
     _, y = folds.target.local(folds.y[valid[known]], columns)
     return X_valid, y, weight

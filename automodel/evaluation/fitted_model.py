@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator
 from automodel.clock import NO_DEADLINE, Deadline
 from automodel.evaluation.encoding import full_repr, learns_nothing
 from automodel.exceptions import describe_error
+from automodel.preprocessing.encoded import take_rows
 from automodel.preprocessing.rows import Rows
 from automodel.targets.base import Target
 
@@ -53,7 +54,7 @@ class FittedModel:
             part = X
             if n_rows > PREDICT_ROWS:
                 rows = slice(start, start + PREDICT_ROWS)
-                part = X.iloc[rows] if hasattr(X, "iloc") else X[rows]
+                part = take_rows(X, rows)
             chunks.append(self.target.predict(self.estimator, part, self.columns))
         prediction = np.concatenate(chunks)
         if not np.isfinite(prediction).all():

@@ -18,12 +18,13 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 
 from automodel import AutoClassifier
 from automodel.clock import Deadline
-from automodel.evaluation import encoding, stateless
+from automodel.evaluation import encoding
 from automodel.evaluation.encoding import full_repr
 from automodel.evaluation.evaluate import Candidate
 from automodel.evaluation.fitted_model import FittedModel, share_encoders
 from automodel.exceptions import DeadlineReached
 from automodel.file_lock import try_lock, unlock
+from automodel.preprocessing import stateless
 from automodel.preprocessing.tabular import TabularEncoder
 from automodel.search.workers.base import Workers
 from automodel.search.workers.open import open_workers
@@ -167,16 +168,6 @@ def test_what_is_over_the_limit_is_encoded_again(monkeypatch):
     first = [encoded(folds, fold, Noted())[0] for fold in (0, 1)]
     assert encoded(folds, 1, Noted())[0] is first[1]
     assert encoded(folds, 0, Noted())[0] is not first[0]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_bytes_of_every_kind_are_counted(kind, log):
-    X = Doubled(log, kind).transform(folds_of().rows)
-    if kind == "matrix":
-        expected = X.data.nbytes + X.indices.nbytes + X.indptr.nbytes
-    else:
-        expected = N_ROWS * (5 * 4 if kind == "array" else 4 * 4 + 8)
-    assert encoding._nbytes(X) == expected
 
 
 def test_encoders_whose_repr_is_shortened_are_told_apart():

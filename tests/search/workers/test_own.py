@@ -1,18 +1,21 @@
 """Where trials run, and which of them may start now."""
 
 import os
+import sys
 import threading
 import time
 from functools import partial
+from types import ModuleType
 
 import cloudpickle
 import joblib
 import pytest
 
+from automodel import mapped
 from automodel.clock import Deadline
 from automodel.evaluation.evaluate import Candidate
 from automodel.search.models import ModelFolder, load_models
-from automodel.search.workers import engines, processes
+from automodel.search.workers import engines, pickling, processes
 from automodel.search.workers import own as module
 from automodel.search.workers.backends import BackendWorkers
 from automodel.search.workers.base import Workers
@@ -152,6 +155,18 @@ def test_trials_run_here_where_the_data_cannot_be_sent():
     assert "the data could not be sent to workers. TypeError" in problem
     assert "memory_limit was not kept" in problem
     assert not workers.are_isolated
+
+
+def test_the_data_hold_by_value_what_workers_cannot_import(monkeypatch):
+    plugin = ModuleType("plugin_of_a_test")
+    exec("def twice(x):\n    return 2 * x", plugin.__dict__)
+    monkeypatch.setitem(sys.modules, "plugin_of_a_test", plugin)
+    pickling._modules_only_here.cache_clear()
+    folds = make_folds()
+    folds.twice = plugin.twice
+    with OwnProcesses(2, folds) as workers:
+        monkeypatch.delitem(sys.modules, "plugin_of_a_test")
+        assert mapped.load(workers._data).twice(4) == 8
 
 
 def test_a_full_disk_keeps_no_part_of_the_data(monkeypatch):

@@ -17,6 +17,7 @@ from scipy import sparse
 from automodel import mapped
 from automodel.clock import Deadline
 from automodel.file_lock import try_lock, unlock
+from automodel.preprocessing.encoded import joined
 from automodel.preprocessing.rows import Encoder, Rows
 
 PART_ROWS = 256  # fixed, since the last bits of a result may depend on it
@@ -51,10 +52,10 @@ def output_of(
         try:
             return _from_file(path, compute, len(rows), deadline)
         except _NoFileError as error:
-            return _joined(list(error.parts))
+            return _in_memory(error.parts)
         except OSError:  # the folder is gone, filled up, or knows no locks
             pass
-    return _joined(list(compute()))
+    return _in_memory(compute())
 
 
 @contextmanager
@@ -95,15 +96,10 @@ def _in_parts(encoder: Encoder, rows: Rows, deadline: Deadline) -> Iterator[Any]
         yield encoded
 
 
-def _joined(parts: list[Any]) -> Any:
-    if sparse.issparse(parts[0]):
-        return sparse.vstack(parts, format="csr")
-    if hasattr(parts[0], "iloc"):
-        import pandas as pd
-
-        return pd.concat(parts, ignore_index=True)
-    X = np.concatenate(parts)
-    X.flags.writeable = False  # as where it is mapped
+def _in_memory(parts: Iterator[Any]) -> Any:
+    X = joined(list(parts))
+    if isinstance(X, np.ndarray):
+        X.flags.writeable = False  # as where it is mapped
     return X
 
 
@@ -125,7 +121,7 @@ def _from_file(
             draft = path.with_suffix(".draft")  # replaces that of a killed process
             try:
                 if sparse.issparse(first):
-                    mapped.dump(_joined(list(parts)), draft)
+                    mapped.dump(joined(list(parts)), draft)
                     draft.replace(matrix)
                 else:
                     _write_array(draft, parts, (n_rows, *first.shape[1:]), first.dtype)
