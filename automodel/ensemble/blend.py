@@ -10,7 +10,7 @@ import numpy as np
 
 from automodel.ensemble.calibration import sharpened
 from automodel.ensemble.stacking import Stack
-from automodel.evaluation.fitted_model import FittedModel, share_encoders
+from automodel.evaluation.fitted_model import FittedModel, share_parts
 from automodel.preprocessing.rows import Rows
 from automodel.targets.base import Target
 from automodel.targets.combiner import Combiner
@@ -131,7 +131,8 @@ class FittedEnsemble:
     target: Target
 
     def __post_init__(self):
-        share_encoders(model for member in self.members for model in member.models)
+        models = [model for member in self.members for model in member.models]
+        share_parts(models, self.target)
 
     def predict(self, rows: Rows) -> np.ndarray:
         """Return probabilities, or values, of some rows."""

@@ -62,8 +62,11 @@ class FittedModel:
         return prediction
 
 
-def share_encoders(models: Iterable[FittedModel]) -> None:
-    """Give models whose encoders are alike one encoder: it is kept and used once.
+def share_parts(models: Iterable[FittedModel], target: Target) -> None:
+    """Give all models one target, and those whose encoders are alike one encoder.
+
+    Each has had its own since it was read from a file. What is shared is kept once, and
+    an encoder is used once for a prediction.
 
     What an encoder is fitted on and how is known by the fold and its parameters; one
     that learns nothing from the rows is the same in all folds.
@@ -71,7 +74,7 @@ def share_encoders(models: Iterable[FittedModel]) -> None:
     shared: dict[tuple[int | None, str], BaseEstimator] = {}
     for model in models:
         if isinstance(model, FittedModel):  # one that is deferred stays so
-            encoder = model.encoder
+            model.target, encoder = target, model.encoder
             fold = None if learns_nothing(encoder) else model.fold
             model.encoder = shared.setdefault((fold, full_repr(encoder)), encoder)
 

@@ -338,6 +338,8 @@ def test_encoders_that_are_alike_are_kept_once():
     one, two, other = (m.encoder for member in kept.members for m in member.models)
     assert one is two
     assert one is not other
+    targets = [model.target for member in kept.members for model in member.models]
+    assert all(target is kept.target for target in targets)
     assert kept.members[1].models[0].predict(make_table(values)) == pytest.approx(
         before
     )

@@ -21,7 +21,7 @@ from automodel.clock import Deadline
 from automodel.evaluation import encoding
 from automodel.evaluation.encoding import full_repr
 from automodel.evaluation.evaluate import Candidate
-from automodel.evaluation.fitted_model import FittedModel, share_encoders
+from automodel.evaluation.fitted_model import FittedModel, share_parts
 from automodel.exceptions import DeadlineReached
 from automodel.file_lock import try_lock, unlock
 from automodel.preprocessing import stateless
@@ -488,10 +488,10 @@ def test_models_share_an_encoder_that_learns_nothing_among_all_folds(log):
         return [FittedModel(clone(encoder), None, None, 1, fold) for fold in (0, 1, -1)]
 
     models = [*models_of(Doubled(log)), *models_of(Doubled(log))]
-    share_encoders([*models, other := models_of(Doubled(log, "matrix"))[0]])
+    share_parts([*models, other := models_of(Doubled(log, "matrix"))[0]], None)
     assert len({id(model.encoder) for model in models}) == 1
     assert other.encoder is not models[0].encoder
-    share_encoders(models := models_of(Noted()))
+    share_parts(models := models_of(Noted()), None)
     assert len({id(model.encoder) for model in models}) == 3
 
 
