@@ -31,11 +31,10 @@ from automodel.estimators.checks import as_bytes
 from automodel.exceptions import AutoModelError
 from automodel.families import all_families, find_families
 from automodel.metrics.metric import Metric
-from automodel.metrics.threshold import labels_of
 from automodel.reporting.summary import text_summary
 from automodel.search.storage.resume import check_storage
 from automodel.search.storage.shared import SharedStorage
-from automodel.targets.classes import ClassTarget
+from automodel.targets.classes import ClassTarget, labels_of
 from automodel.targets.values import ValueTarget
 
 MAX_CLASSES = 20

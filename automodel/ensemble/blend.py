@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from automodel.ensemble.calibration import sharpened
 from automodel.ensemble.stacking import Stack
 from automodel.evaluation.fitted_model import FittedModel, share_parts
 from automodel.preprocessing.rows import Rows
 from automodel.targets.base import Target
 from automodel.targets.combiner import Combiner
+from automodel.targets.link import IDENTITY, Link
 
 ENCODED_ROWS = 20_000  # at a time: members may have as many encodings
 
@@ -57,18 +58,21 @@ class Blend(Combiner):
     temperature : float
         How sure those of the mean are made after.
     stack : Stack, default=None
-        Its stack.
+        The linear model on top of the mean; None for none.
+    link : Link
+        The scale of temperatures.
     """
 
     weights: np.ndarray
     temperatures: np.ndarray
     temperature: float = 1.0
     stack: Stack | None = None
+    link: Link = IDENTITY
 
     @classmethod
-    def mean(cls, weights) -> Blend:
+    def mean(cls, weights, link: Link = IDENTITY) -> Blend:
         """Return the weighted mean alone."""
-        return cls(np.array(weights, dtype=float), np.ones(len(weights)))
+        return cls(np.array(weights, dtype=float), np.ones(len(weights)), link=link)
 
     @property
     def is_stacked(self) -> bool:
@@ -95,7 +99,7 @@ class Blend(Combiner):
         """Return the same for some of the models, or in another order."""
         stack = None if self.stack is None else self.stack.take(models)
         weights, temperatures = self.weights[models], self.temperatures[models]
-        return Blend(weights, temperatures, self.temperature, stack)
+        return replace(self, weights=weights, temperatures=temperatures, stack=stack)
 
     def among(self, positions: Sequence[int], n_models: int) -> Blend:
         """Return the same for more models, of which these have a say."""
@@ -108,11 +112,12 @@ class Blend(Combiner):
             stack = replace(stack, coefficients=spread(stack.coefficients, 0.0))
         weights = spread(self.weights, 0.0)
         temperatures = spread(self.temperatures, 1.0)
-        return Blend(weights, temperatures, self.temperature, stack)
+        return replace(self, weights=weights, temperatures=temperatures, stack=stack)
 
     def predict(self, predictions: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
         """Return the blend of one prediction of each model."""
         used = np.flatnonzero(self.importances > 0).tolist()
+        sharpened = self.link.sharpened
         parts = [sharpened(predictions[i], self.temperatures[i]) for i in used]
         pairs = zip(self.weights[used], parts, strict=True)
         mixed = sum(w * np.asarray(p, dtype=np.float64) for w, p in pairs if w > 0)
@@ -140,17 +145,26 @@ class FittedEnsemble:
             return self._predict_part(rows)
         starts = range(0, len(rows), ENCODED_ROWS)
         parts = [rows.take(slice(start, start + ENCODED_ROWS)) for start in starts]
-        return np.concatenate([self._predict_part(part) for part in parts])
+        return self.target.joined([self._predict_part(part) for part in parts])
 
     def _predict_part(self, rows: Rows) -> np.ndarray:
         encoded: dict[int, Any] = {}  # by the encoders that models share
         predictions = []
         for member in self.members:
-            own = []
-            for model in member.models:
-                encoder = model.encoder
+            for encoder in (model.encoder for model in member.models):
                 if id(encoder) not in encoded:
                     encoded[id(encoder)] = encoder.transform(rows)
-                own.append(model.predict_encoded(encoded[id(encoder)]))
+            own = (m.predict_encoded(encoded[id(m.encoder)]) for m in member.models)
             predictions.append(self.target.average(own, member.shares()))
         return self.combiner.predict(predictions)
+
+    @property
+    def blend(self) -> Combiner:
+        """The former name of the combiner."""
+        warnings.warn(
+            "FittedEnsemble.blend is now FittedEnsemble.combiner, and its former name "
+            "will be removed in the next release.",
+            FutureWarning,
+            stacklevel=2,
+        )
+        return self.combiner

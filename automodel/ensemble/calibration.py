@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from automodel.sampling.clusters import variance_of_mean
-from automodel.targets.link import log_proba, softmax
+from automodel.targets.base import AveragedTarget
 
 MOST_CELLS = 50_000  # rows x classes that take part
 N_STEPS, TOLERANCE = 20, 1e-4
@@ -13,19 +15,10 @@ MOST_CHANGE = 3.0  # of the inverse temperature in one step
 PRIOR_ROWS = 10.0  # that speak for 1: rows without an error would be never sure enough
 
 
-def sharpened(proba: np.ndarray, temperature: float) -> np.ndarray:
-    """Return probabilities to the power of 1 / temperature, scaled to sum to 1.
-
-    Below a temperature of 1 they are surer. The order of the classes of a row stays.
-    """
-    if temperature == 1.0:
-        return proba
-    return softmax(log_proba(proba) / temperature)
-
-
 def best_temperature(
-    y: np.ndarray,
-    proba: np.ndarray,
+    target: AveragedTarget,
+    y: Any,
+    prediction: np.ndarray,
     sample_weight: np.ndarray | None = None,
     groups: np.ndarray | None = None,
     most_cells: int = MOST_CELLS,
@@ -40,9 +33,11 @@ def best_temperature(
 
     Parameters
     ----------
-    y : ndarray of shape (n_samples,)
-        Column numbers.
-    proba : ndarray of shape (n_samples, n_classes)
+    target : AveragedTarget
+        One whose link has a temperature.
+    y : sequence of length n_samples
+        Encoded by the target.
+    prediction : ndarray of shape (n_samples, n_outputs)
         Out-of-fold probabilities; rows of NaN are left out, and of very many rows
         every n-th takes part.
     sample_weight : ndarray of shape (n_samples,), default=None
@@ -64,25 +59,27 @@ def best_temperature(
     Examples
     --------
     >>> import numpy as np
+    >>> from automodel.targets.classes import ClassTarget
     >>> y = np.repeat([0, 1], 500)
     >>> modest = np.where(y[:, None] == [0, 1], 0.6, 0.4)
     >>> modest[::10] = modest[::10, ::-1]  # nine of ten are right, and it says six
-    >>> bool(best_temperature(y, modest) < 0.3)
+    >>> bool(best_temperature(ClassTarget([0, 1]), y, modest) < 0.3)
     True
     """
-    known = np.flatnonzero(np.isfinite(proba[:, 0]))
-    most = max(most_cells // proba.shape[1], 1)
+    link = target.link
+    known = np.flatnonzero(target.is_predicted(prediction))
+    most = max(most_cells // target.n_outputs, 1)
     if len(known) > most:
         known = known[np.linspace(0, len(known) - 1, most).astype(int)]
     weight = np.ones(len(y)) if sample_weight is None else sample_weight
-    y, logits, weight = y[known], log_proba(proba[known]), weight[known]
+    y, base, weight = y[known], link.forward(prediction[known]), weight[known]
     n_rows = weight.sum()
     if not n_rows > 0:
         return 1.0
     weight, prior = weight / n_rows, PRIOR_ROWS / n_rows
     factor = 1.0  # the inverse temperature, by Newton's method on a convex function
     for _ in range(N_STEPS):
-        slope, curvature = _derivatives(y, logits, factor)
+        slope, curvature = link.temperature_derivatives(y, base, factor)
         bend = weight @ curvature + prior
         step = (weight @ slope + prior * (factor - 1.0)) / bend
         before = factor
@@ -93,11 +90,3 @@ def best_temperature(
     variance = variance_of_mean(slope, n_rows * weight, groups) / (bend * before) ** 2
     log = -np.log(factor)
     return float(np.exp(log**3 / (log**2 + variance))) if log else 1.0
-
-
-def _derivatives(y, logits, factor) -> tuple[np.ndarray, np.ndarray]:
-    """Return those of each row's log loss by the inverse temperature."""
-    proba = softmax(factor * logits)
-    mean = (proba * logits).sum(axis=1)
-    slope = mean - logits[np.arange(len(y)), y]
-    return slope, (proba * logits**2).sum(axis=1) - mean**2

@@ -3,26 +3,47 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
 
 import numpy as np
 
-from automodel.clock import Deadline
-from automodel.ensemble.selection import fit_blend, max_candidates, shortlist
+from automodel.clock import NO_DEADLINE, Deadline
+from automodel.ensemble.blend import Blend
+from automodel.ensemble.calibration import MOST_CELLS
+from automodel.ensemble.selection import (
+    N_BAGS,
+    fit_blend,
+    max_candidates,
+    shortlist,
+)
 from automodel.evaluation.evaluate import Evaluation
 from automodel.evaluation.folds import Folds
-from automodel.metrics.metric import score_or_nan
+from automodel.metrics.scorers import score_or_nan
+from automodel.targets.base import AveragedTarget, Target
 from automodel.targets.combiner import Combiner
 
 
+def plain_combiner(target: Target, weights: np.ndarray) -> Combiner:
+    """Return what combines models of some weights, and nothing more."""
+    if isinstance(target, AveragedTarget):
+        return Blend.mean(weights, target.link)
+    return target.combiner(weights)
+
+
 def fit_combiner(
-    evaluations: Sequence[Evaluation], folds: Folds, **options: Any
+    evaluations: Sequence[Evaluation],
+    folds: Folds,
+    *,
+    size: int = 25,
+    n_bags: int = N_BAGS,
+    most_cells: int = MOST_CELLS,
+    deadline: Deadline = NO_DEADLINE,
+    random_state: int = 0,
 ) -> Combiner:
     """Choose which models are combined, and how, on their out-of-fold predictions.
 
-    Predictions that can be averaged are blended (`fit_blend`); others are combined as
-    the target says, by weights that a greedy selection chooses.
+    Predictions that can be averaged are blended (`fit_blend`). Others are combined as
+    the target says, with weights that a greedy selection chooses on all rows.
 
     Parameters
     ----------
@@ -30,13 +51,19 @@ def fit_combiner(
         Complete ones whose predictions cover all rows, see `restricted`.
     folds : Folds
         Data of these rows.
-    **options
-        Those of `fit_blend`.
+    size, n_bags, most_cells, deadline, random_state
+        As in `fit_blend`.
     """
-    if folds.target.link is not None:
-        return fit_blend(evaluations, folds, **options)
-    return _fit_greedily(
-        evaluations, folds, options.get("size", 25), options.get("deadline", Deadline())
+    if not isinstance(folds.target, AveragedTarget):
+        return _fit_greedily(evaluations, folds, size, deadline)
+    return fit_blend(
+        evaluations,
+        folds,
+        size=size,
+        n_bags=n_bags,
+        most_cells=most_cells,
+        deadline=deadline,
+        random_state=random_state,
     )
 
 
@@ -44,35 +71,28 @@ def _fit_greedily(evaluations, folds: Folds, size: int, deadline: Deadline) -> C
     """Add one model at a time, the one whose addition scores best, while it rises."""
     order = shortlist(evaluations, max_candidates(len(folds.y)))
     oofs = [evaluations[i].oof for i in order]
-    make = _maker(folds)
 
     def score(counts: np.ndarray) -> float:
-        combined = make(counts / counts.sum()).predict(oofs)
+        combined = folds.target.combiner(counts / counts.sum()).predict(oofs)
         value = score_or_nan(folds.score, combined)
         return value if math.isfinite(value) else -math.inf
 
-    counts, best = np.eye(len(order))[0], score(np.eye(len(order))[0])
+    ones = np.eye(len(order))
+    counts = ones[0]
+    best = score(counts)
     for _ in range(1, size):
         found = []
-        for one in np.eye(len(order)):
+        for one in ones:
             if deadline.is_over:
-                return _combiner(counts, order, len(evaluations), folds)
+                break
             found.append(score(counts + one))
+        if len(found) < len(ones):
+            break
         # Ties go to a model that is in already: fewer models, faster predictions.
         winner = np.lexsort((counts == 0, -np.array(found)))[0]
         if found[winner] <= best:
             break
-        best = found[winner]
-        counts = counts + np.eye(len(order))[winner]
-    return _combiner(counts, order, len(evaluations), folds)
-
-
-def _combiner(counts, order, n_models: int, folds: Folds) -> Combiner:
-    weights = np.zeros(n_models)
+        best, counts = found[winner], counts + ones[winner]
+    weights = np.zeros(len(evaluations))
     weights[order] = counts / counts.sum()
-    return _maker(folds)(weights)
-
-
-def _maker(folds: Folds) -> Callable[[np.ndarray], Combiner]:
-    """Return what makes combiners of weights, of a target without a link."""
-    return cast(Callable[[np.ndarray], Combiner], folds.target.combiner)
+    return folds.target.combiner(weights)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -13,8 +14,7 @@ from automodel.ensemble.selection import common_rows, restricted
 from automodel.evaluation.evaluate import Evaluation
 from automodel.evaluation.folds import Folds
 from automodel.exceptions import DeadlineReached
-from automodel.metrics.metric import score_or_nan
-from automodel.metrics.threshold import labels_of, weights_of_labels
+from automodel.metrics.scorers import score_or_nan
 from automodel.sampling.clusters import honest_parts, variance_of_mean
 
 HONEST_PARTS = 5
@@ -60,8 +60,7 @@ def judged(
     if len(parts) < 2:
         return False, math.nan
     predictions = [e.oof[rows] for e in evaluations]
-    plain = np.full(predictions[0].shape, np.nan)
-    stacked, combiners = plain.copy(), {}
+    plain_parts, stacked_parts, combiners = [], [], {}
     for n_before, part in enumerate(parts):
         out = part_of == part
         try:
@@ -77,8 +76,11 @@ def judged(
             random_state=random_state,
         )
         known = [prediction[out] for prediction in predictions]
-        stacked[out] = combiner.predict(known)
-        plain[out] = combiner.unstacked().predict(known)
+        where = np.flatnonzero(out)
+        stacked_parts.append((where, combiner.predict(known)))
+        plain_parts.append((where, combiner.unstacked().predict(known)))
+    pooled = partial(folds.target.pooled, len(rows), dtype=np.float64)
+    plain, stacked = pooled(plain_parts), pooled(stacked_parts)
     can_stack = any(combiner.is_stacked for combiner in combiners.values())
     is_stacked = may_stack and can_stack and _is_worthwhile(plain, stacked, rows, folds)
     if not is_stacked:
@@ -96,19 +98,20 @@ def _honest_score(
     y, weight = folds.y[rows], folds.weight_of(rows)
     if not folds.metric.needs_threshold:
         return score_or_nan(folds.metric.score, y, honest, weight)
-    labels = np.zeros(len(rows), dtype=int)
+    decided = []
     for part, combiner in combiners.items():
         out = part_of == part
-        decision = weights_of_labels(
-            folds.metric,
+        decision = folds.metric.choose_decision(
             y[~out],
             combiner.predict([prediction[~out] for prediction in predictions]),
             folds.weight_of(rows[~out]),
             groups=folds.groups_of(rows[~out]),
             deadline=deadline,
         )
-        labels[out] = labels_of(honest[out], decision)
-    return score_or_nan(folds.metric.score_labels, y, labels, weight)
+        answers = folds.target.decided(honest[out], decision)
+        decided.append((np.flatnonzero(out), answers))
+    answers = folds.target.pooled(len(rows), decided, dtype=np.float64)
+    return score_or_nan(folds.metric.score_decided, y, answers, weight)
 
 
 def _is_worthwhile(plain, stacked, rows, folds) -> bool:

@@ -12,15 +12,11 @@ import numpy as np
 
 from automodel.clock import NO_DEADLINE, Deadline
 from automodel.ensemble.blend import Blend
-from automodel.ensemble.calibration import (
-    MOST_CELLS,
-    best_temperature,
-    sharpened,
-)
+from automodel.ensemble.calibration import MOST_CELLS, best_temperature
 from automodel.ensemble.stacking import fit_stack
 from automodel.evaluation.evaluate import Evaluation
 from automodel.evaluation.folds import Folds
-from automodel.metrics.metric import score_or_nan
+from automodel.metrics.scorers import score_or_nan
 from automodel.sampling.clusters import bootstrap, design_effect
 from automodel.targets.base import AveragedTarget
 
@@ -142,7 +138,8 @@ def blend_of(
     deadline : Deadline, default=NO_DEADLINE
         Moment from which on there is no stack.
     """
-    blend = Blend.mean(weights)
+    target = _averaged(folds)
+    blend = Blend.mean(weights, target.link)
     if np.count_nonzero(weights) < 2:
         return blend
     most = min(SELECTION_ROWS, STACK_CELLS // folds.target.n_outputs)
@@ -150,12 +147,12 @@ def blend_of(
     parts = np.stack([np.asarray(e.oof[rows], dtype=np.float64) for e in evaluations])
     mixed = np.tensordot(weights, parts, axes=1)
     temperature = temperature_of(mixed, rows, folds)
-    mixed = sharpened(mixed, temperature)
+    mixed = target.link.sharpened(mixed, temperature)
     blend = replace(blend, temperature=temperature)
     if len(folds) == 1 or deadline.is_over:
         return blend
     y, weight = folds.y[rows], _independent_weight(mixed, rows, folds)
-    stack = fit_stack(y, mixed, parts, weights, weight, target=_averaged(folds))
+    stack = fit_stack(y, mixed, parts, weights, weight, target=target)
     return replace(blend, stack=stack)
 
 
@@ -261,15 +258,16 @@ def calibrated(
     comes after the deadline.
     """
     temperatures, surer = np.ones(len(evaluations)), list(evaluations)
-    if not _averaged(folds).link.has_temperature:
+    target = _averaged(folds)
+    if not target.link.has_temperature:
         return temperatures, surer
     facts = folds.sample_weight, folds.groups, most_cells
     for i, evaluation in enumerate(evaluations):
         if deadline.is_over:
             break
-        temperatures[i] = best_temperature(folds.y, evaluation.oof, *facts)
+        temperatures[i] = best_temperature(target, folds.y, evaluation.oof, *facts)
         if temperatures[i] != 1.0:
-            oof = sharpened(evaluation.oof, temperatures[i])
+            oof = target.link.sharpened(evaluation.oof, temperatures[i])
             oof = oof.astype(np.float32, copy=False)
             score = score_or_nan(folds.score, oof)
             surer[i] = replace(evaluation, oof=oof, score=score)
@@ -282,13 +280,14 @@ def temperature_of(mixed: np.ndarray, rows: np.ndarray, folds: Folds) -> float:
     It is 1 where it brings nothing: most scores do not change with it, but a score of
     ranks over several classes may.
     """
-    if not _averaged(folds).link.has_temperature:
+    target = _averaged(folds)
+    if not target.link.has_temperature:
         return 1.0
     y, weight = folds.y[rows], folds.weight_of(rows)
-    temperature = best_temperature(y, mixed, weight, folds.groups_of(rows))
+    temperature = best_temperature(target, y, mixed, weight, folds.groups_of(rows))
     before, after = (
         score_or_nan(folds.metric.score, y, proba, weight)
-        for proba in (mixed, sharpened(mixed, temperature))
+        for proba in (mixed, target.link.sharpened(mixed, temperature))
     )
     return temperature if after >= before else 1.0
 

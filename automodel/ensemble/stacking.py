@@ -1,4 +1,4 @@
-"""Correct the mixture of an ensemble by what single models say beside it."""
+"""A linear model on top of the mean of an ensemble."""
 
 from __future__ import annotations
 
@@ -63,9 +63,11 @@ class Stack:
         for coefficient, prediction in zip(self.coefficients, predictions, strict=True):
             if coefficient:
                 change += coefficient * (self.link.forward(prediction) - base)
+        moved = self.link.moved(base, change)
+        if not np.isfinite(self.limits).any():
+            return moved
         low, high = self.limits
-        low, high = np.minimum(low, mixed), np.maximum(high, mixed)
-        return np.clip(self.link.moved(base, change), low, high)
+        return np.clip(moved, np.minimum(low, mixed), np.maximum(high, mixed))
 
 
 def fit_stack(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Callable
 from numbers import Integral, Real
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Self
@@ -158,15 +159,8 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         archive = open_archive(self.storage, self.study_name)
         prepared = self._prepare(data, *self._seed_and_seconds(archive))
         if archive is not None:
-            check_same_search(
-                archive,
-                prepared.folds,
-                prepared.reader,
-                groups=data.groups,
-                cv=self.cv,
-                scoring=self.scoring,
-                seed=prepared.seed,
-            )
+            settings = {"cv": self.cv, "scoring": self.scoring}
+            check_same_search(archive, prepared.fingerprint(data, **settings))
         return archive, prepared
 
     def _train(self, prepared, families, budget, archive) -> Self:
@@ -263,23 +257,13 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         again._best_model = heaviest.models[0]
         return again
 
+    # What a subclass sets: its modality, the check of X (a method that returns what the
+    # reader takes), the class of the reader, and the check and the class of the target.
     _modality: str
-
-    def _check_X(self, X: Any, *, reset: bool) -> Any:
-        """Return X as the reader takes it, with a `shape` or a length."""
-        raise NotImplementedError
-
-    def _check_y(self, y: Any) -> Any:
-        """Return y as the target takes it."""
-        raise NotImplementedError
-
-    def _new_reader(self) -> Any:
-        """Return the transformer that makes `Rows` of X."""
-        raise NotImplementedError
-
-    def _target_of(self, y: Any, sample_weight: np.ndarray | None) -> Target:
-        """Return what y is."""
-        raise NotImplementedError
+    _check_X: Callable[..., Any]
+    _reader_class: Callable[[], Any]
+    _check_y: Callable[[Any], Any]
+    _target_of: Callable[[Any, Any], Target]
 
     def _check_data(self, X, y, sample_weight, groups) -> Data:
         from automodel.training.prepare import Data
@@ -295,7 +279,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         return prepare(
             data,
             self._target_of(data.y, data.sample_weight),
-            self._new_reader(),
+            self._reader_class(),
             modality=self._modality,
             scoring=self.scoring,
             cv=self.cv,

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 
 from automodel.estimators.base import AutoEstimator
 from automodel.estimators.checks import check_X
-from automodel.exceptions import FitWarning
-from automodel.metrics.threshold import labels_of
 from automodel.preprocessing.reader import TableReader
 from automodel.targets.classes import ClassTarget
 from automodel.targets.values import ValueTarget
@@ -21,22 +17,8 @@ class TabularEstimator(AutoEstimator):
 
     _modality = "tabular"
 
-    def _check_X(self, X, *, reset):
-        return check_X(self, X, reset=reset)
-
-    def _new_reader(self):
-        return TableReader()
-
-    def _prepare(self, data, seed, time_budget):
-        prepared = super()._prepare(data, seed, time_budget)
-        names = list(prepared.reader.all_missing_)
-        if names:
-            warnings.warn(
-                f"Columns without any value are left out: {names[:10]}.",
-                FitWarning,
-                stacklevel=2,
-            )
-        return prepared
+    _check_X = check_X
+    _reader_class = TableReader
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -145,11 +127,8 @@ class AutoClassifier(ClassifierMixin, TabularEstimator):
     array([0, 0])
     """
 
-    def _check_y(self, y):
-        return ClassTarget.check(y)
-
-    def _target_of(self, y, sample_weight):
-        return ClassTarget.of(y, sample_weight)
+    _check_y = staticmethod(ClassTarget.check)
+    _target_of = staticmethod(ClassTarget.of)
 
     def _keep_prepared(self, prepared):
         super()._keep_prepared(prepared)
@@ -190,7 +169,7 @@ class AutoClassifier(ClassifierMixin, TabularEstimator):
             Labels, of the type that `fit` got.
         """
         proba = self.predict_proba(X)
-        return self.classes_[labels_of(proba, self.decision_weights_)]
+        return self._target.decode(proba, self.decision_weights_)
 
 
 class AutoRegressor(RegressorMixin, TabularEstimator):
@@ -215,11 +194,8 @@ class AutoRegressor(RegressorMixin, TabularEstimator):
     (2,)
     """
 
-    def _check_y(self, y):
-        return ValueTarget.check(y)
-
-    def _target_of(self, y, sample_weight):
-        return ValueTarget()
+    _check_y = staticmethod(ValueTarget.check)
+    _target_of = staticmethod(ValueTarget.of)
 
     def predict(self, X):
         """Predict the target.

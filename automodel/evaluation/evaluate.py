@@ -15,7 +15,7 @@ from automodel.evaluation.fitted_model import FittedModel
 from automodel.evaluation.folds import Folds
 from automodel.exceptions import DeadlineReached, TrialPruned, describe_error
 from automodel.families.base import FoldPart, ModelFamily
-from automodel.metrics.metric import score_or_nan
+from automodel.metrics.scorers import score_or_nan
 from automodel.monitor import Monitor, TrialClock
 from automodel.preprocessing.encoded import take_rows
 from automodel.task import Task
@@ -98,14 +98,12 @@ def evaluate(
     try:
         _new_estimator(candidate, folds.task)
         start = clock.now()  # imports are not the model's time
-        parts = []
-        for model, prediction in _run_folds(
-            result, folds, deadline, time_limit, should_prune
-        ):
-            parts.append((folds.splits[model.fold][1], prediction))
-            result.n_iterations.append(model.n_iterations or 0)
-            result.models.append(keep_model(model.fold, model) if keep_model else model)
-        _pool(result, parts, folds)
+        trained = _run_folds(result, folds, deadline, time_limit, should_prune)
+        parts = _kept(result, trained, folds, keep_model)
+        result.oof = folds.target.pooled(len(folds.y), parts)
+        result.score = folds.score(result.oof)
+        if not math.isfinite(result.score):
+            raise ValueError(f"the score is {result.score}")
     except TrialPruned:
         result.status = "pruned"
     except DeadlineReached:
@@ -117,6 +115,14 @@ def evaluate(
         result.models = result.oof = None
     result.seconds = clock.now() - start
     return result
+
+
+def _kept(result: Evaluation, trained, folds: Folds, keep_model):
+    """Keep the models of the folds; yield the rows and the prediction of each."""
+    for model, prediction in trained:
+        result.n_iterations.append(model.n_iterations or 0)
+        result.models.append(keep_model(model.fold, model) if keep_model else model)
+        yield folds.splits[model.fold][1], prediction
 
 
 def _run_folds(result, folds, deadline, time_limit, should_prune):
@@ -216,7 +222,8 @@ def _fit_joined(candidate, folds, monitor):
     for fold, rows in enumerate(folds.splits):
         monitor.check_time()
         own = candidate.family.preprocessor(estimator, task)
-        encoder, *encoded = folds.encoded(fold, own, folds.y[rows[0]], monitor.deadline)
+        y_encoder = folds.target.for_encoders(folds.y[rows[0]])
+        encoder, *encoded = folds.encoded(fold, own, y_encoder, monitor.deadline)
         encoders.append(encoder)
         weights = [_training_weight(candidate, folds, part) for part in rows]
         (train, y, w), (valid, y_valid, w_valid) = zip(
@@ -232,13 +239,6 @@ def _fit_joined(candidate, folds, monitor):
         yield model, parts[fold].X_valid
 
 
-def _pool(result: Evaluation, parts, folds: Folds) -> None:
-    result.oof = folds.target.pooled(len(folds.y), parts)
-    result.score = folds.score(result.oof)
-    if not math.isfinite(result.score):
-        raise ValueError(f"the score is {result.score}")
-
-
 def _train_fold(
     result, folds, fold, trial_clock: TrialClock, should_prune
 ) -> tuple[_TrainedFold, Monitor]:
@@ -248,7 +248,7 @@ def _train_fold(
     estimator = _new_estimator(candidate, task)
     encoder = candidate.family.preprocessor(estimator, task)
     encoder, X_train, X_valid = folds.encoded(
-        fold, encoder, y_train, trial_clock.deadline
+        fold, encoder, folds.target.for_encoders(y_train), trial_clock.deadline
     )
     model = _new_model(candidate, folds, encoder, estimator, columns, fold)
     monitor = Monitor(
@@ -322,7 +322,7 @@ def fit_candidate(
     columns, y = folds.target.local(folds.y[rows])
     estimator = _new_estimator(candidate, task)
     encoder = candidate.family.preprocessor(estimator, task)
-    encoder, X, _ = folds.encoded(fold, encoder, y, deadline)
+    encoder, X, _ = folds.encoded(fold, encoder, folds.target.for_encoders(y), deadline)
     monitor = Monitor(
         deadline,
         n_iterations=n_iterations,
@@ -371,9 +371,9 @@ def _train(candidate, constant, estimator, X, y, weight, monitor) -> BaseEstimat
 
 def _known_part(candidate, folds: Folds, fold: int, X_valid, columns):
     """Return the validation part without the rows that the model cannot know."""
-    train, valid = folds.splits[fold]
+    valid = folds.splits[fold][1]
     weight = _training_weight(candidate, folds, valid)
-    known = folds.target.known_rows(folds.y[train], folds.y[valid])
+    known = folds.target.known_rows(columns, folds.y[valid])
     if not known.all():
         X_valid = take_rows(X_valid, known)
         weight = None if weight is None else weight[known]

@@ -56,9 +56,8 @@ class FittedModel:
                 rows = slice(start, start + PREDICT_ROWS)
                 part = take_rows(X, rows)
             chunks.append(self.target.predict(self.estimator, part, self.columns))
-        prediction = np.concatenate(chunks)
-        if not np.isfinite(prediction).all():
-            raise ValueError("the model predicts values that are not finite")
+        prediction = self.target.joined(chunks)
+        self.target.check_prediction(prediction)
         return prediction
 
 

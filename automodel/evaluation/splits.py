@@ -125,8 +125,9 @@ def without_unknown_rows(splits: Splits, target: Target, y: Any) -> Splits:
     """
     known = []
     for train, valid in splits:
-        valid = valid[target.known_rows(y[train], y[valid])]
-        if target.is_learnable(y[train]) and len(valid):
+        columns, _ = target.local(y[train])
+        valid = valid[target.known_rows(columns, y[valid])]
+        if target.is_learnable(columns) and len(valid):
             known.append((train, valid))
     if known and len(known) < len(splits):
         warnings.warn(

@@ -58,7 +58,7 @@ def _families_in_folder():
 def _families_of_entry_points():
     for point in entry_points(group="automodel.families"):
         value = point.load()
-        yield value() if isinstance(value, type) else value
+        yield _with_modality(value() if isinstance(value, type) else value)
 
 
 def find_families(
@@ -105,7 +105,7 @@ def _find_family(family: str | ModelFamily, known) -> ModelFamily:
             )
         found = known[family]
     elif isinstance(family, ModelFamily):
-        found = family if family.modality else _of_tables(family)
+        found = _with_modality(family)
     else:
         raise TypeError(
             "families must hold names and ModelFamily objects. "
@@ -120,13 +120,15 @@ def _find_family(family: str | ModelFamily, known) -> ModelFamily:
     return found
 
 
-def _of_tables(family: ModelFamily) -> ModelFamily:
-    """Return a family that names no modality as one of tables, as all once were."""
+def _with_modality(family: ModelFamily) -> ModelFamily:
+    """Return a family; one without a modality as one of tables, as all once were."""
+    if family.modality:
+        return family
     kind = type(family)
     warnings.warn(
-        f"{kind.__name__} sets no modality. From the next release on, a family of "
-        "tables has to inherit from TabularFamily in place of ModelFamily, and any "
-        "other has to set its modality.",
+        f"{kind.__module__}.{kind.__name__} sets no modality. From the next release "
+        "on, a family of tables has to inherit from TabularFamily in place of "
+        "ModelFamily, and any other has to set its modality.",
         FutureWarning,
         stacklevel=2,
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
+from automodel.clock import NO_DEADLINE, Deadline
 from automodel.metrics.confusion import (
     AtBestThreshold,
     AtLikeliest,
@@ -39,26 +38,6 @@ from automodel.quiet import no_warnings
 from automodel.targets.base import Target
 from automodel.targets.classes import ClassTarget
 from automodel.targets.values import ValueTarget
-
-
-def score_or_nan(score: Callable[..., Any], *data: Any) -> float:
-    """Return a score of rows that a scorer was not checked on; NaN if there is none.
-
-    A scorer of the user is made for a whole target: of a fold, a bootstrap or a class
-    alone it may raise anything.
-
-    Parameters
-    ----------
-    score : callable
-        A method of `Metric` or `Folds` that scores.
-    *data
-        What it is called with.
-    """
-    try:
-        value = float(score(*data))
-    except (Exception, SystemExit):  # noqa: BLE001  foreign code
-        return math.nan
-    return value if math.isfinite(value) else math.nan
 
 
 @dataclass(frozen=True)
@@ -231,6 +210,62 @@ class Metric:
             **parts.options,
         )
 
+    def choose_decision(
+        self,
+        y_true: Any,
+        prediction: Any,
+        sample_weight: np.ndarray | None = None,
+        *,
+        groups: np.ndarray | None = None,
+        deadline: Deadline = NO_DEADLINE,
+        random_state: int = 0,
+    ) -> np.ndarray | None:
+        """Choose by what predictions become answers, on out-of-fold predictions.
+
+        Parameters
+        ----------
+        y_true : sequence of length n_samples
+            Encoded by the target.
+        prediction : ndarray of shape (n_samples, n_outputs)
+            Out of fold; rows of NaN are left out.
+        sample_weight : ndarray of shape (n_samples,), default=None
+            Weights of the rows.
+        groups : ndarray of shape (n_samples,), default=None
+            Rows of one group are drawn together.
+        deadline : Deadline, default=NO_DEADLINE
+            Moment at which the choice ends with what it has.
+        random_state : int, default=0
+            Seed of what is drawn.
+
+        Returns
+        -------
+        ndarray or None
+            What `Target.decode` takes; None where the likeliest answer is scored, or
+            no answer at all.
+        """
+        if not self.needs_threshold:
+            return None
+        from automodel.metrics.threshold import weights_of_labels
+
+        return weights_of_labels(
+            self,
+            y_true,
+            prediction,
+            sample_weight,
+            groups=groups,
+            deadline=deadline,
+            random_state=random_state,
+        )
+
+    def score_decided(
+        self,
+        y_true: Any,
+        decided: Any,
+        sample_weight: np.ndarray | None = None,
+    ) -> float:
+        """Score predictions that `Target.decided` has returned."""
+        return self.score_labels(y_true, decided.argmax(axis=1), sample_weight)
+
     def score_labels(
         self,
         y_true: np.ndarray,
@@ -263,8 +298,7 @@ class Metric:
         ValueError
             If the scorer is for the other kind of task, or not for these labels.
         """
-        is_values = self.classes is None
-        kind = "regression" if is_values else "classification"
+        kind = self.target.kind if self.classes is None else "classification"
         prediction = self.target.sample(y_true)
         with no_warnings():
             try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -128,3 +129,23 @@ def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]
 
 def _is_same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and bool(one == other)
+
+
+def score_or_nan(score: Callable[..., Any], *data: Any) -> float:
+    """Return a score of rows that a scorer was not checked on; NaN if there is none.
+
+    A scorer of the user is made for a whole target: of a fold, a bootstrap or a class
+    alone it may raise anything.
+
+    Parameters
+    ----------
+    score : callable
+        A method of `Metric` or `Folds` that scores.
+    *data
+        What it is called with.
+    """
+    try:
+        value = float(score(*data))
+    except (Exception, SystemExit):  # noqa: BLE001  foreign code
+        return math.nan
+    return value if math.isfinite(value) else math.nan

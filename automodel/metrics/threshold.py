@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from automodel.clock import NO_DEADLINE, Deadline
 from automodel.metrics.confusion import confusion_of, confusions_above
-from automodel.metrics.metric import Metric, score_or_nan
+from automodel.metrics.scorers import score_or_nan
 from automodel.sampling.clusters import bootstrap
+from automodel.targets.classes import labels_of
+
+if TYPE_CHECKING:
+    from automodel.metrics.metric import Metric
 
 N_BAGS = 10
 MOST_CELLS = 1_000_000  # rows x classes that take part
@@ -17,14 +22,6 @@ N_THRESHOLDS = 50  # of each class
 LEAST_SHARE = 1e-4  # of a class, and of a threshold
 FACTORS = 2.0 ** np.array([-3.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 3.0])
 N_PASSES = 2
-
-
-def labels_of(proba: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the column of the largest weighted probability of each row.
-
-    For two classes the weights (t, 1 - t) are a threshold of t for the second.
-    """
-    return (proba * weights).argmax(axis=1)
 
 
 def weights_of_labels(
@@ -46,7 +43,7 @@ def weights_of_labels(
     Parameters
     ----------
     metric : Metric
-        Equal weights are best for one that is not `needs_threshold`.
+        One that needs a threshold.
     y : ndarray of shape (n_samples,)
         Column numbers.
     proba : ndarray of shape (n_samples, n_classes)
@@ -67,8 +64,6 @@ def weights_of_labels(
     """
     n_classes = proba.shape[1]
     equal = np.ones(n_classes)
-    if not metric.needs_threshold:
-        return equal
     rng = np.random.default_rng(random_state)
     known = np.flatnonzero(np.isfinite(proba[:, 0]))
     known = rng.permutation(known)[: max(MOST_CELLS // n_classes, 1)]

@@ -21,9 +21,9 @@ from automodel.preprocessing.plans import (
     as_texts,
     plan_column,
 )
-from automodel.preprocessing.table import Table, Texts, describe
+from automodel.preprocessing.table import Table, Texts
+from automodel.preprocessing.table_facts import TableFacts
 from automodel.preprocessing.text import count_tokens
-from automodel.task import Task
 
 HASHED_ROWS = 512
 
@@ -98,9 +98,23 @@ class TableReader(TransformerMixin, BaseEstimator):
         self._fit_columns(columns)
         return self._read(columns)
 
-    def describe(self, task: Task, table: Table) -> Task:
-        """Return the task with what families of tables ask of the columns."""
-        return describe(task, table, self.n_features_in_)
+    def facts(self, table: Table) -> TableFacts:
+        """Return what families of tables ask of the columns."""
+        return TableFacts(
+            self.n_features_in_,
+            n_numeric=table.numeric.shape[1],
+            n_categorical=table.codes.shape[1],
+            n_text=len(table.text),
+            max_cardinality=max(table.cardinalities, default=0),
+            has_missing=bool(np.isnan(table.numeric).any()),
+            is_sparse=table.sparse is not None,
+        )
+
+    @property
+    def notes_(self) -> list[str]:
+        """What the user should know of the columns."""
+        names = list(self.all_missing_)
+        return [f"Columns without any value are left out: {names[:10]}."] * bool(names)
 
     def transform(self, X: Any) -> Table:
         """Read rows.

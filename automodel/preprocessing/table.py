@@ -1,14 +1,11 @@
 """Table: one compact form for every kind of tabular input."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import joblib
 import numpy as np
 from scipy.sparse import csr_matrix
-
-from automodel.preprocessing.table_facts import TableFacts
-from automodel.task import Task
 
 
 @dataclass(frozen=True)
@@ -104,27 +101,3 @@ class Table:
 def sparse_nbytes(matrix: csr_matrix) -> int:
     """Return about the bytes that a sparse matrix holds."""
     return matrix.data.nbytes + matrix.indices.nbytes
-
-
-def describe(task: Task, table: Table, n_features: int) -> Task:
-    """Return the task of a table, with the facts that reading the columns brought.
-
-    Parameters
-    ----------
-    task : Task
-        Of any modality so far.
-    table : Table
-        The rows.
-    n_features : int
-        Columns as the user gave them; a table holds fewer or more.
-    """
-    facts = TableFacts(
-        n_features=n_features,
-        n_numeric=table.numeric.shape[1],
-        n_categorical=table.codes.shape[1],
-        n_text=len(table.text),
-        max_cardinality=max(table.cardinalities, default=0),
-        has_missing=bool(np.isnan(table.numeric).any()),
-        is_sparse=table.sparse is not None,
-    )
-    return replace(task, modality="tabular", facts=facts)

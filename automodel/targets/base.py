@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -31,28 +31,34 @@ class Target(ABC):
         The labels, where a row has one of several.
     objective : Objective
         The loss of values that models learn, which follows from the score.
-    default_scoring : str
+    default_scoring : str or callable
         What is scored where the user does not say it.
-    link : Link or None
-        The scale on which predictions are added up; None where a mean of predictions
-        is none, and `combiner` says what there is in place of it.
     """
 
     kind: str
     n_outputs: int
     classes: np.ndarray | None = None
     objective: Objective = Objective()
-    default_scoring: str = ""
-    link: Link | None = None
+    default_scoring: str | Callable = ""
 
     @abstractmethod
     def encode(self, y: Any) -> Any:
-        """Return y as models learn it: a sequence of one entry a row.
+        """Return y as models learn it.
 
         Parameters
         ----------
         y : array-like of shape (n_samples,)
             As the user gave it, checked.
+
+        Returns
+        -------
+        ndarray
+            Or what is indexed as one: ``len(y)``, ``y[rows]`` and ``y.nbytes``.
+
+        Raises
+        ------
+        ValueError
+            If a value cannot be encoded; names its row.
         """
 
     @abstractmethod
@@ -60,8 +66,16 @@ class Target(ABC):
         """Return an encoded y as the user gave it, as scorers take it."""
 
     @abstractmethod
-    def decode(self, prediction: Any) -> Any:
-        """Return a prediction as the user gets it."""
+    def decode(self, prediction: Any, decision: Any = None) -> Any:
+        """Return a prediction as the user gets it.
+
+        Parameters
+        ----------
+        prediction : ndarray of shape (n_samples, n_outputs)
+            Of the ensemble.
+        decision : ndarray, default=None
+            What `Metric.choose_decision` has chosen, such as weights of classes.
+        """
 
     @abstractmethod
     def answers(self, prediction: Any) -> BaseEstimator:
@@ -72,7 +86,7 @@ class Target(ABC):
         """Return the prediction that is right in each row of an encoded y."""
 
     def sample(self, y: Any) -> Any:
-        """Return some prediction of y that a scorer can be tried with."""
+        """Return predictions of y that a scorer can be tried on."""
         return self.truth(y)
 
     @abstractmethod
@@ -115,18 +129,25 @@ class Target(ABC):
         """Return the numbers of the labels that splits spread evenly; None for none."""
         return None
 
-    def is_learnable(self, y: Any) -> bool:
-        """Tell whether there is anything to learn from such training rows."""
+    def is_learnable(self, columns: Any) -> bool:
+        """Tell whether there is anything to learn from rows of these columns."""
         return True
 
-    def known_rows(self, y_train: Any, y_valid: Any) -> np.ndarray:
-        """Tell which validation rows a model of the training rows can know.
+    def known_rows(self, columns: Any, y: Any) -> np.ndarray:
+        """Tell which rows a model can know that has learned some columns.
+
+        Parameters
+        ----------
+        columns : ndarray or None
+            What `local` returned for the training rows.
+        y : sequence
+            Encoded, of other rows.
 
         Returns
         -------
-        ndarray of bool of shape (n_valid,)
+        ndarray of bool of shape (n_samples,)
         """
-        return np.ones(len(y_valid), dtype=bool)
+        return np.ones(len(y), dtype=bool)
 
     def local(self, y: Any, columns: Any = None) -> tuple[Any, Any]:
         """Return the columns of a prediction that y has, and y as positions in them.
@@ -155,12 +176,16 @@ class Target(ABC):
     def predict(self, estimator: BaseEstimator, X: Any, columns: Any) -> np.ndarray:
         """Return the prediction of all columns, float64, also of those not learned."""
 
+    def for_encoders(self, y: Any) -> np.ndarray:
+        """Return what encoders learn from, of shape (n_samples,)."""
+        return y
+
     @abstractmethod
     def baseline(self) -> BaseEstimator:
         """Return the estimator that looks at y alone, not fitted."""
 
     def constant(self, y: Any) -> BaseEstimator | None:
-        """Return what is fitted to rows that are all alike; None if they are not."""
+        """Return an unfitted estimator for rows that share one y; None if y varies."""
         return None
 
     def training_weight(
@@ -173,42 +198,79 @@ class Target(ABC):
         """Tell which rows have a prediction; out-of-fold those of others are NaN."""
         return np.isfinite(prediction[:, 0])
 
-    def pooled(self, n_rows: int, parts: Sequence[tuple[np.ndarray, Any]]) -> Any:
-        """Return one prediction of all rows, float32, from those of the folds.
+    def pooled(
+        self,
+        n_rows: int,
+        parts: Iterable[tuple[np.ndarray, Any]],
+        dtype: type = np.float32,
+    ) -> Any:
+        """Return one prediction of all rows from those of parts of them.
 
         Parameters
         ----------
         n_rows : int
-            All rows; those that no fold has predicted are NaN.
-        parts : sequence of (rows, prediction)
-            Of each fold. A row that several folds have predicted gets the mean.
+            All rows; those of no part are NaN.
+        parts : iterable of (rows, prediction)
+            Such as those of the folds, taken one after the other. A row of several
+            parts gets the mean.
+        dtype : type, default=float32
+            Of the result.
         """
         total, count = np.zeros((n_rows, self.n_outputs)), np.zeros(n_rows)
         for rows, prediction in parts:
             total[rows] += prediction
             count[rows] += 1
         count[count == 0] = np.nan
-        return (total.T / count).T.astype(np.float32)
+        return (total.T / count).T.astype(dtype)
 
-    def average(self, predictions: Sequence[Any], shares: Sequence[float]) -> Any:
+    def joined(self, parts: Sequence[Any]) -> Any:
+        """Return the prediction of all rows of consecutive parts."""
+        return np.concatenate(parts)
+
+    def check_prediction(self, prediction: Any) -> None:
+        """Raise ValueError if a model has predicted what is no prediction."""
+        if not np.isfinite(prediction).all():
+            raise ValueError("the model predicts values that are not finite")
+
+    def decided(self, prediction: Any, decision: Any) -> Any:
+        """Return predictions that leave no doubt about the answer."""
+        return prediction
+
+    def average(self, predictions: Iterable[Any], shares: Sequence[float]) -> Any:
         """Return one prediction of several models of the same candidate."""
-        combiner = self.combiner(np.asarray(shares))
-        if combiner is not None:
-            return combiner.predict(predictions)
+        return self.combiner(np.asarray(shares)).predict(list(predictions))
+
+    def combiner(self, weights: np.ndarray) -> Combiner:
+        """Return what combines models of some weights, where no mean does.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (n_models,)
+            They sum to 1; 0 for a model that has no say.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} has to say how predictions are combined, or to be "
+            "an AveragedTarget."
+        )
+
+
+class AveragedTarget(Target):
+    """A target whose predictions can be averaged, calibrated and stacked.
+
+    Attributes
+    ----------
+    link : Link
+        The scale on which predictions are added up.
+    """
+
+    link: Link
+
+    def average(self, predictions, shares):
+        """Return the weighted mean."""
         total: np.ndarray | float = 0.0
         for prediction, share in zip(predictions, shares, strict=True):
             total = total + share * prediction
         return np.asarray(total)
-
-    def combiner(self, weights: np.ndarray) -> Combiner | None:
-        """Return what combines predictions that are not averaged; None if they are."""
-        return None
-
-
-class AveragedTarget(Target):
-    """A target whose predictions can be averaged, calibrated and stacked."""
-
-    link: Link
 
     @abstractmethod
     def losses(self, y: Any, prediction: np.ndarray) -> np.ndarray:

@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 from scipy.special import expit, softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.dummy import DummyClassifier
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from automodel.exceptions import FitWarning
 from automodel.targets.base import AveragedTarget
 from automodel.targets.checks import as_column, is_number, missing
-from automodel.targets.decoded import DecodedClassifier
+from automodel.targets.decoded import ClassifierAnswers, DecodedClassifier
 from automodel.targets.link import Softmax, log_proba
 from automodel.targets.losses import LogLoss, StackingLoss
 
@@ -103,19 +102,33 @@ class ClassTarget(AveragedTarget):
 
     def encode(self, y):
         """Return the numbers of the labels."""
-        return np.searchsorted(self.classes, y)
+        y = np.asarray(y)
+        codes = np.searchsorted(self.classes, y).clip(max=self.n_outputs - 1)
+        unknown = np.flatnonzero(self.classes[codes] != y)
+        if len(unknown):
+            row = unknown[0]
+            raise ValueError(
+                f"Row {row} of y is {y[row]!r}, and the classes are {self.classes}."
+            )
+        return codes
 
     def restore(self, y):
         """Return the labels of the numbers."""
         return self.classes[y]
 
-    def decode(self, prediction):
-        """Return the likeliest label of each row."""
-        return self.classes[prediction.argmax(axis=1)]
+    def decode(self, prediction, decision=None):
+        """Return the label of the largest weighted probability of each row."""
+        if decision is None:
+            return self.classes[prediction.argmax(axis=1)]
+        return self.classes[labels_of(prediction, decision)]
+
+    def decided(self, prediction, decision):
+        """Return a probability of 1 for the label that the decision leads to."""
+        return np.eye(self.n_outputs)[labels_of(prediction, decision)]
 
     def answers(self, prediction):
         """Return a classifier that answers with these probabilities."""
-        return _ClassifierAnswers(prediction, self.classes)
+        return ClassifierAnswers(prediction, self.classes)
 
     def truth(self, y):
         """Return a probability of 1 for each row's class."""
@@ -141,13 +154,13 @@ class ClassTarget(AveragedTarget):
         """Return the numbers of the classes."""
         return y
 
-    def is_learnable(self, y):
+    def is_learnable(self, columns):
         """Tell whether there is more than one class."""
-        return len(np.unique(y)) > 1
+        return len(columns) > 1
 
-    def known_rows(self, y_train, y_valid):
-        """Tell which rows have a class that the training rows have."""
-        return np.isin(y_valid, np.unique(y_train))
+    def known_rows(self, columns, y):
+        """Tell which rows have a class that was learned."""
+        return np.isin(y, columns)
 
     def local(self, y, columns=None):
         """Return the classes that occur, and y as positions among them."""
@@ -171,7 +184,7 @@ class ClassTarget(AveragedTarget):
 
     def constant(self, y):
         """Return what predicts the only class; None if there are several."""
-        return DummyClassifier() if len(np.unique(y)) == 1 else None
+        return DummyClassifier() if (y == y[0]).all() else None
 
     def losses(self, y, prediction):
         """Return the negative logarithm of the probability of each row's class."""
@@ -182,25 +195,12 @@ class ClassTarget(AveragedTarget):
         return LogLoss(y, weight)
 
 
-class _ClassifierAnswers(ClassifierMixin, BaseEstimator):
-    """A classifier that answers with probabilities made before."""
+def labels_of(proba: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the column of the largest weighted probability of each row.
 
-    def __init__(self, prediction, classes):
-        self.prediction = prediction
-        self.classes = classes
-
-    def __sklearn_is_fitted__(self):
-        return True
-
-    @property
-    def classes_(self):
-        return self.classes
-
-    def predict_proba(self, X):
-        return self.prediction
-
-    def predict(self, X):
-        return self.classes[self.prediction.argmax(axis=1)]
+    For two classes the weights (t, 1 - t) are a threshold of t for the second.
+    """
+    return (proba * weights).argmax(axis=1)
 
 
 def _probabilities(estimator, X, n_classes: int) -> np.ndarray:

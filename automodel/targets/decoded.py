@@ -1,4 +1,4 @@
-"""Targets: answers in the user's units of models that were trained in others."""
+"""Fitted estimators that answer in the units of the user, and with what is known."""
 
 from __future__ import annotations
 
@@ -72,3 +72,56 @@ class DecodedRegressor(RegressorMixin, BaseEstimator):
     def predict(self, X) -> np.ndarray:
         """Return the value of each row, within the domain of the score."""
         return self.objective.decode(np.ravel(self.estimator.predict(X)))
+
+
+class _Answers(BaseEstimator):
+    """An estimator that answers with predictions made before, for scorers."""
+
+    def __init__(self, prediction):
+        self.prediction = prediction
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+
+class RegressorAnswers(RegressorMixin, _Answers):
+    """A regressor whose predictions were made before.
+
+    Parameters
+    ----------
+    prediction : ndarray of shape (n_samples,)
+        In the units of the user.
+    """
+
+    def predict(self, X) -> np.ndarray:
+        """Return the predictions."""
+        return self.prediction
+
+
+class ClassifierAnswers(ClassifierMixin, _Answers):
+    """A classifier whose probabilities were made before.
+
+    Parameters
+    ----------
+    prediction : ndarray of shape (n_samples, n_classes)
+        The probabilities.
+    classes : ndarray of shape (n_classes,)
+        The labels.
+    """
+
+    def __init__(self, prediction, classes):
+        super().__init__(prediction)
+        self.classes = classes
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """The labels."""
+        return self.classes
+
+    def predict_proba(self, X) -> np.ndarray:
+        """Return the probabilities."""
+        return self.prediction
+
+    def predict(self, X) -> np.ndarray:
+        """Return the likeliest labels."""
+        return self.classes[self.prediction.argmax(axis=1)]

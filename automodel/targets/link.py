@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 
@@ -27,8 +28,42 @@ class Link(ABC):
         """Return predictions on this scale, as float64."""
 
     @abstractmethod
+    def inverse(self, base: np.ndarray) -> np.ndarray:
+        """Return the predictions of what is on this scale."""
+
     def moved(self, base: np.ndarray, change: np.ndarray) -> np.ndarray:
         """Return the predictions that a change on this scale leads to."""
+        return self.inverse(base + change)
+
+    def sharpened(self, prediction: np.ndarray, temperature: float) -> np.ndarray:
+        """Return predictions that are surer if the temperature is below 1.
+
+        Only for links that have a temperature: what is on this scale is divided by it.
+        """
+        if temperature == 1.0:
+            return prediction
+        return self.inverse(self.forward(prediction) / temperature)
+
+    def temperature_derivatives(
+        self, y: Any, base: np.ndarray, factor: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return those of each row's loss by the inverse temperature.
+
+        Parameters
+        ----------
+        y : sequence of length n_samples
+            Encoded by the target.
+        base : ndarray of shape (n_samples, n_outputs)
+            Predictions on this scale.
+        factor : float
+            The inverse temperature.
+
+        Returns
+        -------
+        tuple of ndarray of shape (n_samples,)
+            The slope and the curvature.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no temperature.")
 
 
 class Identity(Link):
@@ -38,9 +73,12 @@ class Identity(Link):
         """Return the values."""
         return np.asarray(prediction, np.float64)
 
-    def moved(self, base, change):
-        """Return the sum."""
-        return base + change
+    def inverse(self, base):
+        """Return the values."""
+        return base
+
+
+IDENTITY = Identity()
 
 
 class Log(Link):
@@ -49,6 +87,10 @@ class Log(Link):
     def forward(self, prediction):
         """Return the logarithms."""
         return np.log(np.maximum(prediction, LEAST_MEAN, dtype=np.float64))
+
+    def inverse(self, base):
+        """Return the values."""
+        return np.exp(base)
 
     def moved(self, base, change):
         """Return values that a bounded factor leads to."""
@@ -64,9 +106,16 @@ class Softmax(Link):
         """Return the logarithms."""
         return log_proba(prediction)
 
-    def moved(self, base, change):
+    def inverse(self, base):
         """Return probabilities that sum to 1."""
-        return softmax(base + change)
+        return softmax(base)
+
+    def temperature_derivatives(self, y, base, factor):
+        """Return those of the log loss."""
+        proba = softmax(factor * base)
+        mean = (proba * base).sum(axis=1)
+        slope = mean - base[np.arange(len(y)), y]
+        return slope, (proba * base**2).sum(axis=1) - mean**2
 
 
 def log_proba(proba: np.ndarray) -> np.ndarray:

@@ -6,13 +6,12 @@ import warnings
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.dummy import DummyRegressor
 
 from automodel.exceptions import FitWarning
 from automodel.targets.base import AveragedTarget
 from automodel.targets.checks import as_column, is_number, is_numeral, missing
-from automodel.targets.decoded import DecodedRegressor
+from automodel.targets.decoded import DecodedRegressor, RegressorAnswers
 from automodel.targets.link import Identity, Log
 from automodel.targets.losses import Deviance, Pinball, Squares, StackingLoss
 from automodel.targets.objective import Objective
@@ -77,6 +76,11 @@ class ValueTarget(AveragedTarget):
             )
         return y
 
+    @classmethod
+    def of(cls, y: np.ndarray, sample_weight: np.ndarray | None = None) -> ValueTarget:
+        """Return the target of such values, whose squared errors are learned."""
+        return cls()
+
     def encode(self, y):
         """Return the values, or their logarithms."""
         return self.objective.encode(y)
@@ -85,14 +89,14 @@ class ValueTarget(AveragedTarget):
         """Return the values."""
         return self.objective.decode_target(y)
 
-    def decode(self, prediction):
+    def decode(self, prediction, decision=None):
         """Return the values, of shape (n_samples,), within the domain of the score."""
         values = np.asarray(prediction, np.float64).reshape(-1)
         return self.objective.decode(values)
 
     def answers(self, prediction):
         """Return a regressor that answers with these values."""
-        return _RegressorAnswers(self.decode(prediction))
+        return RegressorAnswers(self.decode(prediction))
 
     def truth(self, y):
         """Return the values."""
@@ -100,7 +104,7 @@ class ValueTarget(AveragedTarget):
 
     def sample(self, y):
         """Return values between the ends: some scores take no mean of zero."""
-        return np.linspace(y.min(), y.max(), len(y) + 2)[1:-1]
+        return np.linspace(y.min(), y.max(), len(y) + 2)[1:-1, None]
 
     def decoded(self, estimator, columns):
         """Return the regressor with its units."""
@@ -125,7 +129,7 @@ class ValueTarget(AveragedTarget):
 
     def constant(self, y):
         """Return what predicts the only value; None if there are several."""
-        return DummyRegressor() if len(np.unique(y)) == 1 else None
+        return DummyRegressor() if (y == y[0]).all() else None
 
     def training_weight(self, y, sample_weight):
         """Return the weights; relative errors are learned by them."""
@@ -147,16 +151,3 @@ class ValueTarget(AveragedTarget):
         elif self.objective.is_quantile:
             loss = Pinball
         return loss(y, base, weight, self.objective)
-
-
-class _RegressorAnswers(RegressorMixin, BaseEstimator):
-    """A regressor that answers with values made before."""
-
-    def __init__(self, prediction):
-        self.prediction = prediction
-
-    def __sklearn_is_fitted__(self):
-        return True
-
-    def predict(self, X):
-        return self.prediction

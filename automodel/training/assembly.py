@@ -11,15 +11,14 @@ from typing import Any
 import numpy as np
 
 from automodel.clock import Deadline
-from automodel.ensemble.blend import Blend, FittedEnsemble, Member
-from automodel.ensemble.combine import fit_combiner
+from automodel.ensemble.blend import FittedEnsemble, Member
+from automodel.ensemble.combine import fit_combiner, plain_combiner
 from automodel.ensemble.judging import judged
 from automodel.ensemble.selection import common_rows, restricted
 from automodel.evaluation.evaluate import Candidate, Evaluation, is_joined
 from automodel.evaluation.fitted_model import FittedModel
 from automodel.evaluation.folds import Folds
-from automodel.metrics.metric import score_or_nan
-from automodel.metrics.threshold import weights_of_labels
+from automodel.metrics.scorers import score_or_nan
 from automodel.reporting.leaderboard import TrialRecord
 from automodel.search.budget import Budget
 from automodel.search.models import ModelLoader
@@ -116,8 +115,7 @@ class Assembly:
             usable = {n: e for n, e in usable.items() if n not in gone}
         baseline = self.baseline
         target, weights = self.folds.target, np.array([baseline.weight])
-        only = target.combiner(weights) or Blend.mean(weights)
-        ensemble = FittedEnsemble([baseline], only, target)
+        ensemble = FittedEnsemble([baseline], plain_combiner(target, weights), target)
         records = _records(storage, [])
         return Trained(
             ensemble,
@@ -151,17 +149,14 @@ class Assembly:
         if not is_stacked:
             combiner = combiner.unstacked()
         oof = combiner.predict([e.oof for e in known])
-        decision = None
-        if folds.metric.needs_threshold:
-            decision = weights_of_labels(
-                folds.metric,
-                part.y,
-                oof,
-                part.sample_weight,
-                groups=part.groups,
-                deadline=deadline.share(SELECT_SHARE),
-                random_state=self.seed,
-            )
+        decision = folds.metric.choose_decision(
+            part.y,
+            oof,
+            part.sample_weight,
+            groups=part.groups,
+            deadline=deadline.share(SELECT_SHARE),
+            random_state=self.seed,
+        )
         importances = combiner.importances
         order = np.argsort(-importances, kind="stable")
         order = order[importances[order] > 0]

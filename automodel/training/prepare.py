@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
+import joblib
 import numpy as np
 
+from automodel import __version__
 from automodel.evaluation.folds import Folds
+from automodel.exceptions import FitWarning
 from automodel.metrics.metric import Metric
 from automodel.targets.base import Target
 from automodel.task import Task
@@ -53,6 +59,31 @@ class Prepared:
     reader: Any
     seed: int
 
+    def fingerprint(self, data: Data, *, cv: Any, scoring: Any) -> dict[str, Any]:
+        """Return what must agree for a search to go on, by the names that users know.
+
+        Parameters
+        ----------
+        data : Data
+            What was prepared.
+        cv, scoring
+            As in `AutoClassifier`.
+        """
+        folds = self.folds
+        is_rule = cv is None or isinstance(cv, Integral)
+        if callable(scoring):
+            scoring = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(scoring))
+        return {
+            "package version": __version__,
+            "X": joblib.hash((folds.rows.fingerprint(), vars(self.reader))),
+            "y": joblib.hash((folds.y, folds.target.kind)),
+            "sample_weight": joblib.hash(folds.sample_weight),
+            "groups": joblib.hash(data.groups),
+            "cv": repr(cv) if is_rule else joblib.hash(list(folds.splits)),
+            "scoring": scoring or folds.metric.name,
+            "random_state": self.seed,
+        }
+
 
 def prepare(
     data: Data,
@@ -74,8 +105,8 @@ def prepare(
     target : Target
         What y is.
     reader : transformer
-        Makes `Rows` of X by `fit_transform`, and says by `describe(task, rows)` what
-        the families of its modality ask of them.
+        Makes `Rows` of X by `fit_transform`. Its `facts(rows)` are what families of its
+        modality ask of them, and `notes_`, if it has any, what the user should know.
     modality : str
         Kind of the rows, as in `ModelFamily.modality`.
     scoring, cv, time_budget, seed
@@ -93,12 +124,15 @@ def prepare(
     counted = slice(None) if weight is None else weight > 0
     metric.check(y[counted], None if weight is None else weight[counted])
     rows = reader.fit_transform(data.X)
+    for note in getattr(reader, "notes_", ()):
+        warnings.warn(note, FitWarning, stacklevel=2)
     task = Task.of_target(
         target,
         len(rows),
         modality=modality,
         is_weighted=weight is not None,
         time_budget=time_budget,
+        facts=reader.facts(rows),
     )
     folds = Folds.draw(
         rows,
@@ -106,7 +140,7 @@ def prepare(
         weight,
         data.groups,
         cv=cv,
-        task=reader.describe(task, rows),
+        task=task,
         metric=metric,
         seed=seed,
     )

@@ -17,7 +17,7 @@ from automodel.evaluation.fitted_model import FittedModel
 from automodel.evaluation.folds import Folds
 from automodel.exceptions import FitWarning
 from automodel.families.base import ModelFamily
-from automodel.metrics.metric import score_or_nan
+from automodel.metrics.scorers import score_or_nan
 from automodel.search.budget import Budget
 from automodel.search.search import Search, SearchSettings
 from automodel.search.storage.archive import Archive
@@ -154,4 +154,4 @@ def _why_baseline(trained: Trained, is_interrupted: bool, budget: Budget) -> str
 
 
 def _say(message: str) -> None:
-    warnings.warn(message, FitWarning, stacklevel=5)
+    warnings.warn(message, FitWarning, stacklevel=6)

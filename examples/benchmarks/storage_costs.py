@@ -25,7 +25,6 @@ from automodel.evaluation.splits import make_splits
 from automodel.families import find_families
 from automodel.metrics.metric import Metric
 from automodel.preprocessing.reader import TableReader
-from automodel.preprocessing.table import describe
 from automodel.search.budget import Budget
 from automodel.search.search import Search, SearchSettings
 from automodel.search.storage.memory import SearchStorage
@@ -39,10 +38,11 @@ N_ROWS = 1000
 
 def make_folds():
     X, y = make_classification(N_ROWS, random_state=0)
-    table = TableReader().fit_transform(X)
-    task = Task("binary", len(X), n_outputs=2, n_classes=2)
-    task = describe(task, table, X.shape[1])
+    reader = TableReader()
+    table = reader.fit_transform(X)
     target = ClassTarget(np.array([0, 1]))
+    facts = reader.facts(table)
+    task = Task.of_target(target, len(X), modality="tabular", facts=facts)
     metric = Metric.from_scoring(None, target)
     splits = make_splits(5, task, target, y, None, 0)
     return Folds(table, y, None, splits, task, metric)

@@ -5,11 +5,22 @@ import pytest
 from sklearn.metrics import log_loss
 
 from automodel import AutoClassifier
-from automodel.ensemble.calibration import best_temperature, sharpened
+from automodel.ensemble import calibration
 from automodel.ensemble.selection import temperature_of
 from automodel.evaluation.folds import Folds
+from automodel.targets.classes import ClassTarget
+from automodel.targets.link import Softmax
 from tests.conftest import make_task
 from tests.makers import make_metric
+
+
+def sharpened(proba, temperature):
+    return Softmax().sharpened(proba, temperature)
+
+
+def best_temperature(y, proba, *facts):
+    target = ClassTarget(np.arange(proba.shape[1]))
+    return calibration.best_temperature(target, y, proba, *facts)
 
 
 def draw(n_rows, temperature, n_classes=4, seed=0):

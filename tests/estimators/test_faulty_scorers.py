@@ -82,7 +82,7 @@ class Grumpy:
         return -log_loss(y, answers)
 
 
-def test_the_floor_needs_no_score():
+def test_the_baseline_needs_no_score():
     params = CHEAP | {"families": [StubFamily(trials=[(0.9, "plain")])], "n_trials": 1}
     search = AutoClassifier(**params, scoring=Grumpy()).fit(X, LABELS)
     assert np.isfinite(search.best_score_)

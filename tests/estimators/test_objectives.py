@@ -76,7 +76,7 @@ def test_where_one_loss_is_right_there_is_no_choice(scoring):
     assert "learned_loss" not in search.leaderboard_.loc[0, "params"]
 
 
-def test_the_floor_is_the_best_constant_of_the_score():
+def test_the_baseline_is_the_best_constant_of_the_score():
     failing = StubFamily(trials=[(1.0, "raise")], modes=("raise",))
     search = regressor("neg_mean_absolute_error", families=[failing], n_trials=1)
     with warnings.catch_warnings():

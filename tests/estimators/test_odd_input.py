@@ -78,7 +78,7 @@ def test_columns_without_values_are_left_out_and_warned_of():
 
 
 @pytest.mark.parametrize("kind", [AutoClassifier, AutoRegressor])
-def test_a_budget_too_small_for_any_model_gives_the_floor_and_a_warning(kind):
+def test_a_budget_too_small_for_any_model_gives_the_baseline_and_a_warning(kind):
     estimator = kind(families=["linear"], time_budget=0.01, random_state=0)
     y = LABELS if kind is AutoClassifier else VALUES
     [message] = said(estimator, X, y)
@@ -138,7 +138,7 @@ def test_a_callback_may_interrupt_the_search():
     assert len(estimator.leaderboard_) == 1
 
 
-def test_an_interrupt_before_the_first_result_gives_the_floor_and_says_why():
+def test_an_interrupt_before_the_first_result_gives_the_baseline_and_says_why():
     estimator = classifier(families=[StubFamily(trials=[(1.0, "interrupt")])])
     message = " ".join(said(estimator, X, LABELS))
     assert "interrupted" in message and "baseline" in message

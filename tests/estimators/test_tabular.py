@@ -151,7 +151,7 @@ def test_the_best_estimator_is_a_pipeline_that_predicts(kind):
         np.testing.assert_array_equal(np.argsort(proba), np.argsort(own))
 
 
-def test_the_floor_is_a_pipeline_too():
+def test_the_baseline_is_a_pipeline_too():
     search = classifier(families=[StubFamily(modes=["raise"])])
     with pytest.warns(FitWarning, match="baseline"):
         search.fit(X, LABELS)

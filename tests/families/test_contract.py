@@ -18,7 +18,6 @@ from automodel.exceptions import DeadlineReached, TrialPruned
 from automodel.families import all_families, find_families
 from automodel.families._net import NetFamily
 from automodel.preprocessing.reader import TableReader
-from automodel.preprocessing.table import describe
 from tests.conftest import make_task
 from tests.makers import make_metric
 
@@ -373,8 +372,9 @@ def test_a_default_candidate_completes_on_any_table(family, kind, container):
     frame, y = mixed_table(kind)
     if container == "sparse":
         frame = csr_matrix(np.nan_to_num(frame.to_numpy()[:, :8].astype(float)))
-    table = TableReader().fit_transform(frame)
-    task = describe(task_of(kind, frame, y), table, frame.shape[1])
+    reader = TableReader()
+    table = reader.fit_transform(frame)
+    task = replace(task_of(kind, frame, y), facts=reader.facts(table))
     if not family.supports(task):
         pytest.skip("refuses the table")
     splits = [(np.arange(len(y)) % 3 != i, np.arange(len(y)) % 3 == i) for i in (0, 1)]

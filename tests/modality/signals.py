@@ -4,7 +4,7 @@ X is a sequence of sequences of angles, of different lengths; y is one angle a r
 degrees. Neither is known to the package.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import joblib
 import numpy as np
@@ -93,8 +93,8 @@ class SignalReader(TransformerMixin, BaseEstimator):
     def transform(self, X):
         return Signals.of(X)
 
-    def describe(self, task, rows):
-        return replace(task, facts=SignalFacts(len(rows.values) / len(rows)))
+    def facts(self, rows):
+        return SignalFacts(len(rows.values) / len(rows))
 
 
 class MeanVector(TransformerMixin, BaseEstimator):
@@ -149,13 +149,21 @@ class AngleTarget(Target):
     n_outputs = 2
     default_scoring = ANGULAR
 
+    @staticmethod
+    def check(y):
+        return np.asarray(y, dtype=float)
+
+    @classmethod
+    def of(cls, y, sample_weight=None):
+        return cls()
+
     def encode(self, y):
         return vectors_of(y)
 
     def restore(self, y):
         return degrees_of(y)
 
-    def decode(self, prediction):
+    def decode(self, prediction, decision=None):
         return degrees_of(prediction)
 
     def answers(self, prediction):
@@ -221,20 +229,14 @@ class AutoDirection(RegressorMixin, AutoEstimator):
     """An estimator of directions of signals."""
 
     _modality = "signals"
+    _reader_class = SignalReader
+    _check_y = staticmethod(AngleTarget.check)
+    _target_of = staticmethod(AngleTarget.of)
 
     def _check_X(self, X, *, reset):
         if not len(X) or min(len(row) for row in X) == 0:
             raise ValueError("Each signal needs at least one angle.")
         return X
-
-    def _check_y(self, y):
-        return np.asarray(y, dtype=float)
-
-    def _new_reader(self):
-        return SignalReader()
-
-    def _target_of(self, y, sample_weight):
-        return AngleTarget()
 
     def predict(self, X):
         prediction = self._predict_outputs(X)

@@ -5,18 +5,16 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from automodel.preprocessing.reader import TableReader
-from automodel.preprocessing.table import describe
 from automodel.preprocessing.table_facts import TEXT_COLUMNS, TableFacts
 from automodel.task import Task
 
 TASK = Task("regression", 60, n_outputs=1)
 
 
-def test_the_task_of_a_table_holds_its_facts(frame):
-    table = TableReader().fit_transform(frame)
-    task = describe(TASK, table, frame.shape[1])
-    assert task.modality == "tabular"
-    assert task.facts == TableFacts(
+def test_a_reader_tells_the_facts_of_a_table(frame):
+    reader = TableReader()
+    table = reader.fit_transform(frame)
+    assert reader.facts(table) == TableFacts(
         n_features=4,
         n_numeric=3,
         n_categorical=1,
@@ -27,8 +25,10 @@ def test_the_task_of_a_table_holds_its_facts(frame):
 
 def test_a_sparse_matrix_is_told_apart():
     matrix = csr_matrix(np.eye(6))
-    facts = describe(TASK, TableReader().fit_transform(matrix), 6).facts
-    assert facts == TableFacts(n_features=6, is_sparse=True)
+    reader = TableReader()
+    assert reader.facts(reader.fit_transform(matrix)) == TableFacts(
+        n_features=6, is_sparse=True
+    )
 
 
 @pytest.mark.parametrize(

@@ -58,12 +58,29 @@ def test_a_model_without_probabilities_is_asked_for_decisions():
 
 
 def test_rows_of_unknown_classes_are_told_apart():
-    known = TARGET.known_rows(np.array([0, 0, 2]), np.array([2, 1, 0]))
+    columns, _ = TARGET.local(np.array([0, 0, 2]))
+    known = TARGET.known_rows(columns, np.array([2, 1, 0]))
     np.testing.assert_array_equal(known, [True, False, True])
-    columns, local = TARGET.local(np.array([2, 0]), np.array([0, 2]))
+    _, local = TARGET.local(np.array([2, 0]), columns)
     np.testing.assert_array_equal(local, [1, 0])
-    assert TARGET.is_learnable(np.array([0, 2]))
-    assert not TARGET.is_learnable(np.array([2, 2]))
+    assert TARGET.is_learnable(columns)
+    assert not TARGET.is_learnable(np.array([2]))
+
+
+def test_a_label_that_is_unknown_is_an_error_that_names_its_row():
+    for label in ("maybe", "zero"):  # between the others, and after them
+        with pytest.raises(ValueError, match=f"Row 1 of y is .*'{label}'"):
+            TARGET.encode(["no", label])
+
+
+def test_a_decision_weighs_the_classes():
+    proba = np.array([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7]])
+    weights = np.array([1.0, 2.0, 1.0])
+    assert TARGET.decode(proba).tolist() == ["no", "yes"]
+    assert TARGET.decode(proba, weights).tolist() == ["perhaps", "yes"]
+    np.testing.assert_array_equal(
+        TARGET.decided(proba, weights), [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    )
 
 
 def test_losses_are_logarithmic():

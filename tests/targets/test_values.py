@@ -109,8 +109,11 @@ def test_the_baseline_and_a_constant_target():
 def test_splits_spread_no_labels_and_know_all_rows():
     target = ValueTarget()
     assert target.strata(Y) is None
-    assert target.known_rows(Y[:2], Y[2:]).all()
-    assert target.is_learnable(np.ones(3))
+    columns, y = target.local(Y)
+    assert columns is None
+    assert y is Y
+    assert target.known_rows(columns, Y[2:]).all()
+    assert target.is_learnable(columns)
 
 
 def test_another_objective_makes_another_target():

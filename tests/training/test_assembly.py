@@ -77,7 +77,7 @@ def free():
         ("neg_log_loss", -math.log(2), -math.log(2) / 4, 0.75),
     ],
 )
-def test_skill_is_zero_for_the_floor_and_one_for_the_truth(
+def test_skill_is_zero_for_the_baseline_and_one_for_the_truth(
     scoring, baseline, score, skill
 ):
     own = make_assembly(scoring=scoring, baseline=baseline)

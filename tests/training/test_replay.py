@@ -72,7 +72,7 @@ def test_other_columns_are_refused():
         search.replay(X.drop(columns="age"), LABELS)
 
 
-def test_a_floor_is_repeated():
+def test_a_baseline_is_repeated():
     with pytest.warns(UserWarning, match="Nothing but the baseline"):
         search = AutoRegressor(**CHEAP | {"n_trials": None, "time_budget": 1e-9}).fit(
             X, VALUES

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import re
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-import joblib
 from sklearn.utils._param_validation import InvalidParameterError
 
-from automodel import __version__
-from automodel.evaluation.folds import Folds
 from automodel.search.storage.archive import Archive
 from automodel.search.storage.shared import SharedStorage
 
@@ -56,38 +52,21 @@ def open_archive(storage: Any, study_name: str | None) -> Archive | None:
     return Archive(Path(storage) / name, name)
 
 
-def fingerprint(
-    folds: Folds, reader: Any, *, groups: Any, cv: Any, scoring: Any, seed: int
-) -> dict[str, Any]:
-    """Return what must agree for a search to go on, by the names that users know."""
-    is_rule = cv is None or isinstance(cv, Integral)
-    if callable(scoring):
-        scoring = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(scoring))
-    return {
-        "package version": __version__,
-        "X": joblib.hash((folds.rows.fingerprint(), vars(reader))),
-        "y": joblib.hash((folds.y, folds.task.kind)),
-        "sample_weight": joblib.hash(folds.sample_weight),
-        "groups": joblib.hash(groups),
-        "cv": repr(cv) if is_rule else joblib.hash(list(folds.splits)),
-        "scoring": scoring or folds.metric.name,
-        "random_state": seed,
-    }
-
-
-def check_same_search(
-    archive: Archive, folds: Folds, reader: Any, **settings: Any
-) -> None:
+def check_same_search(archive: Archive, ours: dict[str, Any]) -> None:
     """Refuse an archive that was begun with other data or settings.
 
-    The parameters are those of `fingerprint`.
+    Parameters
+    ----------
+    archive : Archive
+        Of the search that goes on.
+    ours : dict
+        What must agree, by the names that users know, see `Prepared.fingerprint`.
 
     Raises
     ------
     ValueError
         With the names of what differs.
     """
-    ours = fingerprint(folds, reader, **settings)
     theirs = archive.agree("fingerprint", ours)
     differs = [name for name, value in ours.items() if theirs.get(name) != value]
     if not differs:
