@@ -19,6 +19,7 @@ from automodel.search.storage.archive import Archive
 from automodel.search.storage.participants import Participants
 from automodel.search.workers.open import open_workers
 from tests.conftest import CHEAP, FakeClock, StubFamily, make_frame, make_signal
+from tests.evaluation.test_folds import make_folds
 
 X = make_frame()
 LABELS = np.where(make_signal(X) > 0.3, "yes", "no")
@@ -271,7 +272,7 @@ def test_a_step_that_takes_too_long_is_not_waited_for(n_jobs):
         begun.set()
         release.wait(60)
 
-    with open_workers(n_jobs, None) as workers:
+    with open_workers(n_jobs, make_folds()) as workers:
         assert workers.refit([], step, Deadline.after(0.2), then_seconds=60.0) == []
     assert not release.is_set()
     release.set()

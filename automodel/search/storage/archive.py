@@ -47,9 +47,10 @@ from automodel.search.storage.files import (
 from automodel.search.storage.frozen import frozen_trial, plain_trial, with_tuples
 from automodel.search.storage.journal import LOCK_SECONDS, JournalFile, locked
 from automodel.search.storage.leases import Leases
-from automodel.search.storage.ledger import Ledger, within
+from automodel.search.storage.ledger import Ledger, patience
 from automodel.search.storage.orphans import drop_orphans
 from automodel.search.storage.participants import Participants
+from automodel.search.timeout import within
 
 OPEN_SECONDS = 120.0  # for others to open a database first
 MAX_DEATHS = 2  # of processes that ran a trial, before it is failed
@@ -170,7 +171,7 @@ class Archive:
         """
         # One after the other: two processes that set a database up fail.
         with self._locked():
-            storage = within(self._open_storage, self.seconds_left())
+            storage = within(self._open_storage, patience(self.seconds_left()))
         self.ledger = Ledger(storage, self.study_name, self.seconds_left, self.clock)
         own = {"id": uuid.uuid4().hex, "name": self.study_name}
         search = self.agree("search", own, lambda: self.ledger.recall(families))
@@ -324,7 +325,7 @@ class Archive:
 
         An evaluation that was put out in the meantime has neither.
         """
-        if isinstance(evaluation.oof, np.ndarray):
+        if evaluation.oof is not None:
             path = self._oof_file(self._stem(number))
             draft = self.drafts.new("oof", "npy")
             with draft.open("wb") as file:

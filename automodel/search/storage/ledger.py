@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -13,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from automodel.clock import SYSTEM_CLOCK, Clock, Deadline
 from automodel.exceptions import describe_error
+from automodel.search.timeout import within
 
 MOST_SECONDS = 10.0  # for one call, before the storage is taken to be gone
 FIRST_SECONDS = 120.0  # for the first that reads all trials, of which there may be many
@@ -82,7 +82,7 @@ class Ledger:
             for name in families:
                 self._open_one(name, search)
 
-        within(open_all, self.seconds_left(), FIRST_SECONDS)
+        within(open_all, patience(self.seconds_left(), FIRST_SECONDS))
 
     def add(self, family: str, trial: FrozenTrial) -> bool:
         """Write an ended trial; False if that has to wait."""
@@ -129,7 +129,8 @@ class Ledger:
     def recall(self, families: Sequence[str]) -> dict[str, str]:
         """Return the id of the search that the studies belong to, if there are any."""
         names = {f"{self.study_name}-{family}" for family in families}
-        for study in within(self.storage.get_all_studies, self.seconds_left()):
+        seconds = patience(self.seconds_left())
+        for study in within(self.storage.get_all_studies, seconds):
             if study.study_name in names and "search" in study.user_attrs:
                 return {"id": study.user_attrs["search"]}
         return {}
@@ -164,7 +165,7 @@ class Ledger:
     def _guarded(self, call: Callable[[], Any], most: float | None = None) -> Any:
         """Return `call()`; None, and a pause, if it fails."""
         try:
-            return within(call, self.seconds_left(), most)
+            return within(call, patience(self.seconds_left(), most))
         except Exception as error:  # noqa: BLE001  of a disk, a network, a database
             self.failure = self.failure or describe_error(error)
             self._pause = Deadline.after(PAUSE_SECONDS, self.clock)
@@ -196,28 +197,10 @@ def arrays_of(trials: Sequence[FrozenTrial]) -> set[str]:
     return {trial.user_attrs.get("arrays", "") for trial in complete}
 
 
-def within(call: Callable[[], Any], seconds: float, most: float | None = None) -> Any:
-    """Return `call()`, or raise TimeoutError if it takes longer.
+def patience(seconds_left: float, most: float | None = None) -> float:
+    """Return for how many seconds a storage is waited for: 10, or `most`.
 
-    A server that does not answer is waited for 10 seconds, or `most` of them, where
-    Optuna and the driver of a database would wait for minutes. The call goes on in its
-    thread, which ends with the process.
+    Optuna and the driver of a database would wait for minutes.
     """
-    outcome: dict[str, Any] = {}
-
-    def run() -> None:
-        try:
-            outcome["value"] = call()
-        except BaseException as error:  # noqa: BLE001  raised in the caller
-            outcome["error"] = error
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
     most = MOST_SECONDS if most is None else most
-    seconds = min(max(seconds, LEAST_SECONDS), most)
-    thread.join(seconds)
-    if "error" in outcome:
-        raise outcome["error"]
-    if "value" not in outcome:
-        raise TimeoutError(f"no answer within {seconds:.1f} s")
-    return outcome["value"]
+    return min(max(seconds_left, LEAST_SECONDS), most)

@@ -251,7 +251,7 @@ class SearchStorage:
         known = [self.evaluations[number] for number in others]
         return [
             *usable.values(),
-            *(e for e in known if isinstance(e.oof, np.ndarray)),
+            *(e for e in known if _has_predictions(e)),
         ]
 
     def _ranked(self) -> list[int]:
@@ -269,10 +269,15 @@ class SearchStorage:
         sizes = [
             evaluation.oof.nbytes
             for _, evaluation in self._holding()
-            if isinstance(evaluation.oof, np.ndarray)
+            if _has_predictions(evaluation)
         ]
         most = JUDGE_BYTES // max(max(sizes, default=1), 1)
         return max(min(self._n_judges, most) - self.n_kept, 0)
+
+
+def _has_predictions(evaluation: Evaluation) -> bool:
+    """Tell whether the predictions, which may be of any kind, are in memory."""
+    return evaluation.oof is not None and not isinstance(evaluation.oof, Path)
 
 
 def _load_predictions(path: Path) -> np.ndarray | None:

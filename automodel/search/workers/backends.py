@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from automodel.clock import NO_DEADLINE, Deadline
 from automodel.evaluation.folds import Folds
 from automodel.exceptions import describe_error
-from automodel.search.models import ModelFolder
 from automodel.search.workers.base import (
-    GRACE_SECONDS,
     Evaluations,
     ModelFolders,
     Refitted,
     Workers,
-    evaluation_of,
+)
+from automodel.search.workers.call import (
+    REFIT_GRACE_SECONDS,
+    Call,
+    evaluations,
+    values_of,
 )
 from automodel.search.workers.engines import Engine, UnsendableError, open_engine
 from automodel.search.workers.last_step import LastStep, Step
 from automodel.search.workers.processes import POLL_SECONDS, Outcome
-from automodel.search.workers.work import Refit, WorkItem, refit, work
+from automodel.search.workers.work import Refit, WorkItem
 
 
 class BackendWorkers(Workers):
@@ -45,7 +48,7 @@ class BackendWorkers(Workers):
         None, and they come back with the evaluations.
     """
 
-    refit_grace = GRACE_SECONDS / 2
+    refit_grace = REFIT_GRACE_SECONDS
 
     def __init__(
         self,
@@ -58,8 +61,8 @@ class BackendWorkers(Workers):
         self.are_isolated = type(backend).__name__ != "ThreadingBackend"
         self._backend = backend
         self._engine = Engine(None, 1, folds)
-        self._in_flight: dict[Hashable, _Call] = {}
-        self._to_rerun: list[_Call] = []
+        self._in_flight: dict[Hashable, Call] = {}
+        self._to_rerun: list[Call] = []
         self._late: set[Hashable] = set()  # not ended when they had to be
         self._lost: list[str] = []
         self._unsent: list[Outcome] = []
@@ -95,15 +98,9 @@ class BackendWorkers(Workers):
 
     def run(self, items: Iterable[WorkItem]) -> Evaluations:
         """Yield items with their evaluations as they end."""
-        calls = (
-            _Call(item.number, work, item, self._keep_model(item), GRACE_SECONDS)
-            for item in items
-        )
+        calls = (Call(item.number, item, self._keep_model(item)) for item in items)
         try:
-            for call, outcome in self._outcomes(calls):
-                if outcome.cause and call.keep_model is not None:
-                    call.keep_model.drop()  # the process itself could not
-                yield call.order, evaluation_of(call.order, outcome)
+            yield from evaluations(self._outcomes(calls))
         finally:
             self._forget()
 
@@ -115,21 +112,14 @@ class BackendWorkers(Workers):
         then_seconds: float = 0.0,
     ) -> Refitted:
         """See `Workers.refit`."""
-        results: Refitted = [None] * len(orders)
-        calls = (
-            _Call(("refit", i), refit, order, None, self.refit_grace)
-            for i, order in enumerate(orders)
-        )
-        places: dict[Hashable, int] = {("refit", i): i for i in range(len(orders))}
+        calls = [Call(("refit", i), order) for i, order in enumerate(orders)]
         try:
             with LastStep(then, deadline, then_seconds) as step:
-                for call, outcome in self._outcomes(_followed(calls, step.begin)):
-                    results[places[call.key]] = outcome.value
+                return values_of(calls, self._outcomes(_followed(calls, step.begin)))
         finally:
             self._forget()
-        return results
 
-    def _outcomes(self, calls: Iterator[_Call]) -> Iterator[tuple[_Call, Outcome]]:
+    def _outcomes(self, calls: Iterator[Call]) -> Iterator[tuple[Call, Outcome]]:
         while self._fill(calls):
             for outcome in self._wait():
                 call = self._in_flight.pop(outcome.key, None)
@@ -138,12 +128,12 @@ class BackendWorkers(Workers):
                 elif outcome.cause == "died" and not call.is_second:
                     self._to_rerun.append(replace(call, is_second=True))
                 else:
-                    if outcome.cause and call.function is work:
+                    if outcome.cause and call.is_trial:
                         self._lost.append(outcome.error)
-                    yield call, call.timed(outcome)
+                    yield call, _timed(call, outcome)
             yield from self._past_their_end()
 
-    def _fill(self, calls: Iterator[_Call]) -> bool:
+    def _fill(self, calls: Iterator[Call]) -> bool:
         """Submit calls while there is room; return whether any is under way.
 
         What was lost with others runs again alone: it may have been the cause.
@@ -160,7 +150,7 @@ class BackendWorkers(Workers):
             self._submit(call)
         return bool(self._in_flight)
 
-    def _submit(self, call: _Call) -> None:
+    def _submit(self, call: Call) -> None:
         call = replace(call, start=call.deadline.clock.now())
         self._in_flight[call.key] = call
         try:
@@ -182,18 +172,18 @@ class BackendWorkers(Workers):
             self._give_up(error)
             return []
 
-    def _past_their_end(self) -> Iterator[tuple[_Call, Outcome]]:
+    def _past_their_end(self) -> Iterator[tuple[Call, Outcome]]:
         late = [call for call in self._in_flight.values() if call.deadline.is_over]
         for call in late:
             del self._in_flight[call.key]
-            if not self._engine.forget(call.key) and call.function is work:
+            if not self._engine.forget(call.key) and call.is_trial:
                 self._late.add(call.key)
         waiting, self._to_rerun = self._to_rerun, []
         for call in waiting:  # there is no time to run it again
             (late if call.order.deadline.is_over else self._to_rerun).append(call)
         for call in late:
             outcome = Outcome(call.key, None, "time", "it ran past its end")
-            yield call, call.timed(outcome)
+            yield call, _timed(call, outcome)
 
     def _give_up(self, error: Exception) -> None:
         """Go on in this process, also with what the backend had."""
@@ -219,30 +209,13 @@ class BackendWorkers(Workers):
                 self._late -= {outcome.key for outcome in self._engine.wait(0.0)}
 
 
-def _followed(calls: Iterator[_Call], last: Step) -> Iterator[_Call]:
+def _followed(calls: list[Call], last: Step) -> Iterator[Call]:
     yield from calls
     last()  # one has asked for more than there is
 
 
-@dataclass(frozen=True)
-class _Call:
-    """A function on its way to an engine, with what it is called with."""
-
-    key: Hashable
-    function: Callable[..., Any]
-    order: Any
-    keep_model: ModelFolder | None
-    grace: float
-    start: float = 0.0
-    is_second: bool = False
-
-    @property
-    def deadline(self) -> Deadline:
-        """The moment from which it is waited for no longer."""
-        return self.order.deadline.later(self.grace)
-
-    def timed(self, outcome: Outcome) -> Outcome:
-        """Return an outcome with the time that it took, where the engine had none."""
-        if outcome.seconds or not outcome.cause:
-            return outcome
-        return replace(outcome, seconds=self.deadline.clock.now() - self.start)
+def _timed(call: Call, outcome: Outcome) -> Outcome:
+    """Return an outcome with the time that it took, where the engine had none."""
+    if outcome.seconds or not outcome.cause:
+        return outcome
+    return replace(outcome, seconds=call.deadline.clock.now() - call.start)

@@ -14,7 +14,6 @@ from automodel.evaluation.folds import Folds
 from automodel.families.base import ModelFamily
 from automodel.search.models import ModelFolder
 from automodel.search.workers.last_step import Step
-from automodel.search.workers.processes import Outcome
 from automodel.search.workers.scratch import make_folder
 from automodel.search.workers.work import (
     Refit,
@@ -23,9 +22,6 @@ from automodel.search.workers.work import (
     run_here,
     run_item,
 )
-
-GRACE_SECONDS = 0.2  # between the deadline and the end of a worker that missed it
-
 
 Evaluations = Generator[tuple[WorkItem, Evaluation]]
 ModelFolders = Callable[[int], ModelFolder]
@@ -121,20 +117,3 @@ class Workers:
 
     def _keep_model(self, item: WorkItem) -> ModelFolder | None:
         return None if self.model_folder is None else self.model_folder(item.number)
-
-
-def evaluation_of(item: WorkItem, outcome: Outcome) -> Evaluation:
-    """Return what the worker sent, or the reason why it sent nothing."""
-    if not outcome.cause:
-        return outcome.value
-    if outcome.cause == "time":
-        if item.deadline.is_over:
-            return Evaluation(item.candidate, "stopped", seconds=outcome.seconds)
-        error = (
-            f"TimeoutError: it took no notice of its limit of {item.time_limit:.3g} s"
-        )
-    elif outcome.cause == "died":
-        error = f"{outcome.error}, twice"
-    else:
-        error = outcome.error
-    return Evaluation(item.candidate, "failed", error=error, seconds=outcome.seconds)

@@ -23,6 +23,7 @@ from automodel.clock import NO_DEADLINE, Deadline
 from automodel.evaluation.folds import Folds
 from automodel.exceptions import describe_error
 from automodel.search.models import ModelFolder
+from automodel.search.timeout import within
 from automodel.search.workers.pickling import dumps
 from automodel.search.workers.processes import Outcome
 from automodel.search.workers.work import Refit, WorkItem, run_here
@@ -184,7 +185,7 @@ class Dask(Engine):
             options = {"broadcast": True, "hash": False, "timeout": GONE_SECONDS}
             send = partial(self._client.scatter, self.folds, **options)
             left = min(max(deadline.seconds_left, 0.0), SCATTER_SECONDS)
-            self._data = within(left, send)
+            self._data = within(send, left)
         return self._data
 
     def _begin_to_take(self, key: Hashable, future: Any) -> None:
@@ -206,7 +207,7 @@ class Dask(Engine):
         """Ask whether there are workers, until the engine is closed."""
         while not self._is_closed.is_set():
             with suppress(Exception):  # no answer is an answer, too
-                if within(ASK_SECONDS, self._client.scheduler_info)["workers"]:
+                if within(self._client.scheduler_info, ASK_SECONDS)["workers"]:
                     self._gone_at = Deadline.after(GONE_SECONDS)
             self._is_closed.wait(ASK_SECONDS)
 
@@ -351,28 +352,6 @@ def answer(message: bytes, data: Any) -> bytes:
     order = replace(order, deadline=Deadline.after(seconds_left))
     data = data[0] if isinstance(data, tuple) else data
     return cloudpickle.dumps(call(order, data, keep_model))
-
-
-def within(seconds: float, call: Callable[[], Any]) -> Any:
-    """Return what a call returns, if it does so in time.
-
-    Raises
-    ------
-    TimeoutError
-        If it does not; it may still run.
-    """
-    ended: queue.SimpleQueue = queue.SimpleQueue()
-    thread = threading.Thread(
-        target=lambda: ended.put(_outcome(None, call)), daemon=True
-    )
-    thread.start()
-    try:
-        outcome = ended.get(timeout=seconds)
-    except queue.Empty:
-        raise TimeoutError(f"no answer within {seconds:.0f} s") from None
-    if outcome.cause:
-        raise EngineError(outcome.error)
-    return outcome.value
 
 
 def _message(call: Call, order: WorkItem | Refit, keep_model) -> bytes:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,16 @@ from automodel.exceptions import describe_error
 from automodel.families.base import ModelFamily
 from automodel.search.models import ModelFolder
 from automodel.search.workers.base import (
-    GRACE_SECONDS,
     Evaluations,
     ModelFolders,
     Refitted,
     Workers,
-    evaluation_of,
+)
+from automodel.search.workers.call import (
+    REFIT_GRACE_SECONDS,
+    Call,
+    evaluations,
+    values_of,
 )
 from automodel.search.workers.last_step import LastStep, Step
 from automodel.search.workers.pickling import all_by_value
@@ -35,7 +39,6 @@ from automodel.search.workers.work import (
     refit,
     run_here,
     run_item,
-    work,
 )
 from automodel.task import Task
 
@@ -56,7 +59,7 @@ class OwnProcesses(Workers):
     """
 
     are_isolated = True
-    refit_grace = GRACE_SECONDS / 2
+    refit_grace = REFIT_GRACE_SECONDS
 
     def __init__(
         self,
@@ -70,9 +73,9 @@ class OwnProcesses(Workers):
         most_kept = KEPT_BYTES + 4 * sys.getsizeof(folds)
         self._pool = ProcessPool(n_jobs, memory_limit, most_kept)
         self._may_start_here = memory_limit is None
-        self._in_flight: dict[Any, _Call] = {}
-        self._to_rerun: list[_Call] = []
-        self._unstarted: list[_Call] = []
+        self._in_flight: dict[Any, Call] = {}
+        self._to_rerun: list[Call] = []
+        self._unstarted: list[Call] = []
 
     def __enter__(self) -> Workers:
         super().__enter__()
@@ -109,11 +112,7 @@ class OwnProcesses(Workers):
             if self._may_start_here:
                 self._may_start_here = False
                 yield from self._start_here(items, calls)
-            for call, outcome in self._outcomes(calls):
-                keep_model = self._keep_model(call.order)
-                if outcome.cause and keep_model is not None:
-                    keep_model.drop()  # the process itself could not
-                yield call.order, evaluation_of(call.order, outcome)
+            yield from evaluations(self._outcomes(calls))
         finally:
             self._abandon()
 
@@ -132,29 +131,21 @@ class OwnProcesses(Workers):
         """
         if self._data is None:
             return super().refit(orders, then, deadline, then_seconds)
-        results: Refitted = [None] * len(orders)
+        calls = [
+            Call(("refit", i), order, ModelFolder(self._folder, f"refit-{i}"))
+            for i, order in enumerate(orders)
+        ]
         try:
             with LastStep(then, deadline, then_seconds) as step:
-                for call, outcome in self._outcomes(self._refits(orders, step.begin)):
-                    results[call.key] = outcome.value
+                ended = self._outcomes(self._followed(calls, step.begin))
+                return values_of(calls, ended)
         finally:
             self._abandon()
-        return results
 
-    def _refits(self, orders: list[Refit], last: Step) -> Iterator[_Call]:
-        for i, order in enumerate(orders):
-            yield _Call(
-                i,
-                order,
-                partial(refit, order, self._data, self._keep_refit(i)),
-                order.deadline.later(self.refit_grace),
-                slow_library(order.candidate.family, self.folds.task),
-            )
+    def _followed(self, calls: list[Call], last: Step) -> Iterator[Call]:
+        yield from calls
         self._pool.end_idle()  # one has asked for more than there is
         last()
-
-    def _keep_refit(self, i: int) -> ModelFolder:
-        return ModelFolder(self._folder, f"refit-{i}")
 
     def accepts(self, family: ModelFamily) -> bool:
         """See `Workers.accepts`."""
@@ -178,7 +169,7 @@ class OwnProcesses(Workers):
         self.folds.forget_encoded()
         give_memory_back()
 
-    def _outcomes(self, calls: Iterator[_Call]) -> Iterator[tuple[_Call, Outcome]]:
+    def _outcomes(self, calls: Iterator[Call]) -> Iterator[tuple[Call, Outcome]]:
         self._fill(calls)
         while outcomes := self._pool.wait():
             for outcome in outcomes:
@@ -198,13 +189,10 @@ class OwnProcesses(Workers):
                     yield call, outcome
             self._fill(calls)
 
-    def _here(self, call: _Call) -> Outcome:
+    def _here(self, call: Call) -> Outcome:
         """Run a call in this process."""
-        if isinstance(call.order, WorkItem):
-            keep_model = self._keep_model(call.order)
-            return Outcome(call.key, run_item(call.order, self.folds, keep_model))
-        keep_refit = self._keep_refit(call.key)
-        return Outcome(call.key, run_here(refit, call.order, self.folds, keep_refit))
+        run = run_item if call.is_trial else partial(run_here, refit)
+        return Outcome(call.key, run(call.order, self.folds, call.keep_model))
 
     def _tell_here(self, reason: str, error: Exception | str) -> None:
         text = error if isinstance(error, str) else describe_error(error)
@@ -212,26 +200,29 @@ class OwnProcesses(Workers):
         if self.memory_limit is not None:
             self._problem += " memory_limit was not kept there."
 
-    def _fill(self, calls: Iterator[_Call]) -> None:
+    def _fill(self, calls: Iterator[Call]) -> None:
         """Give idle workers something to do."""
         if self._to_rerun:
             if not self._in_flight:
-                self._submit(_again(self._to_rerun.pop(0)))
+                self._submit(self._to_rerun.pop(0))
             return
         if any(call.is_second for call in self._in_flight.values()):
             return
         while self._pool.n_idle and not self._pool.has_unsent:
             if self._unstarted:
-                self._submit(_again(self._unstarted.pop(0)))
+                self._submit(self._unstarted.pop(0))
                 continue
             call = next(calls, None)
             if call is None:
                 return
             self._submit(call)
 
-    def _submit(self, call: _Call) -> None:
+    def _submit(self, call: Call) -> None:
         self._in_flight[call.key] = call
-        self._pool.submit(call.key, call.function, call.deadline, call.library)
+        order = call.order
+        function = partial(call.function, order, self._data, call.keep_model)
+        library = slow_library(order.candidate.family, self.folds.task)
+        self._pool.submit(call.key, function, _last_moment(call), library)
 
     def _abandon(self) -> None:
         self._pool.abandon()
@@ -239,29 +230,8 @@ class OwnProcesses(Workers):
         self._to_rerun.clear()
         self._unstarted.clear()
 
-    def _call(self, item: WorkItem) -> _Call:
-        function = partial(work, item, self._data, self._keep_model(item))
-        library = slow_library(item.candidate.family, self.folds.task)
-        return _Call(item.number, item, function, _last_moment(item), library)
-
-
-@dataclass(frozen=True)
-class _Call:
-    """A function on its way to a process, with what it is about."""
-
-    key: int
-    order: Any
-    function: Callable[[], Any]
-    deadline: Deadline
-    library: str
-    is_second: bool = False
-
-
-def _again(call: _Call) -> _Call:
-    """Return a call that begins later than it was meant to."""
-    if not isinstance(call.order, WorkItem):
-        return call
-    return replace(call, deadline=_last_moment(call.order))
+    def _call(self, item: WorkItem) -> Call:
+        return Call(item.number, item, self._keep_model(item))
 
 
 def slow_library(family: ModelFamily, task: Task) -> str:
@@ -270,12 +240,12 @@ def slow_library(family: ModelFamily, task: Task) -> str:
     return needs.library if needs.start_seconds >= SLOW_START else ""
 
 
-def _last_moment(item: WorkItem) -> Deadline:
+def _last_moment(call: Call) -> Deadline:
     """Return when a process is ended that has not obeyed its deadline or its limit."""
-    deadline = item.deadline.later(GRACE_SECONDS)
-    if not deadline.exists or item.time_limit is None:
-        return deadline
-    return deadline.within(HANG_FACTOR * item.time_limit + HANG_SECONDS)
+    limit = call.order.time_limit if isinstance(call.order, WorkItem) else None
+    if limit is None or not call.deadline.exists:
+        return call.deadline
+    return call.deadline.within(HANG_FACTOR * limit + HANG_SECONDS)
 
 
 def _short(item: WorkItem) -> WorkItem:

@@ -8,7 +8,7 @@ import tempfile
 import zlib
 from pathlib import Path
 
-from automodel.search.storage.participants import ProcessMark
+from automodel.search.process_mark import ProcessMark
 
 NAME = re.compile(r"automodel-(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-(?P<start>[^-]*)-.*")
 

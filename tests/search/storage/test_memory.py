@@ -10,7 +10,7 @@ from automodel.clock import Deadline
 from automodel.evaluation.evaluate import Candidate, Evaluation
 from automodel.evaluation.fitted_model import DeferredModel, FittedModel
 from automodel.search.models import ModelFolder, ModelLoader
-from automodel.search.storage.memory import SearchStorage
+from automodel.search.storage.memory import JUDGE_BYTES, SearchStorage
 from tests.conftest import StubFamily
 
 
@@ -44,6 +44,32 @@ def test_what_is_put_out_still_judges():
     judges = [e.score for e in storage.judges(usable)]
     assert judges == pytest.approx([0.8, 0.7, 0.6, 0.5, 0.4, 0.3])
     assert storage.evaluations[0].oof is None
+
+
+class Boxes:
+    """Predictions that are no array."""
+
+    nbytes = 8
+
+
+def test_predictions_of_any_kind_judge():
+    storage = SearchStorage(n_kept=1)
+    for number in range(5):
+        known = evaluation(number / 10)
+        known.oof = Boxes()
+        storage.add(number, known, None)
+    judges = [e.score for e in storage.judges(storage.loaded())]
+    assert judges == pytest.approx([0.4, 0.3, 0.2])
+
+
+def test_predictions_that_are_large_do_not_judge():
+    storage = SearchStorage(n_kept=1)
+    for number in range(3):
+        known = evaluation(number / 10)
+        known.oof = Boxes()
+        known.oof.nbytes = JUDGE_BYTES
+        storage.add(number, known, None)
+    assert [e.score for e in storage.judges(storage.loaded())] == [0.2]
 
 
 def test_a_model_without_space_stays_in_memory(tmp_path, monkeypatch):

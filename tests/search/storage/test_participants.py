@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 import threading
 import time
@@ -12,13 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from automodel.search.storage.participants import (
-    SILENT_SECONDS,
-    Participants,
-    ProcessMark,
-    _host,
-)
-from tests.conftest import FakeClock, environment, wait_until
+from automodel.search.process_mark import ProcessMark
+from automodel.search.storage.participants import SILENT_SECONDS, Participants
+from tests.conftest import FakeClock, wait_until
+from tests.search.test_process_mark import hidden, other_process
 
 
 @pytest.fixture
@@ -33,32 +29,6 @@ def write(participants, name, mark):
     path = participants.folder / f"{name}.json"
     path.write_text(json.dumps(asdict(mark)), encoding="utf-8")
     return path
-
-
-def test_this_process_is_here_and_lives():
-    mark = ProcessMark.current()
-    assert mark.lives is not None
-    assert mark.lives
-
-
-def test_a_process_that_has_ended_is_gone():
-    script = (
-        "import json; from dataclasses import asdict;"
-        "from automodel.search.storage.participants import ProcessMark;"
-        "print(json.dumps(asdict(ProcessMark.current())))"
-    )
-    env = environment()
-    command = [sys.executable, "-c", script]
-    said = subprocess.run(command, env=env, capture_output=True, check=True).stdout
-    mark = ProcessMark(**json.loads(said))
-    assert mark.lives is not None
-    assert mark.lives is False
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="needs a start time")
-def test_a_later_process_with_the_same_id_is_another():
-    mark = replace(ProcessMark.current(), start="1")
-    assert mark.lives is False
 
 
 def test_a_participant_that_works_is_neither_dead_nor_gone(participants):
@@ -105,14 +75,6 @@ def test_the_heartbeat_beats(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def other_process():
-    return subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-
-
-def hidden(self, *arguments, **keywords):
-    raise FileNotFoundError(2, "No such file or directory")
-
-
 def forbidden(self, *arguments, **keywords):
     raise PermissionError(13, "Permission denied")
 
@@ -149,43 +111,6 @@ def only_of_files(real, error):
         return real(self, *arguments, **keywords)
 
     return read
-
-
-@pytest.mark.parametrize("has_psutil", [True, False])
-@pytest.mark.parametrize("platform", ["darwin", "win32"])
-def test_systems_without_proc(monkeypatch, platform, has_psutil):
-    psutil = pytest.importorskip("psutil")
-    _host.cache_clear()
-    monkeypatch.setattr(sys, "platform", platform)
-    if not has_psutil:
-        monkeypatch.setitem(sys.modules, "psutil", None)
-    with other_process() as process:
-        start = str(psutil.Process(process.pid).create_time()) if has_psutil else ""
-        mark = replace(ProcessMark.current(), pid=process.pid, start=start)
-        assert mark.lives is (True if has_psutil else None)
-        process.communicate(b"\n")
-    knows = has_psutil or platform == "darwin"
-    assert mark.lives is (False if knows else None)
-    monkeypatch.undo()
-    _host.cache_clear()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="is about /proc")
-def test_a_machine_that_cannot_be_told_is_none_but_its_own(monkeypatch):
-    """Two containers of one name, whose process ids mean different processes."""
-    monkeypatch.setattr(Path, "readlink", hidden)
-    _host.cache_clear()
-    one = ProcessMark.current()
-    assert one.lives
-    _host.cache_clear()
-    assert one.lives is None
-    monkeypatch.undo()
-    _host.cache_clear()
-
-
-@pytest.mark.parametrize("pid", [0, 10**30])
-def test_a_process_id_that_is_none_is_not_certain(pid):
-    assert replace(ProcessMark.current(), pid=pid).lives is None
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "1", '{"host": 1, "pid": "x"}'])

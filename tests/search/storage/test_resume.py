@@ -116,7 +116,7 @@ def test_what_has_ended_is_read_from_the_journal_alone(tmp_path, folds):
 
 
 def test_where_time_is_up_the_best_trials_are_still_read(tmp_path, folds, monkeypatch):
-    monkeypatch.setattr("automodel.search.search.BOOKED_AT_ONCE", 5)
+    monkeypatch.setattr("automodel.search.shared_trials.BOOKED_AT_ONCE", 5)
     make(tmp_path, folds, 200)
     with Part(tmp_path, folds, Budget(25.0, clock=FakeClock(step=1.0))) as part:
         assert part.search.ask() is None
@@ -224,19 +224,19 @@ def test_what_was_stopped_runs_again_also_where_nothing_else_is_to_be_gained(
             is_first = item.number == 0
             part.tell(item, "stopped" if is_first else "pruned", seconds=9.0)
             if item.number == 1:
-                part.search._best = Evaluation(item.candidate, "complete", 0.5)
-                part.search._scores[:] = [0.5] * 99
+                part.search._trials.best = Evaluation(item.candidate, "complete", 0.5)
+                part.search._trials.scores[:] = [0.5] * 99
         assert statuses(part) == {0: "stopped", 1: "pruned"}
     with Part(tmp_path, folds, Budget(1e4)) as part:
-        part.search._best = Evaluation(None, "complete", 0.5)
-        part.search._scores[:] = [0.5] * 99
+        part.search._trials.best = Evaluation(None, "complete", 0.5)
+        part.search._trials.scores[:] = [0.5] * 99
         assert part.run() == [0]
 
 
 def test_without_a_clock_what_was_stopped_runs_in_its_round(tmp_path, folds):
     stop(tmp_path, folds)
     with Part(tmp_path, folds, Budget(None, 8)) as part:
-        assert [item.number for item in part.search._round()] == [1, 3]
+        assert [item.number for item in part.search.ask_round()] == [1, 3]
 
 
 def test_what_was_stopped_waits_for_the_turn_of_its_family(tmp_path, folds):

@@ -149,7 +149,7 @@ def test_a_renamed_column_is_another_table(tmp_path):
 
 def test_another_version_is_refused(tmp_path, monkeypatch):
     classifier(tmp_path).fit(X, LABELS)
-    monkeypatch.setattr("automodel.search.storage.resume.__version__", "99")
+    monkeypatch.setattr("automodel.training.prepare.__version__", "99")
     with pytest.raises(ValueError, match="begun by automodel " + automodel.__version__):
         classifier(tmp_path).fit(X, LABELS)
 

@@ -12,7 +12,7 @@ import pytest
 
 from automodel.clock import NO_DEADLINE, Deadline
 from automodel.search.budget import Budget
-from automodel.search.search import ROUND_SIZE
+from automodel.search.shared_trials import ROUND_SIZE
 from automodel.search.storage.archive import Archive
 from automodel.search.storage.memory import SearchStorage
 from automodel.search.workers.open import open_workers
@@ -126,7 +126,7 @@ def test_what_failed_before_it_ran_is_booked_at_once_by_a_later_part_too(
     for _ in range(2):
         budget = Budget(None, 8)
         with Part(tmp_path, folds, budget, families=[Refusing(trials=poor)]) as part:
-            asked.append([item.number for item in part.search._round()])
+            asked.append([item.number for item in part.search.ask_round()])
             assert statuses(part) == {2: "failed"}
     assert asked == [[0, 1, 3]] * 2
 
@@ -271,11 +271,11 @@ def test_own_trials_are_no_news(tmp_path, folds):
     (other,) = archives(tmp_path, 1)
     assert lease(other, 0)
     with Part(tmp_path, folds, Budget(1e6, 3)) as part:
-        part.search._n_asked = 1  # what another asks for could not be read
-        part.search._next_sync = NO_DEADLINE
+        part.search._trials.n_asked = 1  # what another asks for could not be read
+        part.search._trials._next_sync = NO_DEADLINE
         assert part.search.ask().number == 1
-        part.search._sync()
-        assert part.search._running_elsewhere.keys() == {0}
+        part.search._trials.sync()
+        assert part.search._trials._elsewhere.keys() == {0}
         assert part.search.ask().number == 2
     other.leave()
 
@@ -315,7 +315,7 @@ def test_a_search_that_was_stopped_does_not_wait_for_others(
     with Part(tmp_path, folds, Budget(None, 1)) as part:
         part.search._families["stub"].shown.stop()
         monkeypatch.setattr(time, "sleep", sleep)
-        assert part.search._round() == []
+        assert part.search.ask_round() == []
         monkeypatch.undo()
 
 
@@ -332,10 +332,10 @@ def test_the_dead_of_trials_that_were_not_read_are_remembered(tmp_path):
 
 def search_in_rounds(folder, folds, n_trials, families):
     with Part(folder, folds, Budget(None, n_trials), families=families) as part:
-        while items := part.search._round():
+        while items := part.search.ask_round():
             for item in items:
                 part.tell(item)
-            part.search._take_in(items[0].number // ROUND_SIZE)
+            part.search._trials.take_in(items[0].number // ROUND_SIZE)
     known = sorted(part.storage.evaluations.items())
     return [(e.candidate.family.name, e.candidate.params, e.status) for _, e in known]
 

@@ -405,14 +405,6 @@ def test_an_unknown_backend_runs_batches():
     assert type(open_engine(OtherBackend(), 2, None)) is Batches
 
 
-def test_a_call_that_does_not_answer_is_not_waited_for():
-    assert engines.within(10.0, lambda: 3) == 3
-    with pytest.raises(TimeoutError, match="no answer within"):
-        engines.within(0.05, threading.Event().wait)
-    with pytest.raises(engines.EngineError, match="ZeroDivisionError"):
-        engines.within(10.0, lambda: 1 / 0)
-
-
 def test_threads_of_an_outer_call_are_no_choice_of_the_user():
     with joblib.parallel_config(ThreadingBackend(nesting_level=1)):
         assert type(open_workers(1, None, 10**9)) is OwnProcesses

@@ -15,7 +15,7 @@ from automodel import mapped
 from automodel.clock import Deadline
 from automodel.evaluation.evaluate import Candidate
 from automodel.search.models import ModelFolder, load_models
-from automodel.search.workers import engines, pickling, processes
+from automodel.search.workers import call, engines, pickling, processes
 from automodel.search.workers import own as module
 from automodel.search.workers.backends import BackendWorkers
 from automodel.search.workers.base import Workers
@@ -68,7 +68,7 @@ def test_a_step_follows_the_refits_once():
 
 @pytest.mark.slow
 def test_a_step_runs_beside_the_last_refit(monkeypatch):
-    monkeypatch.setattr(module, "refit", slow_second)
+    monkeypatch.setattr(call, "refit", slow_second)
     orders = [
         Refit(number, Candidate(StubFamily("stub"), {}), None) for number in (0, 1)
     ]
@@ -128,8 +128,8 @@ def test_what_cannot_be_pickled_stays_in_memory(tmp_path):
 def test_only_a_cheap_trial_runs_here(monkeypatch, cost, pid):
     family = StubFamily("stub")
     family.starts_search, family.cost = True, lambda params, task: cost
-    for name in ("work", "run_item"):
-        monkeypatch.setattr(module, name, where_it_runs)
+    for name in ("call.work", "own.run_item"):
+        monkeypatch.setattr(f"automodel.search.workers.{name}", where_it_runs)
     item = WorkItem(0, Candidate(family, {}))
     with OwnProcesses(1, make_folds()) as workers:
         ((_, found),) = workers.run([item])
@@ -221,7 +221,7 @@ def test_a_worker_that_does_not_start_leaves_its_trials_to_the_others(monkeypatc
         n_started.append(process)
 
     monkeypatch.setattr(processes, "_start_process", start_one)
-    monkeypatch.setattr(module, "work", where_it_runs)
+    monkeypatch.setattr(call, "work", where_it_runs)
     items = [WorkItem(n, Candidate(StubFamily(), {})) for n in range(4)]
     workers = OwnProcesses(3, make_folds(), 10**9)
     found, problem = run_all(workers, items)
@@ -233,7 +233,7 @@ def test_a_worker_that_does_not_start_leaves_its_trials_to_the_others(monkeypatc
 
 @pytest.mark.slow
 def test_a_step_under_a_deadline_waits_for_an_idle_process(monkeypatch):
-    monkeypatch.setattr(module, "refit", slow_second)
+    monkeypatch.setattr(call, "refit", slow_second)
     candidate, deadline = Candidate(StubFamily("stub"), {}), Deadline.after(1e6)
     orders = [Refit(number, candidate, None, deadline) for number in (0, 1)]
     moments = []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from automodel.search.storage.participants import ProcessMark
+from automodel.search.process_mark import ProcessMark
 from automodel.search.workers.scratch import _short, make_folder
 
 

@@ -1,0 +1,81 @@
+"""Call: a trial or a refit on its way to a worker that is not this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from automodel.clock import Deadline
+from automodel.evaluation.evaluate import Evaluation
+from automodel.search.models import ModelFolder
+from automodel.search.workers.processes import Outcome
+from automodel.search.workers.work import WorkItem, refit, work
+
+GRACE_SECONDS = 0.2  # between the deadline and the end of a worker that missed it
+REFIT_GRACE_SECONDS = GRACE_SECONDS / 2
+
+
+@dataclass(frozen=True)
+class Call:
+    """A trial or a refit on its way to a worker, and what keeps its models.
+
+    No two that are under way have the same key. `start` is the moment at which it was
+    sent; what a worker took along when it died is sent a second time.
+    """
+
+    key: Hashable
+    order: Any  # WorkItem or Refit
+    keep_model: ModelFolder | None = None
+    start: float = 0.0
+    is_second: bool = False
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether it is a trial, and no refit."""
+        return isinstance(self.order, WorkItem)
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """What the worker calls with the order, the data and `keep_model`."""
+        return work if self.is_trial else refit
+
+    @property
+    def deadline(self) -> Deadline:
+        """The moment from which it is waited for no longer."""
+        grace = GRACE_SECONDS if self.is_trial else REFIT_GRACE_SECONDS
+        return self.order.deadline.later(grace)
+
+
+Ended = Iterable[tuple[Call, Outcome]]
+
+
+def evaluations(ended: Ended) -> Iterator[tuple[WorkItem, Evaluation]]:
+    """Yield the items of trials with their evaluations, as they end."""
+    for call, outcome in ended:
+        if outcome.cause and call.keep_model is not None:
+            call.keep_model.drop()  # the process itself could not
+        yield call.order, evaluation_of(call.order, outcome)
+
+
+def values_of(calls: Sequence[Call], ended: Ended) -> list[Any]:
+    """Return what each call has returned, once all have ended; None where it failed."""
+    values = {call.key: outcome.value for call, outcome in ended}
+    return [values.get(call.key) for call in calls]
+
+
+def evaluation_of(item: WorkItem, outcome: Outcome) -> Evaluation:
+    """Return what the worker sent, or the reason why it sent nothing."""
+    if not outcome.cause:
+        return outcome.value
+    if outcome.cause == "time":
+        if item.deadline.is_over:
+            return Evaluation(item.candidate, "stopped", seconds=outcome.seconds)
+        error = (
+            f"TimeoutError: it took no notice of its limit of {item.time_limit:.3g} s"
+        )
+    elif outcome.cause == "died":
+        error = f"{outcome.error}, twice"
+    else:
+        error = outcome.error
+    return Evaluation(item.candidate, "failed", error=error, seconds=outcome.seconds)
