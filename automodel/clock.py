@@ -104,5 +104,5 @@ NO_DEADLINE = Deadline()
 
 
 def wall_time() -> float:
-    """Return the seconds since 1970, which files bear as the time of their change."""
+    """Return the seconds since 1970, the clock of modification times of files."""
     return time.time()

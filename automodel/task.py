@@ -35,14 +35,15 @@ class Task:
 
     Parameters
     ----------
-    kind : {"binary", "multiclass", "regression"}
-        The kind of target.
+    kind : str
+        That of the target: "binary", "multiclass", "regression", or that of a target
+        of one's own.
     n_samples : int
         Rows used for fitting.
     n_outputs : int
-        Columns of a prediction: one per class, or one value.
+        Columns of a prediction, such as one for each class.
     n_classes : int, default=0
-        Number of classes; 0 for regression.
+        Number of classes; 0 where there are none.
     is_weighted : bool, default=False
         Whether sample weights were given.
     time_budget : float, default=None

@@ -67,6 +67,27 @@ def test_links_to_files_lead_somewhere(page):
 
 
 @pytest.mark.slow
+def test_the_blocks_about_a_modality_of_ones_own_run_one_after_another():
+    text = (ROOT / "docs" / "add_a_modality.md").read_text()
+    namespace: dict = {}
+    for block in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
+        exec(compile(block, "add_a_modality.md", "exec"), namespace)
+    search = namespace["search"]
+    assert len(search.leaderboard_) == 4
+    assert (search.leaderboard_["status"] == "complete").all()
+
+
+def test_the_architecture_page_names_every_file():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    tree = text[text.index("```text\nautomodel/") : text.index("## The direction")]
+    named = set(re.findall(r"\w+\.py", tree))
+    there = {path.name for path in ROOT.glob("automodel/**/*.py")}
+    assert named - there == set()
+    assert there - named == set()
+    assert len(text.splitlines()) < 350
+
+
+@pytest.mark.slow
 def test_the_twin_of_the_loop_in_the_architecture_page_runs():
     text = (ROOT / "docs" / "architecture.md").read_text()
     [block] = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)

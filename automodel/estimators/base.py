@@ -220,7 +220,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
 
         Returns
         -------
-        AutoClassifier or AutoRegressor
+        AutoEstimator
             A copy of this estimator with new models; its scores and its leaderboard
             are still those of the search. Its `best_estimator_` is the member of the
             largest weight.
@@ -228,7 +228,8 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If y has other classes, or values outside the domain of the score.
+            If y is of another kind, such as of other classes, or has values outside
+            the domain of the score.
         RuntimeError
             If a model cannot be fitted on this data.
 

@@ -172,6 +172,9 @@ class AngleTarget(Target):
     def truth(self, y):
         return y
 
+    def for_encoders(self, y):
+        return y[:, 0]
+
     def decoded(self, estimator, columns):
         return InDegrees(estimator)
 
