@@ -183,7 +183,7 @@ class Monitor:
             raise TrialPruned
 
 
-class TrialClock:
+class TrialTime:
     """Shares the time for training among the folds of a trial.
 
     Imports and encoding are left out: what is encoded serves many trials.

@@ -2,7 +2,7 @@ import pytest
 
 from automodel.clock import Deadline
 from automodel.exceptions import DeadlineReached, TrialPruned
-from automodel.monitor import SLOTS_PER_FOLD, Monitor, TrialClock
+from automodel.monitor import SLOTS_PER_FOLD, Monitor, TrialTime
 from tests.conftest import FakeClock
 
 
@@ -65,16 +65,16 @@ def test_reports_of_another_loss_are_left_to_the_ends_of_the_folds():
 
 def test_the_folds_share_the_time_for_training_and_what_one_leaves():
     clock = FakeClock(100.0)
-    trial_clock = TrialClock(Deadline(117.0, clock), 10.0, 2)
-    assert trial_clock.start_fold().moment == 105.0
+    trial_time = TrialTime(Deadline(117.0, clock), 10.0, 2)
+    assert trial_time.start_fold().moment == 105.0
     clock.wait(1.0)
-    trial_clock.end_fold()
+    trial_time.end_fold()
     clock.wait(3.0)  # for encoding, which is left out
-    assert trial_clock.start_fold().moment == 113.0
+    assert trial_time.start_fold().moment == 113.0
     clock.wait(9.0)
-    trial_clock.end_fold()
-    trial_clock = TrialClock(Deadline(117.0, clock), 10.0, 1)
-    assert trial_clock.start_fold().moment == 117.0
+    trial_time.end_fold()
+    trial_time = TrialTime(Deadline(117.0, clock), 10.0, 1)
+    assert trial_time.start_fold().moment == 117.0
 
 
 def test_a_monitor_has_the_clock_of_its_deadline():

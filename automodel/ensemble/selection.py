@@ -182,7 +182,7 @@ def fit_blend(
     deadline: Deadline = NO_DEADLINE,
     random_state: int = 0,
 ) -> Blend:
-    """Choose a blend on all rows: shortlist, calibrate, select, correct.
+    """Choose a blend on all rows: shortlist, calibrate, select, stack.
 
     Nothing else is decided by scores before, so that what `judged` does on some of the
     rows is what is done on all.

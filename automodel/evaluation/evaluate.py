@@ -16,7 +16,7 @@ from automodel.evaluation.folds import Folds
 from automodel.exceptions import DeadlineReached, TrialPruned, describe_error
 from automodel.families.base import FoldPart, ModelFamily
 from automodel.metrics.scorers import score_or_nan
-from automodel.monitor import Monitor, TrialClock
+from automodel.monitor import Monitor, TrialTime
 from automodel.preprocessing.encoded import take_rows
 from automodel.task import Task
 
@@ -130,13 +130,13 @@ def _run_folds(result, folds, deadline, time_limit, should_prune):
     if is_joined(result.candidate, folds):
         yield from _run_joined(result, folds, deadline, time_limit, should_prune)
         return
-    trial_clock = TrialClock(deadline, time_limit, len(folds))
+    trial_time = TrialTime(deadline, time_limit, len(folds))
     chooses_rounds = result.candidate.family.chooses_rounds and len(folds) > 1
     waits = chooses_rounds and len(folds) <= MOST_WAITING
     trained: list[_TrainedFold] = []
     for fold in range(len(folds)):
         deadline.check()
-        own, monitor = _train_fold(result, folds, fold, trial_clock, should_prune)
+        own, monitor = _train_fold(result, folds, fold, trial_time, should_prune)
         trained.append(own)
         if chooses_rounds and not waits:
             _cut_to_rounds_of_others(own, trained, result, folds, deadline)
@@ -240,7 +240,7 @@ def _fit_joined(candidate, folds, monitor):
 
 
 def _train_fold(
-    result, folds, fold, trial_clock: TrialClock, should_prune
+    result, folds, fold, trial_time: TrialTime, should_prune
 ) -> tuple[_TrainedFold, Monitor]:
     train, valid = folds.splits[fold]
     candidate, task = result.candidate, folds.task
@@ -248,11 +248,11 @@ def _train_fold(
     estimator = _new_estimator(candidate, task)
     encoder = candidate.family.preprocessor(estimator, task)
     encoder, X_train, X_valid = folds.encoded(
-        fold, encoder, folds.target.for_encoders(y_train), trial_clock.deadline
+        fold, encoder, folds.target.for_encoders(y_train), trial_time.deadline
     )
     model = _new_model(candidate, folds, encoder, estimator, columns, fold)
     monitor = Monitor(
-        trial_clock.start_fold(),
+        trial_time.start_fold(),
         valid=_known_part(candidate, folds, fold, X_valid, columns),
         score=_scorer_of(model, folds, X_valid),
         should_prune=should_prune,
@@ -269,9 +269,9 @@ def _train_fold(
     if candidate.family.chooses_rounds and monitor.steps_used is not None:
         model.estimator = candidate.family.cut(trained, monitor.steps_used)
     before = monitor.clock.now()
-    prediction = model.predict_encoded(X_valid, trial_clock.deadline)
+    prediction = model.predict_encoded(X_valid, trial_time.deadline)
     result.predict_seconds += monitor.clock.now() - before
-    trial_clock.end_fold()
+    trial_time.end_fold()
     if len(folds) > 1:
         model.estimator = trained  # with the rounds that other folds may choose
     own = _TrainedFold(fold, model, X_valid, prediction)

@@ -113,9 +113,9 @@ def without_ensemble(*data):
 
 def without_stacking(*data):
     """The mean of the members is not stacked."""
-    from automodel.ensemble import selection
+    from automodel.ensemble import judging
 
-    selection._is_worthwhile = lambda *data: False
+    judging._is_worthwhile = lambda *data: False
     return automodel(*data)
 
 

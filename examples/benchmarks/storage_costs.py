@@ -80,7 +80,7 @@ def run(storage, folds, n_trials):
             asked = time.perf_counter()
             evaluation = answer(item, folds, rng)
             told = time.perf_counter()
-            search.tell(item.number, evaluation)
+            search.tell(item, evaluation)
             spent.append((asked - start + time.perf_counter() - told) * 1000)
 
 
