@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from automodel.ensemble.stacking import Stack
+from automodel.evaluation.encoding import transformed
 from automodel.evaluation.fitted_model import FittedModel, share_parts
 from automodel.preprocessing.rows import Rows
 from automodel.targets.base import Target
@@ -153,7 +154,7 @@ class FittedEnsemble:
         for member in self.members:
             for encoder in (model.encoder for model in member.models):
                 if id(encoder) not in encoded:
-                    encoded[id(encoder)] = encoder.transform(rows)
+                    encoded[id(encoder)] = transformed(encoder, rows)
             own = (m.predict_encoded(encoded[id(m.encoder)]) for m in member.models)
             predictions.append(self.target.average(own, member.shares()))
         return self.combiner.predict(predictions)

@@ -17,9 +17,14 @@ from sklearn.utils import get_tags
 from automodel.clock import Deadline
 from automodel.preprocessing.encoded import nbytes_of, take_rows
 from automodel.preprocessing.rows import Encoder, Rows
-from automodel.preprocessing.stateless import held, output_of
+from automodel.preprocessing.stateless import (
+    held,
+    output_in_memory,
+    output_of,
+)
 
-CACHE_BYTES = 64 * 2**20  # a process; what is forgotten is encoded again
+# In a process, of folds and of outputs; what is forgotten is encoded again.
+CACHE_BYTES = 64 * 2**20
 ADDRESS = " at 0x"  # in a `repr` that means nothing to another process
 
 
@@ -49,7 +54,7 @@ class Encodings:
     """
 
     _of_folds: dict[tuple[int, str], tuple[Encoder, Any, Any]]
-    _shared: dict[str, tuple[Encoder, Any]]  # outputs of all rows
+    _outputs: dict[str, tuple[Encoder, Any]]  # of all rows, in memory and in no file
     _locks: dict[str, threading.Lock]
 
     def __init__(
@@ -64,6 +69,7 @@ class Encodings:
         self.sample_weight = sample_weight
         self.groups = groups
         self.folder: Path | None = None
+        self._spent = threading.local()
         self._forget_all()
 
     def __getstate__(self):
@@ -72,7 +78,13 @@ class Encodings:
 
     def __setstate__(self, state):
         self.__dict__.update(state)
+        self._spent = threading.local()
         self._forget_all()
+
+    @property
+    def shared_seconds(self) -> float:
+        """Seconds that this thread has spent on what all folds share, and waited."""
+        return getattr(self._spent, "seconds", 0.0)
 
     def encoded(
         self, fold: int, encoder: Encoder, y: np.ndarray, deadline: Deadline
@@ -100,13 +112,14 @@ class Encodings:
         train, valid = self.splits[fold] if fold >= 0 else (slice(None), slice(0))
         if learns_nothing(encoder):
             encoder, X = self._of_all_rows(encoder, deadline)
+            if fold < 0:  # numbers, since a slice would hold the file, read-only
+                train, valid = np.arange(X.shape[0]), np.arange(0)
             return encoder, take_rows(X, train), take_rows(X, valid)
         key = fold, full_repr(encoder)
         found = self._of_folds.get(key)
         if found is None:
             found = self._fitted(encoder, train, valid, y)
-            self._forget_over_limit(*found[1:])
-            self._of_folds[key] = found
+            _keep(self._of_folds, key, found)
         return found
 
     def forget(self, but: int | None = None) -> None:
@@ -125,7 +138,7 @@ class Encodings:
 
     def _forget_all(self) -> None:
         self._of_folds = {}
-        self._shared = {}
+        self._outputs = {}
         self._locks = {}
 
     def _fitted(self, encoder: Encoder, train, valid, y) -> tuple[Encoder, Any, Any]:
@@ -135,32 +148,45 @@ class Encodings:
         X_train = encoder.fit_transform(self.rows.take(train), y, weight, **keywords)
         return encoder, X_train, encoder.transform(self.rows.take(valid))
 
-    def _forget_over_limit(self, *parts) -> None:
-        entries = list(self._of_folds.items())
-        sizes = [sum(map(nbytes_of, entry[1:])) for _, entry in entries]
-        held = sum(sizes) + sum(map(nbytes_of, parts))
-        for (key, _), size in zip(entries, sizes, strict=True):
-            if held <= CACHE_BYTES:
-                break
-            self._of_folds.pop(key, None)
-            held -= size
-
     def _of_all_rows(self, encoder: Encoder, deadline: Deadline) -> tuple[Encoder, Any]:
         """Return the output of an encoder that learns nothing, and the encoder."""
-        key = full_repr(encoder)
+        key, start = full_repr(encoder), deadline.clock.now()
         lock = self._locks.setdefault(key, threading.Lock())
-        with held(partial(lock.acquire, blocking=False), lock.release, deadline):
-            found = self._shared.get(key)
-            if found is None:
-                path = self._path_of(key)
-                found = encoder, output_of(encoder, self.rows, path, deadline)
-                self._shared[key] = found
-            return found
+        try:
+            with held(partial(lock.acquire, blocking=False), lock.release, deadline):
+                return self._outputs.get(key) or self._computed(encoder, key, deadline)
+        finally:
+            seconds = deadline.clock.now() - start
+            self._spent.seconds = self.shared_seconds + seconds
+
+    def _computed(
+        self, encoder: Encoder, key: str, deadline: Deadline
+    ) -> tuple[Encoder, Any]:
+        """Compute an output, or map it: then it is not kept here, but in its file."""
+        path = self._path_of(key)
+        if path is None:
+            X, is_mapped = output_in_memory(encoder, self.rows, deadline), False
+        else:
+            X, is_mapped = output_of(encoder, self.rows, path, deadline)
+        if not is_mapped:
+            _keep(self._outputs, key, (encoder, X))
+        return encoder, X
 
     def _path_of(self, key: str) -> Path | None:
         if self.folder is None or ADDRESS in key:
             return None
-        return self.folder / f"encoded-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+        return self.folder / hashlib.sha256(key.encode()).hexdigest()[:32]
+
+
+def transformed(encoder: Encoder, rows: Rows) -> Any:
+    """Return what a fitted encoder makes of new rows.
+
+    One that learns nothing sees as few at a time as in the search: decoded images of
+    all of them could be more than the memory holds.
+    """
+    if learns_nothing(encoder):
+        return output_in_memory(encoder, rows)
+    return encoder.transform(rows)
 
 
 def learns_nothing(encoder: Any) -> bool:
@@ -182,6 +208,19 @@ def full_repr(encoder: Any) -> str:
     }
     with np.printoptions(threshold=sys.maxsize, floatmode="unique"):
         return f"{type(encoder)}({params})"
+
+
+def _keep(kept: dict, key: Any, found: tuple) -> None:
+    """Keep an encoder with what it made; forget what is oldest beyond the limit."""
+    entries = list(kept.items())
+    sizes = [sum(map(nbytes_of, entry[1:])) for _, entry in entries]
+    n_bytes = sum(sizes) + sum(map(nbytes_of, found[1:]))
+    for (oldest, _), size in zip(entries, sizes, strict=True):
+        if n_bytes <= CACHE_BYTES:
+            break
+        kept.pop(oldest, None)
+        n_bytes -= size
+    kept[key] = found
 
 
 def _takes_groups(encoder: Encoder, groups: np.ndarray | None) -> bool:

@@ -93,11 +93,12 @@ def evaluate(
         With status "complete", "pruned", "stopped" (by the deadline) or "failed".
     """
     clock = deadline.clock
-    start = clock.now()
+    start = clock.now() - folds.encodings.shared_seconds
     result = Evaluation(candidate, "complete", models=[])
     try:
         _new_estimator(candidate, folds.task)
-        start = clock.now()  # imports are not the model's time
+        # Neither imports nor what all trials share are the model's time.
+        start = clock.now() - folds.encodings.shared_seconds
         trained = _run_folds(result, folds, deadline, time_limit, should_prune)
         parts = _kept(result, trained, folds, keep_model)
         result.oof = folds.target.pooled(len(folds.y), parts)
@@ -113,7 +114,7 @@ def evaluate(
         result.error = describe_error(error)
     if result.status != "complete":
         result.models = result.oof = None
-    result.seconds = clock.now() - start
+    result.seconds = clock.now() - folds.encodings.shared_seconds - start
     return result
 
 
@@ -203,10 +204,11 @@ def _rounds_of_others(own: _TrainedFold, trained, folds: Folds) -> int:
 
 def _run_joined(result, folds, deadline, time_limit, should_prune):
     """Train all folds in one run; yield the model and the prediction of each."""
+    encoded = _encoded_folds(result.candidate, folds, deadline)
     monitor = Monitor(
         deadline.within(time_limit), should_prune=should_prune, reports=result.reports
     )
-    for model, X_valid in _fit_joined(result.candidate, folds, monitor):
+    for model, X_valid in _fit_joined(result.candidate, folds, encoded, monitor):
         before = monitor.clock.now()
         prediction = model.predict_encoded(X_valid, deadline)
         result.predict_seconds += monitor.clock.now() - before
@@ -214,23 +216,30 @@ def _run_joined(result, folds, deadline, time_limit, should_prune):
         yield model, prediction
 
 
-def _fit_joined(candidate, folds, monitor):
-    """Return the model of each fold with its encoded validation part."""
+def _encoded_folds(candidate, folds, deadline) -> list[tuple[Any, FoldPart]]:
+    """Return the encoder of each fold, and what it makes of the rows."""
     task = folds.task
     estimator = _new_estimator(candidate, task)
-    encoders, parts = [], []
+    found = []
     for fold, rows in enumerate(folds.splits):
-        monitor.check_time()
+        deadline.check()
         own = candidate.family.preprocessor(estimator, task)
         y_encoder = folds.target.for_encoders(folds.y[rows[0]])
-        encoder, *encoded = folds.encoded(fold, own, y_encoder, monitor.deadline)
-        encoders.append(encoder)
+        encoder, *encoded = folds.encoded(fold, own, y_encoder, deadline)
         weights = [_training_weight(candidate, folds, part) for part in rows]
         (train, y, w), (valid, y_valid, w_valid) = zip(
             encoded, (folds.y[part] for part in rows), weights, strict=True
         )
         groups = folds.groups_of(rows[0])
-        parts.append(FoldPart(train, y, w, valid, y_valid, w_valid, rows[1], groups))
+        part = FoldPart(train, y, w, valid, y_valid, w_valid, rows[1], groups)
+        found.append((encoder, part))
+    return found
+
+
+def _fit_joined(candidate, folds, encoded, monitor):
+    """Return the model of each fold with its encoded validation part."""
+    estimator = _new_estimator(candidate, folds.task)
+    encoders, parts = map(list, zip(*encoded, strict=True))
     fitted = candidate.family.fit_folds(estimator, parts, monitor=monitor)
     for fold, (encoder, own) in enumerate(zip(encoders, fitted, strict=True)):
         columns = folds.target.columns_of(own)
@@ -314,9 +323,9 @@ def fit_candidate(
     task = folds.task
     if fold >= 0 and is_joined(candidate, folds):
         monitor = Monitor(deadline, n_iterations=n_iterations, step_plan=step_plan)
-        return next(
-            m for m, _ in _fit_joined(candidate, folds, monitor) if m.fold == fold
-        )
+        encoded = _encoded_folds(candidate, folds, deadline)
+        models = _fit_joined(candidate, folds, encoded, monitor)
+        return next(model for model, _ in models if model.fold == fold)
     rows = slice(None) if fold < 0 else folds.splits[fold][0]
     weight = _training_weight(candidate, folds, rows)
     columns, y = folds.target.local(folds.y[rows])

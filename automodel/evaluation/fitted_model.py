@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from automodel.clock import NO_DEADLINE, Deadline
-from automodel.evaluation.encoding import full_repr, learns_nothing
+from automodel.evaluation.encoding import full_repr, learns_nothing, transformed
 from automodel.exceptions import describe_error
 from automodel.preprocessing.encoded import take_rows
 from automodel.preprocessing.rows import Rows
@@ -43,7 +43,7 @@ class FittedModel:
 
     def predict(self, rows: Rows, deadline: Deadline = NO_DEADLINE) -> np.ndarray:
         """Predict rows."""
-        return self.predict_encoded(self.encoder.transform(rows), deadline)
+        return self.predict_encoded(transformed(self.encoder, rows), deadline)
 
     def predict_encoded(self, X: Any, deadline: Deadline = NO_DEADLINE) -> np.ndarray:
         """Predict rows that the encoder has transformed, in chunks."""

@@ -2,31 +2,49 @@
 
 from __future__ import annotations
 
-import math
+import errno
+import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from automodel import mapped
-from automodel.clock import Deadline
+from automodel.clock import NO_DEADLINE, Deadline
 from automodel.file_lock import try_lock, unlock
-from automodel.preprocessing.encoded import joined
+from automodel.preprocessing.encoded import joined, nbytes_of
+from automodel.preprocessing.parts import PART_ROWS, ArrayParts, Parts, PickledParts
 from automodel.preprocessing.rows import Encoder, Rows
 
-PART_ROWS = 256  # fixed, since the last bits of a result may depend on it
 POLL_SECONDS = 0.01
+DISK_SHARE = 0.5  # of what they and nothing take, for outputs that are kept
+OUTPUTS: dict[str, Callable[[Path], Any]] = {
+    ArrayParts.suffix: lambda path: np.asarray(np.load(path, mmap_mode="r")),
+    PickledParts.suffix: mapped.load,
+}
+
+
+def output_in_memory(
+    encoder: Encoder, rows: Rows, deadline: Deadline = NO_DEADLINE
+) -> Any:
+    """Return what an encoder that learns nothing makes of rows, seeing few at a time.
+
+    Raises
+    ------
+    DeadlineReached
+        If the output is not ready in time.
+    """
+    return joined(list(_encoded(encoder, rows, deadline)))
 
 
 def output_of(
-    encoder: Encoder, rows: Rows, path: Path | None, deadline: Deadline
-) -> Any:
+    encoder: Encoder, rows: Rows, path: Path, deadline: Deadline
+) -> tuple[Any, bool]:
     """Return what an encoder makes of all rows, computed by one process.
 
     Parameters
@@ -35,27 +53,38 @@ def output_of(
         One that learns nothing from the rows.
     rows : Rows
         All of them.
-    path : Path or None
-        Where the output is kept for other processes, without a suffix. An array or a
-        sparse matrix is then mapped from a file, read-only. It is kept in memory if
-        there is no path, if it is of another kind, or if the file cannot be written.
+    path : Path
+        Where the output is kept for other processes, without a suffix, in a folder
+        that has nothing but outputs.
     deadline : Deadline
         Is looked at between parts of the rows, and while another process computes.
+
+    Returns
+    -------
+    X : ndarray, sparse matrix or DataFrame
+        The output.
+    is_mapped : bool
+        Whether its arrays are mapped from a file, read-only. They are in memory if
+        the file cannot be written.
 
     Raises
     ------
     DeadlineReached
-        If the output is not ready in time. Nothing of it is left then.
+        If the output is not ready in time. The next call goes on with the parts that
+        are written, also if this process is killed.
     """
-    compute = partial(_in_parts, encoder, rows, deadline)
-    if path is not None:
-        try:
-            return _from_file(path, compute, len(rows), deadline)
-        except _NoFileError as error:
-            return _in_memory(error.parts)
-        except OSError:  # the folder is gone, filled up, or knows no locks
-            pass
-    return _in_memory(compute())
+    try:
+        return _from_file(encoder, rows, path, deadline), True
+    except _NoFileError as error:
+        return joined(list(error.parts)), False
+
+
+def bytes_written(folder: Path) -> int:
+    """Return the bytes of all outputs in a folder, also of those in the making."""
+    try:
+        return sum(size for _, size, _ in _files(folder))
+    except OSError:  # the folder is gone
+        return 0
 
 
 @contextmanager
@@ -73,9 +102,9 @@ def held(
 
 
 class _NoFileError(Exception):
-    """An output is not written: it could not be mapped, or there is no space.
+    """There is no place for a file: the folder is gone, full, or knows no locks.
 
-    Its parts are still to be used.
+    The parts of the output are still to be used.
     """
 
     def __init__(self, parts: Iterator[Any]):
@@ -83,8 +112,11 @@ class _NoFileError(Exception):
         self.parts = parts
 
 
-def _in_parts(encoder: Encoder, rows: Rows, deadline: Deadline) -> Iterator[Any]:
-    for start in range(0, max(len(rows), 1), PART_ROWS):
+def _encoded(
+    encoder: Encoder, rows: Rows, deadline: Deadline, first_row: int = 0
+) -> Iterator[Any]:
+    """Yield the encoded rows from the first one on, part by part."""
+    for start in range(first_row, max(len(rows), 1), PART_ROWS):
         deadline.check()
         part = rows.take(slice(start, start + PART_ROWS))
         encoded = encoder.transform(part)
@@ -96,72 +128,104 @@ def _in_parts(encoder: Encoder, rows: Rows, deadline: Deadline) -> Iterator[Any]
         yield encoded
 
 
-def _in_memory(parts: Iterator[Any]) -> Any:
-    X = joined(list(parts))
-    if isinstance(X, np.ndarray):
-        X.flags.writeable = False  # as where it is mapped
-    return X
-
-
-def _from_file(
-    path: Path, compute: Callable[[], Iterator[Any]], n_rows: int, deadline: Deadline
-) -> Any:
+def _from_file(encoder: Encoder, rows: Rows, path: Path, deadline: Deadline) -> Any:
     """Return the output from its file, which has its name only when it is complete."""
-    dense, matrix = path.with_suffix(".npy"), path.with_suffix(".sparse")
-    with (
-        path.with_suffix(".lock").open("ab") as file,
-        held(partial(try_lock, file), partial(unlock, file), deadline),
-    ):
-        if not (dense.exists() or matrix.exists()):
-            parts = compute()
+    compute = partial(_encoded, encoder, rows, deadline)
+    with ExitStack() as stack:
+        with _instead_of_file(compute):
+            file = stack.enter_context(path.with_suffix(".lock").open("ab"))
+            lock = partial(try_lock, file), partial(unlock, file)
+            stack.enter_context(held(*lock, deadline))
+            found = _load(path)
+            if found is not None:
+                return found
+            draft = _begun(path, len(rows))
+        parts = compute(draft.n_written if draft else 0)
+        if draft is None:
             first = next(parts)
             parts = chain([first], parts)
-            if not _can_be_mapped(first, n_rows, path.parent):
-                raise _NoFileError(parts)
-            draft = path.with_suffix(".draft")  # replaces that of a killed process
-            try:
-                if sparse.issparse(first):
-                    mapped.dump(joined(list(parts)), draft)
-                    draft.replace(matrix)
-                else:
-                    _write_array(draft, parts, (n_rows, *first.shape[1:]), first.dtype)
-                    draft.replace(dense)
-            finally:
-                draft.unlink(missing_ok=True)
-        if matrix.exists():
-            return mapped.load(matrix)
-        return np.asarray(np.load(dense, mmap_mode="r"))
+            with _instead_of_file(lambda: parts):
+                draft = _new_draft(path, len(rows), first)
+        stack.callback(draft.close)
+        for part in parts:
+            with _instead_of_file(partial(_rest, draft, part, parts)):
+                draft.append(part)
+        with _instead_of_file(draft.take_back):
+            draft.finish()
+        with _instead_of_file(compute):
+            return _load(path)
 
 
-def _can_be_mapped(first: Any, n_rows: int, folder: Path) -> bool:
-    """Tell whether an output can be written, by its first part."""
-    if sparse.issparse(first):
-        return True
-    if not isinstance(first, np.ndarray) or first.dtype.hasobject:
-        return False
-    n_bytes = n_rows * first.itemsize * math.prod(first.shape[1:])
+@contextmanager
+def _instead_of_file(parts: Callable[[], Iterator[Any]]) -> Iterator[None]:
+    """Use these parts if there is trouble with a file.
+
+    Nothing that an encoder does belongs here: it may raise an `OSError`, too.
+    """
+    try:
+        yield
+    except OSError:
+        raise _NoFileError(parts()) from None
+
+
+def _rest(draft: Parts, part: Any, parts: Iterator[Any]) -> Iterator[Any]:
+    return chain(draft.take_back(), [part], parts)
+
+
+def _begun(path: Path, n_rows: int) -> Parts | None:
+    """Return the draft that another process has left, if there are rows in it."""
+    for kind in (ArrayParts, PickledParts):
+        if kind.draft_of(path).exists():
+            draft = kind(path, n_rows)
+            if draft.n_written:
+                return draft
+            draft.close()
+    return None
+
+
+def _new_draft(path: Path, n_rows: int, first: Any) -> Parts:
+    """Begin a draft, after the first part, if the disk has room for all of them."""
+    is_plain = isinstance(first, np.ndarray) and not first.dtype.hasobject
+    kind = ArrayParts if is_plain else PickledParts
+    n_bytes = nbytes_of(first) / max(first.shape[0], 1) * n_rows * kind.n_copies
+    if not _has_room(path.parent, n_bytes):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return kind(path, n_rows)
+
+
+def _has_room(folder: Path, n_bytes: float) -> bool:
+    """Tell whether so much can be written; remove the outputs used least recently.
+
+    Those that are kept take a share of the disk, as far as it is theirs or free. One
+    that another process has mapped stays readable there.
+    """
+    files = sorted(_files(folder))
+    used = sum(size for _, size, _ in files)
+    most = DISK_SHARE * (used + shutil.disk_usage(folder).free)
+    for _, size, path in files:
+        if used + n_bytes <= most:
+            break
+        if path.suffix in OUTPUTS:
+            with suppress(OSError):  # Windows removes no file that is mapped
+                path.unlink()
+                used -= size
     return n_bytes < shutil.disk_usage(folder).free
 
 
-def _write_array(
-    path: Path, parts: Iterator[np.ndarray], shape: tuple[int, ...], dtype: np.dtype
-) -> None:
-    """Write parts of an array as they come.
+def _files(folder: Path) -> Iterator[tuple[int, int, Path]]:
+    """Yield the time of use, the bytes and the path of each output or draft."""
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):  # another process removes some
+            found = path.stat()
+            yield found.st_mtime_ns, found.st_size, path
 
-    Writing into a mapped file would end the process where the disk is full.
-    """
-    header = {
-        "descr": np.lib.format.dtype_to_descr(dtype),
-        "fortran_order": False,
-        "shape": shape,
-    }
-    with path.open("wb") as file:
-        np.lib.format.write_array_header_2_0(file, header)
-        for part in parts:
-            if part.shape[1:] != shape[1:] or part.dtype != dtype:
-                raise ValueError(
-                    f"An encoder returned {part.dtype} of shape {part.shape[1:]} a row "
-                    f"after {dtype} of shape {shape[1:]}. One that learns nothing has "
-                    "to return the same of any rows."
-                )
-            file.write(part.tobytes())
+
+def _load(path: Path) -> Any:
+    """Return an output that is complete, and note its use; None if there is none."""
+    for suffix, load in OUTPUTS.items():
+        file = path.with_suffix(suffix)
+        with suppress(FileNotFoundError):
+            found = load(file)
+            os.utime(file)
+            return found
+    return None

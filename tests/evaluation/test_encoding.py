@@ -10,22 +10,25 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from joblib.parallel import get_active_backend
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 
 from automodel import AutoClassifier
 from automodel.clock import Deadline
 from automodel.evaluation import encoding
-from automodel.evaluation.encoding import full_repr
-from automodel.evaluation.evaluate import Candidate
+from automodel.evaluation.encoding import full_repr, transformed
+from automodel.evaluation.evaluate import Candidate, evaluate
 from automodel.evaluation.fitted_model import FittedModel, share_parts
 from automodel.exceptions import DeadlineReached
 from automodel.file_lock import try_lock, unlock
 from automodel.preprocessing import stateless
 from automodel.preprocessing.tabular import TabularEncoder
+from automodel.search.workers.backends import BackendWorkers
 from automodel.search.workers.base import Workers
 from automodel.search.workers.open import open_workers
 from automodel.search.workers.work import WorkItem
@@ -215,23 +218,27 @@ def test_what_learns_nothing_is_computed_once_for_all_folds(
 
 @pytest.mark.parametrize("kind", ["array", "matrix"])
 def test_it_is_mapped_and_cannot_be_written_to(kind, log, folder):
-    folds = folds_of(folder=folder)
-    _, X, _ = encoded(folds, -1, Doubled(log, kind))
-    ((_, kept),) = folds.encodings._shared.values()
-    array = kept.data if kind == "matrix" else X
+    rows = folds_of().rows
+    path = folder / "encoded-one"
+    X, is_mapped = stateless.output_of(Doubled(log, kind), rows, path, FOREVER)
+    assert is_mapped
+    array = X.data if kind == "matrix" else X
     assert type(array) is np.ndarray
     assert isinstance(origin(array), mmap.mmap)
     with pytest.raises(ValueError, match="read-only"):
         array[0] = 1.0
-    assert kept_in(folder) == [".lock", ".npy" if kind == "array" else ".sparse"]
+    assert kept_in(folder) == [".lock", ".npy" if kind == "array" else ".mapped"]
 
 
 @pytest.mark.parametrize("fold", [0, -1])
-def test_matrices_are_handed_out_writable_for_estimators_that_want_them(
-    fold, log, folder
-):
-    _, X, _ = encoded(folds_of(folder=folder), fold, Doubled(log, "matrix"))
-    assert X.data.flags.writeable
+@pytest.mark.parametrize("kind", KINDS)
+def test_parts_of_it_can_be_written_to_and_hold_no_file(fold, kind, log, folder):
+    folds = folds_of(folder=folder)
+    for part in encoded(folds, fold, Doubled(log, kind))[1:]:
+        array = part.data if kind == "matrix" else np.asarray(part)
+        assert array.flags.writeable
+        assert not isinstance(origin(array), mmap.mmap)
+    assert not folds.encodings._outputs
 
 
 @pytest.mark.parametrize("kind", ["array", "matrix"])
@@ -249,7 +256,7 @@ def test_encoders_of_other_parameters_are_computed_apart(log, folder):
     for kind in ("array", "matrix"):
         encoded(folds, 0, Doubled(log, kind))
     assert rows_encoded(log) == 2 * N_ROWS
-    assert kept_in(folder) == [".lock", ".lock", ".npy", ".sparse"]
+    assert kept_in(folder) == [".lock", ".lock", ".mapped", ".npy"]
 
 
 def test_a_parameter_known_by_its_address_alone_is_not_looked_up(log, folder):
@@ -317,7 +324,6 @@ def test_without_a_place_it_is_kept_in_memory(trouble, log, folder, monkeypatch)
     trouble(folder, monkeypatch)
     _, X, _ = encoded(folds, -1, Doubled(log))
     np.testing.assert_array_equal(X, Doubled(log).transform(folds.rows))
-    assert not X.flags.writeable
     assert not folder.exists() or set(kept_in(folder)) <= {".lock"}
     before = rows_encoded(log)
     encoded(folds, 0, Doubled(log))
@@ -374,11 +380,11 @@ def test_they_wait_no_longer_than_until_the_deadline(log, folder):
 
 
 class Killed(Doubled):
-    """The process is killed when it first asks for a second part."""
+    """The process is killed when it asks for a third part."""
 
     def transform(self, rows):
         X = super().transform(rows)
-        if Path(self.log).read_text().count("\n") == 2:
+        if Path(self.log).read_text().count("\n") == 3:
             os.kill(os.getpid(), signal.SIGKILL)
         return X
 
@@ -387,21 +393,24 @@ DIES = """
 import sys
 from pathlib import Path
 from {module} import Killed, encoded, folds_of
-encoded(folds_of(folder=Path(sys.argv[1])), 0, Killed(sys.argv[2]))
+encoded(folds_of(folder=Path(sys.argv[1])), 0, Killed(sys.argv[2], sys.argv[3]))
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
-def test_what_a_killed_process_leaves_is_not_trusted(log, folder):
+@pytest.mark.parametrize("kind", ["array", "matrix"])
+def test_what_a_killed_process_leaves_is_continued(kind, log, folder):
     code = DIES.format(module=Killed.__module__)
-    command = [sys.executable, "-c", code, str(folder), str(log)]
+    command = [sys.executable, "-c", code, str(folder), str(log), kind]
     done = subprocess.run(command, env=environment(), check=False)
     assert done.returncode == -signal.SIGKILL
     assert kept_in(folder) == [".draft", ".lock"]
     folds = folds_of(folder=folder)
-    _, X, _ = encoded(folds, -1, Killed(str(log)))
-    np.testing.assert_array_equal(X, 2 * folds.rows.numeric.astype(np.float32))
-    assert kept_in(folder) == [".lock", ".npy"]
+    _, X, _ = encoded(folds, -1, Killed(str(log), kind))
+    expected = Doubled(os.devnull, kind).transform(folds.rows)
+    np.testing.assert_array_equal(dense(X), dense(expected))
+    assert ".draft" not in kept_in(folder)
+    assert rows_encoded(log) == N_ROWS + stateless.PART_ROWS  # that of the kill
 
 
 class NosyDoublingFamily(NosyFamily):
@@ -421,9 +430,20 @@ def test_worker_processes_compute_it_once(tmp_path, log):
     items = [WorkItem(number, Candidate(family, {})) for number in range(4)]
     with open_workers(2, folds_of()) as workers:
         found = [evaluation.status for _, evaluation in workers.run(items)]
-        assert sorted(map(str, workers._folder.glob("*.npy")))
+        assert sorted(map(str, workers._folder.rglob("*.npy")))
     assert found == ["complete"] * 4
     assert len(family.workers()) == 2
+    assert rows_encoded(log) == N_ROWS
+
+
+@pytest.mark.slow
+def test_processes_of_a_backend_compute_it_once(log):
+    with joblib.parallel_config("loky"):
+        backend, _ = get_active_backend()
+        items = [WorkItem(n, Candidate(DoublingFamily(log), {})) for n in range(4)]
+        with BackendWorkers(2, folds_of(), backend) as workers:
+            found = [evaluation.status for _, evaluation in workers.run(items)]
+    assert found == ["complete"] * 4
     assert rows_encoded(log) == N_ROWS
 
 
@@ -441,8 +461,10 @@ class SlowDoublingFamily(StubFamily):
 
 
 class Slow(Doubled):
+    clock = SlowDoublingFamily.clock
+
     def transform(self, rows):
-        SlowDoublingFamily.clock.wait(1e6)
+        self.clock.wait(1e6)
         return super().transform(rows)
 
 
@@ -452,11 +474,92 @@ def test_a_deadline_within_it_stops_the_trial(log):
     with Workers(1, folds_of()) as workers:
         ((_, evaluation),) = workers.run([item])
         assert (evaluation.status, evaluation.error) == ("stopped", "")
-        assert kept_in(workers._folder) == [".lock"]
+        assert kept_in(workers.folds.encodings.folder) == [".draft", ".lock"]
     assert rows_encoded(log) == stateless.PART_ROWS
 
 
+def test_trials_that_are_stopped_complete_it_together(log):
+    clock = SlowDoublingFamily.clock
+    found = []
+    with Workers(1, folds_of()) as workers:
+        while "complete" not in found and len(found) < 9:
+            deadline = Deadline.after(1e5, clock)  # less than a part takes
+            item = WorkItem(0, Candidate(SlowDoublingFamily(log), {}), deadline)
+            found += [evaluation.status for _, evaluation in workers.run([item])]
+    assert found == ["stopped"] * 4 + ["complete"]
+    assert rows_encoded(log) == N_ROWS
+
+
+class JoinedSlowFamily(SlowDoublingFamily):
+    joins_folds = True
+
+    def fit_folds(self, estimator, parts, *, monitor):
+        monitor.check_time()
+        return [clone(estimator).fit(part.X, part.y) for part in parts]
+
+
+@pytest.mark.parametrize("family", [SlowDoublingFamily, JoinedSlowFamily])
+def test_it_is_no_time_of_the_trial_that_computes_it(family, log, folder):
+    deadline = Deadline.after(1e9, family.clock)
+    candidate = Candidate(family(log), {})
+    folds = folds_of(folder=folder)
+    result = evaluate(candidate, folds, deadline=deadline, time_limit=1.0)
+    assert (result.status, result.error) == ("complete", "")
+    assert result.seconds < 1e5
+
+
+def test_it_is_the_time_of_no_other_thread(log):
+    folds = folds_of()
+    thread = threading.Thread(
+        target=encoded, args=(folds, 0, Slow(log), Deadline(1e9, Slow.clock))
+    )
+    thread.start()
+    thread.join()
+    assert rows_encoded(log) == N_ROWS
+    assert folds.encodings.shared_seconds == 0.0
+
+
+# Its limits
+
+
+def test_outputs_in_memory_are_forgotten_beyond_the_limit(log, monkeypatch):
+    folds = folds_of()
+    encoders = [Doubled(log, kind) for kind in ("array", "also an array")]
+    _, X, _ = encoded(folds, -1, encoders[0])
+    monkeypatch.setattr(encoding, "CACHE_BYTES", X.nbytes)
+    for encoder, n_times in zip(
+        [*encoders, *encoders[::-1]], (1, 2, 2, 3), strict=True
+    ):
+        encoded(folds, 0, encoder)
+        assert rows_encoded(log) == n_times * N_ROWS
+
+
+def test_new_rows_are_encoded_in_parts(log):
+    folds = folds_of()
+    np.testing.assert_array_equal(
+        transformed(Doubled(log), folds.rows), Doubled(log).transform(folds.rows)
+    )
+    sizes = [int(line) for line in log.read_text().split()]
+    assert max(sizes[:-1]) == stateless.PART_ROWS
+
+
 # What an encoder may not do
+
+
+class Missing(Doubled):
+    """Cannot read the images of its second part."""
+
+    def transform(self, rows):
+        X = super().transform(rows)
+        if len(Path(self.log).read_text().split()) > 1:
+            raise OSError("cannot identify image file")
+        return X
+
+
+def test_its_own_error_is_raised_at_once(log, folder):
+    with pytest.raises(OSError, match="cannot identify"):
+        encoded(folds_of(folder=folder), 0, Missing(log))
+    assert rows_encoded(log) == 2 * stateless.PART_ROWS
 
 
 class Odd(Doubled):
@@ -477,7 +580,7 @@ class Odd(Doubled):
 def test_parts_that_do_not_fit_together_are_an_error(kind, log, folder):
     with pytest.raises(ValueError, match="has to return"):
         encoded(folds_of(folder=folder), 0, Odd(log, kind))
-    assert kept_in(folder) == [".lock"]
+    assert ".npy" not in kept_in(folder)
 
 
 # Models of several folds
@@ -515,5 +618,6 @@ def test_a_fit_computes_it_once_and_a_prediction_does(refit, log):
     model = AutoClassifier(**settings).fit(X, y)
     assert len(model.leaderboard_) == 2
     assert rows_encoded(log) == 90
-    model.predict_proba(X[:50])
-    assert rows_encoded(log) == 90 + 50
+    model.predict_proba(np.tile(X, (4, 1)))
+    assert rows_encoded(log) == 90 + 360
+    assert max(map(int, log.read_text().split())) <= stateless.PART_ROWS

@@ -69,6 +69,7 @@ class BackendWorkers(Workers):
         self._gone = ""
 
     def __enter__(self) -> Workers:
+        self._make_folder()
         self._stack = ExitStack()
         # A worker of Dask that waits for others makes room for one.
         self._stack.enter_context(self._backend.retrieval_context())
@@ -82,6 +83,7 @@ class BackendWorkers(Workers):
         with suppress(Exception):  # of a cluster
             self._engine.close()
         self._stack.close()
+        self._remove_folder()
 
     @property
     def problem(self) -> str:

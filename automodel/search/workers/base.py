@@ -54,8 +54,7 @@ class Workers:
         self.model_folder = model_folder
 
     def __enter__(self) -> Workers:
-        self._folder = make_folder()
-        self.folds.encodings.folder = self._folder
+        self._make_folder()
         self.model_folder = self.model_folder or partial(ModelFolder, self._folder)
         return self
 
@@ -63,8 +62,7 @@ class Workers:
         try:
             self.dismiss()
         finally:
-            self.folds.forget_encoded()  # Windows removes no file that is mapped
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._remove_folder()
 
     def run(self, items: Iterable[WorkItem]) -> Evaluations:
         """Yield items with their evaluations as they end.
@@ -114,6 +112,20 @@ class Workers:
 
     def dismiss(self) -> None:
         """Free what the workers hold, when no more trials will run."""
+
+    def _make_folder(self) -> None:
+        """Make a temporary folder, and in it one for what all trials share.
+
+        A worker that does not see it, on another machine, keeps that in memory.
+        """
+        self._folder = make_folder()
+        self._outputs = self._folder / "outputs"
+        self._outputs.mkdir()
+        self.folds.encodings.folder = self._outputs
+
+    def _remove_folder(self) -> None:
+        self.folds.forget_encoded()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _keep_model(self, item: WorkItem) -> ModelFolder | None:
         return None if self.model_folder is None else self.model_folder(item.number)

@@ -17,6 +17,7 @@ from automodel.containment import give_memory_back
 from automodel.evaluation.folds import Folds
 from automodel.exceptions import describe_error
 from automodel.families.base import ModelFamily
+from automodel.preprocessing.stateless import bytes_written
 from automodel.search.models import ModelFolder
 from automodel.search.workers.base import (
     Evaluations,
@@ -76,6 +77,7 @@ class OwnProcesses(Workers):
         self._in_flight: dict[Any, Call] = {}
         self._to_rerun: list[Call] = []
         self._unstarted: list[Call] = []
+        self._n_written = 0  # bytes of the outputs that trials share
 
     def __enter__(self) -> Workers:
         super().__enter__()
@@ -171,7 +173,7 @@ class OwnProcesses(Workers):
 
     def _outcomes(self, calls: Iterator[Call]) -> Iterator[tuple[Call, Outcome]]:
         self._fill(calls)
-        while outcomes := self._pool.wait():
+        while outcomes := self._pool.wait(self._excuse):
             for outcome in outcomes:
                 call = self._in_flight.pop(outcome.key)
                 if outcome.cause == "unstarted" and self._pool.has_processes:
@@ -223,6 +225,14 @@ class OwnProcesses(Workers):
         function = partial(call.function, order, self._data, call.keep_model)
         library = slow_library(order.candidate.family, self.folds.task)
         self._pool.submit(call.key, function, _last_moment(call), library)
+
+    def _excuse(self) -> None:
+        """Take no trial for one that hangs while an output grows that trials share."""
+        n_written = bytes_written(self._outputs)
+        if n_written != self._n_written:
+            self._n_written = n_written
+            for call in self._in_flight.values():
+                self._pool.put_off(call.key, _last_moment(call))
 
     def _abandon(self) -> None:
         self._pool.abandon()

@@ -149,8 +149,15 @@ class ProcessPool:
         if library:
             worker.libraries.add(library)
 
-    def wait(self) -> list[Outcome]:
+    def put_off(self, key: Hashable, deadline: Deadline) -> None:
+        """Give a call that runs another moment at which its process is ended."""
+        for worker in (w for w in self._workers if w.is_busy and w.key == key):
+            worker.deadline = deadline
+
+    def wait(self, look: Callable[[], None] = lambda: None) -> list[Outcome]:
         """Wait until a call has ended, and return the outcomes of all that have.
+
+        `look` is called before a process is ended, and may put that off.
 
         Returns
         -------
@@ -164,6 +171,7 @@ class ProcessPool:
                 break
             self._news.wait(self._patience(busy))
             self._news.clear()
+            look()
             polled = [worker.poll(self.memory_limit) for worker in busy]
             outcomes = [outcome for outcome in polled if outcome is not None]
             if self.most_kept is not None:

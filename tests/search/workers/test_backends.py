@@ -48,6 +48,16 @@ def test_a_backend_runs_trials(backend):
     assert statuses(fit(backend, n_trials=3)) == ["complete"] * 3
 
 
+@pytest.mark.parametrize("backend", ["threading", "other"])
+def test_what_trials_share_is_in_a_folder_until_the_end(backend):
+    folds = make_folds()
+    with joblib.parallel_config(backend=backend), open_workers(2, folds) as workers:
+        assert isinstance(workers, BackendWorkers)
+        folder = folds.encodings.folder
+        assert folder.is_dir()
+    assert not folder.exists()
+
+
 @pytest.fixture
 def hanging():
     """Return a family whose second trial hangs until the test is over."""

@@ -27,6 +27,21 @@ from tests.conftest import FakeClock, StubFamily
 from tests.evaluation.test_folds import make_folds
 
 
+def test_no_trial_hangs_while_an_output_grows_that_trials_share(tmp_path):
+    clock, moments = FakeClock(), []
+    item = WorkItem(0, Candidate(StubFamily(), {}), Deadline(1e6, clock), 100.0)
+    workers = OwnProcesses(2, make_folds())
+    workers._outputs = tmp_path
+    workers._in_flight[0] = call.Call(0, item)
+    workers._pool.put_off = lambda key, deadline: moments.append(deadline.moment)
+    for n_bytes, now in ((0, 10.0), (5, 20.0), (5, 30.0), (7, 1e6)):
+        clock.moment = now
+        (tmp_path / "one.draft").write_bytes(bytes(n_bytes))
+        workers._excuse()
+    limit = module.HANG_FACTOR * 100.0 + module.HANG_SECONDS
+    assert moments == [20.0 + limit, 1e6 + call.GRACE_SECONDS]
+
+
 @pytest.mark.parametrize(
     ("n_jobs", "memory_limit", "kind"),
     [(1, None, Workers), (2, None, OwnProcesses), (1, 10**9, OwnProcesses)],
@@ -55,7 +70,7 @@ def places():
     yield Workers(2, make_folds())
     yield OwnProcesses(2, make_folds())
     with joblib.parallel_config(backend="threading"):
-        yield open_workers(2, None)
+        yield open_workers(2, make_folds())
 
 
 def test_a_step_follows_the_refits_once():
@@ -176,7 +191,7 @@ def test_a_full_disk_keeps_no_part_of_the_data(monkeypatch):
 
     monkeypatch.setattr(module.mapped, "dump", fill)
     with OwnProcesses(2, make_folds()) as workers:
-        assert not list(workers._folder.iterdir())
+        assert not (workers._folder / "folds").exists()
         assert "No space left" in workers.problem
         assert "memory_limit" not in workers.problem
 

@@ -87,6 +87,13 @@ def test_hangs_are_ended_at_their_moment():
     assert time.monotonic() - start < 60  # of the 600 that they take
 
 
+def test_what_is_put_off_does_not_end():
+    with ProcessPool(1) as pool:
+        pool.submit("key", partial(pow, 2, 10), Deadline(0.0))
+        (outcome,) = pool.wait(lambda: pool.put_off("key", Deadline()))
+    assert (outcome.value, outcome.cause) == (1024, "")
+
+
 def test_memory_is_bounded():
     outcome = outcome_of(FAULTS["eat"], memory_limit=400_000_000)
     assert outcome.cause == "memory"
