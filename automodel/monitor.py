@@ -211,7 +211,7 @@ class TrialTime:
 
 def _warn_of_name(former: str, name: str) -> None:
     warnings.warn(
-        f"Monitor.{former} is called Monitor.{name} now; the former name will be "
+        f"Monitor.{former} has moved to Monitor.{name}, and its former name will be "
         "removed in the next release.",
         FutureWarning,
         stacklevel=3,

@@ -8,15 +8,17 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Told apart from the filters of users by its pattern, which copies keep.
-_IGNORE = ("ignore", re.compile("(?:)", re.IGNORECASE), Warning, None, 0)
+# Told apart from the filters of users by its pattern, which copies keep. Warnings of
+# former names of automodel are for those who write families, and pass.
+_OTHERS = r"(?!.* has moved to .* former name will be removed in the next release)"
+_IGNORE = ("ignore", re.compile(_OTHERS, re.DOTALL), Warning, None, 0)
 _LOCK = threading.Lock()
 _STATE: dict = {"entered": 0, "before": None, "within": None}
 
 
 @contextmanager
 def no_warnings() -> Iterator[None]:
-    """Ignore all warnings in the block, in every thread.
+    """Ignore all warnings in the block, in every thread, but of former names.
 
     `warnings.catch_warnings` restores in the order of exits, so that blocks of two
     threads which overlap leave the filters of one of them behind for good. Here the

@@ -140,6 +140,15 @@ OF_ONE_KIND = {  # of data or target: names that the core does without
 }
 
 
+def names_of_targets():
+    """Return the names of all classes of targets, but the one that may be asked for."""
+    found = set()
+    for path in FILES:
+        if path.parent.name == "targets":
+            found |= {n.name for n in tree_of(path).body if isinstance(n, ast.ClassDef)}
+    return found
+
+
 @every_file(
     [f for part in CORE for f in FILES if f.relative_to(PACKAGE).parts[0] == part]
 )
@@ -147,6 +156,10 @@ def test_the_core_knows_no_kind_of_data_or_target(path):
     for node in ast.walk(tree_of(path)):
         name = getattr(node, "attr", None) or getattr(node, "id", None)
         assert name not in OF_ONE_KIND, (name, node.lineno)
+        called = getattr(getattr(node, "func", None), "id", "")
+        if called in ("isinstance", "issubclass"):
+            kinds = {n.id for n in ast.walk(node.args[1]) if isinstance(n, ast.Name)}
+            assert not kinds & names_of_targets(), node.lineno
         is_kind = isinstance(node, ast.Attribute) and node.attr == "kind"
         assert not is_kind or path.name == "prepare.py"  # where another one is refused
 

@@ -86,12 +86,12 @@ def test_a_monitor_has_the_clock_of_its_deadline():
 
 def test_former_names_work_and_warn():
     monitor = Monitor(step_plan=[1, 2])
-    with pytest.warns(FutureWarning, match="called Monitor.step_plan now"):
+    with pytest.warns(FutureWarning, match="has moved to Monitor.step_plan,"):
         assert monitor.pace == [1, 2]
-    with pytest.warns(FutureWarning, match="called Monitor.planned now"):
+    with pytest.warns(FutureWarning, match="has moved to Monitor.planned,"):
         assert list(monitor.paced([3])) == [1, 2]
-    with pytest.warns(FutureWarning, match="called Monitor.step_plan_used now"):
+    with pytest.warns(FutureWarning, match="has moved to Monitor.step_plan_used,"):
         assert monitor.pace_used == [1, 2]
-    with pytest.warns(FutureWarning, match="called Monitor.step_plan_used now"):
+    with pytest.warns(FutureWarning, match="has moved to Monitor.step_plan_used,"):
         monitor.pace_used = [4]
     assert monitor.step_plan_used == [4]

@@ -5,7 +5,9 @@ import warnings
 
 import pytest
 
+from automodel import AutoClassifier
 from automodel.quiet import no_warnings
+from tests.conftest import StubFamily, make_task
 
 
 @pytest.fixture(autouse=True)
@@ -93,3 +95,15 @@ def test_many_threads_leave_the_filters_as_they_were():
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def test_former_names_are_told_within_a_block_and_by_a_fit(frame, labels, cheap):
+    class Former(StubFamily):
+        def cost(self, params, task):
+            return float(task.n_numeric)
+
+    with pytest.warns(FutureWarning, match="Task.n_numeric has moved"), no_warnings():
+        make_task("binary", 10, 2, 2).n_numeric  # noqa: B018
+    params = cheap | {"families": [Former()], "n_trials": 2}
+    with pytest.warns(FutureWarning, match="Task.n_numeric has moved"):
+        AutoClassifier(**params).fit(frame, labels)

@@ -1,6 +1,7 @@
 import contextlib
 import re
 import shlex
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -70,20 +71,27 @@ def test_links_to_files_lead_somewhere(page):
 def test_the_blocks_about_a_modality_of_ones_own_run_one_after_another():
     text = (ROOT / "docs" / "add_a_modality.md").read_text()
     namespace: dict = {}
+    n_searches = 0
     for block in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
         exec(compile(block, "add_a_modality.md", "exec"), namespace)
-    search = namespace["search"]
-    assert len(search.leaderboard_) == 4
-    assert (search.leaderboard_["status"] == "complete").all()
+        search = namespace.pop("search", None)
+        if search is not None:
+            n_searches += 1
+            assert list(search.leaderboard_["status"]) == ["complete"] * 4
+    assert n_searches == 2
 
 
 def test_the_architecture_page_names_every_file():
     text = (ROOT / "docs" / "architecture.md").read_text()
     tree = text[text.index("```text\nautomodel/") : text.index("## The direction")]
-    named = set(re.findall(r"\w+\.py", tree))
-    there = {path.name for path in ROOT.glob("automodel/**/*.py")}
-    assert named - there == set()
-    assert there - named == set()
+    named = Counter(re.findall(r"\w+\.py", tree))
+    there = Counter(
+        path.name
+        for path in ROOT.glob("automodel/**/*.py")
+        if path.name != "__init__.py" or path.parent.name == "automodel"
+    )
+    assert named - there == Counter()
+    assert there - named == Counter()
     assert len(text.splitlines()) < 350
 
 

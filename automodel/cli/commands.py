@@ -352,6 +352,11 @@ def _load_model(path: Path) -> Any:
     try:
         model = joblib.load(path)
     except ModuleNotFoundError as error:
+        if (error.name or "").startswith("automodel."):
+            raise UsageError(
+                f"the model in {path} was saved by another version of automodel. Make "
+                "it with: automodel fit"
+            ) from error
         raise UsageError(
             f"the model in {path} needs {error.name}, which is not installed."
         ) from error

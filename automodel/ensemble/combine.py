@@ -12,6 +12,7 @@ from automodel.ensemble.blend import Blend
 from automodel.ensemble.calibration import MOST_CELLS
 from automodel.ensemble.selection import (
     N_BAGS,
+    averaged,
     fit_blend,
     max_candidates,
     shortlist,
@@ -19,14 +20,14 @@ from automodel.ensemble.selection import (
 from automodel.evaluation.evaluate import Evaluation
 from automodel.evaluation.folds import Folds
 from automodel.metrics.scorers import score_or_nan
-from automodel.targets.base import AveragedTarget, Target
+from automodel.targets.base import Target
 from automodel.targets.combiner import Combiner
 
 
 def plain_combiner(target: Target, weights: np.ndarray) -> Combiner:
     """Return what combines models of some weights, and nothing more."""
-    if isinstance(target, AveragedTarget):
-        return Blend.mean(weights, target.link)
+    if target.is_averaged:
+        return Blend.mean(weights, averaged(target).link)
     return target.combiner(weights)
 
 
@@ -54,7 +55,7 @@ def fit_combiner(
     size, n_bags, most_cells, deadline, random_state
         As in `fit_blend`.
     """
-    if not isinstance(folds.target, AveragedTarget):
+    if not folds.target.is_averaged:
         return _fit_greedily(evaluations, folds, size, deadline)
     return fit_blend(
         evaluations,

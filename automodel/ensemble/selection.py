@@ -18,7 +18,7 @@ from automodel.evaluation.evaluate import Evaluation
 from automodel.evaluation.folds import Folds
 from automodel.metrics.scorers import score_or_nan
 from automodel.sampling.clusters import bootstrap, design_effect
-from automodel.targets.base import AveragedTarget
+from automodel.targets.base import AveragedTarget, Target
 
 SELECTION_ROWS = 10_000  # more rows do not change which models are chosen
 STACK_CELLS = 200_000  # rows x classes that its stack is fitted to
@@ -138,7 +138,7 @@ def blend_of(
     deadline : Deadline, default=NO_DEADLINE
         Moment from which on there is no stack.
     """
-    target = _averaged(folds)
+    target = averaged(folds.target)
     blend = Blend.mean(weights, target.link)
     if np.count_nonzero(weights) < 2:
         return blend
@@ -166,7 +166,7 @@ def _independent_weight(mixed, rows, folds: Folds) -> np.ndarray | None:
     if groups is None:
         return weight
     y = folds.y[rows]
-    errors = _averaged(folds).errors(y, mixed)
+    errors = averaged(folds.target).errors(y, mixed)
     weight = np.ones(len(y)) if weight is None else weight
     errors = errors - np.average(errors, weights=weight)
     return weight / design_effect(errors, weight, groups)
@@ -258,7 +258,7 @@ def calibrated(
     comes after the deadline.
     """
     temperatures, surer = np.ones(len(evaluations)), list(evaluations)
-    target = _averaged(folds)
+    target = averaged(folds.target)
     if not target.link.has_temperature:
         return temperatures, surer
     facts = folds.sample_weight, folds.groups, most_cells
@@ -280,7 +280,7 @@ def temperature_of(mixed: np.ndarray, rows: np.ndarray, folds: Folds) -> float:
     It is 1 where it brings nothing: most scores do not change with it, but a score of
     ranks over several classes may.
     """
-    target = _averaged(folds)
+    target = averaged(folds.target)
     if not target.link.has_temperature:
         return 1.0
     y, weight = folds.y[rows], folds.weight_of(rows)
@@ -300,9 +300,9 @@ def common_rows(evaluations: Sequence[Evaluation], folds: Folds) -> np.ndarray:
     return np.flatnonzero(validated)
 
 
-def _averaged(folds: Folds) -> AveragedTarget:
-    """Return the target: what is blended is averaged."""
-    return cast(AveragedTarget, folds.target)
+def averaged(target: Target) -> AveragedTarget:
+    """Return a target that is averaged, as all are whose predictions are blended."""
+    return cast(AveragedTarget, target)
 
 
 def _sortable(evaluation: Evaluation) -> float:

@@ -142,10 +142,12 @@ class Encodings:
         self._locks = {}
 
     def _fitted(self, encoder: Encoder, train, valid, y) -> tuple[Encoder, Any, Any]:
-        weight = None if self.sample_weight is None else self.sample_weight[train]
-        groups = None if self.groups is None else self.groups[train]
-        keywords = {"groups": groups} if _takes_groups(encoder, groups) else {}
-        X_train = encoder.fit_transform(self.rows.take(train), y, weight, **keywords)
+        keywords = {}
+        if self.sample_weight is not None:
+            keywords["sample_weight"] = self.sample_weight[train]
+        if self.groups is not None and _takes_groups(encoder):
+            keywords["groups"] = self.groups[train]
+        X_train = encoder.fit_transform(self.rows.take(train), y, **keywords)
         return encoder, X_train, encoder.transform(self.rows.take(valid))
 
     def _of_all_rows(self, encoder: Encoder, deadline: Deadline) -> tuple[Encoder, Any]:
@@ -223,7 +225,5 @@ def _keep(kept: dict, key: Any, found: tuple) -> None:
     kept[key] = found
 
 
-def _takes_groups(encoder: Encoder, groups: np.ndarray | None) -> bool:
-    if groups is None:
-        return False
+def _takes_groups(encoder: Encoder) -> bool:
     return "groups" in inspect.signature(encoder.fit_transform).parameters

@@ -157,7 +157,7 @@ class Folds:
         return first
 
     def judging(self, rows: np.ndarray) -> Folds:
-        """Return what scores predictions of some rows, without a table.
+        """Return what scores predictions of some rows, without what they hold.
 
         The splits are still counted, but their rows are those of all.
         """

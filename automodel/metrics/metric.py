@@ -202,7 +202,7 @@ class Metric:
             return float(self.formula(confusion))
         truth, answer = np.nonzero(confusion)
         parts, labels = self._parts, np.asarray(self.classes)
-        assert parts is not None  # only of scores that are tuned
+        assert parts is not None  # only of scores that need a threshold
         return parts.sign * parts.function(
             labels[truth],
             labels[answer],

@@ -81,7 +81,7 @@ class Search:
             f.name: FamilyStudy(f, folds.task, settings.sampler, self.pruner)
             for f in families
         }
-        self._trials = SharedTrials(
+        self._shared = SharedTrials(
             self._families, storage, budget, settings.seed, self._seconds_left
         )
         self._has_begun = False
@@ -90,7 +90,7 @@ class Search:
     def trials(self) -> dict[str, list[FrozenTrial]]:
         """Return the trials of each family, without those that were not run.
 
-        Of one that was stopped and ran again, the last.
+        If a trial was stopped and ran again, its last run counts.
         """
         trials = {}
         for name, own in self._families.items():
@@ -112,40 +112,40 @@ class Search:
         self._workers = workers
         if self.budget.seconds is not None:
             self._tell_all(workers.run(self._stream()))
-            self._trials.read_news()
+            self._shared.read_news()
         else:
             while items := self.ask_round():
                 self._tell_all(workers.run(self._until_stopped(items)))
-                self._trials.take_in(items[0].number // ROUND_SIZE)
-        self._trials.take_in()
+                self._shared.take_in(items[0].number // ROUND_SIZE)
+        self._shared.take_in()
         self._call_back()
 
     def ask(self) -> WorkItem | None:
         """Return the next trial, or None when the search is over."""
-        self._trials.sync_if_due()
-        if self._trials.is_over:
+        self._shared.sync_if_due()
+        if self._shared.is_over:
             return None
-        lost = self._trials.next_lost()
+        lost = self._shared.next_lost()
         return self._ask() if lost is None else self._item(lost, is_rerun=True)
 
     def ask_round(self) -> list[WorkItem]:
         """Return the trials of the next round, or what is missing of the last."""
-        self._trials.sync_surely()
-        if self._trials.is_stopped:
+        self._shared.sync_surely()
+        if self._shared.is_stopped:
             return []
-        last = self._trials.n_asked // ROUND_SIZE
-        lost = self._trials.next_lost_round()
+        last = self._shared.n_asked // ROUND_SIZE
+        lost = self._shared.next_lost_round()
         items = [self._item(trial, is_rerun=True) for trial in lost]
         is_last = not lost or lost[0].number // ROUND_SIZE == last
         end = (last + 1) * ROUND_SIZE
         while is_last and (item := self._ask(end)) is not None:
             items.append(item)
-        has_failed = not items and self._trials.n_asked >= end  # before it ran
+        has_failed = not items and self._shared.n_asked >= end  # before it ran
         return self.ask_round() if has_failed else items
 
     def tell(self, item: WorkItem, evaluation: Evaluation) -> None:
         """Take the result of a trial."""
-        self._trials.book(item.number, evaluation, item.time_limit)
+        self._shared.book(item.number, evaluation, item.time_limit)
         self._call_back()
 
     def _stream(self) -> Iterator[WorkItem]:
@@ -153,7 +153,7 @@ class Search:
             yield item
 
     def _until_stopped(self, items: list[WorkItem]) -> Iterator[WorkItem]:
-        return itertools.takewhile(lambda _: not self._trials.is_stopped, items)
+        return itertools.takewhile(lambda _: not self._shared.is_stopped, items)
 
     def _tell_all(self, evaluations: Evaluations) -> None:
         with closing(evaluations):
@@ -161,20 +161,19 @@ class Search:
                 self.tell(item, evaluation)
 
     def _call_back(self) -> None:
-        """Call the callbacks, once all is booked."""
-        while self._trials.uncalled:
-            own, frozen = self._trials.uncalled.popleft()
+        """Call the callbacks for the trials that have been booked."""
+        for own, frozen in self._shared.take_uncalled():
             if self.settings.callbacks:  # which may change the trial
                 frozen = copy.deepcopy(frozen)
             for callback in self.settings.callbacks:
                 callback(own.shown, frozen)
 
     def _ask(self, end: float = math.inf) -> WorkItem | None:
-        while not self._trials.is_over and self._trials.n_asked < end:
+        while not self._shared.is_over and self._shared.n_asked < end:
             name = None if self._has_all() else self._choose()
             families = self._families
             chosen = families.values() if name is None else [families[name]]
-            trial = self._trials.again(chosen, TRIAL_SHARE * self._seconds_left())
+            trial = self._shared.again(chosen, TRIAL_SHARE * self._seconds_left())
             if trial is not None:
                 return self._item(trial, is_rerun=True)
             if name is None:
@@ -185,12 +184,12 @@ class Search:
         return None
 
     def _ask_family(self, own: FamilyStudy) -> RunningTrial | None:
-        setting = own.ask(self._trials.seed_of(self._trials.n_asked))
+        setting = own.ask(self._shared.seed_of(self._shared.n_asked))
         if setting is None:
             return None
         if setting.is_of_sampler and not self._has_begun:
             raise RuntimeError(f"The 'sampler' has failed. {setting.error}")
-        return self._trials.begin(own, setting)
+        return self._shared.begin(own, setting)
 
     def _item(self, trial: RunningTrial, is_rerun: bool = False) -> WorkItem:
         deadline = self._deadline()
@@ -208,15 +207,15 @@ class Search:
     def _has_all(self) -> bool:
         """Tell whether no new trial is wanted."""
         if self.budget.n_trials is not None:
-            return self._trials.n_asked >= self.budget.n_trials
-        return self._trials.best is not None and self._has_converged(self._trials.best)
+            return self._shared.n_asked >= self.budget.n_trials
+        return self._shared.best is not None and self._has_converged(self._shared.best)
 
     def _has_converged(self, best: Evaluation) -> bool:
         scores = np.array(best.fold_scores, dtype=float)
         scores = scores[np.isfinite(scores)]
         noise = scores.std() / math.sqrt(len(scores)) if len(scores) > 1 else 0.0
         n_rows = self.folds.task.n_samples
-        return has_converged(self._trials.scores, noise, n_rows, len(self._families))
+        return has_converged(self._shared.scores, noise, n_rows, len(self._families))
 
     def _choose(self) -> str | None:
         states, left = self._states(), self._seconds_left()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -42,8 +42,8 @@ class RunningTrial:
 class SharedTrials:
     """Numbers the trials, books what they came to, and follows other processes.
 
-    Of another process, also a dead one, a trial is taken in when it is known what was
-    asked for, and booked when it has ended. What that process has lost runs here.
+    Trials of other processes, even of dead ones, are added when they are asked for and
+    booked when they have ended. Those that a process has lost run here.
 
     Parameters
     ----------
@@ -66,8 +66,6 @@ class SharedTrials:
         Those of the booked trials, as they were booked.
     best : Evaluation or None
         The complete one with the greatest score.
-    uncalled : deque of (FamilyStudy, FrozenTrial)
-        Trials of this process that have ended, and no callback has seen.
     """
 
     def __init__(
@@ -86,7 +84,7 @@ class SharedTrials:
         self.n_asked = 0
         self.scores: list[float] = []
         self.best: Evaluation | None = None
-        self.uncalled: deque[tuple[FamilyStudy, FrozenTrial]] = deque()
+        self._uncalled: deque[tuple[FamilyStudy, FrozenTrial]] = deque()
         self._pending: dict[int, RunningTrial] = {}  # of this process
         self._lost: deque[int] = deque()  # of these, what another has left
         self._asked: dict[int, tuple[FamilyStudy, FrozenTrial]] = {}  # not taken in
@@ -163,7 +161,7 @@ class SharedTrials:
             frozen.set_user_attr("time_limit", time_limit or 0.0)
         self.storage.add(number, evaluation, frozen)
         self._count(evaluation)
-        self.uncalled.append((trial.study, frozen))
+        self._uncalled.append((trial.study, frozen))
 
     def sync_if_due(self) -> None:
         """Sync, unless that was done a moment ago."""
@@ -186,6 +184,11 @@ class SharedTrials:
             else:
                 self._take_over(number, is_harmful)
         self.take_in(self._last_whole_round())
+
+    def take_uncalled(self) -> Iterator[tuple[FamilyStudy, FrozenTrial]]:
+        """Yield the trials of this process that have ended since the last call."""
+        while self._uncalled:
+            yield self._uncalled.popleft()
 
     def sync_surely(self) -> None:
         """Sync, and wait until it is known whether others have lost the last trials."""

@@ -1,4 +1,4 @@
-"""A limit to the time for which something that may never answer is waited for."""
+"""A time limit for calls that may hang."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from automodel.exceptions import describe_error
 def within(call: Callable[[], Any], seconds: float) -> Any:
     """Return `call()`, or raise TimeoutError if it takes longer.
 
-    The call goes on in its thread then, which ends with the process. An error of the
-    call is raised here; what would end a process is a RuntimeError.
+    The call then goes on in its thread, which ends with the process. An error of the
+    call is raised here; SystemExit and the like are raised as a RuntimeError.
     """
     outcome: dict[str, Any] = {}
 

@@ -33,6 +33,8 @@ class Target(ABC):
         The loss of values that models learn, which follows from the score.
     default_scoring : str or callable
         What is scored where the user does not say it.
+    is_averaged : bool
+        Whether a mean of predictions is a prediction, as for an `AveragedTarget`.
     """
 
     kind: str
@@ -40,6 +42,7 @@ class Target(ABC):
     classes: np.ndarray | None = None
     objective: Objective = Objective()
     default_scoring: str | Callable = ""
+    is_averaged = False
 
     @abstractmethod
     def encode(self, y: Any) -> Any:
@@ -264,6 +267,7 @@ class AveragedTarget(Target):
     """
 
     link: Link
+    is_averaged = True
 
     def average(self, predictions, shares):
         """Return the weighted mean."""

@@ -15,7 +15,7 @@ class Combiner(ABC):
     Attributes
     ----------
     weights : ndarray of shape (n_models,)
-        What each model counts; 0 for one that is not in the mean.
+        Weight of each model; 0 for one that is not used.
     """
 
     weights: np.ndarray

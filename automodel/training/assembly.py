@@ -179,32 +179,18 @@ class Assembly:
         refitted: dict[int, list[Any]] = {}
         if workers is not None:
             plan = self._plan(order, best, usable, allowance)
-            numbers = dict.fromkeys([*order, best])
-            families = [usable[number].candidate.family for number in numbers]
-            deadline = self._deadline_to_refit(plan, blended, usable, loader)
-            deadline = deadline.later(-workers.refit_grace)
-            orders = self._refits(plan, usable, deadline, workers.n_jobs)
-            refitted = self._refitted(orders, families, deadline, workers, loader)
-        folds = self.folds.large_folds
-
-        def stored(number: int, most: int | None = None) -> list[Any]:
-            evaluation = usable[number]
-            kept = [evaluation.models[fold] for fold in folds[:most]]
-            return loader.load(number, evaluation.candidate.family, kept)
-
+            refitted = self._run(plan, order, best, blended, usable, workers, loader)
         members = []
+        combiner = chosen.combiner
         shares = zip(
-            order,
-            chosen.combiner.weights,
-            chosen.combiner.stacking_coefficients,
-            strict=True,
+            order, combiner.weights, combiner.stacking_coefficients, strict=True
         )
         for number, weight, coefficient in shares:
             models = list(refitted.get(number, [])) if self.refit else []
             if not models:
-                models = stored(number)
+                models = self._stored(number, usable, loader)
             elif number in blended:
-                models += stored(number, MOST_FOLDS)
+                models += self._stored(number, usable, loader, MOST_FOLDS)
             if models:
                 members.append(
                     _member(number, usable[number], weight, coefficient, models)
@@ -212,9 +198,26 @@ class Assembly:
         if best in refitted:
             return members, refitted[best][0]
         models_of = {member.number: member.models for member in members}
-        best_models = models_of.get(best) or stored(best, 1)
+        best_models = models_of.get(best) or self._stored(best, usable, loader, 1)
         best_models = best_models or sum(models_of.values(), [])
         return members, best_models[0] if best_models else None
+
+    def _stored(
+        self, number: int, usable, loader: ModelLoader, most: int | None = None
+    ) -> list[Any]:
+        """Return the models of the folds of a trial, those of most rows first."""
+        evaluation = usable[number]
+        kept = [evaluation.models[fold] for fold in self.folds.large_folds[:most]]
+        return loader.load(number, evaluation.candidate.family, kept)
+
+    def _run(self, plan, order, best, blended, usable, workers, loader: ModelLoader):
+        """Return the models of the planned refits that the time left allows for."""
+        numbers = dict.fromkeys([*order, best])
+        families = [usable[number].candidate.family for number in numbers]
+        deadline = self._deadline_to_refit(plan, blended, usable, loader)
+        deadline = deadline.later(-workers.refit_grace)
+        orders = self._refits(plan, usable, deadline, workers.n_jobs)
+        return self._refitted(orders, families, deadline, workers, loader)
 
     def _blended(self, order, usable, best_score, allowance) -> set[int]:
         """Return the members that keep the models of their folds beside the refits."""

@@ -26,7 +26,7 @@ class Data:
     Parameters
     ----------
     X : object
-        What the reader of the modality reads.
+        Whatever the reader of the modality accepts.
     y : sequence
         What the target encodes.
     sample_weight : ndarray of shape (n_samples,) or None
@@ -52,7 +52,7 @@ class Prepared:
     reader : transformer
         Reads X, also that of `predict`.
     seed : int
-        Of splits, samplers and models.
+        Seeds the splits, samplers and models.
     """
 
     folds: Folds

@@ -51,7 +51,7 @@ class TrainingSettings:
 
 
 class NoColumns(TransformerMixin, BaseEstimator):
-    """Encode a table as rows without content, for the baseline model."""
+    """Encode rows as rows without content, for the baseline."""
 
     def fit(self, X, y=None, sample_weight=None):
         """Do nothing."""

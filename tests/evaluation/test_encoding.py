@@ -173,6 +173,27 @@ def test_what_is_over_the_limit_is_encoded_again(monkeypatch):
     assert encoded(folds, 0, Noted())[0] is not first[0]
 
 
+class Shifted(TransformerMixin, BaseEstimator):
+    """Fits and transforms as scikit-learn has it, with or without weights."""
+
+    def fit(self, X, y=None, sample_weight=None):
+        self.mean_ = np.average(X.numeric, axis=0, weights=sample_weight)
+        return self
+
+    def transform(self, X):
+        return X.numeric - self.mean_
+
+
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_an_encoder_may_leave_fit_transform_to_scikit_learn(is_weighted):
+    weight = np.arange(1.0, N_ROWS + 1) if is_weighted else None
+    folds = replace(folds_of(), sample_weight=weight)
+    train = folds.splits[0][0]
+    _, X_train, _ = encoded(folds, 0, Shifted())
+    part = None if weight is None else weight[train]
+    assert np.average(X_train, axis=0, weights=part) == pytest.approx(0, abs=1e-9)
+
+
 def test_encoders_whose_repr_is_shortened_are_told_apart():
     folds = folds_of()
     one, other = [0] * 400, [0] * 400

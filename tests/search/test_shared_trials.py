@@ -7,7 +7,13 @@ import pytest
 
 from automodel.evaluation.evaluate import Candidate, Evaluation
 from automodel.search.budget import Budget
-from automodel.search.shared_trials import DIED_TWICE, MORE_TIME, SharedTrials
+from automodel.search.shared_trials import (
+    DIED_TWICE,
+    MORE_TIME,
+    SYNC_SECONDS,
+    UNSURE_SECONDS,
+    SharedTrials,
+)
 from automodel.search.storage.memory import SearchStorage
 from automodel.search.study import FamilyStudy, attributes
 from tests.conftest import FakeClock, StubFamily, make_task
@@ -102,7 +108,7 @@ def test_what_is_booked_is_kept_and_shown_to_callbacks():
     trials.book(0, Evaluation(trial.candidate, "complete", score=0.5))
     assert trials.best is trials.storage.evaluations[0]
     assert trials.scores == [0.5]
-    ((own, frozen),) = trials.uncalled
+    ((own, frozen),) = trials.take_uncalled()
     assert own is trial.study
     assert frozen.value == 0.5
 
@@ -116,7 +122,7 @@ def test_a_trial_of_another_process_is_booked_once_it_has_ended():
     trials.storage.told[1].append(end(trial, 0, 0.5))
     trials.sync()
     assert trials.best.candidate.params == trial.params
-    assert not trials.uncalled
+    assert not list(trials.take_uncalled())
 
 
 def test_without_a_clock_a_round_is_booked_when_all_of_it_has_ended():
@@ -165,7 +171,7 @@ def test_a_trial_that_has_ended_two_processes_fails():
     trials.sync()
     assert trials.next_lost() is None
     assert trials.storage.evaluations[0].error == DIED_TWICE
-    assert len(trials.uncalled) == 1
+    assert len(list(trials.take_uncalled())) == 1
 
 
 def test_what_a_limit_has_stopped_waits_for_a_larger_one():
@@ -180,3 +186,31 @@ def test_what_a_limit_has_stopped_waits_for_a_larger_one():
     assert trials.again([], MORE_TIME * 10.0) is None
     assert trials.again(families, MORE_TIME * 10.0).number == 0
     assert trials.again(families, MORE_TIME * 10.0) is None
+
+
+def counted_news(trials):
+    """Return a list that gets an entry whenever the storage is asked for news."""
+    asked, news = [], trials.storage.news
+    trials.storage.news = lambda: asked.append(1) or news()
+    return asked
+
+
+def test_other_processes_are_not_looked_at_all_the_time():
+    trials = make_trials(seconds=60.0)
+    asked = counted_news(trials)
+    for _ in range(3):
+        trials.sync_if_due()
+    assert len(asked) == 1
+    trials.budget.clock.wait(SYNC_SECONDS + 0.1)
+    trials.sync_if_due()
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize("is_unsure, seconds", [(True, UNSURE_SECONDS), (False, 0.0)])
+def test_what_may_be_lost_is_waited_for_until_that_is_known(is_unsure, seconds):
+    trials = make_trials()
+    trials.budget.n_trials = 1
+    trials.storage.is_unsure = lambda numbers: is_unsure
+    asked_elsewhere(trials, 0)
+    trials.sync_surely()
+    assert trials.budget.clock.now() == pytest.approx(seconds, abs=1.0)

@@ -179,10 +179,10 @@ class Ledger:
             direction="maximize",
             load_if_exists=True,
         )
-        participant = study.user_attrs.get("search")
-        if participant is None:
+        known = study.user_attrs.get("search")
+        if known is None:
             study.set_user_attr("search", search)
-        elif participant != search:
+        elif known != search:
             raise ValueError(
                 f"The study {name!r} of the storage belongs to another search, or its "
                 "folder was replaced. Give another study_name, or the folder that "

@@ -71,12 +71,16 @@ def check_same_search(archive: Archive, ours: dict[str, Any]) -> None:
     differs = [name for name, value in ours.items() if theirs.get(name) != value]
     if not differs:
         return
+    if "package version" in differs:
+        raise ValueError(
+            f"The search in {str(archive.folder)!r} cannot go on, since it was begun "
+            f"by automodel {theirs.get('package version')}, and this is "
+            f"{ours['package version']}. Give another study_name, or another storage."
+        )
     text = ", ".join(differs)
     hint = ""
     if differs == ["cv"]:
         hint = " A splitter without random_state draws other splits at each call."
-    if "package version" in differs:
-        hint = f" It was begun by automodel {theirs.get('package version')}."
     raise ValueError(
         f"The search in {str(archive.folder)!r} cannot go on, since it was begun with "
         f"another {text}.{hint} Give the same data and settings, another study_name, "

@@ -125,6 +125,7 @@ class Workers:
 
     def _remove_folder(self) -> None:
         self.folds.forget_encoded()
+        self.folds.encodings.folder = None
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _keep_model(self, item: WorkItem) -> ModelFolder | None:

@@ -20,7 +20,7 @@ REFIT_GRACE_SECONDS = GRACE_SECONDS / 2
 class Call:
     """A trial or a refit on its way to a worker, and what keeps its models.
 
-    No two that are under way have the same key. `start` is the moment at which it was
+    Calls under way have different keys. `start` is the moment at which it was
     sent; what a worker took along when it died is sent a second time.
     """
 
@@ -55,7 +55,7 @@ def evaluations(ended: Ended) -> Iterator[tuple[WorkItem, Evaluation]]:
     for call, outcome in ended:
         if outcome.cause and call.keep_model is not None:
             call.keep_model.drop()  # the process itself could not
-        yield call.order, evaluation_of(call.order, outcome)
+        yield call.order, _evaluation_from(call.order, outcome)
 
 
 def values_of(calls: Sequence[Call], ended: Ended) -> list[Any]:
@@ -64,7 +64,7 @@ def values_of(calls: Sequence[Call], ended: Ended) -> list[Any]:
     return [values.get(call.key) for call in calls]
 
 
-def evaluation_of(item: WorkItem, outcome: Outcome) -> Evaluation:
+def _evaluation_from(item: WorkItem, outcome: Outcome) -> Evaluation:
     """Return what the worker sent, or the reason why it sent nothing."""
     if not outcome.cause:
         return outcome.value

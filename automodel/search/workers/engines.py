@@ -28,7 +28,7 @@ from automodel.search.workers.pickling import dumps
 from automodel.search.workers.processes import Outcome
 from automodel.search.workers.work import Refit, WorkItem, run_here
 
-Call = Callable[..., Any]  # `work` or `refit`
+Function = Callable[..., Any]  # `work` or `refit`
 SCATTER_SECONDS = 600.0  # at most, until the data are on the workers of Dask
 FETCH_SECONDS = 600.0  # at most, until a result is here
 ASK_SECONDS = 5.0  # between two questions whether a cluster has workers
@@ -76,7 +76,7 @@ class Engine:
     def submit(
         self,
         key: Hashable,
-        call: Call,
+        call: Function,
         order: WorkItem | Refit,
         keep_model: ModelFolder | None = None,
     ) -> None:
@@ -354,7 +354,7 @@ def answer(message: bytes, data: Any) -> bytes:
     return cloudpickle.dumps(call(order, data, keep_model))
 
 
-def _message(call: Call, order: WorkItem | Refit, keep_model) -> bytes:
+def _message(call: Function, order: WorkItem | Refit, keep_model) -> bytes:
     left = order.deadline.seconds_left
     try:
         return dumps((call, replace(order, deadline=NO_DEADLINE), left, keep_model))

@@ -14,7 +14,7 @@ class LastStep:
     """A call in a thread, which begins when it is told to or when time gets short.
 
     A context manager: the end of the block waits for the call, as long as there is
-    time, and an error in the block has it not begin any more.
+    time, and an error in the block prevents a call that has not begun.
 
     Parameters
     ----------

@@ -23,8 +23,8 @@ def make_folder() -> Path:
         found = NAME.fullmatch(path.name)
         if found is None:
             continue
-        participant = ProcessMark(own.host, int(found["pid"]), found["start"])
-        if participant.lives is False:
+        process = ProcessMark(own.host, int(found["pid"]), found["start"])
+        if process.lives is False:
             shutil.rmtree(path, ignore_errors=True)
     prefix = f"automodel-{_short(own.host)}-{own.pid}-{own.start}-"
     return Path(tempfile.mkdtemp(prefix=prefix))

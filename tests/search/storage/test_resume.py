@@ -224,12 +224,12 @@ def test_what_was_stopped_runs_again_also_where_nothing_else_is_to_be_gained(
             is_first = item.number == 0
             part.tell(item, "stopped" if is_first else "pruned", seconds=9.0)
             if item.number == 1:
-                part.search._trials.best = Evaluation(item.candidate, "complete", 0.5)
-                part.search._trials.scores[:] = [0.5] * 99
+                part.search._shared.best = Evaluation(item.candidate, "complete", 0.5)
+                part.search._shared.scores[:] = [0.5] * 99
         assert statuses(part) == {0: "stopped", 1: "pruned"}
     with Part(tmp_path, folds, Budget(1e4)) as part:
-        part.search._trials.best = Evaluation(None, "complete", 0.5)
-        part.search._trials.scores[:] = [0.5] * 99
+        part.search._shared.best = Evaluation(None, "complete", 0.5)
+        part.search._shared.scores[:] = [0.5] * 99
         assert part.run() == [0]
 
 

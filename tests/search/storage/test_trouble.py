@@ -271,11 +271,11 @@ def test_own_trials_are_no_news(tmp_path, folds):
     (other,) = archives(tmp_path, 1)
     assert lease(other, 0)
     with Part(tmp_path, folds, Budget(1e6, 3)) as part:
-        part.search._trials.n_asked = 1  # what another asks for could not be read
-        part.search._trials._next_sync = NO_DEADLINE
+        part.search._shared.n_asked = 1  # what another asks for could not be read
+        part.search._shared._next_sync = NO_DEADLINE
         assert part.search.ask().number == 1
-        part.search._trials.sync()
-        assert part.search._trials._elsewhere.keys() == {0}
+        part.search._shared.sync()
+        assert part.search._shared._elsewhere.keys() == {0}
         assert part.search.ask().number == 2
     other.leave()
 
@@ -335,7 +335,7 @@ def search_in_rounds(folder, folds, n_trials, families):
         while items := part.search.ask_round():
             for item in items:
                 part.tell(item)
-            part.search._trials.take_in(items[0].number // ROUND_SIZE)
+            part.search._shared.take_in(items[0].number // ROUND_SIZE)
     known = sorted(part.storage.evaluations.items())
     return [(e.candidate.family.name, e.candidate.params, e.status) for _, e in known]
 
