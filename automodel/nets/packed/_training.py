@@ -73,13 +73,7 @@ def train_pack(
         If the loss of every member became infinite or NaN.
     """
     device = recipe.device
-    generator = torch.Generator(device).manual_seed(recipe.seed)
-    dataset = TensorDataset(*rows.tensors(device))
-    pack.to(device)
-    for group in pack.groups:
-        group.generator = generator
-    dense, codes = initial_rows(dataset, rows.counts, generator)
-    pack.initialize(dense, codes, generator)
+    dataset, generator = _initialized(pack, rows, recipe)
     n_batches = len(FoldBatches(dataset, recipe.batch_size, generator, rows.counts))
     rounds = Rounds(pack, valid.tensors(device)[:2], race, hooks, n_finalists)
     net = PackNet(
@@ -117,6 +111,18 @@ def train_pack(
     return TrainedPack(
         rounds.states, race, planner.taken, rounds.epoch, planner.step_plan
     )
+
+
+def _initialized(pack: Pack, rows: FoldRows, recipe: Recipe):
+    """Give a pack its first weights; return the rows and the generator of all draws."""
+    generator = torch.Generator(recipe.device).manual_seed(recipe.seed)
+    dataset = TensorDataset(*rows.tensors(recipe.device))
+    pack.to(recipe.device)
+    for group in pack.groups:
+        group.generator = generator
+    dense, codes = initial_rows(dataset, rows.counts, generator)
+    pack.initialize(dense, codes, generator)
+    return dataset, generator
 
 
 class Rounds(Callback):
