@@ -69,7 +69,11 @@ def fit_combiner(
 
 
 def _fit_greedily(evaluations, folds: Folds, size: int, deadline: Deadline) -> Combiner:
-    """Add one model at a time, the one whose addition scores best, while it rises."""
+    """Add one model at a time, the one whose addition scores best.
+
+    Of the mixtures on the way the best is kept. A mixture may have to get worse first:
+    two votes of one model are a majority, one is not.
+    """
     order = shortlist(evaluations, max_candidates(len(folds.y)))
     oofs = [evaluations[i].oof for i in order]
 
@@ -79,9 +83,9 @@ def _fit_greedily(evaluations, folds: Folds, size: int, deadline: Deadline) -> C
         return value if math.isfinite(value) else -math.inf
 
     ones = np.eye(len(order))
-    counts = ones[0]
+    counts = best_counts = ones[0]
     best = score(counts)
-    for _ in range(1, size):
+    for step in range(2, size + 1):
         found = []
         for one in ones:
             if deadline.is_over:
@@ -91,9 +95,11 @@ def _fit_greedily(evaluations, folds: Folds, size: int, deadline: Deadline) -> C
             break
         # Ties go to a model that is in already: fewer models, faster predictions.
         winner = np.lexsort((counts == 0, -np.array(found)))[0]
-        if found[winner] <= best:
+        counts = counts + ones[winner]
+        if found[winner] > best:
+            best, best_counts = found[winner], counts
+        elif step > 2 * best_counts.sum() + 5:
             break
-        best, counts = found[winner], counts + ones[winner]
     weights = np.zeros(len(evaluations))
-    weights[order] = counts / counts.sum()
+    weights[order] = best_counts / best_counts.sum()
     return folds.target.combiner(weights)

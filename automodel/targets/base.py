@@ -125,8 +125,12 @@ class Target(ABC):
 
     def check_like(self, other: Target) -> None:
         """Raise if the answers of another target are not of the same kind as these."""
-        if self.kind != other.kind:
-            raise ValueError(f"y is of the kind {other.kind!r}, and not {self.kind!r}.")
+        ours, theirs = (self.kind, self.n_outputs), (other.kind, other.n_outputs)
+        if ours != theirs:
+            raise ValueError(
+                f"y is of the kind {other.kind!r} with outputs: {other.n_outputs}, and "
+                f"the ensemble was made for {self.kind!r} with {self.n_outputs}."
+            )
 
     def strata(self, y: Any) -> np.ndarray | None:
         """Return the numbers of the labels that splits spread evenly; None for none."""
@@ -185,7 +189,10 @@ class Target(ABC):
 
     @abstractmethod
     def baseline(self) -> BaseEstimator:
-        """Return the estimator that looks at y alone, not fitted."""
+        """Return the estimator that looks at y alone, not fitted.
+
+        Its `fit` takes a `sample_weight`.
+        """
 
     def constant(self, y: Any) -> BaseEstimator | None:
         """Return an unfitted estimator for rows that share one y; None if y varies."""

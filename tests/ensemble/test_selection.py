@@ -1,79 +1,32 @@
-import pickle
+"""Which models an ensemble is made of, and with what weights."""
+
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.linear_model import LinearRegression
-from sklearn.model_selection import GroupKFold
 
 from automodel.clock import Deadline
 from automodel.ensemble import selection
-from automodel.ensemble.blend import Blend, FittedEnsemble, Member
 from automodel.ensemble.judging import judged
 from automodel.ensemble.selection import (
     LEAST_WEIGHT,
     blend_of,
     fit_blend,
     max_candidates,
-    restricted,
     select_weights,
     shortlist,
 )
 from automodel.evaluation.evaluate import Candidate, Evaluation
-from automodel.evaluation.fitted_model import FittedModel
-from automodel.evaluation.folds import Folds
 from automodel.families import all_families
 from automodel.metrics.metric import Metric
-from automodel.preprocessing.table import Table
-from automodel.targets.values import ValueTarget
 from tests.conftest import FakeClock, StubFamily, make_task
+from tests.ensemble.makers import (
+    class_folds,
+    make_evaluations,
+    make_folds,
+    mixture,
+)
 from tests.makers import make_metric
-
-HALVES = Blend.mean([0.5, 0.5])
-
-
-def halves(members):
-    return FittedEnsemble(members, HALVES, ValueTarget())
-
-
-class Shift(TransformerMixin, BaseEstimator):
-    """Numbers less the mean of the rows it was fitted on."""
-
-    def fit(self, X, y=None, sample_weight=None):
-        self.mean_ = X.numeric.mean(axis=0)
-        return self
-
-    def transform(self, X):
-        return X.numeric - self.mean_
-
-
-def make_table(values):
-    numeric = np.asarray(values, dtype=float).reshape(-1, 1)
-    return Table(numeric, np.empty((len(numeric), 0), dtype=np.int32))
-
-
-def make_folds(y):
-    task = make_task("regression", len(y), 1)
-    rows = np.arange(len(y))
-    splits = [(rows[::2], rows[1::2]), (rows[1::2], rows[::2])]
-    metric = make_metric(None, task)
-    return Folds(make_table(y), y, None, splits, task, metric)
-
-
-def make_evaluations(folds, errors, names=None):
-    names = names or ["linear"] * len(errors)
-    evaluations = []
-    for error, name in zip(errors, names, strict=True):
-        oof = (folds.y + error)[:, None].astype(np.float32)
-        candidate = Candidate(all_families()[name], {})
-        score = folds.score(oof)
-        evaluations.append(Evaluation(candidate, "complete", score, oof=oof))
-    return evaluations
-
-
-def mixture(evaluations, weights):
-    return Blend.mean(weights).predict([e.oof for e in evaluations])
 
 
 @pytest.fixture
@@ -207,43 +160,6 @@ def test_selection_repeats(folds):
     assert (first == select_weights(evaluations, folds, random_state=1)).all()
 
 
-def test_the_expected_score_does_not_flatter_models_of_noise():
-    folds = make_folds(np.random.default_rng(4).normal(size=40))
-    rng = np.random.default_rng(5)
-    oofs = rng.normal(size=(60, 40))
-    evaluations = make_evaluations(folds, oofs - folds.y)
-    weights = select_weights(evaluations, folds)
-    naive = folds.score(mixture(evaluations, weights))
-    _, honest = judged(evaluations, folds)
-    assert honest < naive
-
-
-def test_models_of_noise_in_groups_do_not_flatter():
-    rng, groups = np.random.default_rng(4), np.repeat(np.arange(10), 40)
-    y = rng.normal(size=10)[groups]
-    splits = list(GroupKFold(5).split(y, y, groups))
-    folds = replace(make_folds(y), splits=splits, groups=groups)
-    noise = rng.normal(size=(60, 10))[:, groups]  # knows nothing, alike in a group
-    evaluations = make_evaluations(folds, noise - y)
-    weights = select_weights(evaluations, folds)
-    assert folds.score(mixture(evaluations, weights)) > -0.8 * y.std()
-    assert judged(evaluations, folds)[1] < -y.std()
-
-
-def test_the_shortlist_is_made_by_the_rows_that_choose():
-    rng = np.random.default_rng(0)
-    y = np.repeat([0.0, 1.0], 50)
-    folds = make_folds(rng.permutation(y))
-    noise = rng.normal(size=(100, 100))
-    evaluations = make_evaluations(folds, noise - folds.y)
-    best = sorted(evaluations, key=lambda e: -e.score)[:12]
-    scores = [
-        [judged(chosen, folds, random_state=seed)[1] for seed in range(5)]
-        for chosen in (best, evaluations)
-    ]
-    assert np.mean(scores[1]) < np.mean(scores[0])
-
-
 def test_rows_that_no_fold_validates_stay_out(folds):
     noise = np.random.default_rng(1).normal(size=400)
     evaluations = make_evaluations(folds, [noise, -noise])
@@ -285,79 +201,6 @@ def test_a_class_that_was_not_drawn_has_its_rows(monkeypatch):
         assert set(folds.y[rows]) == {0, 1, 2}
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_rows_too_few_to_be_cut_into_parts_have_no_expected_score(seed):
-    folds = replace(make_folds(np.arange(9.0)), sample_weight=np.ones(9))
-    evaluations = make_evaluations(folds, np.ones((2, 9)))
-    for evaluation in evaluations:
-        evaluation.oof[1:] = np.nan
-    is_stacked, score = judged(evaluations, folds, random_state=seed)
-    assert not is_stacked
-    assert np.isnan(score)
-
-
-def make_model(values, fold):
-    table = make_table(values)
-    encoder = Shift()
-    X = encoder.fit_transform(table)
-    estimator = LinearRegression().fit(X, np.asarray(values, dtype=float))
-    return FittedModel(encoder, estimator, ValueTarget(), None, fold)
-
-
-def test_members_fitted_on_different_rows_do_not_share_encoded_rows():
-    kept = make_model([0.0, 1.0, 2.0], fold=0)
-    refitted = make_model([5.0, 6.0, 9.0], fold=-1)
-    members = [
-        Member(0, "a", {}, 0.5, 0.0, [kept]),
-        Member(1, "b", {}, 0.5, 0.0, [refitted]),
-    ]
-    table = make_table([3.0, 4.0])
-    expected = (kept.predict(table) + refitted.predict(table)) / 2
-    assert halves(members).predict(table) == pytest.approx(expected)
-    assert expected == pytest.approx([3.0, 4.0])
-
-
-def test_many_rows_are_predicted_in_parts(monkeypatch):
-    member = Member(0, "a", {}, 1.0, 0.0, [make_model([0.0, 1.0, 2.0], fold=0)])
-    own = FittedEnsemble([member], Blend.mean([1.0]), ValueTarget())
-    table = make_table(np.arange(7.0))
-    expected = own.predict(table)
-    monkeypatch.setattr("automodel.ensemble.blend.ENCODED_ROWS", 3)
-    np.testing.assert_array_equal(own.predict(table), expected)
-
-
-def test_encoders_that_are_alike_are_kept_once():
-    values = [0.0, 1.0, 2.0]
-    models = [make_model(values, fold) for fold in (0, 0, -1)]
-    before = models[1].predict(make_table(values))
-    members = [
-        Member(0, "a", {}, 0.5, 0.0, models[:1]),
-        Member(1, "b", {}, 0.5, 0.0, models[1:]),
-    ]
-    kept = pickle.loads(pickle.dumps(halves(members)))
-    one, two, other = (m.encoder for member in kept.members for m in member.models)
-    assert one is two
-    assert one is not other
-    targets = [model.target for member in kept.members for model in member.models]
-    assert all(target is kept.target for target in targets)
-    assert kept.members[1].models[0].predict(make_table(values)) == pytest.approx(
-        before
-    )
-
-
-def test_a_stack_that_helps_is_found_worthwhile(folds):
-    rng = np.random.default_rng(1)
-    shared = rng.normal(size=400)
-    errors = [shared + 0.2 * rng.normal(size=400) for _ in range(2)]
-    evaluations = make_evaluations(folds, [*errors, 3 * shared])
-    weights = np.array([0.5, 0.5, 0.0])
-    blend = blend_of(evaluations, weights, np.arange(400), folds)
-    assert blend.stacking_coefficients[2] < -0.2  # what all share is taken off
-    plain = folds.score(mixture(evaluations, weights))
-    assert folds.score(blend.predict([e.oof for e in evaluations])) > plain
-    assert judged(evaluations, folds)[0]
-
-
 def test_a_stack_that_few_groups_speak_for_is_small(folds):
     rng, groups = np.random.default_rng(1), np.repeat(np.arange(8), 50)
     shared = rng.normal(size=8)[groups]
@@ -370,65 +213,8 @@ def test_a_stack_that_few_groups_speak_for_is_small(folds):
     assert alone < together < 0
 
 
-def test_a_stack_is_not_made_where_it_would_be_noise():
-    folds = class_folds(rows=300)
-    rng = np.random.default_rng(1)
-    evaluations = []
-    for _ in range(12):
-        positive = np.clip(0.5 + 0.1 * rng.normal(size=300), 0.01, 0.99)
-        oof = np.column_stack([1 - positive, positive]).astype(np.float32)
-        candidate = Candidate(all_families()["linear"], {})
-        evaluations.append(Evaluation(candidate, "complete", folds.score(oof), oof=oof))
-    assert not judged(evaluations, folds)[0]
-
-
-def class_folds(rows, n_classes=2):
-    y = np.random.default_rng(0).integers(n_classes, size=rows)
-    kind = "binary" if n_classes == 2 else "multiclass"
-    task = make_task(kind, rows, 1, n_classes=n_classes)
-    metric = make_metric("neg_log_loss", task, np.arange(n_classes))
-    halves = np.arange(rows)[::2], np.arange(rows)[1::2]
-    return Folds(make_table(y), y, None, [halves, halves[::-1]], task, metric)
-
-
-def test_a_single_split_shows_too_little_for_a_stack(folds):
-    rng = np.random.default_rng(1)
-    shared = rng.normal(size=400)
-    errors = [shared + 0.2 * rng.normal(size=400) for _ in range(2)]
-    evaluations = make_evaluations(folds, [*errors, 3 * shared])
-    assert judged(evaluations, folds)[0]
-    once = replace(folds, splits=folds.splits[:1])
-    weights = np.array([0.5, 0.5, 0.0])
-    assert blend_of(evaluations, weights, np.arange(400), once).stack is None
-    assert not judged(evaluations, once)[0]
-
-
-def test_the_stack_of_another_score_than_squares_has_to_improve_it(folds):
-    rng = np.random.default_rng(0)
-    outliers = np.where(rng.random(400) < 0.05, 50.0, 0.0)
-    errors = [rng.normal(size=400) + outliers, rng.normal(size=400) + 10.0]
-    evaluations = make_evaluations(folds, errors)
-    metric = make_metric("neg_median_absolute_error", folds.task)
-    assert judged(evaluations, folds)[0]
-    assert not judged(evaluations, replace(folds, metric=metric))[0]
-
-
 def test_one_model_alone_has_no_stack(folds):
     evaluations = make_evaluations(folds, np.ones((2, 400)))
     blend = blend_of(evaluations, np.array([0.0, 1.0]), np.arange(400), folds)
     assert blend.stack is None
     assert blend.temperature == 1.0
-
-
-def test_one_model_alone_is_calibrated_as_it_is_judged():
-    folds = class_folds(rows=300)
-    positive = np.where(folds.y == 1, 0.6, 0.4)
-    positive[::7] = 1 - positive[::7]  # right six times of seven, and says six of ten
-    oof = np.column_stack([1 - positive, positive]).astype(np.float32)
-    candidate = Candidate(all_families()["linear"], {})
-    only = [Evaluation(candidate, "complete", folds.score(oof), oof=oof)]
-    known, part = restricted(only, folds, np.arange(300))
-    blend = fit_blend(known, part)
-    score = part.score(blend.predict([oof]))
-    assert score > only[0].score + 0.1
-    assert judged(only, folds)[1] == pytest.approx(score, abs=0.03)

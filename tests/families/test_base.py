@@ -1,10 +1,12 @@
 """ModelFamily is what the families of all modalities share."""
 
+from types import SimpleNamespace
+
 import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from automodel import AutoClassifier
+from automodel import AutoClassifier, families
 from automodel.families import ModelFamily, TabularFamily, find_families
 from automodel.families.base import Resources
 from automodel.task import Task
@@ -86,3 +88,48 @@ def test_what_a_former_family_inherits_from_may_be_a_family_of_ones_own():
         (found,) = find_families([Child()])
     encoder = found.preprocessor(DecisionTreeClassifier(), TABLE)
     assert encoder.categories == "native"
+
+
+@pytest.fixture
+def plug_in(monkeypatch):
+    """Return what makes a value the only family of an installed plug-in."""
+
+    def install(value):
+        point = SimpleNamespace(load=lambda: value)
+        monkeypatch.setattr(families, "entry_points", lambda group: [point])
+        families.all_families.cache_clear()
+
+    yield install
+    monkeypatch.undo()
+    families.all_families.cache_clear()
+
+
+@pytest.mark.parametrize("is_instance", [False, True])
+def test_a_plug_in_without_a_modality_is_of_tables_and_warned_of(plug_in, is_instance):
+    kind = new_former_family()
+    plug_in(kind() if is_instance else kind)
+    with pytest.warns(FutureWarning, match="FormerFamily sets no modality"):
+        found = families.all_families()["former"]
+    assert isinstance(found, kind)
+    assert isinstance(found, TabularFamily)
+    assert found.supports(TABLE)
+    assert found in find_families(None)  # all that are of tables
+    assert find_families(["former"]) == [found]
+
+
+def test_a_plug_in_without_a_modality_is_found_by_its_name(
+    plug_in, frame, labels, cheap
+):
+    plug_in(new_former_family())
+    search = AutoClassifier(**cheap | {"families": ["former"]})
+    with pytest.warns(FutureWarning, match="TabularFamily"):
+        model = search.fit(frame, labels)
+    assert set(model.leaderboard_["family"]) == {"former"}
+    assert model.score(frame, labels) > 0.6
+
+
+def test_a_plug_in_of_its_own_modality_is_left_as_it_is(plug_in):
+    plug_in(family := ToneFamily())
+    assert families.all_families()["tones"] is family
+    assert family not in find_families(None)
+    assert find_families(None, "tones") == [family]

@@ -104,7 +104,9 @@ def test_another_set_of_classes_is_refused():
             TARGET.check_like(other)
     with pytest.raises(ValueError, match="the classes None"):
         TARGET.check_like(ValueTarget())
-    with pytest.raises(ValueError, match="'multiclass', and not 'regression'"):
+    with pytest.raises(
+        ValueError, match="'multiclass' with outputs: 3, and .* 'regression'"
+    ):
         ValueTarget().check_like(TARGET)
 
 

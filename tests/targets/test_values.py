@@ -56,37 +56,6 @@ def test_the_objective_decides_how_models_are_stacked(scoring, link, loss):
     assert stacking.first_columns(base).shape == (2, 4, 1)
 
 
-@pytest.mark.parametrize(
-    "scoring", [None, "neg_mean_absolute_error", "neg_mean_poisson_deviance"]
-)
-def test_derivatives_are_those_of_the_loss(scoring):
-    """The gradient along a column is the change of the loss, in its own units."""
-    target = target_of(scoring)
-    rng = np.random.default_rng(0)
-    y = np.exp(rng.normal(size=200))
-    mixed = np.exp(rng.normal(size=(200, 1)))
-    base = target.link.forward(mixed)
-    loss = target.stacking_loss(y, base, np.ones(200))
-    column = rng.normal(size=(1, 200, 1))
-    gradient, curvature = loss.derivatives(base, column)
-    h = 1e-5
-
-    def mean_loss(step):
-        prediction = target.link.moved(base, step * column[0])
-        return target.objective.losses(y, prediction.ravel()).sum()
-
-    numeric = (mean_loss(h) - mean_loss(-h)) / (2 * h)
-    unit = target.objective.losses(y, mixed.ravel()).mean()
-    # A square and a deviance are halved, and a pinball loss is blunt near its kink.
-    is_pinball = scoring == "neg_mean_absolute_error"
-    factor, tolerance = (1.0, 0.1) if is_pinball else (0.5, 1e-4)
-    assert gradient[0] / (numeric / unit) == pytest.approx(factor, rel=tolerance)
-    assert curvature.shape == (1, 1)
-    alone = loss.derivatives_alone(base, column)
-    np.testing.assert_allclose(alone[0], gradient)
-    np.testing.assert_allclose(alone[1], np.diag(curvature))
-
-
 def test_errors_have_a_sign_and_losses_have_none():
     prediction = np.array([[2.0], [1.0], [4.0], [9.0]])
     np.testing.assert_array_equal(ValueTarget().errors(Y, prediction), [-1, 1, 0, -1])

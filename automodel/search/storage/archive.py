@@ -7,7 +7,8 @@ fingerprint.json       of the data and of what decides the scores
 journal.log            ended trials, unless a database keeps them
 trials/17/             trial.json: what was asked for; lease-0: who runs it;
                        stopped.json: what time it was given, if that was too little
-oof/17-ab.npy          out-of-fold predictions of the promising trials, by process ab
+oof/17-ab.npy          out-of-fold predictions of the promising trials, by process ab;
+                       a .pickle if they are no array
 models/17-ab-0.pickle  their models, one a fold
 participants/          processes that take part
 
@@ -20,7 +21,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -28,7 +28,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -50,6 +49,11 @@ from automodel.search.storage.leases import Leases
 from automodel.search.storage.ledger import Ledger, patience
 from automodel.search.storage.orphans import drop_orphans
 from automodel.search.storage.participants import Participants
+from automodel.search.storage.predictions import (
+    SUFFIXES,
+    suffix_of,
+    write_predictions,
+)
 from automodel.search.timeout import within
 
 OPEN_SECONDS = 120.0  # for others to open a database first
@@ -304,9 +308,10 @@ class Archive:
             self.folder / "models" / f"{stem}-{fold}.pickle"
             for fold in range(len(evaluation.fold_scores))
         ]
-        files = [self._oof_file(stem), *models]
-        if all(file.exists() for file in files):
-            evaluation.oof, *evaluation.models = files
+        for suffix in SUFFIXES:
+            files = [self.folder / "oof" / f"{stem}{suffix}", *models]
+            if all(file.exists() for file in files):
+                evaluation.oof, *evaluation.models = files
 
     def drop_arrays(self, number: int, but: str = "") -> None:
         """Remove the predictions and models of a trial, but for those of a stem."""
@@ -326,13 +331,10 @@ class Archive:
         An evaluation that was put out in the meantime has neither.
         """
         if evaluation.oof is not None:
-            path = self._oof_file(self._stem(number))
-            draft = self.drafts.new("oof", "npy")
-            with draft.open("wb") as file:
-                np.save(file, evaluation.oof)
-                file.flush()
-                os.fsync(file.fileno())
-            replace(draft, path)
+            name = self._stem(number) + suffix_of(evaluation.oof)
+            draft = self.drafts.new("oof", "predictions")
+            write_predictions(evaluation.oof, draft)
+            replace(draft, self.folder / "oof" / name)
         if evaluation.models is not None:
             keep = self.model_folder(number)
             evaluation.models = [
@@ -395,9 +397,6 @@ class Archive:
 
     def _stem(self, number: int) -> str:
         return f"{number}-{self.participants.own[:8]}"
-
-    def _oof_file(self, stem: str) -> Path:
-        return self.folder / "oof" / f"{stem}.npy"
 
     def _stop_file(self, number: int) -> Path:
         return self.leases.folder_of(number) / "stopped.json"

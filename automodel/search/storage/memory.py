@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from optuna.trial import FrozenTrial
 
 from automodel.clock import SYSTEM_CLOCK, Clock, Deadline
@@ -21,6 +20,7 @@ from automodel.search.budget import Budget
 from automodel.search.models import ModelFolder
 from automodel.search.storage import ledger
 from automodel.search.storage.archive import Archive, Asked, Ended
+from automodel.search.storage.predictions import read_predictions
 
 JUDGES = 3  # evaluations whose predictions are kept, times those whose models are
 JUDGE_BYTES = 4 * 2**20  # of predictions: luck decides little among many rows
@@ -238,7 +238,7 @@ class SearchStorage:
         for number in self.usable():
             evaluation = self.evaluations[number]
             if isinstance(evaluation.oof, Path):
-                evaluation.oof = _load_predictions(evaluation.oof)
+                evaluation.oof = read_predictions(evaluation.oof)
         return {number: self.evaluations[number] for number in self.usable()}
 
     def judges(self, usable: dict[int, Evaluation]) -> list[Evaluation]:
@@ -278,10 +278,3 @@ class SearchStorage:
 def _has_predictions(evaluation: Evaluation) -> bool:
     """Tell whether the predictions, which may be of any kind, are in memory."""
     return evaluation.oof is not None and not isinstance(evaluation.oof, Path)
-
-
-def _load_predictions(path: Path) -> np.ndarray | None:
-    try:
-        return np.load(path)
-    except (OSError, ValueError, EOFError):  # another process has dropped it
-        return None

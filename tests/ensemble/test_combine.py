@@ -1,0 +1,164 @@
+"""What combines models: a blend, or what the target has in place of it."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from automodel.clock import NO_DEADLINE, Deadline
+from automodel.ensemble.blend import Blend
+from automodel.ensemble.combine import fit_combiner, plain_combiner
+from automodel.ensemble.selection import fit_blend
+from automodel.evaluation.evaluate import Candidate, Evaluation
+from automodel.targets.classes import ClassTarget
+from automodel.targets.link import Softmax
+from tests.conftest import FakeClock, StubFamily
+from tests.ensemble.makers import make_evaluations, make_folds
+from tests.modality.signals import AngleTarget, MeanDirection
+
+
+def test_predictions_that_have_a_mean_are_blended_and_no_more():
+    blend = plain_combiner(ClassTarget(["a", "b"]), np.array([0.25, 0.75]))
+    assert isinstance(blend, Blend)
+    assert isinstance(blend.link, Softmax)
+    assert not blend.is_stacked
+    assert blend.temperature == 1.0
+    sure, unsure = np.array([[1.0, 0.0]]), np.array([[0.5, 0.5]])
+    np.testing.assert_allclose(blend.predict([sure, unsure]), [[0.625, 0.375]])
+
+
+def test_other_predictions_are_combined_as_their_target_says():
+    combiner = plain_combiner(AngleTarget(), np.array([0.25, 0.75]))
+    assert isinstance(combiner, MeanDirection)
+    np.testing.assert_array_equal(combiner.weights, [0.25, 0.75])
+
+
+def test_a_blend_is_fitted_where_predictions_have_a_mean():
+    rng = np.random.default_rng(0)
+    folds = make_folds(rng.normal(size=200))
+    evaluations = make_evaluations(folds, rng.normal(size=(4, 200)))
+    options = {"size": 5, "n_bags": 2, "random_state": 3}
+    found = fit_combiner(evaluations, folds, **options)
+    expected = fit_blend(evaluations, folds, **options)
+    np.testing.assert_array_equal(found.weights, expected.weights)
+    np.testing.assert_array_equal(
+        found.stacking_coefficients, expected.stacking_coefficients
+    )
+
+
+class Weights:
+    """A combiner whose prediction is the weights, so that a test can score these."""
+
+    def __init__(self, weights):
+        self.weights = weights
+
+    def predict(self, predictions):
+        return tuple(self.weights.round(3).tolist())
+
+
+class Scores(dict):
+    """What the weights score, and which were asked for."""
+
+    def __init__(self, scores, rest=0.0):
+        super().__init__(scores)
+        self.rest, self.asked = rest, []
+
+    def __call__(self, weights):
+        self.asked.append(weights)
+        if isinstance(value := self.get(weights, self.rest), Exception):
+            raise value
+        return value
+
+
+def weights_of(scores, *, n_models=3, size=25, deadline=NO_DEADLINE):
+    """Return the weights that the greedy selection chooses; models come best first."""
+    evaluations = [
+        Evaluation(Candidate(StubFamily(), {}), "complete", -float(i), oof=i)
+        for i in range(n_models)
+    ]
+    folds = SimpleNamespace(
+        target=SimpleNamespace(combiner=Weights, is_averaged=False),
+        y=range(500),
+        score=scores,
+    )
+    combiner = fit_combiner(evaluations, folds, size=size, deadline=deadline)
+    return combiner.weights.round(3).tolist()
+
+
+ALONE, HALVES = (1.0, 0.0, 0.0), (0.5, 0.0, 0.5)
+
+
+def test_models_are_added_while_the_score_rises():
+    rising = {ALONE: 1.0, HALVES: 2.0, (0.333, 0.333, 0.333): 3.0}
+    assert weights_of(Scores(rising)) == [0.333, 0.333, 0.333]
+
+
+def test_the_best_mixture_on_the_way_is_kept():
+    """One that is worse does not end the selection: two votes may be a majority."""
+    late = {ALONE: 1.0, HALVES: 0.9, (0.667, 0.0, 0.333): 3.0}
+    assert weights_of(Scores(late)) == pytest.approx([0.667, 0.0, 0.333], abs=1e-3)
+    never = {ALONE: 1.0, HALVES: 0.9}
+    assert weights_of(Scores(never)) == list(ALONE)
+
+
+@pytest.mark.parametrize(
+    "size, weights", [(1, ALONE), (2, HALVES), (3, (0.667, 0, 1 / 3))]
+)
+def test_no_more_models_are_added_than_the_size(size, weights):
+    rising = {ALONE: 1.0, HALVES: 2.0, (0.667, 0.0, 0.333): 3.0, (0.75, 0.0, 0.25): 4.0}
+    found = weights_of(Scores(rising), size=size)
+    assert found == pytest.approx(weights, abs=1e-3)
+
+
+def test_ties_go_to_a_model_that_is_in_already():
+    more, again = (0.333, 0.333, 0.333), (0.333, 0.0, 0.667)
+    tied = {ALONE: 1.0, HALVES: 2.0, more: 3.0, again: 3.0}
+    assert weights_of(Scores(tied)) == list(again)
+    assert weights_of(Scores(tied | {more: 3.1})) == list(more)
+
+
+@pytest.mark.parametrize("nothing", [math.nan, math.inf, ValueError("no score")])
+def test_weights_without_a_score_are_not_chosen(nothing):
+    scores = {ALONE: 1.0, (0.5, 0.5, 0.0): nothing, HALVES: 2.0}
+    assert weights_of(Scores(scores)) == list(HALVES)
+    assert weights_of(Scores(scores, rest=nothing)) == list(HALVES)
+    assert weights_of(Scores({}, rest=nothing)) == list(ALONE)
+
+
+def test_the_best_model_alone_is_left_after_the_deadline():
+    scores = Scores({ALONE: 1.0, HALVES: 2.0})
+    assert weights_of(scores, deadline=Deadline.after(0.0)) == list(ALONE)
+    assert scores.asked == [ALONE]
+
+
+def test_a_step_that_the_deadline_cuts_does_not_count():
+    """A model that was not compared might have been the better one."""
+    scores = {ALONE: 1.0, (0.5, 0.5, 0.0): 2.0, HALVES: 3.0}
+    clock = FakeClock(step=1.0)
+    cut, whole = Deadline(1.5, clock), Deadline(2.5, FakeClock(step=1.0))
+    assert weights_of(Scores(scores), deadline=cut) == list(ALONE)
+    assert weights_of(Scores(scores), deadline=whole) == list(HALVES)
+
+
+def test_models_that_are_not_on_the_shortlist_have_no_weight():
+    """Few rows tell few models apart; here it is the twelve best of sixteen."""
+    rng = np.random.default_rng(0)
+    angles = rng.uniform(0, 360, 60)
+    target = AngleTarget()
+    folds = SimpleNamespace(
+        target=target,
+        y=target.encode(angles),
+        score=lambda prediction: -np.abs(prediction - target.encode(angles)).mean(),
+    )
+    evaluations = []
+    for _ in range(16):
+        oof = target.encode(angles + rng.normal(0, 20, 60))
+        candidate = Candidate(StubFamily(), {})
+        evaluations.append(Evaluation(candidate, "complete", folds.score(oof), oof=oof))
+    weights = fit_combiner(evaluations, folds).weights
+    ranked = np.argsort([-e.score for e in evaluations])
+    assert weights.shape == (16,)
+    assert weights.sum() == pytest.approx(1)
+    assert np.count_nonzero(weights) > 2
+    assert not weights[ranked[12:]].any()
