@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +12,6 @@ from automodel.metrics.confusion import confusion_of, confusions_above
 from automodel.metrics.scorers import score_or_nan
 from automodel.sampling.clusters import bootstrap
 from automodel.targets.classes import labels_of
-
-if TYPE_CHECKING:
-    from automodel.metrics.metric import Metric
 
 N_BAGS = 10
 MOST_CELLS = 1_000_000  # rows x classes that take part
@@ -25,7 +22,7 @@ N_PASSES = 2
 
 
 def weights_of_labels(
-    metric: Metric,
+    metric: Any,
     y: np.ndarray,
     proba: np.ndarray,
     sample_weight: np.ndarray | None = None,
@@ -43,7 +40,7 @@ def weights_of_labels(
     Parameters
     ----------
     metric : Metric
-        One that needs a threshold.
+        One that needs a threshold. (It imports this module.)
     y : ndarray of shape (n_samples,)
         Column numbers.
     proba : ndarray of shape (n_samples, n_classes)

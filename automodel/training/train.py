@@ -133,10 +133,10 @@ def fit_baseline(folds: Folds) -> Member:
     encoder, target = NoColumns(), folds.target
     columns, y = target.local(folds.y)
     weight = folds.training_weight_of(slice(None))
-    estimator = target.baseline()
-    estimator.fit(encoder.transform(folds.rows), y, sample_weight=weight)
+    X = encoder.transform(folds.rows)
+    estimator = target.baseline().fit(X, y, sample_weight=weight)
     model = FittedModel(encoder, estimator, target, columns)
-    score = score_or_nan(folds.score, model.predict(folds.rows))
+    score = score_or_nan(folds.score, target.predict(estimator, X, columns))
     return Member(BASELINE, "baseline", {}, 1.0, score, [model])
 
 
