@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -101,6 +102,25 @@ def test_imports_between_folders_point_one_way():
         parts.discard(part_of(own))
     graph.pop("__init__")  # it hands names on, and imports nothing until they are used
     assert cycle_in(graph) == []
+
+
+def test_the_architecture_page_says_which_folder_imports_from_which():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    section = text[text.index("## The direction of imports") :]
+    said = {}
+    for left, right in re.findall(r"^\| (`.*?) \| (.*?) \|$", section, re.MULTILINE):
+        others = set() if right == "no other folder" else set(right.split(", "))
+        said |= dict.fromkeys(re.findall(r"`(\w+)`", left), others)
+        if "callbacks" in said:
+            break
+    folders = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
+    folders &= {part_of(name_of(path)) for path in FILES}
+    graph = {folder: set() for folder in folders}
+    for own, others in import_graph().items():
+        if part_of(own) in folders:
+            found = {part_of(other) for other in others} & folders
+            graph[part_of(own)] |= found - {part_of(own)}
+    assert said == graph
 
 
 @every_file(FILES)
