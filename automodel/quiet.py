@@ -8,10 +8,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Told apart from the filters of users by its pattern, which copies keep. Warnings of
-# former names of automodel are for those who write families, and pass.
-_OTHERS = r"(?!.* has moved to .* former name will be removed in the next release)"
-_IGNORE = ("ignore", re.compile(_OTHERS, re.DOTALL), Warning, None, 0)
+# Told apart from the filters of users by its pattern, which copies keep: joblib makes
+# them with `warnings.filterwarnings`, and so with this flag. Warnings of former names
+# of automodel are for those who write families, and pass.
+_OTHERS = r"(?s)(?!.* has moved to .* former name will be removed in the next release)"
+_IGNORE = ("ignore", re.compile(_OTHERS, re.IGNORECASE), Warning, None, 0)
 _LOCK = threading.Lock()
 _STATE: dict = {"entered": 0, "before": None, "within": None}
 

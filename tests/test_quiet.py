@@ -6,7 +6,7 @@ import warnings
 import pytest
 
 from automodel import AutoClassifier
-from automodel.quiet import no_warnings
+from automodel.quiet import _IGNORE, no_warnings
 from tests.conftest import StubFamily, make_task
 
 
@@ -74,6 +74,15 @@ def test_what_blocks_within_leave_behind_is_cleared():
         leave(one)
         leave(two)
         assert ("ignore", None, UserWarning, None, 0) in warnings.filters
+
+
+def test_a_copy_of_the_filter_is_known_as_one():
+    """As scikit-learn makes it for the threads of joblib."""
+    with no_warnings(), warnings.catch_warnings():
+        action, message, category, _, lineno = warnings.filters[0]
+        warnings.resetwarnings()
+        warnings.filterwarnings(action, message.pattern, category, lineno=lineno)
+        assert warnings.filters == [_IGNORE]
 
 
 def test_an_error_ends_the_block():
