@@ -88,7 +88,7 @@ class Blend(Combiner):
     def stacking_coefficients(self) -> np.ndarray:
         """Coefficients of the models in the stack."""
         if self.stack is None:
-            return np.zeros(len(self.weights))
+            return super().stacking_coefficients
         return self.stack.coefficients
 
     @property

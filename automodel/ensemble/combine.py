@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +13,7 @@ from automodel.ensemble.selection import (
     N_BAGS,
     averaged,
     fit_blend,
+    greedy_shares,
     max_candidates,
     shortlist,
 )
@@ -71,35 +71,17 @@ def fit_combiner(
 def _fit_greedily(evaluations, folds: Folds, size: int, deadline: Deadline) -> Combiner:
     """Add one model at a time, the one whose addition scores best.
 
-    Of the mixtures on the way the best is kept. A mixture may have to get worse first:
-    two votes of one model are a majority, one is not.
+    A mixture may have to get worse first: two votes of one model are a majority, one is
+    not.
     """
     order = shortlist(evaluations, max_candidates(len(folds.y)))
     oofs = [evaluations[i].oof for i in order]
 
-    def score(counts: np.ndarray) -> float:
-        combined = folds.target.combiner(counts / counts.sum()).predict(oofs)
-        value = score_or_nan(folds.score, combined)
-        return value if math.isfinite(value) else -math.inf
+    def score(shares: np.ndarray) -> float:
+        return score_or_nan(folds.score, folds.target.combiner(shares).predict(oofs))
 
-    ones = np.eye(len(order))
-    counts = best_counts = ones[0]
-    best = score(counts)
-    for step in range(2, size + 1):
-        found = []
-        for one in ones:
-            if deadline.is_over:
-                break
-            found.append(score(counts + one))
-        if len(found) < len(ones):
-            break
-        # Ties go to a model that is in already: fewer models, faster predictions.
-        winner = np.lexsort((counts == 0, -np.array(found)))[0]
-        counts = counts + ones[winner]
-        if found[winner] > best:
-            best, best_counts = found[winner], counts
-        elif step > 2 * best_counts.sum() + 5:
-            break
+    ones = np.eye(len(order))  # whose means are the shares of the models
+    chosen = greedy_shares(ones, score, size, deadline)
     weights = np.zeros(len(evaluations))
-    weights[order] = best_counts / best_counts.sum()
+    weights[order] = chosen if chosen.any() else ones[0]
     return folds.target.combiner(weights)

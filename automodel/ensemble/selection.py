@@ -331,14 +331,14 @@ def _bagged(oofs, folds, rows, size, n_bags, deadline, rng) -> np.ndarray:
         if bag:
             drawn = bootstrap(rng, len(rows), size_of_bag, groups)
         score = _row_scorer(folds, rows[drawn])
-        total += _greedy(parts[:, drawn], score, size, deadline)
+        total += greedy_shares(parts[:, drawn], score, size, deadline)
     if not total.any():  # no mixture has such a score
         total[0] = 1.0
     return total / total.sum()
 
 
-def _greedy(predictions, score, size, deadline) -> np.ndarray:
-    """Return the weights of the best prefix of one greedy selection.
+def greedy_shares(predictions, score, size, deadline) -> np.ndarray:
+    """Return the shares of the models in the best prefix of one greedy selection.
 
     They are all zero if the rows have no such score. From the deadline on only the
     first models are compared.

@@ -136,7 +136,8 @@ def test_a_step_that_the_deadline_cuts_does_not_count():
     """A model that was not compared might have been the better one."""
     scores = {ALONE: 1.0, (0.5, 0.5, 0.0): 2.0, HALVES: 3.0}
     clock = FakeClock(step=1.0)
-    cut, whole = Deadline(1.5, clock), Deadline(2.5, FakeClock(step=1.0))
+    # The two other single models are compared before, with a look at the clock each.
+    cut, whole = Deadline(3.5, clock), Deadline(4.5, FakeClock(step=1.0))
     assert weights_of(Scores(scores), deadline=cut) == list(ALONE)
     assert weights_of(Scores(scores), deadline=whole) == list(HALVES)
 
