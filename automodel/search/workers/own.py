@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -91,7 +90,7 @@ class OwnProcesses(Workers):
             self._data, self.n_jobs, self.are_isolated = None, 1, False
             self._tell_here("the data could not be sent to workers", error)
         except BaseException:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._remove_folder()
             raise
         return self
 
