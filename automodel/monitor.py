@@ -15,6 +15,8 @@ from automodel.exceptions import TrialPruned
 MIN_FOLD_SECONDS = 0.3  # for training, so that a slow encoding leaves some
 SLOTS_PER_FOLD = 16  # reports of one fold: steps 1, 2, 4, ..., then the fold's end
 
+Steps = int | list[int]  # of one model, or of that of each column of the target
+
 
 class Monitor:
     """The one line between a model that trains in steps and its search.
@@ -23,8 +25,9 @@ class Monitor:
     ----------
     deadline : Deadline, default=NO_DEADLINE
         Moment at which training has to end.
-    n_iterations : int, default=None
-        Steps to train when there is no validation part; None for the family's own.
+    n_iterations : int or list of int, default=None
+        Steps to train when there is no validation part, of all columns of the target or
+        of each; None for the family's own.
     valid : tuple of (X, y, sample_weight), default=None
         Encoded validation part, labels as the estimator knows them.
     score : callable, default=None
@@ -47,10 +50,11 @@ class Monitor:
     ----------
     X_valid, y_valid, sample_weight_valid
         The validation part, or None.
-    steps_used : int or None
-        To be set by the family: steps that the returned model is made of. Where a
-        family `chooses_rounds`, those that are best on the validation part.
-    steps_trained : int or None
+    steps_used : int, list of int or None
+        To be set by the family: steps that the returned model is made of, in a list if
+        each column of the target has a model of its own. Where a family
+        `chooses_rounds`, those that are best on the validation part.
+    steps_trained : int, list of int or None
         To be set by a family that `chooses_rounds`: all those that the model has.
     steps_cut : int or None
         To be set by a family that drops steps which early stopping on rows of its own
@@ -65,7 +69,7 @@ class Monitor:
         self,
         deadline: Deadline = NO_DEADLINE,
         *,
-        n_iterations: int | None = None,
+        n_iterations: Steps | None = None,
         valid: tuple | None = None,
         score: Callable[[BaseEstimator], float] | None = None,
         should_prune: Callable[[dict[int, float]], bool] | None = None,
@@ -79,8 +83,8 @@ class Monitor:
         self.n_iterations = n_iterations
         self.X_valid, self.y_valid, self.sample_weight_valid = valid or (None,) * 3
         self.groups = groups
-        self.steps_used: int | None = None
-        self.steps_trained: int | None = None
+        self.steps_used: Steps | None = None
+        self.steps_trained: Steps | None = None
         self.steps_cut: int | None = None
         self.step_plan = step_plan
         self.step_plan_used: list = []

@@ -36,14 +36,14 @@ class Task:
     Parameters
     ----------
     kind : str
-        That of the target: "binary", "multiclass", "regression", or that of a target
-        of one's own.
+        That of the target: "binary", "multiclass", "multilabel", "regression",
+        "multioutput", or that of a target of one's own.
     n_samples : int
         Rows used for fitting.
     n_outputs : int
         Columns of a prediction, such as one for each class.
     n_classes : int, default=0
-        Number of classes; 0 where there are none.
+        Number of classes, of which a row has one; 0 where there are none.
     is_weighted : bool, default=False
         Whether sample weights were given.
     time_budget : float, default=None
@@ -86,8 +86,8 @@ class Task:
 
     @property
     def is_classification(self) -> bool:
-        """Whether the target is a class."""
-        return self.kind in ("binary", "multiclass")
+        """Whether the target is a class, or several labels."""
+        return self.kind in ("binary", "multiclass", "multilabel")
 
     @property
     def cost(self) -> int:

@@ -241,7 +241,7 @@ def make_task(kind, n_samples, n_features, n_classes=0, **facts):
     return Task(
         kind,
         n_samples,
-        n_outputs=max(n_classes, 1),
+        n_outputs=facts.pop("n_outputs", max(n_classes, 1)),
         n_classes=n_classes,
         modality="tabular",
         facts=TableFacts(n_features, **of_table),

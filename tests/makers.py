@@ -6,12 +6,18 @@ from automodel.evaluation import splits
 from automodel.metrics.metric import Metric
 from automodel.targets.classes import ClassTarget
 from automodel.targets.values import ValueTarget
+from tests.modality.labels import LabelsTarget
+from tests.modality.numbers import NumbersTarget
 
 
 def make_target(task, classes=None):
     """Return the target of a task; the classes are numbers unless they are given."""
     if task.kind == "regression":
         return ValueTarget(task.objective)
+    if task.kind == "multilabel":
+        return LabelsTarget(task.n_outputs)
+    if task.kind == "multioutput":
+        return NumbersTarget(task.n_outputs)
     return ClassTarget(np.arange(task.n_classes) if classes is None else classes)
 
 

@@ -16,7 +16,7 @@ from automodel.evaluation.folds import Folds
 from automodel.exceptions import DeadlineReached, TrialPruned, describe_error
 from automodel.families.base import FoldPart, ModelFamily
 from automodel.metrics.scorers import score_or_nan
-from automodel.monitor import Monitor, TrialTime
+from automodel.monitor import Monitor, Steps, TrialTime
 from automodel.preprocessing.encoded import take_rows
 from automodel.task import Task
 
@@ -46,7 +46,7 @@ class Evaluation:
     score: float = math.nan
     fold_scores: list[float] = field(default_factory=list)
     seconds: float = 0.0
-    n_iterations: list[int] = field(default_factory=list)
+    n_iterations: list[Steps] = field(default_factory=list)
     oof: Any = None
     models: Any = None
     error: str = ""
@@ -166,8 +166,8 @@ class _TrainedFold:
     model: FittedModel | None
     X_valid: Any
     prediction: np.ndarray | None
-    best_round: int | None = None
-    n_rounds: int | None = None
+    best_round: Steps | None = None
+    n_rounds: Steps | None = None
 
 
 def _released(own: _TrainedFold):
@@ -192,14 +192,16 @@ def _cut_to_rounds_of_others(own, trained, result: Evaluation, folds, deadline):
         own.prediction = own.model.predict_encoded(own.X_valid, deadline)
 
 
-def _rounds_of_others(own: _TrainedFold, trained, folds: Folds) -> int:
+def _rounds_of_others(own: _TrainedFold, trained, folds: Folds) -> Steps:
     """Return the mean of the rounds that are best for the folds apart from one."""
     others = [other for other in trained if other.best_round and other is not own]
     apart = [other for other in others if folds.apart[own.fold, other.fold]]
     # Where all splits overlap, the rows of the others are nearly its own.
     best = [other.best_round for other in apart or others or [own]]
-    rounds = max(round(float(np.mean(best))), 1)
-    return rounds if own.n_rounds is None else min(rounds, own.n_rounds)
+    rounds = np.maximum(np.rint(np.mean(best, axis=0)), 1)
+    if own.n_rounds is not None:
+        rounds = np.minimum(rounds, own.n_rounds)
+    return rounds.astype(int).tolist()
 
 
 def _run_joined(result, folds, deadline, time_limit, should_prune):
@@ -294,7 +296,7 @@ def fit_candidate(
     folds: Folds,
     *,
     fold: int = -1,
-    n_iterations: int | None = None,
+    n_iterations: Steps | None = None,
     step_plan: list | None = None,
     deadline: Deadline = NO_DEADLINE,
 ) -> FittedModel:
@@ -308,7 +310,7 @@ def fit_candidate(
         Data and splits.
     fold : int, default=-1
         Fold whose training rows are used; -1 for all rows.
-    n_iterations : int, default=None
+    n_iterations : int or list of int, default=None
         Steps to train, such as the mean of the folds.
     step_plan : list, default=None
         `FittedModel.step_plan` of a model that is to be repeated.

@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator
 from automodel.clock import NO_DEADLINE, Deadline
 from automodel.evaluation.encoding import full_repr, learns_nothing, transformed
 from automodel.exceptions import describe_error
+from automodel.monitor import Steps
 from automodel.preprocessing.encoded import take_rows
 from automodel.preprocessing.rows import Rows
 from automodel.targets.base import Target
@@ -36,10 +37,10 @@ class FittedModel:
     target: Target
     columns: np.ndarray | None = None
     fold: int = -1
-    n_iterations: int | None = None
+    n_iterations: Steps | None = None
     step_plan: list = field(default_factory=list)
     seed: int = 0
-    n_trained: int | None = None
+    n_trained: Steps | None = None
 
     def predict(self, rows: Rows, deadline: Deadline = NO_DEADLINE) -> np.ndarray:
         """Predict rows."""

@@ -5,7 +5,7 @@ from automodel.families import all_families
 
 def main() -> None:
     """Print name, tasks, whether it is installed, and the extra that installs it."""
-    row = "{:<24} {:<32} {:<10} {}"
+    row = "{:<24} {:<56} {:<10} {}"
     print(row.format("family", "tasks", "installed", "extra"))
     for family in all_families().values():
         installed = "no" if family.missing_libraries() else "yes"

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from automodel.families._columns import ALL_TASKS, ColumnsEstimator, steps_of
 from automodel.families._tabular import TabularFamily
 
 if TYPE_CHECKING:
-    from automodel.monitor import Monitor
+    from automodel.monitor import Monitor, Steps
     from automodel.task import Task
 
 ROUNDS_TIMES_RATE = 60.0  # rounds * learning rate after which nothing is to be gained
@@ -27,6 +28,7 @@ MOST_STEP = 0.7
 class BoostingFamily(TabularFamily):
     """A family that boosts: its folds choose the rounds, and drop those after them."""
 
+    tasks = ALL_TASKS
     chooses_rounds = True
 
     def losses(self, task: Task) -> Sequence[str]:
@@ -36,9 +38,15 @@ class BoostingFamily(TabularFamily):
             return ("squared_error", "absolute_error")
         return ()
 
-    def cut(self, estimator: BaseEstimator, n_iterations: int) -> BaseEstimator:
+    def cut(self, estimator: BaseEstimator, n_iterations: Steps) -> BaseEstimator:
         """Return a copy of a fitted estimator with its first rounds alone."""
         shorter = copy(estimator)
+        if isinstance(estimator, ColumnsEstimator):
+            shorter.estimators_ = [
+                self.cut(model, steps_of(n_iterations, column))
+                for column, model in enumerate(estimator.estimators_)
+            ]
+            return shorter
         # A constant, where a fold had nothing to learn from, has no rounds.
         if self.iteration_param in estimator.get_params():
             self.keep_rounds(shorter, max(1, n_iterations))

@@ -18,8 +18,11 @@ def encoded_columns(task: Task) -> int:
 
 
 def trees_per_round(task: Task) -> int:
-    """Return the trees that a boosting round grows: one per class from three on."""
-    return task.n_classes if task.n_classes > 2 else 1
+    """Return the trees that a boosting round grows: one for each class or column.
+
+    Two classes need one tree.
+    """
+    return 1 if task.n_classes == 2 else task.n_outputs
 
 
 def expected_rounds(

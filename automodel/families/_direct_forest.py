@@ -18,36 +18,39 @@ from sklearn.utils.validation import check_is_fitted
 
 class _Classifier:
     def predict_proba(self, X):
-        """Return the mean probabilities of the trees."""
-        return _mean_of_trees(self, X)
+        """Return the mean probabilities of the trees; a list if y has columns."""
+        proba = _mean_of_trees(self, X)
+        if self.n_outputs_ == 1:
+            return proba
+        return [proba[:, j, :n] for j, n in enumerate(self.n_classes_)]
 
 
 class _Regressor:
     def predict(self, X):
         """Return the mean values of the trees."""
-        return _mean_of_trees(self, X).ravel()
+        return _mean_of_trees(self, X)[..., 0]
 
 
 class DirectExtraTreesClassifier(_Classifier, ExtraTreesClassifier):
-    """`ExtraTreesClassifier` for one target, quicker for few rows."""
+    """`ExtraTreesClassifier` quicker for few rows."""
 
 
 class DirectExtraTreesRegressor(_Regressor, ExtraTreesRegressor):
-    """`ExtraTreesRegressor` for one target, quicker for few rows."""
+    """`ExtraTreesRegressor` quicker for few rows."""
 
 
 class DirectRandomForestClassifier(_Classifier, RandomForestClassifier):
-    """`RandomForestClassifier` for one target, quicker for few rows."""
+    """`RandomForestClassifier` quicker for few rows."""
 
 
 class DirectRandomForestRegressor(_Regressor, RandomForestRegressor):
-    """`RandomForestRegressor` for one target, quicker for few rows."""
+    """`RandomForestRegressor` quicker for few rows."""
 
 
 def _mean_of_trees(forest, X) -> np.ndarray:
     check_is_fitted(forest)
     X = forest._validate_X_predict(X)
-    total = np.zeros((X.shape[0], 1))
+    total: np.ndarray | float = 0.0
     for tree in forest.estimators_:
         total = total + tree.tree_.predict(X)
     return total / len(forest.estimators_)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
+from sklearn.utils import get_tags
 
 from automodel.families._tabular import TabularFamily
 
@@ -95,10 +96,13 @@ class EstimatorFamily(TabularFamily):
 
 
 def _tasks_of(estimator: BaseEstimator) -> tuple[str, ...]:
+    tags = get_tags(estimator)
     if is_classifier(estimator):
-        return ("binary", "multiclass")
+        labels = ("multilabel",) if tags.classifier_tags.multi_label else ()
+        return ("binary", "multiclass", *labels)
     if is_regressor(estimator):
-        return ("regression",)
+        columns = ("multioutput",) if tags.target_tags.multi_output else ()
+        return ("regression", *columns)
     raise ValueError(
         "The estimator of an EstimatorFamily must be a classifier or a regressor. "
         f"Got {type(estimator).__name__}, of which neither can be read; give tasks=."

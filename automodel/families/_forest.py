@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
 
+from automodel.families._columns import ALL_TASKS, by_column, one_per_column
 from automodel.families._tabular import TabularFamily
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ SAFETY = 0.8  # share of the time left that the next step may be expected to tak
 class ForestFamily(TabularFamily):
     """What random forests and extremely randomised trees have in common."""
 
+    tasks = ALL_TASKS
     iteration_param = "n_estimators"
     seconds_per_cell = 0.0  # of one tree: row, feature tried and level
     forest: str  # how the classes of its estimators are named
@@ -33,15 +35,14 @@ class ForestFamily(TabularFamily):
     def estimator(self, task: Task, random_state: int):
         from automodel.families import _direct_forest, _quantile_forest
 
-        options: dict[str, Any] = {"n_estimators": N_TREES, "n_jobs": 1}
+        options = {"n_estimators": N_TREES, "n_jobs": 1, "random_state": random_state}
         if task.is_classification:
-            kind = getattr(_direct_forest, f"Direct{self.forest}Classifier")
-        elif task.objective.is_quantile:
+            return getattr(_direct_forest, f"Direct{self.forest}Classifier")(**options)
+        if task.objective.is_quantile:
             kind = getattr(_quantile_forest, f"Quantile{self.forest}Regressor")
-            options["quantile"] = task.objective.quantile
-        else:
-            kind = getattr(_direct_forest, f"Direct{self.forest}Regressor")
-        return kind(random_state=random_state, **options)
+            estimator = kind(quantile=task.objective.quantile, **options)
+            return one_per_column(estimator, task)
+        return getattr(_direct_forest, f"Direct{self.forest}Regressor")(**options)
 
     def preprocessor(self, estimator: BaseEstimator, task: Task) -> BaseEstimator:
         from automodel.preprocessing.tabular import TabularEncoder
@@ -55,8 +56,10 @@ class ForestFamily(TabularFamily):
             share = columns**-0.5
         rows = task.n_samples
         depth = np.log2(2 + rows / params.get("min_samples_leaf", 1))
-        tried = max(1.0, share * columns) + 1 + 0.1 * task.n_classes
-        return N_TREES * (1e-3 + self.seconds_per_cell * rows * tried * depth)
+        outputs = task.n_classes or task.n_outputs - 1
+        tried = max(1.0, share * columns) + 1 + 0.1 * outputs
+        n_trees = N_TREES * (task.n_outputs if task.objective.is_quantile else 1)
+        return n_trees * (1e-3 + self.seconds_per_cell * rows * tried * depth)
 
     def setting(
         self, task: Task, share: float, split: int, leaf: int = 1
@@ -76,11 +79,12 @@ class ForestFamily(TabularFamily):
             setting["criterion"] = "entropy"
         return setting
 
+    @by_column
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):
         monitor.check_time()
         if not is_classifier(estimator):
             # A split has to gain this in units of y squared.
-            least = estimator.min_impurity_decrease * float(np.var(y))
+            least = estimator.min_impurity_decrease * float(np.mean(np.var(y, axis=0)))
             estimator.set_params(min_impurity_decrease=least)
         grow(estimator, X, y, sample_weight, monitor)
         monitor.steps_used = len(estimator.estimators_)

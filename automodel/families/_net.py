@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from automodel.exceptions import DeadlineReached
+from automodel.families._columns import ALL_TASKS
 from automodel.families._tabular import TabularFamily
 from automodel.preprocessing.table_facts import TEXT_COLUMNS
 from automodel.targets.objective import Objective
@@ -31,6 +32,7 @@ class NetFamily(TabularFamily):
         Names in `automodel.nets`.
     """
 
+    tasks = ALL_TASKS
     requires = ("torch", "skorch")
     categorical = True
     iteration_param = "max_epochs"
@@ -155,8 +157,8 @@ def usual_training(task: Any) -> dict[str, Any]:
         "feature_swap": 0.0,
     }
     if task.is_classification:
-        of_classes = {"label_smoothing": 0.0, "class_weight": None}
-        return {**usual, "loss": "cross_entropy", **of_classes}
+        usual |= {"loss": "cross_entropy", "label_smoothing": 0.0}
+        return usual | ({"class_weight": None} if task.n_classes else {})
     if fixed_loss(task.objective):
         return usual
     return {**usual, "loss": "squared_error"}
@@ -226,11 +228,13 @@ def suggest_loss(trial, task) -> dict[str, Any]:
             return {}
         losses = "squared_error", "huber", "absolute_error"
         return {"loss": seldom(trial, "loss", *losses)}
-    return {
+    params = {
         "loss": seldom(trial, "loss", "cross_entropy", "focal"),
         "label_smoothing": trial.suggest_float("label_smoothing", 0.0, 0.1),
-        "class_weight": seldom(trial, "class_weight", None, "balanced"),
     }
+    if task.n_classes:  # of several labels the balances would be multiplied
+        params["class_weight"] = seldom(trial, "class_weight", None, "balanced")
+    return params
 
 
 def seldom(trial, name: str, usual, *others):

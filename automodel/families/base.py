@@ -17,7 +17,7 @@ from automodel.task import Task
 if TYPE_CHECKING:
     import optuna
 
-    from automodel.monitor import Monitor
+    from automodel.monitor import Monitor, Steps
 
 
 class FoldPart(NamedTuple):
@@ -194,9 +194,10 @@ class ModelFamily:
             return estimator.fit(X, y)
         return estimator.fit(X, y, sample_weight=sample_weight)
 
-    def cut(self, estimator: BaseEstimator, n_iterations: int) -> BaseEstimator:
+    def cut(self, estimator: BaseEstimator, n_iterations: Steps) -> BaseEstimator:
         """Return a copy of a fitted estimator with its first rounds alone.
 
+        `n_iterations` are those of all columns of the target, or a list of one for each.
         Only for families that set `chooses_rounds`. Of a model with fewer rounds all
         are kept.
         """

@@ -15,6 +15,7 @@ from automodel.families._boosting import (
     rounds_for,
     set_rounds,
 )
+from automodel.families._columns import by_column, one_per_column
 from automodel.families._cost import (
     encoded_columns,
     expected_rounds,
@@ -29,6 +30,7 @@ MAX_CATEGORIES = 1_000_000  # CatBoost smooths rare categories itself
 NEARLY_GAMMA = 1.99  # the power of a Tweedie deviance is below 2 here
 LOGARITHMS = ("Poisson", "Tweedie")
 QUANTILES = ("MAE", "Quantile")
+LOSSES_OF_COLUMNS = {"multilabel": "MultiLogloss", "multioutput": "MultiRMSE"}
 # Exact leaves, the default of quantiles, are the better ones but ignore the weights.
 WEIGHTED_QUANTILES = {
     "leaf_estimation_method": "Gradient",
@@ -56,7 +58,7 @@ class CatBoost(BoostingFamily):
         from catboost import CatBoostClassifier, CatBoostRegressor
 
         kind = CatBoostClassifier if task.is_classification else CatBoostRegressor
-        return kind(
+        estimator = kind(
             iterations=1000,
             learning_rate=0.08,
             boosting_type="Plain",
@@ -68,6 +70,7 @@ class CatBoost(BoostingFamily):
             logging_level="Silent",
             **_loss(task),
         )
+        return estimator if _is_native(task) else one_per_column(estimator, task)
 
     def search_space(self, trial, task: Task) -> dict[str, Any]:
         params = {
@@ -92,7 +95,7 @@ class CatBoost(BoostingFamily):
         return params | {"iterations": rounds_for(params["learning_rate"], times=1.4)}
 
     def portfolio(self, task: Task) -> Sequence[dict[str, Any]]:
-        if task.kind == "regression":
+        if not task.is_classification:
             default = _setting(0.09, 7, 1e-5, random_strength=0.0, steps=5, task=task)
         elif task.n_classes > 8:  # a leaf holds a value for each class
             default = _setting(0.2, 5, 1.0, random_strength=0.8, steps=1, task=task)
@@ -118,6 +121,7 @@ class CatBoost(BoostingFamily):
         scan = 1e-9 * task.n_samples * depth * outputs * (columns + 4)
         return rounds * (1e-3 + 4e-6 * 2**depth * outputs + scan)
 
+    @by_column
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):
         monitor.check_time()
         if _is_constant(X):
@@ -185,6 +189,8 @@ class _Callback:
 def _loss(task: Task) -> dict[str, str]:
     """Return the parameters of the loss; none where it is the default."""
     asked = task.objective
+    if task.kind in LOSSES_OF_COLUMNS and _is_native(task):
+        return {"loss_function": LOSSES_OF_COLUMNS[task.kind]}
     losses = {
         "absolute_error": "MAE",
         "quantile": f"Quantile:alpha={asked.quantile}",
@@ -198,6 +204,11 @@ def _loss(task: Task) -> dict[str, str]:
     if asked.loss == "gamma":  # Newton's step of a few small targets is huge
         params["leaf_estimation_method"] = "Gradient"
     return params
+
+
+def _is_native(task: Task) -> bool:
+    """Whether the library has the loss for several columns, if there are several."""
+    return task.is_classification or not task.objective.is_quantile
 
 
 def _loss_of(estimator) -> str:

@@ -17,6 +17,7 @@ from automodel.families._boosting import (
     rounds_for,
     set_rounds,
 )
+from automodel.families._columns import by_column, one_per_column
 from automodel.families._cost import (
     encoded_columns,
     expected_rounds,
@@ -57,12 +58,13 @@ class HistGradientBoosting(BoostingFamily):
             kind = HistGradientBoostingClassifier
         else:
             kind = HistGradientBoostingRegressor
-        return kind(
+        estimator = kind(
             max_iter=500,
             early_stopping=False,
             random_state=random_state,
             **_loss(task),
         )
+        return one_per_column(estimator, task)
 
     def search_space(self, trial, task: Task) -> dict[str, Any]:
         params = {
@@ -98,6 +100,7 @@ class HistGradientBoosting(BoostingFamily):
         )
         return 3 * trees * (5e-5 * leaves + scan)  # chunks bin and predict anew
 
+    @by_column
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):
         monitor.check_time()
         tracker = RoundTracker(monitor)

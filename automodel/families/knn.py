@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from automodel.families._columns import ALL_TASKS, by_column, one_per_column
 from automodel.families._tabular import TabularFamily
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ class NearestNeighbors(TabularFamily):
     """Mean or quantile over the nearest rows, of standardised columns."""
 
     name = "knn"
+    tasks = ALL_TASKS
     rank = 80
     seldom_helps = True
     is_random = False
@@ -43,15 +44,14 @@ class NearestNeighbors(TabularFamily):
 
         from automodel.families._quantile_neighbors import QuantileNeighborsRegressor
 
-        kind: Callable[..., Any]
+        options = {"n_neighbors": 20, "weights": "distance", "n_jobs": 1}
         if task.is_classification:
-            kind = KNeighborsClassifier
-        elif task.objective.is_quantile:
+            return KNeighborsClassifier(**options)
+        if task.objective.is_quantile:
             quantile = task.objective.quantile
-            kind = partial(QuantileNeighborsRegressor, quantile=quantile)
-        else:
-            kind = KNeighborsRegressor
-        return kind(n_neighbors=20, weights="distance", n_jobs=1)
+            estimator = QuantileNeighborsRegressor(quantile=quantile, **options)
+            return one_per_column(estimator, task)
+        return KNeighborsRegressor(**options)
 
     def search_space(self, trial, task: Task) -> dict[str, Any]:
         most = max(2, min(200, task.n_samples // 3))
@@ -72,8 +72,11 @@ class NearestNeighbors(TabularFamily):
     def cost(self, params: dict[str, Any], task: Task) -> float:
         # Training is free; predicting the out-of-fold rows is what is paid for.
         per_metric = 4.0 if params.get("p", 2) == 1 else 1.0
-        return 2e-10 * per_metric * task.n_samples**2 * (task.facts.n_features + 5)
+        n_models = task.n_outputs if task.objective.is_quantile else 1
+        columns = n_models * (task.facts.n_features + 5)
+        return 2e-10 * per_metric * task.n_samples**2 * columns
 
+    @by_column
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):
         monitor.check_time()
         n_neighbors = min(estimator.n_neighbors, X.shape[0])

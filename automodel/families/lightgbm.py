@@ -18,6 +18,7 @@ from automodel.families._boosting import (
     scale_penalty,
     set_rounds,
 )
+from automodel.families._columns import by_column, one_per_column
 from automodel.families._cost import (
     expected_rounds,
     trees_per_round,
@@ -58,7 +59,7 @@ class LightGBM(BoostingFamily):
         from lightgbm import LGBMClassifier, LGBMRegressor
 
         kind = LGBMClassifier if task.is_classification else LGBMRegressor
-        return kind(
+        estimator = kind(
             n_estimators=1000,
             learning_rate=0.04,
             min_child_weight=1e-7,
@@ -70,6 +71,7 @@ class LightGBM(BoostingFamily):
             force_col_wise=True,
             **loss_params(task, OBJECTIVES, quantile="alpha"),
         )
+        return one_per_column(estimator, task)
 
     def search_space(self, trial, task: Task) -> dict[str, Any]:
         params = {
@@ -122,6 +124,7 @@ class LightGBM(BoostingFamily):
         scan = 5e-9 * task.n_samples * width * np.log2(1 + leaves) / 5
         return trees * (2e-5 * leaves + scan)
 
+    @by_column
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):
         monitor.check_time()
         tracker = RoundTracker(monitor)
@@ -184,7 +187,7 @@ def setting(
 
 
 def _default(task: Task) -> dict[str, Any]:
-    if task.kind == "regression":
+    if not task.is_classification:
         return setting(0.05, 100, 3, 0.7, 1.0, task=task)
     if task.n_classes > 8:  # one tree a class and round: fewer rounds, smaller trees
         return setting(0.1, 20, 20, 0.75, 0.7, task=task)

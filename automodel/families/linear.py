@@ -15,6 +15,7 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 
+from automodel.families._columns import ALL_TASKS, by_column, one_per_column
 from automodel.families._ridge import ridge_params
 from automodel.families._tabular import TabularFamily
 
@@ -41,6 +42,7 @@ class Linear(TabularFamily):
     """Logistic regression for classes, and for values a linear model of their loss."""
 
     name = "linear"
+    tasks = ALL_TASKS
     rank = 10
     is_random = False
     starts_search = True
@@ -50,13 +52,15 @@ class Linear(TabularFamily):
         from sklearn.linear_model import LogisticRegression, Ridge
 
         if task.is_classification:
-            return LogisticRegression(
+            model = LogisticRegression(
                 max_iter=MOST_ITERATIONS, random_state=random_state
             )
+            return one_per_column(model, task)
         if task.objective.is_quantile:
             from automodel.families._quantile_linear import QuantileLinearRegressor
 
-            return QuantileLinearRegressor(quantile=task.objective.quantile)
+            model = QuantileLinearRegressor(quantile=task.objective.quantile)
+            return one_per_column(model, task)
         if task.objective.is_deviance:
             return _deviance_regressor(task)
         return Ridge(random_state=random_state)
@@ -93,11 +97,13 @@ class Linear(TabularFamily):
     def cost(self, params: dict[str, Any], task: Task) -> float:
         facts = task.facts
         columns = facts.n_numeric + 5 * facts.n_categorical + 60 * facts.n_text
-        outputs = task.n_classes if task.n_classes > 2 else 1
+        is_ridge = not task.is_classification and task.objective.loss == "squared_error"
+        outputs = 1 if is_ridge or task.n_classes == 2 else task.n_outputs
         steps = QUANTILE_STEPS if task.objective.is_quantile else 1.0
         cells = task.n_samples * max(columns, facts.n_features)
         return 0.01 + 2e-7 * cells * outputs * steps
 
+    @by_column
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):
         from sklearn.linear_model import Ridge
 

@@ -18,6 +18,7 @@ from automodel.families._boosting import (
     scale_penalty,
     set_rounds,
 )
+from automodel.families._columns import by_column, one_per_column
 from automodel.families._cost import (
     encoded_columns,
     expected_rounds,
@@ -56,7 +57,7 @@ class XGBoost(BoostingFamily):
         from xgboost import XGBClassifier, XGBRegressor
 
         kind = XGBClassifier if task.is_classification else XGBRegressor
-        return kind(
+        estimator = kind(
             n_estimators=500,
             learning_rate=0.08,
             max_depth=6,
@@ -67,6 +68,7 @@ class XGBoost(BoostingFamily):
             verbosity=0,
             **loss_params(task, OBJECTIVES, quantile="quantile_alpha"),
         )
+        return one_per_column(estimator, task)
 
     def search_space(self, trial, task: Task) -> dict[str, Any]:
         params = {
@@ -89,7 +91,7 @@ class XGBoost(BoostingFamily):
 
     def portfolio(self, task: Task) -> Sequence[dict[str, Any]]:
         many_classes = task.n_classes > 8
-        if task.kind == "regression":
+        if not task.is_classification:
             default = _setting(0.05, 9, 2.0, subsample=0.7, reg_lambda=0.0, task=task)
         else:
             rate, depth = (0.15, 4) if many_classes else (0.08, 6)
@@ -112,6 +114,7 @@ class XGBoost(BoostingFamily):
         scan = 1e-9 * task.n_samples * (encoded_columns(task) + 8) * depth
         return trees * (1.2e-5 * min(2**depth, task.n_samples / 4) + scan)
 
+    @by_column
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):
         monitor.check_time()
         tracker = RoundTracker(monitor)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from automodel.monitor import Steps
+
 COLUMNS = (
     "family",
     "score",
@@ -32,7 +34,7 @@ class TrialRecord:
     score: float
     fold_scores: list[float]
     seconds: float
-    n_iterations: list[int]
+    n_iterations: list[Steps]
     error: str
     weight: float = 0.0
     stacking_coefficient: float = 0.0

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
@@ -399,7 +400,9 @@ def attributes(number: int, evaluation: Evaluation) -> dict[str, Any]:
         "seconds": evaluation.seconds,
         "error": evaluation.error[:MOST_ERROR],
         "fold_scores": [float(score) for score in evaluation.fold_scores],
-        "n_iterations": [int(n) for n in evaluation.n_iterations],
+        "n_iterations": [
+            np.asarray(n, dtype=int).tolist() for n in evaluation.n_iterations
+        ],
         "predict_seconds": evaluation.predict_seconds,
     }
 

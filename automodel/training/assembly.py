@@ -19,6 +19,7 @@ from automodel.evaluation.evaluate import Candidate, Evaluation, is_joined
 from automodel.evaluation.fitted_model import FittedModel
 from automodel.evaluation.folds import Folds
 from automodel.metrics.scorers import score_or_nan
+from automodel.monitor import Steps
 from automodel.reporting.leaderboard import TrialRecord
 from automodel.search.budget import Budget
 from automodel.search.models import ModelLoader
@@ -254,7 +255,7 @@ class Assembly:
                 steps,
                 deadline,
                 seconds=seconds,
-                least_steps=LEAST_STEPS * (steps or 0),
+                least_steps=(LEAST_STEPS * np.asarray(steps or 0)).tolist(),
             )
             orders.append(order)
         return orders
@@ -318,10 +319,10 @@ def _reseeded(candidate: Candidate, repeat: int) -> Candidate:
     return replace(candidate, seed=seed >> 1)
 
 
-def mean_iterations(evaluation: Evaluation) -> int | None:
+def mean_iterations(evaluation: Evaluation) -> Steps | None:
     """Return the steps of a refit: the mean of the folds; None where none count."""
     steps = [n for n in evaluation.n_iterations if n]
-    return round(float(np.mean(steps))) if steps else None
+    return np.rint(np.mean(steps, axis=0)).astype(int).tolist() if steps else None
 
 
 def _member(number, evaluation: Evaluation, weight, coefficient, models) -> Member:

@@ -20,9 +20,9 @@ class RoundsFamily(StubFamily):
 
     chooses_rounds = True
 
-    def __init__(self, best):
+    def __init__(self, best, most=None):
         super().__init__("rounds")
-        self.best = iter(best)
+        self.best, self.most = iter(best), most
 
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):
         model = super().fit(
@@ -31,6 +31,7 @@ class RoundsFamily(StubFamily):
         model.n_rounds_ = 100
         if monitor.has_validation:
             monitor.steps_used = next(self.best)
+            monitor.steps_trained = self.most
         else:
             monitor.steps_used = monitor.n_iterations
         return model
@@ -38,7 +39,7 @@ class RoundsFamily(StubFamily):
     def cut(self, estimator, n_iterations):
         shorter = copy.copy(estimator)
         shorter.n_rounds_ = n_iterations
-        shorter.quality = n_iterations / 100
+        shorter.quality = np.mean(n_iterations) / 100
         return shorter
 
 
@@ -54,6 +55,14 @@ def test_rounds_are_the_mean_of_the_other_folds():
     assert result.n_iterations == [40, 35, 15]
     assert [model.estimator.n_rounds_ for model in result.models] == [40, 35, 15]
     assert [model.n_iterations for model in result.models] == [40, 35, 15]
+
+
+def test_rounds_of_columns_are_the_means_of_the_other_folds():
+    family = RoundsFamily([[10, 1], [20, 3], [60, 2]], most=[100, 2])
+    result = evaluate(Candidate(family, {"quality": 1.0}), make_folds(THIRDS))
+    assert result.status == "complete", result.error
+    assert result.n_iterations == [[40, 2], [35, 2], [15, 2]]
+    assert [m.estimator.n_rounds_ for m in result.models] == result.n_iterations
 
 
 def test_predictions_are_those_of_the_rounds_used():

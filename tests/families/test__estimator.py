@@ -33,6 +33,20 @@ def test_classifiers_learn_classes_and_regressors_values():
     assert not regressor.supports(TASK)
 
 
+@pytest.mark.parametrize(
+    ("estimator", "tasks"),
+    [
+        (SVR(), ("regression",)),
+        (DecisionTreeRegressor(), ("regression", "multioutput")),
+        (LinearDiscriminantAnalysis(), ("binary", "multiclass")),
+        (KNeighborsClassifier(), ("binary", "multiclass", "multilabel")),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_the_tags_say_whether_it_learns_several_columns(estimator, tasks):
+    assert EstimatorFamily("own", estimator, empty_space).tasks == tasks
+
+
 def test_an_estimator_that_is_neither_is_refused():
     with pytest.raises(ValueError, match=r"StandardScaler.*give tasks="):
         EstimatorFamily("scaler", StandardScaler(), empty_space)

@@ -21,7 +21,9 @@ from automodel.preprocessing.reader import TableReader
 from tests.conftest import make_task
 from tests.makers import make_metric
 
-KINDS = ["binary", "multiclass", "regression"]
+KINDS = ["binary", "multiclass", "regression", "multilabel", "multioutput"]
+OF_CLASSES = ("binary", "multiclass")  # one in each row
+N_COLUMNS = 3
 FAMILIES = [f for f in all_families().values() if not f.missing_libraries()]
 MOST_STEPS = 60
 SMALL = {  # what is enough for the rows below, to save time
@@ -37,6 +39,11 @@ def make_rows(kind, n_samples=240, dtype=np.float64):
     if kind == "regression":
         X, y = make_regression(n_samples, 8, n_informative=4, noise=5, random_state=0)
         return X.astype(dtype), y
+    if kind not in OF_CLASSES:
+        options = {"n_informative": 4, "n_targets": N_COLUMNS, "noise": 5}
+        X, y = make_regression(n_samples, 8, **options, random_state=0)
+        y = (y - y.mean(axis=0)) / y.std(axis=0)
+        return X.astype(dtype), (y > 0.3).astype(int) if kind == "multilabel" else y
     X, y = make_classification(
         n_samples,
         8,
@@ -49,8 +56,16 @@ def make_rows(kind, n_samples=240, dtype=np.float64):
 
 
 def task_of(kind, X, y):
-    n_classes = 0 if kind == "regression" else int(y.max()) + 1
-    return make_task(kind, *X.shape, n_classes, time_budget=60)
+    n_classes = int(y.max()) + 1 if kind in OF_CLASSES else 0
+    return new_task(kind, *X.shape, n_classes, time_budget=60)
+
+
+def new_task(kind, n_samples, n_features, n_classes, **facts):
+    """Return the task of a kind; `n_classes` are for those that have classes."""
+    if kind in OF_CLASSES:
+        return make_task(kind, n_samples, n_features, n_classes, **facts)
+    n_outputs = 1 if kind == "regression" else N_COLUMNS
+    return make_task(kind, n_samples, n_features, n_outputs=n_outputs, **facts)
 
 
 def default_params(family, task):
@@ -82,9 +97,13 @@ def fit(family, kind, X, y, *, monitor=None, sample_weight=None, seed=0):
 
 
 def predict(model, X):
-    return (
-        model.predict_proba(X) if hasattr(model, "predict_proba") else model.predict(X)
-    )
+    if not hasattr(model, "predict_proba"):
+        return model.predict(X)
+    proba = model.predict_proba(X)
+    if not isinstance(proba, list):
+        return proba
+    pairs = zip(proba, model.classes_, strict=True)
+    return np.column_stack([of_label @ classes for of_label, classes in pairs])
 
 
 def halves(X, y):
@@ -92,11 +111,11 @@ def halves(X, y):
 
 
 def score_of(X, y):
-    """Return a score for the monitor: accuracy, or minus the squared error."""
+    """Return a score for the monitor: minus the squared error, or accuracy."""
 
     def score(model):
         answer = predict(model, X)
-        if answer.ndim == 1:
+        if answer.shape == y.shape:
             return -float(np.mean((answer - y) ** 2))
         return float(np.mean(answer.argmax(axis=1) == y))
 
@@ -123,20 +142,33 @@ def test_a_model_is_better_than_the_prior(family, kind):
     X, y = make_rows(kind)
     (X_train, y_train), (X_valid, y_valid) = halves(X, y)
     answer = predict(fit(family, kind, X_train, y_train), X_valid)
-    if kind == "regression":
-        assert np.mean((answer - y_valid) ** 2) < 0.6 * np.var(y_valid)
+    if kind not in OF_CLASSES:
+        error = np.mean((answer - y_valid) ** 2, axis=0)
+        assert answer.shape == y_valid.shape
+        assert np.all(error < 0.75 * np.var(y_valid, axis=0))
     else:
         prior = np.bincount(y_valid).max() / len(y_valid)
         assert np.mean(answer.argmax(axis=1) == y_valid) > prior + 0.15
 
 
 def test_probabilities_have_a_column_per_class_and_sum_to_one(family, kind):
-    if kind == "regression":
-        pytest.skip("values, not probabilities")
+    if kind not in OF_CLASSES:
+        pytest.skip("values, or probabilities that do not add up")
     X, y = make_rows(kind)
     proba = predict(fit(family, kind, X, y), X)
     assert proba.shape == (len(y), y.max() + 1)
     np.testing.assert_allclose(proba.sum(axis=1), 1, atol=1e-5)
+
+
+def test_a_column_of_one_value_is_predicted_as_it_is(family, kind):
+    X, y = make_rows(kind)
+    if y.ndim == 1:
+        pytest.skip("a target of one column")
+    train, valid = halves(X, y)
+    train[1][:, 1] = 1
+    answer = predict(fit(family, kind, *train, monitor=watched(valid)), valid[0])
+    np.testing.assert_allclose(answer[:, 1], 1, atol=0.05)
+    assert np.ptp(answer[:, 0]) > 0.3
 
 
 def test_the_same_seed_gives_the_same_model(family, kind):
@@ -194,7 +226,7 @@ def test_a_model_cut_by_the_deadline_is_usable(family, kind):
     monitor = ExpiresAfterSteps(2, valid)
     model = fit(family, kind, *train, monitor=monitor)
     assert np.isfinite(predict(model, X)).all()
-    assert 1 <= monitor.steps_used < MOST_STEPS
+    assert 1 <= np.min(monitor.steps_used) < MOST_STEPS
 
 
 class ExpiresAfterSteps(Monitor):
@@ -235,7 +267,8 @@ def test_steps_used_are_the_steps_of_the_returned_model(family, kind):
     train, valid = halves(X, y)
     monitor = watched(valid)
     fit(family, kind, *train, monitor=monitor)
-    assert 1 <= monitor.steps_used <= MOST_STEPS
+    assert 1 <= np.min(monitor.steps_used)
+    assert np.max(monitor.steps_used) <= MOST_STEPS
 
 
 def test_a_refit_trains_the_iterations_it_is_told(family, kind):
@@ -247,7 +280,7 @@ def test_a_refit_trains_the_iterations_it_is_told(family, kind):
         pytest.skip("takes its epoch and its temperature from an inner part")
     monitor = Monitor(n_iterations=7)
     model = fit(family, kind, X, y, monitor=monitor)
-    assert monitor.steps_used == 7
+    assert np.all(np.equal(monitor.steps_used, 7))
     assert np.isfinite(predict(model, X)).all()
 
 
@@ -309,8 +342,9 @@ def test_missing_values_are_no_error_where_the_tags_promise_it(family, kind):
 
 def test_twelve_rows_are_enough(family, kind):
     X, y = make_rows(kind)
-    rows = np.arange(12) if kind == "regression" else np.argsort(y, kind="stable")
-    rows = rows if kind == "regression" else rows[:: len(y) // 12][:12]
+    rows = np.arange(12)
+    if kind in OF_CLASSES:
+        rows = np.argsort(y, kind="stable")[:: len(y) // 12][:12]
     train, valid = (X[rows], y[rows]), (X[100:104], y[100:104])
     model = fit(family, kind, *train, monitor=watched(valid))
     assert np.isfinite(predict(model, X)).all()
@@ -329,7 +363,8 @@ def test_weights_change_the_model(family, kind):
     if not family.takes_sample_weight(task_of(kind, X, y)):
         pytest.skip("takes no weights")
     (X_train, y_train), valid = halves(X, y)
-    weight = np.where(y_train > np.median(y_train), 5.0, 0.2)
+    first = y_train if y_train.ndim == 1 else y_train[:, 0]
+    weight = np.where(first > np.median(first), 5.0, 0.2)
     monitor = Monitor(valid=(*valid, np.ones(len(valid[1]))), score=score_of(*valid))
     weighted = fit(
         family, kind, X_train, y_train, sample_weight=weight, monitor=monitor
@@ -379,7 +414,7 @@ def test_a_default_candidate_completes_on_any_table(family, kind, container):
         pytest.skip("refuses the table")
     splits = [(np.arange(len(y)) % 3 != i, np.arange(len(y)) % 3 == i) for i in (0, 1)]
     splits = [(np.flatnonzero(a), np.flatnonzero(b)) for a, b in splits]
-    metric = make_metric(None, task, None if kind == "regression" else np.unique(y))
+    metric = make_metric(None, task, np.unique(y) if kind in OF_CLASSES else None)
     folds = Folds(table, y, None, splits, task, metric)
     params = default_params(family, task)
     result = evaluate(Candidate(family, params), folds)
@@ -392,13 +427,7 @@ def test_a_default_candidate_completes_on_any_table(family, kind, container):
 def test_the_portfolio_lies_inside_the_search_space(
     family, kind, n_samples, n_classes, n_categorical
 ):
-    task = make_task(
-        kind,
-        n_samples,
-        12,
-        n_classes=0 if kind == "regression" else n_classes,
-        n_categorical=n_categorical,
-    )
+    task = new_task(kind, n_samples, 12, n_classes, n_categorical=n_categorical)
     for setting in family.portfolio(task):
         study = optuna.create_study()
         study.enqueue_trial(setting)
@@ -424,7 +453,7 @@ def test_the_search_space_gives_parameters_of_the_estimator(family, kind):
 
 def test_the_cost_grows_with_rows(family, kind):
     small, large = (
-        make_task(kind, n, 20, 0 if kind == "regression" else 3) for n in (1000, 30_000)
+        new_task(kind, n, 20, 3) for n in (1000, 30_000)
     )
     params = family.portfolio(small)[0] if family.portfolio(small) else {}
     assert 0 < family.cost(params, small) < family.cost(params, large)
@@ -474,9 +503,8 @@ def test_the_table_of_families_names_each_of_them():
 def test_the_cost_of_nets_counts_the_components_of_text(family, kind):
     if not isinstance(family, NetFamily):
         pytest.skip("no net")
-    n_classes = 0 if kind == "regression" else 3
     plain, texts = (
-        make_task(kind, 1000, 8, n_classes, n_numeric=3, n_categorical=5, n_text=n_text)
+        new_task(kind, 1000, 8, 3, n_numeric=3, n_categorical=5, n_text=n_text)
         for n_text in (0, 5)
     )
     params = family.portfolio(plain)[0]

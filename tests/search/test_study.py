@@ -1,11 +1,20 @@
 """The trials of one family, and which of them a sampler is shown."""
 
+import json
+
+import numpy as np
 import optuna
 import pytest
 
 from automodel.evaluation.evaluate import Candidate, Evaluation
 from automodel.search.pruning import ForgivingPruner, Snapshot
-from automodel.search.study import BEST_SAMPLED, MOST_SAMPLED, FamilyStudy
+from automodel.search.study import (
+    BEST_SAMPLED,
+    MOST_SAMPLED,
+    FamilyStudy,
+    attributes,
+    evaluation_of,
+)
 from tests.conftest import StubFamily, make_task
 
 TASK = make_task("binary", 100, 4, 2)
@@ -145,3 +154,15 @@ def test_the_order_in_which_trials_of_one_score_end_prunes_no_other_ones():
         snapshot = Snapshot(ForgivingPruner(), own.compared())
         verdicts.append(snapshot({15: 0.35}))
     assert verdicts == [False, False]
+
+
+@pytest.mark.parametrize("steps", [[9, 11], [[9, 20], [11, 20]]])
+def test_what_a_trial_says_of_its_steps_is_read_again(steps):
+    family = StubFamily()
+    steps = [np.int64(n) if isinstance(n, int) else n for n in steps]
+    evaluation = Evaluation(
+        Candidate(family, {}), "complete", 0.5, [0.5], n_iterations=steps
+    )
+    said = json.loads(json.dumps(attributes(3, evaluation)))
+    trial = optuna.trial.create_trial(value=0.5, user_attrs=said)
+    assert evaluation_of(trial, evaluation.candidate).n_iterations == steps

@@ -260,6 +260,16 @@ def test_a_refit_that_the_clock_has_cut_to_few_steps_is_not_used(steps, kept):
     assert (refit(order, make_folds()) is not None) == kept
 
 
+@pytest.mark.parametrize(("steps", "kept"), [([7, 15], True), ([9, 13], False)])
+def test_no_column_of_a_refit_may_be_cut_to_few_steps(steps, kept):
+    usable = {0: make_evaluation(is_random=False)}
+    usable[0].n_iterations = [[9, 20], [11, 20]]
+    (order,) = make_assembly()._refits([(0, 0)], usable, NO_DEADLINE, n_jobs=1)
+    assert (order.n_iterations, order.least_steps) == ([10, 20], [7.0, 14.0])
+    order = replace(order, candidate=Candidate(CutFamily(steps=steps), {}))
+    assert (refit(order, make_folds()) is not None) == kept
+
+
 class CutFamily(StubFamily):
     """A family whose trainings the clock has cut to some steps."""
 

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from automodel import mapped
 from automodel.clock import NO_DEADLINE, Deadline
 from automodel.containment import contained, give_memory_back
 from automodel.evaluation.evaluate import Candidate, Evaluation, evaluate, fit_candidate
 from automodel.evaluation.fitted_model import FittedModel
 from automodel.evaluation.folds import Folds
+from automodel.monitor import Steps
 from automodel.search.models import ModelFolder
 from automodel.search.pruning import Snapshot
 
@@ -80,12 +83,12 @@ class Refit:
 
     number: int
     candidate: Candidate
-    n_iterations: int | None
+    n_iterations: Steps | None
     deadline: Deadline = NO_DEADLINE
     fold: int = -1
     step_plan: list | None = None
     seconds: float = 0.0
-    least_steps: float = 0.0
+    least_steps: float | list[float] = 0.0
 
     @property
     def is_late(self) -> bool:
@@ -130,7 +133,9 @@ def _refit(order, data, keep_model):
             n_iterations=order.n_iterations,
             deadline=order.deadline,
         )
-    if model.n_trained is not None and model.n_trained < order.least_steps:
+    if model.n_trained is not None and np.any(
+        np.less(model.n_trained, order.least_steps)
+    ):
         return None
     return keep_model(order.fold, model) if keep_model else model
 

@@ -1,0 +1,274 @@
+"""One model for each column of a target of several columns.
+
+For libraries that learn one column at a time. A family wraps its estimator by
+`one_per_column`, and its `fit` by `by_column`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.utils import get_tags
+from sklearn.utils.validation import check_is_fitted
+
+from automodel.families.base import ModelFamily
+from automodel.monitor import Monitor, Steps
+
+if TYPE_CHECKING:
+    from automodel.task import Task
+
+SEVERAL_COLUMNS = ("multilabel", "multioutput")
+ALL_TASKS = (*ModelFamily.tasks, *SEVERAL_COLUMNS)
+FIRST_SLOT = 6  # of the reports; pruners take those before for the first few rounds
+
+
+class ColumnsEstimator(BaseEstimator):
+    """Fits a clone of an estimator to each column.
+
+    The parameters of the estimator are its own as well, so that those of a trial suit
+    one column and several.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Learns one column.
+
+    Attributes
+    ----------
+    estimators_ : list
+        The fitted model of each column; a constant where a column has one value.
+    """
+
+    def __init__(self, estimator):
+        self.estimator = estimator
+
+    def get_params(self, deep=True):
+        """Return the estimator, and its parameters if `deep`."""
+        own = super().get_params(deep=False)
+        return self.estimator.get_params() | own if deep else own
+
+    def set_params(self, **params):
+        """Set the estimator or parameters of it."""
+        self.estimator = params.pop("estimator", self.estimator)
+        self.estimator.set_params(**params)
+        return self
+
+    def fit(self, X, y, sample_weight=None):
+        """Fit a model to each column.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            The rows.
+        y : array-like of shape (n_samples, n_columns)
+            Their numbers or labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+        self.estimators_ = [
+            constant_of(column) or clone(self.estimator).fit(X, column, **weights)
+            for column in np.asarray(y).T
+        ]
+        return self
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags = get_tags(self.estimator).input_tags
+        return tags
+
+
+class ColumnsRegressor(RegressorMixin, ColumnsEstimator):
+    """One regressor for each column.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Learns one column.
+
+    Attributes
+    ----------
+    estimators_ : list
+        The fitted regressor of each column.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> from automodel.families._columns import ColumnsRegressor
+    >>> X, y = [[0], [1], [2]], [[0, 5], [1, 4], [2, 3]]
+    >>> ColumnsRegressor(Ridge(alpha=0)).fit(X, y).predict([[3]]).round(3)
+    array([[3., 2.]])
+    """
+
+    def predict(self, X):
+        """Return an array of shape (n_samples, n_columns)."""
+        check_is_fitted(self)
+        return np.column_stack([model.predict(X) for model in self.estimators_])
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+
+class ColumnsClassifier(ClassifierMixin, ColumnsEstimator):
+    """One classifier for each label, which a row has or has not.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Learns one label.
+
+    Attributes
+    ----------
+    estimators_ : list
+        The fitted classifier of each label.
+
+    Examples
+    --------
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from automodel.families._columns import ColumnsClassifier
+    >>> X, y = [[0], [1], [2]], [[0, 1], [1, 1], [1, 1]]
+    >>> ColumnsClassifier(DecisionTreeClassifier()).fit(X, y).predict_proba([[0], [2]])
+    array([[0., 1.],
+           [1., 1.]])
+    """
+
+    def predict_proba(self, X):
+        """Return the probability of each label, of shape (n_samples, n_labels)."""
+        check_is_fitted(self)
+        return np.column_stack(
+            [model.predict_proba(X) @ model.classes_ for model in self.estimators_]
+        )
+
+    def predict(self, X):
+        """Return 1 for each label that is more probable than not."""
+        return (self.predict_proba(X) > 0.5).astype(int)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+def one_per_column(estimator: BaseEstimator, task: Task) -> BaseEstimator:
+    """Return the estimator, or one for each column if the target has several."""
+    if task.kind not in SEVERAL_COLUMNS:
+        return estimator
+    kind = ColumnsClassifier if task.is_classification else ColumnsRegressor
+    return kind(estimator)
+
+
+def by_column(fit: Callable) -> Callable:
+    """Make `fit` of a family train a `ColumnsEstimator` column after column.
+
+    Each column has its share of the time that is left, stops early by itself, and
+    chooses its own rounds. Within a column nothing can be pruned, since the others are
+    not known yet; after each but the last, the mean of the best values so far is
+    reported.
+    """
+
+    @wraps(fit)
+    def fit_any(self, estimator, X, y, *, sample_weight=None, monitor):
+        options = {"sample_weight": sample_weight}
+        if not isinstance(estimator, ColumnsEstimator):
+            return fit(self, estimator, X, y, **options, monitor=monitor)
+        monitor.check_time()
+        models, monitors = [], []
+        for column in range(y.shape[1]):
+            own = ColumnMonitor(monitor, column, y.shape[1])
+            model = constant_of(y[:, column])
+            if model is None:
+                new = clone(estimator.estimator)
+                model = fit(self, new, X, y[:, column], **options, monitor=own)
+            models.append(model)
+            monitors.append(own)
+            _report(monitor, monitors, y.shape[1])
+        estimator.estimators_ = models
+        _note_steps(monitor, monitors)
+        return estimator
+
+    return fit_any
+
+
+class ColumnMonitor(Monitor):
+    """The monitor of one column, whose reports are kept for the mean over columns.
+
+    Parameters
+    ----------
+    whole : Monitor
+        That of all columns.
+    column : int
+        Number of the column.
+    n_columns : int
+        The time left is shared by this column and those after it.
+    """
+
+    def __init__(self, whole: Monitor, column: int, n_columns: int):
+        valid = None
+        if whole.has_validation:
+            y_valid = whole.y_valid[:, column]
+            valid = whole.X_valid, y_valid, whole.sample_weight_valid
+        super().__init__(
+            whole.deadline.within(whole.seconds_left / (n_columns - column)),
+            n_iterations=steps_of(whole.n_iterations, column),
+            valid=valid,
+            step_plan=whole.step_plan[column] if whole.step_plan else None,
+            groups=whole.groups,
+        )
+        self.best_value = -math.inf
+
+    def check_time(self) -> None:
+        """Let the column train a step at least, or all before it would be lost."""
+
+    def report(self, step: int, value: float) -> None:
+        """Keep the best value."""
+        self.best_value = max(self.best_value, value)
+
+
+def steps_of(steps: Steps | None, column: int) -> Any:
+    """Return the steps of one column; one number is that of all columns."""
+    return steps[column] if isinstance(steps, list) else steps
+
+
+def constant_of(y: np.ndarray) -> BaseEstimator | None:
+    """Return a fitted model of a column of one value; None if there are several."""
+    if (y != y[0]).any():
+        return None
+    kind = DummyClassifier if y.dtype.kind in "biu" else DummyRegressor
+    return kind().fit(np.zeros((len(y), 1)), y)
+
+
+def _report(monitor: Monitor, monitors: Sequence[ColumnMonitor], n_columns: int):
+    values = [own.best_value for own in monitors if own.steps_used is not None]
+    if len(monitors) < n_columns and values and np.isfinite(values).all():
+        step = 1 << (FIRST_SLOT + len(monitors) - 1)
+        monitor.report(step, float(np.mean(values)))
+
+
+def _note_steps(monitor: Monitor, monitors: Sequence[ColumnMonitor]) -> None:
+    monitor.steps_used = _joined([own.steps_used for own in monitors])
+    monitor.steps_trained = _joined([own.steps_trained for own in monitors])
+    plans = [own.step_plan_used for own in monitors]
+    monitor.step_plan_used = plans if any(plans) else []
+
+
+def _joined(steps: list[int | None]) -> list[int] | None:
+    """Return the steps of all columns; a constant is said to have as many as others."""
+    known = [n for n in steps if n is not None]
+    if not known:
+        return None
+    usual = round(float(np.mean(known)))
+    return [usual if n is None else n for n in steps]
+
