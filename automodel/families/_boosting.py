@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from automodel.families._columns import ALL_TASKS, ColumnsEstimator, steps_of
+from automodel.families._columns import (
+    ALL_TASKS,
+    ColumnsEstimator,
+    VaryingColumns,
+    steps_of,
+)
 from automodel.families._tabular import TabularFamily
 
 if TYPE_CHECKING:
@@ -46,10 +51,11 @@ class BoostingFamily(TabularFamily):
                 self.cut(model, steps_of(n_iterations, column))
                 for column, model in enumerate(estimator.estimators_)
             ]
-            return shorter
+        elif isinstance(estimator, VaryingColumns):
+            shorter.estimator_ = self.cut(estimator.estimator_, n_iterations)
         # A constant, where a fold had nothing to learn from, has no rounds.
-        if self.iteration_param in estimator.get_params():
-            self.keep_rounds(shorter, max(1, n_iterations))
+        elif self.iteration_param in estimator.get_params():
+            self.keep_rounds(shorter, max(1, steps_of(n_iterations, 0)))
         return shorter
 
     def keep_rounds(self, estimator: BaseEstimator, n_rounds: int) -> None:

@@ -1,7 +1,8 @@
 """One model for each column of a target of several columns.
 
 For libraries that learn one column at a time. A family wraps its estimator by
-`one_per_column`, and its `fit` by `by_column`.
+`one_per_column`, and its `fit` by `by_column`. If the library learns several columns at
+once, but none of a single value, `fit` is wrapped by `without_constants`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.utils import get_tags
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from automodel.families.base import ModelFamily
@@ -162,6 +164,51 @@ class ColumnsClassifier(ClassifierMixin, ColumnsEstimator):
         return tags
 
 
+class VaryingColumns(BaseEstimator):
+    """Fits an estimator of several columns to those of more than one value.
+
+    For libraries that take a column of one value for an error.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Learns several columns at once.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        The fitted model of the columns that vary.
+    values_ : ndarray of shape (n_columns,)
+        What is predicted for the others; NaN for those that vary.
+    """
+
+    def __init__(self, estimator):
+        self.estimator = estimator
+
+    def fit(self, X, y):
+        """Fit the model of the columns that vary, of which there is one at least."""
+        self.values_ = values_of(y)
+        self.estimator_ = clone(self.estimator).fit(X, y[:, np.isnan(self.values_)])
+        return self
+
+    def predict(self, X):
+        """Return an array of shape (n_samples, n_columns)."""
+        return self._filled(self.estimator_.predict(X))
+
+    @available_if(lambda self: hasattr(self.estimator, "predict_proba"))
+    def predict_proba(self, X):
+        """Return the probability of each label, of shape (n_samples, n_labels)."""
+        return self._filled(self.estimator_.predict_proba(X))
+
+    def _filled(self, answers) -> np.ndarray:
+        filled = np.tile(self.values_, (len(answers), 1))
+        varies = np.isnan(self.values_)
+        # Of a label alone some libraries tell the probability of its lack as well.
+        columns = np.asarray(answers).reshape(len(answers), -1)
+        filled[:, varies] = columns[:, -varies.sum() :]
+        return filled
+
+
 def one_per_column(estimator: BaseEstimator, task: Task) -> BaseEstimator:
     """Return the estimator, or one for each column if the target has several."""
     if task.kind not in SEVERAL_COLUMNS:
@@ -198,6 +245,28 @@ def by_column(fit: Callable) -> Callable:
         estimator.estimators_ = models
         _note_steps(monitor, monitors)
         return estimator
+
+    return fit_any
+
+
+def without_constants(fit: Callable) -> Callable:
+    """Make `fit` of a family learn the columns that vary, if they do not all.
+
+    Where none does, they are all left to `fit`.
+    """
+
+    @wraps(fit)
+    def fit_any(self, estimator, X, y, *, sample_weight=None, monitor):
+        options = {"sample_weight": sample_weight, "monitor": monitor}
+        varies = np.isnan(values_of(y))
+        if y.ndim == 1 or varies.all() or not varies.any():
+            return fit(self, estimator, X, y, **options)
+        model = VaryingColumns(estimator)
+        if monitor.has_validation:
+            monitor.y_valid = monitor.y_valid[:, varies]
+        model.estimator_ = fit(self, estimator, X, y[:, varies], **options)
+        model.values_ = values_of(y)
+        return model
 
     return fit_any
 
@@ -242,6 +311,11 @@ def steps_of(steps: Steps | None, column: int) -> Any:
     return steps[column] if isinstance(steps, list) else steps
 
 
+def values_of(y: np.ndarray) -> np.ndarray:
+    """Return the value of each column that has one; NaN for the others."""
+    return np.where((y == y[:1]).all(axis=0), y[0], np.nan)
+
+
 def constant_of(y: np.ndarray) -> BaseEstimator | None:
     """Return a fitted model of a column of one value; None if there are several."""
     if (y != y[0]).any():
@@ -264,11 +338,10 @@ def _note_steps(monitor: Monitor, monitors: Sequence[ColumnMonitor]) -> None:
     monitor.step_plan_used = plans if any(plans) else []
 
 
-def _joined(steps: list[int | None]) -> list[int] | None:
+def _joined(steps: Sequence[Any]) -> list[int] | None:
     """Return the steps of all columns; a constant is said to have as many as others."""
     known = [n for n in steps if n is not None]
     if not known:
         return None
     usual = round(float(np.mean(known)))
     return [usual if n is None else n for n in steps]
-

@@ -6,6 +6,8 @@ few hundred rows.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from sklearn.ensemble import (
     ExtraTreesClassifier,
@@ -17,6 +19,9 @@ from sklearn.utils.validation import check_is_fitted
 
 
 class _Classifier:
+    n_outputs_: int
+    n_classes_: Any
+
     def predict_proba(self, X):
         """Return the mean probabilities of the trees; a list if y has columns."""
         proba = _mean_of_trees(self, X)
@@ -50,7 +55,7 @@ class DirectRandomForestRegressor(_Regressor, RandomForestRegressor):
 def _mean_of_trees(forest, X) -> np.ndarray:
     check_is_fitted(forest)
     X = forest._validate_X_predict(X)
-    total: np.ndarray | float = 0.0
+    total: Any = 0.0
     for tree in forest.estimators_:
         total = total + tree.tree_.predict(X)
     return total / len(forest.estimators_)

@@ -97,7 +97,7 @@ def grow(estimator, X, y, sample_weight, monitor: Monitor) -> None:
     The trees are the same whatever the steps: scikit-learn draws the seed of each
     tree from its number.
     """
-    fixed = None if monitor.has_validation else monitor.n_iterations
+    fixed: Any = None if monitor.has_validation else monitor.n_iterations
     wanted = fixed or estimator.n_estimators
     n_trees, start = 0, monitor.clock.now()
     estimator.set_params(warm_start=True)

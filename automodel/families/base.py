@@ -197,7 +197,7 @@ class ModelFamily:
     def cut(self, estimator: BaseEstimator, n_iterations: Steps) -> BaseEstimator:
         """Return a copy of a fitted estimator with its first rounds alone.
 
-        `n_iterations` are those of all columns of the target, or a list of one for each.
+        `n_iterations` are those of all columns of the target, or a list of one each.
         Only for families that set `chooses_rounds`. Of a model with fewer rounds all
         are kept.
         """

@@ -15,7 +15,11 @@ from automodel.families._boosting import (
     rounds_for,
     set_rounds,
 )
-from automodel.families._columns import by_column, one_per_column
+from automodel.families._columns import (
+    by_column,
+    one_per_column,
+    without_constants,
+)
 from automodel.families._cost import (
     encoded_columns,
     expected_rounds,
@@ -122,9 +126,10 @@ class CatBoost(BoostingFamily):
         return rounds * (1e-3 + 4e-6 * 2**depth * outputs + scan)
 
     @by_column
+    @without_constants
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):
         monitor.check_time()
-        if _is_constant(X):
+        if _is_constant(X) or (y == y[0]).all():
             return _prior(estimator).fit(np.zeros((len(y), 1)), y, sample_weight)
         tracker = RoundTracker(monitor)
         set_rounds(estimator, self.iteration_param, monitor)

@@ -62,9 +62,12 @@ class LabelTarget:
     ----------
     classes : ndarray of shape (n_labels,)
         Numbers of the labels.
+    shares : ndarray of shape (n_labels,)
+        0 for the labels that no row has had, 1 for those of all, NaN for the others.
     """
 
     classes: np.ndarray
+    shares: np.ndarray
     is_multilabel = True
 
     @property
@@ -73,18 +76,20 @@ class LabelTarget:
         return len(self.classes)
 
     def encode(self, y: np.ndarray) -> np.ndarray:
-        """Return the indicator matrix as floats."""
+        """Return the indicator matrix as floats; these rows may have other labels."""
         if y.ndim != 2 or y.shape[1] != len(self.classes):
             raise ValueError(
                 f"y has to be an indicator matrix of {len(self.classes)} columns, as "
                 f"before. Got shape {y.shape}."
             )
+        self.shares = np.where((y == self.shares).all(axis=0), self.shares, np.nan)
         return y.astype(np.float32)
 
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
-        """Return the logistic function of the outputs."""
+        """Return the logistic function of the outputs, or the share of all rows."""
         half = np.exp(-np.abs(outputs))  # never overflows
-        return np.where(outputs >= 0, 1.0, half) / (1 + half)
+        proba = np.where(outputs >= 0, 1.0, half) / (1 + half)
+        return np.where(np.isnan(self.shares), proba, self.shares)
 
     def decode(self, probabilities: np.ndarray) -> np.ndarray:
         """Return 1 for labels that are more probable than not."""
@@ -102,7 +107,7 @@ def learn_classes(y: np.ndarray) -> ClassTarget | LabelTarget:
             "an indicator matrix of zeros and ones, or fit a net to each column, such "
             "as with MultiOutputClassifier."
         )
-    return LabelTarget(np.arange(y.shape[1]))
+    return LabelTarget(np.arange(y.shape[1]), y[0].astype(np.float64))
 
 
 @dataclass

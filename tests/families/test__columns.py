@@ -8,6 +8,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import get_tags
 
 from automodel.clock import Deadline
@@ -16,9 +17,12 @@ from automodel.families._columns import (
     ColumnMonitor,
     ColumnsClassifier,
     ColumnsRegressor,
+    VaryingColumns,
     by_column,
     one_per_column,
+    without_constants,
 )
+from automodel.families.catboost import CatBoost
 from automodel.families.hist_gradient_boosting import HistGradientBoosting
 from automodel.families.linear import Linear
 from automodel.monitor import Monitor
@@ -256,6 +260,55 @@ def test_quantiles_of_columns_are_learned_one_by_one(name, objective):
             family.estimator(one, 0), X, y[:, column], monitor=Monitor(n_iterations=5)
         )
         np.testing.assert_array_equal(model.predict(X)[:, column], alone.predict(X))
+
+
+class Trees:
+    """A family of trees of several columns, which notes what it is given."""
+
+    @without_constants
+    def fit(self, estimator, X, y, *, sample_weight=None, monitor):
+        self.y, self.y_valid = y, monitor.y_valid
+        return estimator.fit(X, y)
+
+
+def with_constants(y):
+    y = y.copy()
+    y[:, 1] = 1
+    return y
+
+
+def test_columns_that_do_not_vary_are_not_trained():
+    family, y = Trees(), with_constants(VALUES)
+    monitor = Monitor(valid=(X, VALUES, None))
+    model = family.fit(DecisionTreeRegressor(), X, y, monitor=monitor)
+    np.testing.assert_array_equal(family.y, VALUES[:, [0, 2]])
+    np.testing.assert_array_equal(family.y_valid, VALUES[:, [0, 2]])
+    np.testing.assert_array_equal(model.predict(X), y)
+    again = clone(pickle.loads(pickle.dumps(model))).fit(X, y)
+    np.testing.assert_array_equal(again.predict(X), y)
+    assert not hasattr(model, "predict_proba")
+
+
+@pytest.mark.parametrize("y", [VALUES, VALUES[:, 0], np.ones((120, 2))])
+def test_other_targets_are_trained_as_they_are(y):
+    family = Trees()
+    model = family.fit(DecisionTreeRegressor(), X, y, monitor=Monitor())
+    assert type(model) is DecisionTreeRegressor
+    assert family.y is y
+
+
+def test_a_label_that_varies_alone_is_learned():
+    pytest.importorskip("catboost")
+    y = with_constants(LABELS)
+    y[:, 2] = 0
+    estimator = CatBoost().estimator(LABELS_TASK, 0)
+    model = CatBoost().fit(estimator, X, y, monitor=Monitor(n_iterations=30))
+    assert isinstance(model, VaryingColumns)
+    proba = model.predict_proba(X)
+    assert np.mean((proba > 0.5) == y) > 0.95
+    first = CatBoost().cut(model, 1).predict_proba(X)
+    assert np.ptp(first[:, 0]) < np.ptp(proba[:, 0])
+    assert np.array_equal(first[:, 1:], proba[:, 1:])
 
 
 def test_rounds_of_columns_are_cut_one_by_one():

@@ -119,7 +119,7 @@ def test_unknown_classes_of_later_rows_are_refused():
 
 def test_labels_of_another_width_are_refused():
     with pytest.raises(ValueError, match="2 columns, as before"):
-        LabelTarget(np.arange(2)).encode(np.zeros((3, 3)))
+        LabelTarget(np.arange(2), np.zeros(2)).encode(np.zeros((3, 3)))
 
 
 def test_values_of_another_width_are_refused():
@@ -190,3 +190,21 @@ def test_a_scale_is_borrowed_where_there_is_none():
     assert PositiveTarget.learn(y, None, spare).scale.tolist() == [7, 2]
     assert ValueTarget.learn(y, None, spare).scale.tolist() == [7, 1]
     assert ValueTarget.learn(y, None).scale.tolist() == [1, 1]
+
+
+def test_a_label_of_all_rows_or_none_is_predicted_as_it_is():
+    labels = LABELS.copy()
+    labels[:, 0], labels[:, 1] = 0, 1
+    proba = RealMLPClassifier(**FEW).fit(X, labels).predict_proba(X)
+    assert (proba[:, 0] == 0).all()
+    assert (proba[:, 1] == 1).all()
+    assert np.ptp(proba[:, 2]) > 0
+
+
+def test_a_label_that_later_rows_lack_is_learned_again():
+    rows = np.flatnonzero(LABELS[:, 0] == 1)
+    net = RealMLPClassifier(**FEW)
+    net.partial_fit(X[rows], LABELS[rows], classes=np.arange(LABELS.shape[1]))
+    assert (net.predict_proba(X)[:, 0] == 1).all()
+    net.partial_fit(X, LABELS)
+    assert (net.predict_proba(X)[:, 0] < 1).all()
