@@ -8,7 +8,7 @@ import sys
 import threading
 import warnings
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,33 +23,31 @@ from automodel.cli.table_file import (
     read_table,
     replaced_when_done,
     table_format,
-    words_of_missing,
     write_table,
     write_text,
 )
+from automodel.cli.target_columns import (
+    check_scoring,
+    checked,
+    is_classification,
+    names_of_targets,
+    note_of_task,
+    rows_with_targets,
+)
+from automodel.cli.usage import Say, UsageError, listed
 from automodel.estimators.checks import as_bytes
-from automodel.exceptions import AutoModelError
 from automodel.families import all_families, find_families
-from automodel.metrics.metric import Metric
 from automodel.reporting.summary import text_summary
 from automodel.search.storage.resume import check_storage
 from automodel.search.storage.shared import SharedStorage
-from automodel.targets.classes import ClassTarget, labels_of
-from automodel.targets.values import ValueTarget
+from automodel.targets.classes import labels_of
 
-MAX_CLASSES = 20
 DEFAULT_SECONDS = 300.0
 EXIT_OF_SIGNAL = 128  # and its number, as shells report it
 
-Say = Callable[[str], None]
-
-
-class UsageError(AutoModelError, ValueError):
-    """The command asks for what the data or the model do not have."""
-
 
 def fit(arguments: Namespace) -> int:
-    """Learn a column of a table and save the model."""
+    """Learn columns of a table and save the model."""
     say = _nothing if arguments.quiet else _note
     check_writable(arguments.out)
     # Costs nothing and fails before a large table is read.
@@ -58,16 +56,16 @@ def fit(arguments: Namespace) -> int:
     table = read_table(arguments.table)
     notes: list[str] = []  # said once nothing can be wrong any more
     X, y, extra = _split(table, arguments, notes.append)
-    is_classification = _is_classification(y, arguments.task)
-    notes.append(_task_note(y, arguments, is_classification))
-    y = _checked_target(y, arguments.target, is_classification)
-    _check_scoring(arguments.scoring, X, y, is_classification)
+    is_of_classes = is_classification(y, arguments.task)
+    notes.append(note_of_task(y, arguments.task, is_of_classes))
+    target = checked(y, is_of_classes)
+    check_scoring(arguments.scoring, target, is_of_classes)
     for note in notes:
         say(note)
-    model = _new_model(arguments, is_classification).set_params(**storage)
+    model = _new_model(arguments, is_of_classes).set_params(**storage)
     with _interrupts(model) as (interrupts, held):
         with _warnings_as_notes(say):
-            model.set_params(callbacks=[_Reminder(interrupts)]).fit(X, y, **extra)
+            model.set_params(callbacks=[_Reminder(interrupts)]).fit(X, target, **extra)
         model.set_params(callbacks=())  # is of this process alone
         model.target_name_ = arguments.target
         with replaced_when_done(arguments.out) as part:
@@ -128,8 +126,9 @@ def _nothing(text: str) -> None:
 
 def _split(table: pd.DataFrame, arguments: Namespace, say: Say):
     """Return features, target and the other arguments of `fit`."""
-    target, path = arguments.target, arguments.table
-    special = [n for n in (target, arguments.groups, arguments.weight) if n is not None]
+    targets, path = names_of_targets(arguments.target, table), arguments.table
+    others = [n for n in (arguments.groups, arguments.weight) if n is not None]
+    special = targets + others
     for name in [*special, *arguments.drop]:
         _check_column(name, table, path)
     twice = {name for name in special if (special + arguments.drop).count(name) > 1}
@@ -138,17 +137,12 @@ def _split(table: pd.DataFrame, arguments: Namespace, say: Say):
             f"the column {twice.pop()!r} can have one role only: the target, groups, "
             "the weight or left out."
         )
-    missing = table[target].isna()
-    if missing.all():
-        raise UsageError(f"the target {target!r} has no value in any row of {path}.")
-    if missing.any():
-        words = words_of_missing(path, table[target])
-        why = f" ({_listed(map(repr, words))} count as none)" if words else ""
-        say(f"{missing.sum()} of {len(table)} rows left out: no {target!r}{why}.")
-        table = table[~missing]
+    table = rows_with_targets(table, targets, path, say)
     X = table.drop(columns=[*special, *dict.fromkeys(arguments.drop)])
     if X.shape[1] == 0:
-        raise UsageError(f"{path} has no column left to learn {target!r} from.")
+        raise UsageError(
+            f"{path} has no column left to learn {arguments.target!r} from."
+        )
     for name in X.columns:
         if name.startswith("Unnamed: "):
             say(f"the column {name!r} has no name; if it counts rows, use --drop.")
@@ -157,7 +151,7 @@ def _split(table: pd.DataFrame, arguments: Namespace, say: Say):
         extra["groups"] = _groups(table[arguments.groups])
     if arguments.weight is not None:
         extra["sample_weight"] = _weights(table[arguments.weight])
-    return X.reset_index(drop=True), table[target], extra
+    return X.reset_index(drop=True), table[targets], extra
 
 
 def _check_column(name: str, table: pd.DataFrame, path: Path) -> None:
@@ -171,14 +165,8 @@ def _check_column(name: str, table: pd.DataFrame, path: Path) -> None:
     elif same or near:
         hint = f" Did you mean {(same or near)[0]!r}?"
     raise UsageError(
-        f"{path} has no column {name!r}.{hint} Its columns: {_listed(table.columns)}."
+        f"{path} has no column {name!r}.{hint} Its columns: {listed(table.columns)}."
     )
-
-
-def _listed(names: Iterable[str], most: int = 8) -> str:
-    names = list(names)
-    text = ", ".join(names[:most])
-    return text if len(names) <= most else f"{text} and {len(names) - most} more"
 
 
 def _groups(column: pd.Series) -> np.ndarray:
@@ -198,57 +186,6 @@ def _weights(column: pd.Series) -> np.ndarray:
     return weights
 
 
-def _is_classification(y: pd.Series, task: str) -> bool:
-    """Decide by the rule that `automodel fit --help` states."""
-    if task != "auto":
-        return task == "classification"
-    if not pd.api.types.is_numeric_dtype(y) or pd.api.types.is_bool_dtype(y):
-        if pd.api.types.is_datetime64_any_dtype(y):
-            raise UsageError(
-                f"the target {y.name!r} holds dates. Turn them into numbers or classes."
-            )
-        return True
-    n_values = y.nunique()
-    is_repeated = n_values <= MAX_CLASSES and n_values <= len(y) / 2
-    return is_repeated and bool((y % 1 == 0).all())
-
-
-def _task_note(y: pd.Series, arguments: Namespace, is_classification: bool) -> str:
-    if is_classification:
-        text, other = f"classification, {y.nunique()} classes", "regression"
-    else:
-        text, other = f"regression, {y.min()} to {y.max()}", "classification"
-    if arguments.task == "auto":
-        text += f" (chosen from the values; --task {other} for the other)"
-    return f"{arguments.target}: {text}."
-
-
-def _check_scoring(
-    scoring: str | None, X: pd.DataFrame, y: np.ndarray, is_classification: bool
-) -> None:
-    target = ClassTarget(np.unique(y)) if is_classification else ValueTarget()
-    Metric.from_scoring(scoring, target)
-
-
-def _checked_target(y: pd.Series, name: str, is_classification: bool) -> np.ndarray:
-    if is_classification:
-        if y.nunique() < 2:
-            raise UsageError(
-                f"the target {name!r} has one class only, {y.iloc[0]!r}. "
-                "Two are needed to learn anything."
-            )
-        if pd.api.types.is_float_dtype(y) and (y % 1 == 0).all():
-            y = y.astype(np.int64)  # whole numbers, read as floats beside a gap
-        return y.to_numpy(dtype=object) if y.dtype.kind not in "biuf" else y.to_numpy()
-    values = pd.to_numeric(y, errors="coerce")
-    if values.isna().any():
-        raise UsageError(
-            f"the target {name!r} holds {y[values.isna()].iloc[0]!r}, and regression "
-            "needs numbers. Use --task classification, or repair the column."
-        )
-    return values.to_numpy(dtype=float)
-
-
 def _storage(arguments: Namespace) -> dict[str, Any]:
     """Return the parameters about where a search is kept, those that are given."""
     storage = arguments.storage
@@ -266,13 +203,13 @@ def _storage(arguments: Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _new_model(arguments: Namespace, is_classification: bool) -> Any:
+def _new_model(arguments: Namespace, is_of_classes: bool) -> Any:
     from automodel.estimators.tabular import AutoClassifier, AutoRegressor
 
     seconds = arguments.time_budget
     if seconds is None and arguments.n_trials is None:
         seconds = DEFAULT_SECONDS
-    return (AutoClassifier if is_classification else AutoRegressor)(
+    return (AutoClassifier if is_of_classes else AutoRegressor)(
         families=arguments.families,
         scoring=arguments.scoring,
         cv=arguments.cv,
@@ -388,26 +325,46 @@ def _model_columns(model, table: pd.DataFrame, path: Path, say: Say) -> pd.DataF
     missing = [name for name in names if name not in table.columns]
     if missing:
         raise UsageError(
-            f"{path} lacks {_listed(map(repr, missing))}, from which the model "
-            f"predicts. Its columns: {_listed(table.columns)}."
+            f"{path} lacks {listed(map(repr, missing))}, from which the model "
+            f"predicts. Its columns: {listed(table.columns)}."
         )
-    target = getattr(model, "target_name_", None)
-    known = {*names, target}
-    if target in table.columns:
-        say(f"the column {target!r} is what the model predicts; it is not read.")
+    targets = _names_of_predictions(model) or []
+    known = {*names, *targets}
+    for target in targets:
+        if target in table.columns:
+            say(f"the column {target!r} is what the model predicts; it is not read.")
     ignored = [name for name in table.columns if name not in known]
     if ignored:
-        say(f"columns that the model does not know are not read: {_listed(ignored)}.")
+        say(f"columns that the model does not know are not read: {listed(ignored)}.")
     return table[list(names)]
 
 
+def _names_of_predictions(model) -> list[str] | None:
+    """Return the names of the targets; None for a model that was told none."""
+    if hasattr(model, "target_names_"):
+        return list(model.target_names_)
+    return [model.target_name_] if hasattr(model, "target_name_") else None
+
+
 def _predictions(model, X: pd.DataFrame, with_proba: bool) -> pd.DataFrame:
-    name = getattr(model, "target_name_", "prediction")
+    names = _names_of_predictions(model)
     if not with_proba:
-        return pd.DataFrame({name: model.predict(X)})
+        return _named(np.asarray(model.predict(X)), names)
     proba = model.predict_proba(X)
-    labels = model.classes_[labels_of(proba, model.decision_weights_)]
+    if hasattr(model, "decision_thresholds_"):
+        labels = (proba > model.decision_thresholds_).astype(np.int64)
+        named = _named(labels, names)
+        likely = [f"probability_{name}" for name in named.columns]
+        return named.assign(**dict(zip(likely, proba.T, strict=True)))
     columns = {
         f"probability_{label}": proba[:, i] for i, label in enumerate(model.classes_)
     }
-    return pd.DataFrame({name: labels, **columns})
+    labels = model.classes_[labels_of(proba, model.decision_weights_)]
+    return _named(labels, names).assign(**columns)
+
+
+def _named(predicted: np.ndarray, names: list[str] | None) -> pd.DataFrame:
+    if predicted.ndim == 1:
+        return pd.DataFrame({(names or ["prediction"])[0]: predicted})
+    names = names or [f"prediction_{i}" for i in range(predicted.shape[1])]
+    return pd.DataFrame(dict(zip(names, predicted.T, strict=True)))

@@ -17,7 +17,7 @@ EXIT_INTERRUPTED = 130  # as shells report a program that Ctrl-C ended
 TASK_RULE = (
     "auto: classification if the target holds text, true/false, or at most 20 "
     "different whole numbers that repeat (no more than half as many as rows); "
-    "regression otherwise"
+    "regression otherwise. Several targets are classification if all hold 0 and 1 alone"
 )
 TABLES = "a .csv, .csv.gz, .tsv, .tsv.gz or .parquet file"
 
@@ -113,7 +113,12 @@ def _add_fit(commands) -> None:
         "ends the search early, and the best so far is saved.",
     )
     fit.add_argument("table", type=Path, help=TABLES)
-    fit.add_argument("--target", required=True, metavar="COL", help="column to learn")
+    fit.add_argument(
+        "--target",
+        required=True,
+        metavar="COL[,COL...]",
+        help="columns to learn: one, or several of numbers or of 0 and 1",
+    )
     fit.add_argument(
         "--out",
         type=Path,

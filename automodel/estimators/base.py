@@ -109,8 +109,10 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         ----------
         X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
             Numbers, text, categories, dates and durations; cells may be missing.
-        y : array-like of shape (n_samples,)
-            Labels of any type, or numbers for a regressor; none may be missing.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Labels of any type, or numbers for a regressor; none may be missing. Several
+            columns are numbers for a regressor, and for a classifier a multilabel
+            indicator of 0 and 1, dense or sparse.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows in models, scores and the ensemble. A multiple of all
             of them makes no difference.

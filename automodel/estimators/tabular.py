@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 
 from automodel.estimators.base import AutoEstimator
 from automodel.estimators.checks import check_X
 from automodel.preprocessing.reader import TableReader
+from automodel.targets.base import Target
+from automodel.targets.checks import column_names, has_several_columns
 from automodel.targets.classes import ClassTarget
+from automodel.targets.labels import LabelsTarget
+from automodel.targets.several_values import ValuesTarget
 from automodel.targets.values import ValueTarget
 
 
@@ -19,6 +25,23 @@ class TabularEstimator(AutoEstimator):
 
     _check_X = check_X
     _reader_class = TableReader
+    _target_of_column: type[Any]  # the class of the target of one column of y
+    _target_of_columns: type[Any]  # and of several
+
+    def _check_y(self, y: Any) -> np.ndarray:
+        if hasattr(self, "target_names_"):
+            del self.target_names_
+        if not has_several_columns(y):
+            return self._target_of_column.check(y)
+        names = column_names(y)
+        if names is not None:
+            self.target_names_ = names
+        return self._target_of_columns.check(y)
+
+    def _target_of(self, y: np.ndarray, sample_weight: np.ndarray | None) -> Target:
+        several = self._target_of_columns
+        target = several if y.ndim == 2 else self._target_of_column
+        return target.of(y, sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -39,8 +62,9 @@ class AutoClassifier(ClassifierMixin, TabularEstimator):
         are tried only where they are named. ``automodel.families.all_families()``
         lists the names.
     scoring : str or callable, default=None
-        What is selected for: a scorer of scikit-learn. None is "neg_log_loss". A
-        regressor also learns by it, see the user guide.
+        What is selected for: a scorer of scikit-learn. None is "neg_log_loss", the
+        mean over the labels where y is a multilabel indicator. A regressor also learns
+        by it, see the user guide.
     cv : int, splitter or iterable, default=None
         How candidates are compared. None chooses from the size of the data: five
         folds, repeated when small, one holdout when large.
@@ -83,7 +107,7 @@ class AutoClassifier(ClassifierMixin, TabularEstimator):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels.
+        The labels; of a multilabel indicator the numbers of its columns.
     ensemble_ : FittedEnsemble
         Members with their weights.
     best_estimator_ : Pipeline
@@ -100,6 +124,11 @@ class AutoClassifier(ClassifierMixin, TabularEstimator):
         then they are chosen on out-of-fold predictions. For two classes the second is
         predicted where its probability is above
         ``decision_weights_[0] / decision_weights_.sum()``.
+    decision_thresholds_ : ndarray of shape (n_labels,)
+        Of a multilabel indicator, in place of `decision_weights_`: `predict` gives a
+        row the labels whose probabilities are above them. All are 0.5 unless `scoring`
+        is a score of labels, such as "f1_macro": then they are chosen on out-of-fold
+        predictions.
     leaderboard_, failures_ : DataFrame
         All trials, best first, and those that failed.
     studies_ : dict of str to list of optuna.trial.FrozenTrial
@@ -110,6 +139,8 @@ class AutoClassifier(ClassifierMixin, TabularEstimator):
         Columns of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, when X has string names.
+    target_names_ : ndarray of shape (n_outputs,)
+        Names of the columns of y, when y is a data frame of several columns.
 
     See Also
     --------
@@ -127,17 +158,29 @@ class AutoClassifier(ClassifierMixin, TabularEstimator):
     array([0, 0])
     """
 
-    _check_y = staticmethod(ClassTarget.check)
-    _target_of = staticmethod(ClassTarget.of)
+    _target_of_column = ClassTarget
+    _target_of_columns = LabelsTarget
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
 
     def _keep_prepared(self, prepared):
         super()._keep_prepared(prepared)
-        self.classes_ = prepared.folds.target.classes
+        target = self._target
+        several = np.arange(target.n_outputs)  # as of scikit-learn's MLPClassifier
+        self.classes_ = several if target.classes is None else target.classes
 
     def _keep_trained(self, trained):
         super()._keep_trained(trained)
-        equal, weights = np.ones(len(self.classes_)), trained.decision_weights
-        self.decision_weights_ = equal if weights is None else weights
+        self.__dict__.pop("decision_weights_", None)  # of a fit to another y
+        self.__dict__.pop("decision_thresholds_", None)
+        equal, chosen = np.ones(len(self.classes_)), trained.decision_weights
+        if self._target.classes is None:
+            self.decision_thresholds_ = 0.5 * equal if chosen is None else chosen
+        else:
+            self.decision_weights_ = equal if chosen is None else chosen
 
     def predict_proba(self, X):
         """Predict the probabilities of the classes.
@@ -150,13 +193,13 @@ class AutoClassifier(ClassifierMixin, TabularEstimator):
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            Columns in the order of `classes_`; rows sum to 1.
+            Columns in the order of `classes_`; rows sum to 1. For a multilabel
+            indicator the probability of each label, and no such sum.
         """
-        proba = self._predict_outputs(X)
-        return proba / proba.sum(axis=1, keepdims=True)
+        return self._target.probabilities(self._predict_outputs(X))
 
     def predict(self, X):
-        """Predict the class, by default the most probable one.
+        """Predict the class, by default the most probable one, or all labels of a row.
 
         Parameters
         ----------
@@ -165,18 +208,22 @@ class AutoClassifier(ClassifierMixin, TabularEstimator):
 
         Returns
         -------
-        ndarray of shape (n_samples,)
-            Labels, of the type that `fit` got.
+        ndarray of shape (n_samples,) or (n_samples, n_labels)
+            Labels, of the type that `fit` got, or an indicator matrix of them.
         """
         proba = self.predict_proba(X)
-        return self._target.decode(proba, self.decision_weights_)
+        is_of_labels = self._target.classes is None
+        decision = self.decision_thresholds_ if is_of_labels else self.decision_weights_
+        return self._target.decode(proba, decision)
 
 
 class AutoRegressor(RegressorMixin, TabularEstimator):
     """Search for regressors within a time budget, and combine the best.
 
-    The parameters and attributes are those of `AutoClassifier`, apart from `classes_`
-    and `decision_weights_`; ``scoring=None`` is "neg_root_mean_squared_error".
+    The parameters and attributes are those of `AutoClassifier`, apart from `classes_`,
+    `decision_weights_` and `decision_thresholds_`. ``scoring=None`` is
+    "neg_root_mean_squared_error". If y has several columns, it is the mean of their
+    root mean squared errors, each in units of the standard deviation of its column.
 
     See Also
     --------
@@ -194,8 +241,13 @@ class AutoRegressor(RegressorMixin, TabularEstimator):
     (2,)
     """
 
-    _check_y = staticmethod(ValueTarget.check)
-    _target_of = staticmethod(ValueTarget.of)
+    _target_of_column = ValueTarget
+    _target_of_columns = ValuesTarget
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
 
     def predict(self, X):
         """Predict the target.
@@ -207,7 +259,7 @@ class AutoRegressor(RegressorMixin, TabularEstimator):
 
         Returns
         -------
-        ndarray of shape (n_samples,)
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predicted values.
         """
         values = self._predict_outputs(X)

@@ -164,7 +164,8 @@ def confusions_above(y_true, probability, sample_weight=None):
     return thresholds, cells.reshape(-1, 2, 2)
 
 
-def _ratio(part, whole):
+def ratio(part, whole):
+    """Return a quotient, 0 where the divisor is."""
     return np.divide(part, whole, out=np.zeros(np.shape(part)), where=whole != 0)
 
 
@@ -176,7 +177,7 @@ def _parts(confusions):
 
 def _recall(confusions):
     hits, truth, _ = _parts(confusions)
-    return _ratio(hits, truth)
+    return ratio(hits, truth)
 
 
 def _balanced_accuracy(confusions):
@@ -189,23 +190,23 @@ def _matthews(confusions):
     total = truth.sum(axis=-1)
     scale = (total**2 - (truth**2).sum(-1)) * (total**2 - (answers**2).sum(-1))
     covariance = hits.sum(axis=-1) * total - (truth * answers).sum(axis=-1)
-    return _ratio(covariance, np.sqrt(np.maximum(scale, 0.0)))
+    return ratio(covariance, np.sqrt(np.maximum(scale, 0.0)))
 
 
 def _kappa(confusions):
     hits, truth, answers = _parts(confusions)
     total, by_chance = truth.sum(axis=-1), (truth * answers).sum(axis=-1)
-    return _ratio(hits.sum(axis=-1) * total - by_chance, total**2 - by_chance)
+    return ratio(hits.sum(axis=-1) * total - by_chance, total**2 - by_chance)
 
 
 def _fbeta(confusions, beta):
     hits, truth, answers = _parts(confusions)
-    return _ratio((1 + beta**2) * hits, beta**2 * truth + answers)
+    return ratio((1 + beta**2) * hits, beta**2 * truth + answers)
 
 
 def _jaccard(confusions):
     hits, truth, answers = _parts(confusions)
-    return _ratio(hits, truth + answers - hits)
+    return ratio(hits, truth + answers - hits)
 
 
 def _of_one(each, position, confusions):
@@ -223,7 +224,7 @@ def _weighted(each, confusions):
 
 
 def _mean(values, weight):
-    return _ratio((values * weight).sum(axis=-1), weight.sum(axis=-1))
+    return ratio((values * weight).sum(axis=-1), weight.sum(axis=-1))
 
 
 _OF_ALL: dict[Any, Formula] = {

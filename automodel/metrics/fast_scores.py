@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from sklearn.metrics import (
 from automodel.metrics.objectives import is_own_loss, objective_of
 from automodel.metrics.scorers import parts_of
 from automodel.targets.objective import Objective
+from automodel.targets.several_values import scaled_root_mean_squared_error
 
 TINY = 1e-15
 
@@ -57,7 +59,8 @@ def positive_probability(y_true, proba):
     return proba[:, 1]
 
 
-def _roc_auc(y_true, score, sample_weight):
+def roc_auc(y_true, score, sample_weight):
+    """Return the share of pairs of rows of two classes that are in order."""
     positive = y_true == 1
     if sample_weight is None:
         return _share_above(np.sort(score[positive]), np.sort(score[~positive]))
@@ -124,10 +127,59 @@ def fast_score_of_values(scorer) -> Fast | None:
     return Fast(partial(mean, objective), _as_column)
 
 
+def fast_score_of_columns(scorer, target) -> Fast | None:
+    """Return the fast form of a score that is a mean over columns of mean losses.
+
+    Parameters
+    ----------
+    scorer : callable
+        A scorer of scikit-learn, or the default of the target.
+    target : ValuesTarget
+        Says how the columns are scaled.
+    """
+    parts = parts_of(scorer)
+    if parts is None or not is_own_loss(scorer) or objective_of(scorer).is_relative:
+        return None
+    if parts.function is scaled_root_mean_squared_error:
+        return Fast(MeanOfColumns(target.objective, np.ones(target.n_outputs), True))
+    if parts.function not in _OF_MEANS or "multioutput" in parts.options:
+        return None
+    objective, mean = target.objective, _OF_MEANS[parts.function]
+    factors = target.deviations ** (1 if objective.is_quantile else 2)
+    if mean is _mean_absolute_loss:
+        factors = 2.0 * factors
+    return Fast(MeanOfColumns(objective, factors, mean is _root_mean_loss))
+
+
+(frozen=True)
+class MeanOfColumns:
+    """The mean over columns of mean losses, or of their roots, negated.
+
+    Parameters
+    ----------
+    objective : Objective
+        The loss.
+    factors : ndarray of shape (n_columns,)
+        From the units that are learned to those of the loss.
+    has_root : bool
+        Whether the root of each mean is taken.
+    """
+
+    objective: Objective
+    factors: np.ndarray
+    has_root: bool
+
+    def __call__(self, y_true, prediction, sample_weight=None) -> float:
+        """Return the score."""
+        losses = self.objective.losses(y_true, prediction)
+        means = self.factors * np.average(losses, axis=0, weights=sample_weight)
+        return -float(np.mean(np.sqrt(means) if self.has_root else means))
+
+
 # The ensemble scores thousands of mixtures.
 FAST_SCORES: dict[str, Fast] = {
     "neg_log_loss": Fast(_mean_log, _own_probability),
-    "roc_auc": Fast(_roc_auc, positive_probability),
+    "roc_auc": Fast(roc_auc, positive_probability),
     "accuracy": Fast(_accuracy),
 }
 _OF_MEANS: dict[Callable[..., Any], Callable[..., float]] = {

@@ -13,7 +13,6 @@ from automodel.clock import NO_DEADLINE, Deadline
 from automodel.metrics.confusion import (
     AtBestThreshold,
     AtLikeliest,
-    Formula,
     confusion_of,
     formula_of,
     needs_threshold,
@@ -22,8 +21,14 @@ from automodel.metrics.fast_scores import (
     FAST_SCORES,
     TINY,
     Fast,
+    fast_score_of_columns,
     fast_score_of_values,
     positive_probability,
+)
+from automodel.metrics.labels import (
+    forms_of_labels,
+    scorer_of_labels,
+    thresholds_of_labels,
 )
 from automodel.metrics.objectives import is_own_loss, objective_of
 from automodel.metrics.scorers import (
@@ -34,10 +39,9 @@ from automodel.metrics.scorers import (
     scorer_named,
     takes,
 )
+from automodel.metrics.threshold import weights_of_labels
 from automodel.quiet import no_warnings
 from automodel.targets.base import Target
-from automodel.targets.classes import ClassTarget
-from automodel.targets.values import ValueTarget
 
 
 @dataclass(frozen=True)
@@ -54,14 +58,14 @@ class Metric:
     target : Target
         What is scored; targets and predictions come as it encodes them.
     formula : callable, default=None
-        The score of a confusion matrix. The score of two classes is then that of
-        the best threshold.
+        The score of a confusion matrix, or of an indicator matrix of labels. The score
+        of two classes, or of labels, is then that of the best threshold.
     """
 
     name: str
     scorer: Any
     target: Target
-    formula: Formula | None = field(default=None, repr=False)
+    formula: Any = field(default=None, repr=False)
     _fast: Fast | None = field(default=None, repr=False)
     _takes_weight: bool = True
 
@@ -99,11 +103,7 @@ class Metric:
             scorer, name = scoring, name_of(scoring)
         counted = None if sample_weight is None else sample_weight > 0
         target = target.learning(objective_of(scorer), y, name, counted)
-        if isinstance(target, ClassTarget):
-            formula, fast = _of_classes(scorer, target)
-        else:
-            is_value = isinstance(target, ValueTarget)
-            formula, fast = None, fast_score_of_values(scorer) if is_value else None
+        scorer, formula, fast = _FORMS.get(target.scored_as, _of_any)(scorer, target)
         return cls(name, scorer, target, formula, fast, takes(scorer, "sample_weight"))
 
     @property
@@ -119,11 +119,11 @@ class Metric:
     @property
     def needs_threshold(self) -> bool:
         """Whether it scores labels, and other labels than the likeliest may be best."""
-        return (
-            self.classes is not None
-            and self._takes_weight
-            and needs_threshold(self.scorer)
-        )
+        if not self._takes_weight:
+            return False
+        if self.classes is None:
+            return self.formula is not None
+        return needs_threshold(self.scorer)
 
     @cached_property
     def _parts(self) -> ScorerParts | None:
@@ -245,9 +245,8 @@ class Metric:
         """
         if not self.needs_threshold:
             return None
-        from automodel.metrics.threshold import weights_of_labels
-
-        return weights_of_labels(
+        choose = thresholds_of_labels if self.classes is None else weights_of_labels
+        return choose(
             self,
             y_true,
             prediction,
@@ -264,6 +263,9 @@ class Metric:
         sample_weight: np.ndarray | None = None,
     ) -> float:
         """Score predictions that `Target.decided` has returned."""
+        if self.classes is None:
+            assert self.formula is not None  # only of scores that need a threshold
+            return float(self.formula(y_true, decided, sample_weight))
         return self.score_labels(y_true, decided.argmax(axis=1), sample_weight)
 
     def score_labels(
@@ -307,7 +309,7 @@ class Metric:
                 raise ValueError(
                     f"scoring={self.name!r} cannot score this {kind} target: {error} "
                     f"Use a scorer that fits the target, such as "
-                    f"{self.target.default_scoring!r}."
+                    f"{_name_of_default(self.target)}."
                 ) from error
 
     def _call_scorer(self, y_true, prediction, sample_weight):
@@ -333,8 +335,32 @@ class Metric:
         return self.scorer(answers, np.arange(len(y)).reshape(-1, 1), y, **weight)
 
 
-def _of_classes(scorer: Any, target: ClassTarget) -> tuple[Formula | None, Fast | None]:
-    """Return the formula of a score of labels, and the fast form of a score."""
+def _name_of_default(target: Target) -> str:
+    default = target.default_scoring
+    return repr(default) if isinstance(default, str) else "scoring=None"
+
+
+Forms = tuple[Any, Any, Fast | None]  # a scorer, its formula and its fast form
+
+
+def _of_any(scorer: Any, target: Target) -> Forms:
+    return scorer, None, None
+
+
+def _of_value(scorer: Any, target: Target) -> Forms:
+    return scorer, None, fast_score_of_values(scorer)
+
+
+def _of_values(scorer: Any, target: Target) -> Forms:
+    return scorer, None, fast_score_of_columns(scorer, target)
+
+
+def _of_labels(scorer: Any, target: Target) -> Forms:
+    scorer = scorer_of_labels(scorer)
+    return scorer, *forms_of_labels(scorer)
+
+
+def _of_classes(scorer: Any, target: Target) -> Forms:
     known = known_name(scorer)
     if known == "roc_auc" and target.kind == "multiclass":
         raise ValueError(
@@ -343,7 +369,15 @@ def _of_classes(scorer: Any, target: ClassTarget) -> tuple[Formula | None, Fast 
         )
     formula = formula_of(scorer, target.classes)
     if formula is None:
-        return None, None if known is None else FAST_SCORES.get(known)
+        return scorer, None, None if known is None else FAST_SCORES.get(known)
     if target.kind == "binary":
-        return formula, Fast(AtBestThreshold(formula), positive_probability)
-    return formula, Fast(AtLikeliest(formula))
+        return scorer, formula, Fast(AtBestThreshold(formula), positive_probability)
+    return scorer, formula, Fast(AtLikeliest(formula))
+
+
+_FORMS = {
+    "classes": _of_classes,
+    "labels": _of_labels,
+    "value": _of_value,
+    "values": _of_values,
+}

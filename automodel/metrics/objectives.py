@@ -28,6 +28,7 @@ from sklearn.metrics import (
 
 from automodel.metrics.scorers import ScorerParts, parts_of
 from automodel.targets.objective import Objective
+from automodel.targets.several_values import scaled_root_mean_squared_error
 
 LEAST_QUANTILE = 1e-3  # that a model can learn: the ends are no loss
 
@@ -130,6 +131,7 @@ _OBJECTIVES: dict[Callable[..., Any], Callable[[ScorerParts], Objective]] = {
     d2_pinball_score: _pinball,
     mean_squared_log_error: _log_squares,
     root_mean_squared_log_error: _log_squares,
+    scaled_root_mean_squared_error: _squares,
     mean_poisson_deviance: _poisson,
     mean_gamma_deviance: _gamma,
     mean_tweedie_deviance: _tweedie,

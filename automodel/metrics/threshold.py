@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -62,17 +62,11 @@ def weights_of_labels(
     n_classes = proba.shape[1]
     equal = np.ones(n_classes)
     rng = np.random.default_rng(random_state)
-    known = np.flatnonzero(np.isfinite(proba[:, 0]))
-    known = rng.permutation(known)[: max(MOST_CELLS // n_classes, 1)]
+    known = known_rows(proba, rng)
     weight = np.ones(len(y)) if sample_weight is None else sample_weight
     gains, logs = [], []
-    part = None if groups is None else groups[known]
-    for _ in range(N_BAGS):
-        if deadline.is_over:
-            break
-        drawn = known[bootstrap(rng, len(known), len(known), part)]
-        out = np.setdiff1d(known, drawn)
-        if len(np.unique(y[drawn])) < 2 or not len(out):
+    for drawn, out in bags(known, groups, rng, deadline):
+        if len(np.unique(y[drawn])) < 2:
             continue
         best = _best_weights(metric, y[drawn], proba[drawn], weight[drawn], deadline)
         score = _scorer(metric, y[out], proba[out], weight[out])
@@ -82,6 +76,29 @@ def weights_of_labels(
         return equal
     mean = np.mean(logs, axis=0)
     return np.exp(mean - mean.mean())
+
+
+def known_rows(proba: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return the rows that have a prediction, as many as are worth the time."""
+    known = np.flatnonzero(np.isfinite(proba[:, 0]))
+    return rng.permutation(known)[: max(MOST_CELLS // proba.shape[1], 1)]
+
+
+def bags(
+    known: np.ndarray,
+    groups: np.ndarray | None,
+    rng: np.random.Generator,
+    deadline: Deadline,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the rows of each bootstrap of the known rows, and those not in it."""
+    part = None if groups is None else groups[known]
+    for _ in range(N_BAGS):
+        if deadline.is_over:
+            break
+        drawn = known[bootstrap(rng, len(known), len(known), part)]
+        out = np.setdiff1d(known, drawn)
+        if len(out):
+            yield drawn, out
 
 
 def _best_weights(metric, y, proba, weight, deadline) -> np.ndarray:

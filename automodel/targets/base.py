@@ -33,6 +33,9 @@ class Target(ABC):
         The loss of values that models learn, which follows from the score.
     default_scoring : str or callable
         What is scored where the user does not say it.
+    scored_as : str
+        Which fast forms of scores and which decisions suit it: those of "classes",
+        "labels", a "value" or "values"; "" for none.
     is_averaged : bool
         Whether a mean of predictions is a prediction, as for an `AveragedTarget`.
     """
@@ -42,6 +45,7 @@ class Target(ABC):
     classes: np.ndarray | None = None
     objective: Objective = Objective()
     default_scoring: str | Callable = ""
+    scored_as: str = ""
     is_averaged = False
 
     @abstractmethod
@@ -79,6 +83,10 @@ class Target(ABC):
         decision : ndarray, default=None
             What `Metric.choose_decision` has chosen, such as weights of classes.
         """
+
+    def probabilities(self, prediction: Any) -> Any:
+        """Return a prediction of labels as probabilities."""
+        return prediction
 
     @abstractmethod
     def answers(self, prediction: Any) -> BaseEstimator:

@@ -7,6 +7,7 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from sklearn.utils import check_array, column_or_1d
 
 
@@ -60,3 +61,80 @@ def is_numeral(value: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return True
+
+
+def has_several_columns(y: Any) -> bool:
+    """Tell whether y is a table of more than one column, its values unchecked."""
+    shape = getattr(y, "shape", None)
+    if shape is None:
+        try:
+            shape = np.shape(y)
+        except ValueError:  # rows of several lengths
+            return False
+    return len(shape) == 2 and shape[1] > 1
+
+
+def column_names(y: Any) -> np.ndarray | None:
+    """Return the names of the columns of a data frame; None where all are no texts."""
+    names = list(getattr(y, "columns", ()))
+    if not names or not all(isinstance(name, str) for name in names):
+        return None
+    return np.array(names, dtype=object)
+
+
+def as_columns(y: Any) -> np.ndarray:
+    """Return y of several columns as an array of two dimensions, unchecked values."""
+    if sparse.issparse(y):
+        return y.toarray()
+    if hasattr(y, "to_numpy") and not isinstance(y, np.ndarray):
+        y = y.to_numpy()
+    return check_array(y, dtype=None, ensure_all_finite=False, input_name="y")
+
+
+def refuse_cell(y: np.ndarray, refused: np.ndarray, names: Any, expected: str) -> None:
+    """Raise if a cell is refused; name its row and its column.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples, n_columns)
+        The values.
+    refused : ndarray of bool of shape (n_samples, n_columns)
+        Which are refused.
+    names : ndarray of shape (n_columns,) or None
+        Of the columns.
+    expected : str
+        What is expected, as a sentence.
+    """
+    if not refused.any():
+        return
+    row, column = np.argwhere(refused)[0].tolist()
+    value = y[row, column]
+    name = column if names is None else repr(names[column])
+    is_missing = missing(y[row : row + 1, column])[0]
+    plain = value.item() if isinstance(value, np.generic) else value
+    what = "is missing or infinite" if is_missing else f"is {plain!r}"
+    raise ValueError(
+        f"Row {row} of column {name} of y {what}, one of {int(refused.sum())} values "
+        f"that cannot be learned. {expected}"
+    )
+
+
+def first_component(y: np.ndarray) -> np.ndarray:
+    """Return the one column that tells most of several, by their correlations.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples, n_columns)
+        Numbers.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,)
+        The scores of the first principal component.
+    """
+    centered = y - y.mean(axis=0)
+    spread = centered.std(axis=0)
+    centered /= np.where(spread > 0, spread, 1.0)
+    _, directions = np.linalg.eigh(centered.T @ centered)
+    first = directions[:, -1]
+    return centered @ (first * np.sign(first[np.abs(first).argmax()]))

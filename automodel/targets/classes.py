@@ -36,6 +36,7 @@ class ClassTarget(AveragedTarget):
     (array([0, 0, 1]), 'binary')
     """
 
+    scored_as = "classes"
     default_scoring = "neg_log_loss"
     link = Softmax()
     classes: np.ndarray
@@ -125,6 +126,10 @@ class ClassTarget(AveragedTarget):
     def decided(self, prediction, decision):
         """Return a probability of 1 for the label that the decision leads to."""
         return np.eye(self.n_outputs)[labels_of(prediction, decision)]
+
+    def probabilities(self, prediction):
+        """Return the probabilities of the classes; they sum to 1."""
+        return prediction / prediction.sum(axis=1, keepdims=True)
 
     def answers(self, prediction):
         """Return a classifier that answers with these probabilities."""

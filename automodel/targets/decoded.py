@@ -125,3 +125,80 @@ class ClassifierAnswers(ClassifierMixin, _Answers):
     def predict(self, X) -> np.ndarray:
         """Return the likeliest labels."""
         return self.classes[self.prediction.argmax(axis=1)]
+
+
+class LabelAnswers(ClassifierMixin, _Answers):
+    """A classifier whose probabilities of labels were made before.
+
+    Parameters
+    ----------
+    prediction : ndarray of shape (n_samples, n_labels)
+        The probabilities.
+    """
+
+    @property
+    def classes_(self) -> list[np.ndarray]:
+        """Whether a row has a label, for each of them."""
+        return [np.array([0, 1])] * self.prediction.shape[1]
+
+    def predict_proba(self, X) -> np.ndarray:
+        """Return the probabilities."""
+        return self.prediction
+
+    def predict(self, X) -> np.ndarray:
+        """Return an indicator matrix of the labels that are likely."""
+        return (self.prediction > 0.5).astype(np.int64)
+
+
+class _DecodedOfSeveral(BaseEstimator):
+    """A fitted estimator of several columns that answers in the units of the user."""
+
+    def __init__(self, estimator, target):
+        self.estimator = estimator
+        self.target = target
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def fit(self, X, y, sample_weight=None):
+        """Fit the estimator again, on what the target encodes."""
+        weight = {} if sample_weight is None else {"sample_weight": sample_weight}
+        self.estimator.fit(X, self.target.encode(np.asarray(y)), **weight)
+        return self
+
+    def predict(self, X) -> np.ndarray:
+        """Return the answers, of shape (n_samples, n_outputs)."""
+        return self.target.decode(self.target.predict(self.estimator, X, None))
+
+
+class DecodedValues(RegressorMixin, _DecodedOfSeveral):
+    """A fitted regressor of several columns that answers in their units.
+
+    Parameters
+    ----------
+    estimator : regressor
+        Fitted on what the target encodes.
+    target : ValuesTarget
+        What y is.
+    """
+
+
+class DecodedLabels(ClassifierMixin, _DecodedOfSeveral):
+    """A fitted classifier that answers with an indicator matrix.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Fitted on what the target encodes.
+    target : LabelsTarget
+        What y is.
+    """
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """The numbers of the labels."""
+        return np.arange(self.target.n_outputs)
+
+    def predict_proba(self, X) -> np.ndarray:
+        """Return the probability of each label, of shape (n_samples, n_labels)."""
+        return self.target.predict(self.estimator, X, None)

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
 
 LEAST_PROBABILITY = 1e-7  # of out-of-fold predictions, which are float32
 LEAST_MEAN = 1e-300
@@ -127,3 +128,25 @@ def softmax(log_odds: np.ndarray) -> np.ndarray:
     """Return the probabilities of each row whose logarithms differ by these."""
     odds = np.exp(log_odds - log_odds.max(axis=1, keepdims=True))
     return odds / odds.sum(axis=1, keepdims=True)
+
+
+class Logistic(Link):
+    """Log odds of labels, of which each row may have several."""
+
+    has_temperature = True
+
+    def forward(self, prediction):
+        """Return the log odds."""
+        most = 1.0 - LEAST_PROBABILITY
+        proba = np.clip(prediction, LEAST_PROBABILITY, most, dtype=np.float64)
+        return np.log(proba) - np.log1p(-proba)
+
+    def inverse(self, base):
+        """Return the probability of each label."""
+        return expit(base)
+
+    def temperature_derivatives(self, y, base, factor):
+        """Return those of the sum of the log losses of all labels."""
+        proba = expit(factor * base)
+        slope = ((proba - y) * base).sum(axis=1)
+        return slope, (proba * (1.0 - proba) * base**2).sum(axis=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 import numpy as np
+from scipy.special import expit
 
 from automodel.targets.link import softmax
 from automodel.targets.objective import Objective
@@ -174,3 +175,27 @@ class LogLoss(StackingLoss):
         true = columns[:, np.arange(len(self.y)), self.y]
         curvatures = (columns**2 * proba).sum(axis=2) - means**2
         return (means - true) @ self.weight, curvatures @ self.weight
+
+
+class LabelLoss(StackingLoss):
+    """Logarithmic losses of labels, of which each row may have several."""
+
+    def __init__(self, y, weight):
+        self.y, self.weight = y, weight[:, None]
+
+    def derivatives(self, at, columns):
+        """Return the gradient and the curvature."""
+        slope, curvature = self._by_cell(at)
+        columns = columns.reshape(len(columns), -1)
+        return columns @ slope, (columns * curvature) @ columns.T
+
+    def derivatives_alone(self, at, columns):
+        """Return them for each column alone."""
+        slope, curvature = self._by_cell(at)
+        columns = columns.reshape(len(columns), -1)
+        return columns @ slope, columns**2 @ curvature
+
+    def _by_cell(self, at):
+        proba = expit(at)
+        slope = self.weight * (proba - self.y)
+        return slope.ravel(), (self.weight * proba * (1.0 - proba)).ravel()

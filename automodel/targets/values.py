@@ -34,6 +34,7 @@ class ValueTarget(AveragedTarget):
     """
 
     kind = "regression"
+    scored_as = "value"
     n_outputs = 1
     default_scoring = "neg_root_mean_squared_error"
 

@@ -570,3 +570,84 @@ def test_a_signal_during_the_search_ends_it_with_a_model(folder, number, jobs):
     assert process.returncode == 0, rest
     assert b"the best so far is saved" in rest
     assert run("predict", "model.joblib", "train.csv").stdout.count("\n") == 41
+
+
+@pytest.fixture
+def several(folder):
+    frame = pd.read_csv("train.csv")
+    frame["warm"], frame["big, wide"] = [0, 1] * 20, [True, False, True, True] * 10
+    frame.to_csv("several.csv", index=False)
+    return frame
+
+
+@pytest.mark.parametrize(
+    ("targets", "expected", "words"),
+    [
+        ("price,size", FakeRegressor, "price,size: regression, 2 columns"),
+        ("warm, price", FakeRegressor, "warm,price: regression, 2 columns"),
+        ("big, wide", FakeClassifier, "big, wide: classification, 2 classes"),
+    ],
+)
+def test_several_columns_are_learned(several, capsys, targets, expected, words):
+    assert main(["fit", "several.csv", "--target", targets]) == 0
+    assert type(last_call()[0]) is expected
+    assert words in capsys.readouterr().err
+    given = last_call()[1]
+    if expected is FakeRegressor:
+        assert list(given.y.columns) == words.split(":")[0].split(",")
+        assert not set(given.y.columns) & set(given.X.columns)
+
+
+def test_labels_of_zero_and_one_are_classification(several, capsys):
+    frame = several.rename(columns={"big, wide": "big"})
+    frame.loc[0, "warm"] = None
+    frame.to_csv("labels.csv", index=False)
+    main(["fit", "labels.csv", "--target", "warm,big"])
+    text = capsys.readouterr().err
+    assert "warm,big: classification, 2 labels" in text
+    assert "1 of 40 rows left out: no 'warm'" in text
+    assert last_call()[1].y.shape == (39, 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--target kind,price", "target 'kind' holds 'a'"),
+        ("--target grade,warm --task classification", "MultiOutputClassifier"),
+        ("--target warm,warm", "one role only"),
+        ("--target warm,pice", "Did you mean 'price'?"),
+        ("--target warm,price --scoring neg_mean_poisson_deviance", "for one column"),
+    ],
+)
+def test_several_columns_that_cannot_be_learned_are_refused(
+    several, capsys, options, words
+):
+    assert words in error_of(capsys, ["fit", "several.csv", *options.split()])
+
+
+def test_predictions_of_several_columns_have_their_names(several, capsys):
+    main(["fit", "several.csv", "--target", "price,size"])
+    model = joblib.load("model.joblib")
+    model.target_names_ = np.array(["price", "size"], dtype=object)
+    joblib.dump(model, "named.joblib")
+    capsys.readouterr()
+    main(["predict", "named.joblib", "several.csv", "--quiet"])
+    assert capsys.readouterr().out.splitlines()[0] == "price,size"
+
+
+def test_probabilities_of_labels_have_their_names(several, monkeypatch, capsys):
+    proba = np.tile([0.7, 0.2], (40, 1))
+    monkeypatch.setattr(FakeClassifier, "predict_proba", lambda self, X: proba)
+    monkeypatch.setattr(
+        FakeClassifier, "decision_thresholds_", np.array([0.8, 0.1]), raising=False
+    )
+    several["big"] = 1 - several["warm"]
+    several.to_csv("labels.csv", index=False)
+    main(["fit", "labels.csv", "--target", "warm,big", "--quiet"])
+    model = joblib.load("model.joblib")
+    model.target_names_ = np.array(["warm", "big"], dtype=object)
+    joblib.dump(model, "named.joblib")
+    capsys.readouterr()
+    main(["predict", "named.joblib", "labels.csv", "--quiet", "--proba"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["warm,big,probability_warm,probability_big", "0,1,0.7,0.2"]

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from automodel.targets.classes import ClassTarget
+from automodel.targets.labels import LabelsTarget
 from automodel.targets.link import (
     LEAST_PROBABILITY,
     MOST_LOG_CHANGE,
     Identity,
     Log,
+    Logistic,
     Softmax,
     log_proba,
     softmax,
@@ -17,7 +19,12 @@ from automodel.targets.link import (
 RNG = np.random.default_rng(0)
 PROBA = RNG.dirichlet(np.full(3, 2.0), size=20)
 VALUES = np.exp(RNG.normal(size=(20, 1)))
-LINKS = [(Identity(), VALUES - 1), (Log(), VALUES), (Softmax(), PROBA)]
+LINKS = [
+    (Identity(), VALUES - 1),
+    (Log(), VALUES),
+    (Softmax(), PROBA),
+    (Logistic(), PROBA),
+]
 
 every_link = pytest.mark.parametrize("link, prediction", LINKS)
 
@@ -44,7 +51,7 @@ def test_a_change_of_logarithms_is_bounded():
     np.testing.assert_allclose(moved, [[2.0 * most], [2.0 / most]])
 
 
-@pytest.mark.parametrize("link", [Log(), Softmax()])
+@pytest.mark.parametrize("link", [Log(), Softmax(), Logistic()])
 def test_a_prediction_of_nothing_has_a_finite_logarithm(link):
     assert np.isfinite(link.forward(np.array([[0.0, 1.0]]))).all()
 
@@ -70,9 +77,13 @@ def test_a_temperature_below_one_makes_probabilities_surer():
     np.testing.assert_allclose(surer, squares)
 
 
+CLASSES = ClassTarget(["a", "b", "c"]), RNG.integers(3, size=20)
+LABELS = LabelsTarget(3), RNG.integers(2, size=(20, 3))
+
+
+@pytest.mark.parametrize("target, y", [CLASSES, LABELS], ids=["classes", "labels"])
 @pytest.mark.parametrize("factor", [0.4, 1.0, 2.5])
-def test_derivatives_by_the_temperature_are_those_of_the_loss(factor):
-    target, y = ClassTarget(["a", "b", "c"]), RNG.integers(3, size=20)
+def test_derivatives_by_the_temperature_are_those_of_the_loss(target, y, factor):
     base = target.link.forward(PROBA)
     slope, curvature = target.link.temperature_derivatives(y, base, factor)
     h = 1e-4
@@ -91,3 +102,13 @@ def test_values_have_no_temperature(link):
     assert not link.has_temperature
     with pytest.raises(NotImplementedError, match="has no temperature"):
         link.temperature_derivatives(VALUES, VALUES, 1.0)
+
+
+def test_labels_are_made_surer_each_for_itself():
+    link = Logistic()
+    surer, modest = link.sharpened(PROBA, 0.5), link.sharpened(PROBA, 2.0)
+    is_likely = PROBA > 0.5
+    np.testing.assert_array_equal(surer > PROBA, is_likely)
+    np.testing.assert_array_equal(modest < PROBA, is_likely)
+    odds = (PROBA / (1 - PROBA)) ** 2
+    np.testing.assert_allclose(surer, odds / (1 + odds))

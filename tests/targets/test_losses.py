@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from automodel.targets.classes import ClassTarget
-from automodel.targets.losses import Deviance, LogLoss, Pinball, Squares
+from automodel.targets.labels import LabelsTarget
+from automodel.targets.losses import Deviance, LabelLoss, LogLoss, Pinball, Squares
 from automodel.targets.objective import Objective
 from automodel.targets.values import ValueTarget
 
@@ -83,12 +84,15 @@ def test_squares_touch_a_pinball_loss_and_lie_above_it(objective):
         assert (squares > objective.losses(y, at + step) - 3 * own.blunt).all()
 
 
-def test_derivatives_of_classes_are_those_of_the_log_loss():
+CLASSES = ClassTarget(["a", "b", "c"]), RNG.integers(3, size=N_ROWS), LogLoss
+LABELS = LabelsTarget(3), RNG.integers(2, size=(N_ROWS, 3)), LabelLoss
+
+@pytest.mark.parametrize("target, y, kind", [CLASSES, LABELS], ids=["classes", "labels"])
+def test_derivatives_of_classes_and_labels_are_those_of_the_log_loss(target, y, kind):
     rng = np.random.default_rng(2)
-    target, y = ClassTarget(["a", "b", "c"]), rng.integers(3, size=N_ROWS)
     base, columns = rng.normal(size=(N_ROWS, 3)), rng.normal(size=(2, N_ROWS, 3))
     own = target.stacking_loss(y, base, WEIGHT)
-    assert isinstance(own, LogLoss)
+    assert isinstance(own, kind)
 
     def loss(change):
         return WEIGHT @ target.losses(y, target.link.inverse(base + change))
@@ -112,10 +116,11 @@ def test_each_column_alone_is_a_diagonal_of_values(target):
     np.testing.assert_allclose(alone, [gradient, np.diag(curvature)])
 
 
-def test_each_column_alone_is_a_diagonal_of_classes():
+@pytest.mark.parametrize("target, y, kind", [CLASSES, LABELS], ids=["classes", "labels"])
+def test_each_column_alone_is_a_diagonal_of_classes_and_labels(target, y, kind):
     rng = np.random.default_rng(2)
-    y, base = rng.integers(3, size=N_ROWS), rng.normal(size=(N_ROWS, 3))
-    own, columns = LogLoss(y, WEIGHT), rng.normal(size=(2, N_ROWS, 3))
+    base = rng.normal(size=(N_ROWS, 3))
+    own, columns = kind(y, WEIGHT), rng.normal(size=(2, N_ROWS, 3))
     gradient, curvature = own.derivatives(base, columns)
     alone = own.derivatives_alone(base, columns)
     np.testing.assert_allclose(alone, [gradient, np.diag(curvature)])

@@ -1,0 +1,130 @@
+"""The columns of a table that a command learns: what they hold, and how it is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from automodel.cli.table_file import words_of_missing
+from automodel.cli.usage import Say, UsageError, listed
+from automodel.metrics.metric import Metric
+from automodel.targets.base import Target
+from automodel.targets.classes import ClassTarget
+from automodel.targets.labels import LabelsTarget
+from automodel.targets.several_values import ValuesTarget
+from automodel.targets.values import ValueTarget
+
+MAX_CLASSES = 20
+
+
+def names_of_targets(target: str, table: pd.DataFrame) -> list[str]:
+    """Return the columns to learn; one of a name with a comma is that column."""
+    if target in table.columns or "," not in target:
+        return [target]
+    return [name.strip() for name in target.split(",") if name.strip()]
+
+
+def rows_with_targets(
+    table: pd.DataFrame, names: list[str], path: Path, say: Say
+) -> pd.DataFrame:
+    """Leave out the rows that lack a target, and say so."""
+    lacks = pd.Series(False, index=table.index)
+    for name in names:
+        missing = table[name].isna()
+        if missing.all():
+            raise UsageError(f"the target {name!r} has no value in any row of {path}.")
+        if missing.any():
+            words = words_of_missing(path, table[name])
+            why = f" ({listed(map(repr, words))} count as none)" if words else ""
+            say(f"{missing.sum()} of {len(table)} rows left out: no {name!r}{why}.")
+            lacks |= missing
+    return table[~lacks]
+
+
+def is_classification(y: pd.DataFrame, task: str) -> bool:
+    """Decide by the rule that `automodel fit --help` states."""
+    if task != "auto":
+        return task == "classification"
+    if y.shape[1] > 1:
+        return all(_is_of_labels(y[name]) for name in y.columns)
+    column = y.iloc[:, 0]
+    if not _is_numeric(column):
+        if pd.api.types.is_datetime64_any_dtype(column):
+            raise UsageError(
+                f"the target {column.name!r} holds dates. Turn them into numbers or "
+                "classes."
+            )
+        return True
+    n_values = column.nunique()
+    is_repeated = n_values <= MAX_CLASSES and n_values <= len(column) / 2
+    return is_repeated and bool((column % 1 == 0).all())
+
+
+def note_of_task(y: pd.DataFrame, task: str, is_of_classes: bool) -> str:
+    """Return what is learned, in a sentence."""
+    name, column = ",".join(y.columns), y.iloc[:, 0]
+    text, other = f"regression, {column.min()} to {column.max()}", "classification"
+    if y.shape[1] > 1:
+        text = f"regression, {y.shape[1]} columns"
+    if is_of_classes:
+        text, other = f"classification, {column.nunique()} classes", "regression"
+        if y.shape[1] > 1:
+            text = f"classification, {y.shape[1]} labels"
+    if task == "auto":
+        text += f" (chosen from the values; --task {other} for the other)"
+    return f"{name}: {text}."
+
+
+def checked(y: pd.DataFrame, is_of_classes: bool) -> np.ndarray | pd.DataFrame:
+    """Return the target as `fit` takes it; several columns keep their names."""
+    check = _checked_classes if is_of_classes else _checked_numbers
+    if y.shape[1] == 1:
+        return check(y.iloc[:, 0])
+    if not is_of_classes:
+        return pd.DataFrame({name: check(y[name]) for name in y.columns})
+    LabelsTarget.check(y)
+    return y.reset_index(drop=True)
+
+
+def check_scoring(scoring: str | None, y: np.ndarray | pd.DataFrame, is_of_classes):
+    """Raise if the score does not fit the target, before a search begins."""
+    target: Target
+    if y.ndim == 1:
+        target = ClassTarget(np.unique(y)) if is_of_classes else ValueTarget()
+    else:
+        n_columns = y.shape[1]
+        units = np.zeros(n_columns), np.ones(n_columns)
+        target = LabelsTarget(n_columns) if is_of_classes else ValuesTarget(*units)
+    Metric.from_scoring(scoring, target)
+
+
+def _is_numeric(column: pd.Series) -> bool:
+    is_bool = pd.api.types.is_bool_dtype(column)
+    return pd.api.types.is_numeric_dtype(column) and not is_bool
+
+
+def _is_of_labels(column: pd.Series) -> bool:
+    return bool(column.isin([0, 1]).all())
+
+
+def _checked_classes(y: pd.Series) -> np.ndarray:
+    if y.nunique() < 2:
+        raise UsageError(
+            f"the target {y.name!r} has one class only, {y.iloc[0]!r}. "
+            "Two are needed to learn anything."
+        )
+    if pd.api.types.is_float_dtype(y) and (y % 1 == 0).all():
+        y = y.astype(np.int64)  # whole numbers, read as floats beside a gap
+    return y.to_numpy(dtype=object) if y.dtype.kind not in "biuf" else y.to_numpy()
+
+
+def _checked_numbers(y: pd.Series) -> np.ndarray:
+    values = pd.to_numeric(y, errors="coerce")
+    if values.isna().any():
+        raise UsageError(
+            f"the target {y.name!r} holds {y[values.isna()].iloc[0]!r}, and regression "
+            "needs numbers. Use --task classification, or repair the column."
+        )
+    return values.to_numpy(dtype=float)

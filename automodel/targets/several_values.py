@@ -1,0 +1,217 @@
+"""ValuesTarget: each row has a number in each of several columns."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sklearn.dummy import DummyRegressor
+from sklearn.metrics import make_scorer
+
+from automodel.exceptions import FitWarning
+from automodel.targets.base import AveragedTarget
+from automodel.targets.checks import (
+    as_columns,
+    column_names,
+    first_component,
+    is_number,
+    missing,
+    refuse_cell,
+)
+from automodel.targets.decoded import DecodedValues, RegressorAnswers
+from automodel.targets.link import Identity
+from automodel.targets.losses import Pinball, Squares, StackingLoss
+from automodel.targets.objective import Objective
+
+EXPECTED = (
+    "AutoRegressor takes several columns of finite numbers. Drop those rows or fill "
+    "them, and use AutoClassifier for labels."
+)
+NO_LIMITS = (-np.inf, np.inf)
+
+
+def scaled_root_mean_squared_error(y_true, y_pred, *, deviations, sample_weight=None):
+    """Return the mean over columns of the root mean squared error in deviations.
+
+    No column drowns in it, whatever the units are.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_samples, n_columns)
+        In the units of the user.
+    deviations : ndarray of shape (n_columns,)
+        Standard deviations of the columns.
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Weights of the rows.
+    """
+    errors = (np.asarray(y_true) - np.asarray(y_pred)) / deviations
+    return np.mean(np.sqrt(np.average(errors**2, axis=0, weights=sample_weight)))
+
+
+class ValuesTarget(AveragedTarget):
+    """Each row has a number in each of several columns, and a prediction is a row.
+
+    Models learn all columns in units of their own deviations.
+
+    Parameters
+    ----------
+    means, deviations : ndarray of shape (n_outputs,)
+        Of the columns, as the objective encodes them.
+    objective : Objective, default=Objective()
+        The loss that models learn in each column.
+    limits : tuple of ndarray of shape (n_outputs,), default=None
+        Where predictions are kept, in the units that are learned; None for no limits.
+
+    Examples
+    --------
+    >>> from automodel.targets.several_values import ValuesTarget
+    >>> target = ValuesTarget.of(ValuesTarget.check([[1, 200], [3, 400]]))
+    >>> target.encode([[1, 400]])
+    array([[-1.,  1.]])
+    """
+
+    kind = "multioutput"
+    scored_as = "values"
+    link = Identity()
+
+    def __init__(
+        self,
+        means: np.ndarray,
+        deviations: np.ndarray,
+        objective: Objective | None = None,
+        limits: tuple[np.ndarray, np.ndarray] | None = None,
+    ):
+        self.means, self.deviations = means, deviations
+        self.n_outputs = len(means)
+        self.objective = Objective() if objective is None else objective
+        self.limits = NO_LIMITS if limits is None else limits
+        self.default_scoring = make_scorer(
+            scaled_root_mean_squared_error,
+            greater_is_better=False,
+            deviations=deviations,
+        )
+
+    @staticmethod
+    def check(y: Any) -> np.ndarray:
+        """Return the values as a float array of two dimensions.
+
+        Raises
+        ------
+        ValueError
+            If a cell is missing, infinite or no number; names its row and its column.
+        """
+        values, names = as_columns(y), column_names(y)
+        refused = missing(values.ravel()).reshape(values.shape)
+        if values.dtype.kind not in "biuf":
+            is_none = np.frompyfunc(lambda value: not is_number(value), 1, 1)
+            refused |= is_none(values).astype(bool)
+        refuse_cell(values, refused, names, EXPECTED)
+        return values.astype(np.float64)
+
+    @classmethod
+    def of(cls, y: np.ndarray, sample_weight: np.ndarray | None = None) -> ValuesTarget:
+        """Return the target of such values, whose squared errors are learned.
+
+        Warns with `FitWarning` of columns that are constant.
+        """
+        counted = y if sample_weight is None else y[sample_weight > 0]
+        constant = np.flatnonzero((counted == counted[:1]).all(axis=0))
+        if len(constant) and len(counted) > 1:
+            warnings.warn(
+                f"Columns of y that are constant: {constant[:10].tolist()}. So is "
+                "every prediction of them.",
+                FitWarning,
+                stacklevel=2,
+            )
+        return cls(*_means_and_deviations(counted))
+
+    def encode(self, y):
+        """Return the values, or their logarithms, in units of deviations."""
+        encoded = self.objective.encode(np.asarray(y, np.float64))
+        return (encoded - self.means) / self.deviations
+
+    def restore(self, y):
+        """Return the values, as exactly as the units allow."""
+        return self.objective.decode_target(y * self.deviations + self.means)
+
+    def decode(self, prediction, decision=None):
+        """Return the values in their units, within the domain of the score."""
+        return self.restore(np.clip(prediction, *self.limits, dtype=np.float64))
+
+    def answers(self, prediction):
+        """Return a regressor that answers with these values."""
+        return RegressorAnswers(self.decode(prediction))
+
+    def truth(self, y):
+        """Return the values."""
+        return y
+
+    def sample(self, y):
+        """Return values between the ends: some scores take no mean of zero."""
+        return np.linspace(y.min(axis=0), y.max(axis=0), len(y) + 2)[1:-1]
+
+    def decoded(self, estimator, columns):
+        """Return the regressor with its units."""
+        return DecodedValues(estimator, self)
+
+    def learning(self, objective, y=None, name="the score", counted=None):
+        """Return the target whose models learn the objective of a score.
+
+        Relative errors are learned as absolute ones: their weights would differ from
+        column to column.
+        """
+        if objective.has_positive_predictions:
+            raise ValueError(
+                f"scoring={name!r} is for one column, and y has {self.n_outputs}. Use "
+                "'neg_root_mean_squared_error', 'neg_mean_absolute_error' or "
+                "'neg_root_mean_squared_log_error', or fit one AutoRegressor a column, "
+                "as sklearn.multioutput.MultiOutputRegressor does."
+            )
+        objective = replace(objective, is_relative=False)
+        if not objective.is_log or y is None:
+            return ValuesTarget(self.means, self.deviations, objective)
+        limits = [objective.of_target(column, name, counted).limits for column in y.T]
+        known = y if counted is None else y[counted]
+        means, deviations = _means_and_deviations(objective.encode(known))
+        low, high = (np.array(limits).T - means) / deviations
+        return ValuesTarget(means, deviations, objective, (low, high))
+
+    def predict(self, estimator, X, columns):
+        """Return the values, within the domain of the score."""
+        values = np.asarray(estimator.predict(X), dtype=np.float64)
+        return np.clip(values, *self.limits)
+
+    def for_encoders(self, y):
+        """Return the one column that tells most of all."""
+        return first_component(y)
+
+    def baseline(self):
+        """Return the constants that are best by the loss."""
+        return self.objective.baseline()
+
+    def constant(self, y):
+        """Return what predicts the only values; None if they vary."""
+        return DummyRegressor() if (y == y[:1]).all() else None
+
+    def losses(self, y, prediction):
+        """Return the loss of the objective, the mean over the columns."""
+        return self.objective.losses(y, prediction).mean(axis=1)
+
+    def errors(self, y, prediction):
+        """Return how far the values are above the predictions, in the mean."""
+        return (y - prediction).mean(axis=1)
+
+    def stacking_loss(self, y, base, weight) -> StackingLoss:
+        """Return the loss of the objective, of all columns alike."""
+        loss = Pinball if self.objective.is_quantile else Squares
+        weight = np.repeat(weight, self.n_outputs)
+        return loss(y.ravel(), base.ravel(), weight, self.objective)
+
+
+def _means_and_deviations(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    deviations = y.std(axis=0)
+    is_constant = (y == y[:1]).all(axis=0) | ~(deviations > 0)
+    means = np.where(is_constant, y[0], y.mean(axis=0))
+    return means, np.where(is_constant, 1.0, deviations)
