@@ -29,8 +29,7 @@ class TabularEstimator(AutoEstimator):
     _target_of_columns: type[Any]  # and of several
 
     def _check_y(self, y: Any) -> np.ndarray:
-        if hasattr(self, "target_names_"):
-            del self.target_names_
+        self.__dict__.pop("target_names_", None)  # of a fit to another y
         if not has_several_columns(y):
             return self._target_of_column.check(y)
         names = column_names(y)
@@ -174,7 +173,7 @@ class AutoClassifier(ClassifierMixin, TabularEstimator):
 
     def _keep_trained(self, trained):
         super()._keep_trained(trained)
-        self.__dict__.pop("decision_weights_", None)  # of a fit to another y
+        self.__dict__.pop("decision_weights_", None)
         self.__dict__.pop("decision_thresholds_", None)
         equal, chosen = np.ones(len(self.classes_)), trained.decision_weights
         if self._target.classes is None:

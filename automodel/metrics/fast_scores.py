@@ -151,7 +151,7 @@ def fast_score_of_columns(scorer, target) -> Fast | None:
     return Fast(MeanOfColumns(objective, factors, mean is _root_mean_loss))
 
 
-(frozen=True)
+@dataclass(frozen=True)
 class MeanOfColumns:
     """The mean over columns of mean losses, or of their roots, negated.
 

@@ -68,7 +68,7 @@ def has_several_columns(y: Any) -> bool:
     shape = getattr(y, "shape", None)
     if shape is None:
         try:
-            shape = np.shape(y)
+            shape = np.asarray(y).shape
         except ValueError:  # rows of several lengths
             return False
     return len(shape) == 2 and shape[1] > 1

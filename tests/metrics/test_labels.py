@@ -39,8 +39,11 @@ def metric_of(scoring):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize(
     "scoring",
-    [None, "neg_log_loss", make_scorer(log_loss, response_method="predict_proba",
-                                       greater_is_better=False)],
+    [
+        None,
+        "neg_log_loss",
+        make_scorer(log_loss, response_method="predict_proba", greater_is_better=False),
+    ],
     ids=["default", "name", "scorer"],
 )
 def test_the_log_loss_is_the_mean_of_those_of_the_labels(scoring, weighted):
@@ -87,7 +90,8 @@ def test_roc_auc_leaves_out_labels_of_one_value():
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("average", AVERAGES)
 @pytest.mark.parametrize(
-    "function, options", [(f1_score, {}), (fbeta_score, {"beta": 2.0}), (jaccard_score, {})]
+    "function, options",
+    [(f1_score, {}), (fbeta_score, {"beta": 2.0}), (jaccard_score, {})],
 )
 def test_formulas_equal_scikit_learn(function, options, average, weighted):
     y, proba, weight = make_rows()
@@ -117,7 +121,9 @@ def test_models_are_compared_at_their_best_thresholds(average):
         assert best >= np.average(np.max(each, axis=0), weights=weights) - 1e-12
 
 
-@pytest.mark.parametrize("scoring", ["f1_macro", "f1_micro", "f1_samples", "jaccard_macro"])
+@pytest.mark.parametrize(
+    "scoring", ["f1_macro", "f1_micro", "f1_samples", "jaccard_macro"]
+)
 def test_thresholds_are_better_on_other_rows(scoring):
     metric = metric_of(scoring)
     y, proba, _ = make_rows(2000)

@@ -118,8 +118,7 @@ def test_the_answers_of_all_models_have_one_shape(model):
 @pytest.mark.parametrize("only", [0, 1])
 def test_a_label_of_one_value_is_predicted_as_its_share(only):
     X, y, _ = make_labels(80)
-    X, y = X[["b", "c"]].to_numpy(), y.to_numpy()
-    y[:, 1] = only
+    X, y = X[["b", "c"]].to_numpy(), y.assign(big=only).to_numpy()
     for model in (RandomForestClassifier(10), KNeighborsClassifier()):
         proba = TARGET.predict(model.fit(X, y), X, None)
         np.testing.assert_array_equal(proba[:, 1], only)

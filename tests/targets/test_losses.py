@@ -87,7 +87,10 @@ def test_squares_touch_a_pinball_loss_and_lie_above_it(objective):
 CLASSES = ClassTarget(["a", "b", "c"]), RNG.integers(3, size=N_ROWS), LogLoss
 LABELS = LabelsTarget(3), RNG.integers(2, size=(N_ROWS, 3)), LabelLoss
 
-@pytest.mark.parametrize("target, y, kind", [CLASSES, LABELS], ids=["classes", "labels"])
+
+@pytest.mark.parametrize(
+    "target, y, kind", [CLASSES, LABELS], ids=["classes", "labels"]
+)
 def test_derivatives_of_classes_and_labels_are_those_of_the_log_loss(target, y, kind):
     rng = np.random.default_rng(2)
     base, columns = rng.normal(size=(N_ROWS, 3)), rng.normal(size=(2, N_ROWS, 3))
@@ -116,7 +119,9 @@ def test_each_column_alone_is_a_diagonal_of_values(target):
     np.testing.assert_allclose(alone, [gradient, np.diag(curvature)])
 
 
-@pytest.mark.parametrize("target, y, kind", [CLASSES, LABELS], ids=["classes", "labels"])
+@pytest.mark.parametrize(
+    "target, y, kind", [CLASSES, LABELS], ids=["classes", "labels"]
+)
 def test_each_column_alone_is_a_diagonal_of_classes_and_labels(target, y, kind):
     rng = np.random.default_rng(2)
     base = rng.normal(size=(N_ROWS, 3))
