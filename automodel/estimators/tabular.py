@@ -195,7 +195,8 @@ class AutoClassifier(ClassifierMixin, TabularEstimator):
             Columns in the order of `classes_`; rows sum to 1. For a multilabel
             indicator the probability of each label, and no such sum.
         """
-        return self._target.probabilities(self._predict_outputs(X))
+        proba = self._predict_outputs(X)
+        return self._target.probabilities(proba)
 
     def predict(self, X):
         """Predict the class, by default the most probable one, or all labels of a row.
