@@ -5,9 +5,9 @@ import numpy as np
 from automodel.evaluation import splits
 from automodel.metrics.metric import Metric
 from automodel.targets.classes import ClassTarget
+from automodel.targets.labels import LabelsTarget
+from automodel.targets.several_values import ValuesTarget
 from automodel.targets.values import ValueTarget
-from tests.modality.labels import LabelsTarget
-from tests.modality.numbers import NumbersTarget
 
 
 def make_target(task, classes=None):
@@ -17,7 +17,7 @@ def make_target(task, classes=None):
     if task.kind == "multilabel":
         return LabelsTarget(task.n_outputs)
     if task.kind == "multioutput":
-        return NumbersTarget(task.n_outputs)
+        return ValuesTarget(np.zeros(task.n_outputs), np.ones(task.n_outputs))
     return ClassTarget(np.arange(task.n_classes) if classes is None else classes)
 
 

@@ -651,3 +651,21 @@ def test_probabilities_of_labels_have_their_names(several, monkeypatch, capsys):
     main(["predict", "named.joblib", "labels.csv", "--quiet", "--proba"])
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == ["warm,big,probability_warm,probability_big", "0,1,0.7,0.2"]
+
+
+def test_several_targets_for_real(several):
+    options = "--families linear --n-trials 2 --jobs 1 --random-state 0"
+    several["big"] = several["price"] > 20
+    several.to_csv("labels.csv", index=False)
+    for targets, answers in (("warm,big", {0, 1}), ("price,size", None)):
+        done = run("fit", "labels.csv", "--target", targets, *options.split())
+        assert done.returncode == 0, done.stderr
+        proba = ["--proba"] if answers else []
+        predicted = run("predict", "model.joblib", "labels.csv", *proba)
+        table = pd.read_csv(io.StringIO(predicted.stdout))
+        names = targets.split(",")
+        if answers:
+            assert set(table[names].to_numpy().ravel()) <= answers
+            names = [*names, *(f"probability_{name}" for name in names)]
+        assert table.columns.tolist() == names
+        assert len(table) == 40

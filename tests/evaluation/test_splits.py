@@ -197,3 +197,38 @@ def test_rows_are_kept_together_by_group_or_by_time():
     blocks = kept_together(None, list(times), 200)
     assert np.bincount(blocks).tolist() == [200 // N_BLOCKS] * N_BLOCKS
     assert (np.diff(blocks) >= 0).all()
+
+
+def make_labels(n_rows, n_rare):
+    rng = np.random.default_rng(0)
+    y = (rng.random((n_rows, 3)) < [0.0, 0.4, 0.9]).astype(int)
+    y[rng.permutation(n_rows)[:n_rare], 0] = 1
+    return y, make_task("multilabel", n_rows, 5, n_outputs=3)
+
+
+def test_folds_spread_the_rarest_labels():
+    y, task = make_labels(600, n_rare=10)
+    for _, valid in make_splits(None, task, y, None, 0):
+        assert y[valid, 0].sum() == 2
+        np.testing.assert_allclose(y[valid].mean(axis=0), y.mean(axis=0), atol=0.05)
+
+
+def test_folds_of_groups_spread_the_rarest_labels():
+    y, task = make_labels(600, n_rare=60)
+    groups = np.arange(600) // 3
+    for train, valid in make_splits(5, task, y, groups, 0):
+        assert not np.intersect1d(groups[train], groups[valid]).size
+        assert 9 <= y[valid, 0].sum() <= 15
+
+
+def test_a_holdout_spreads_the_rarest_labels():
+    y, task = make_labels(HOLDOUT_FROM + 1, n_rare=50)
+    [(_, valid)] = make_splits(None, task, y, None, 0)
+    assert y[valid, 0].sum() == pytest.approx(10, abs=1)
+
+
+def test_labels_have_as_many_folds_as_are_asked_for():
+    rng = np.random.default_rng(0)
+    y = (rng.random((30, 15)) < 0.5).astype(int)
+    task = make_task("multilabel", 30, 5, n_outputs=15)
+    assert len(make_splits(10, task, y, None, 0)) == 10
