@@ -89,7 +89,7 @@ BAD_LABELS = {
         np.array([f"2024-01-{1 + i % 2:02}" for i in ROWS], "datetime64[D]"),
         r"all strings.*datetime64.*y\.astype\(str\)",
     ),
-    "two columns": (np.c_[LABELS, LABELS], r"1d array, got an array of shape \(60, 2"),
+    "two columns": (np.c_[LABELS, LABELS], "Row 0 of column 0 .*MultiOutputClassifier"),
 }
 
 
@@ -109,7 +109,8 @@ BAD_VALUES = {
     "dates": (pd.date_range("2020", periods=60), "must hold numbers.*datetime64"),
     "durations": (ROWS.astype("m8[s]"), "must hold numbers.*timedelta64"),
     "a string among numbers": (with_value(VALUES, 3, "a"), "must hold numbers. Got 'a"),
-    "two columns": (np.c_[VALUES, VALUES], r"1d array, got an array of shape \(60, 2"),
+    "two columns of text": (np.c_[LABELS, LABELS], "Row 0 of column 0 .*numbers"),
+    "no column": (np.ones((60, 0)), "0 feature"),
     "complex numbers": (VALUES * 1j, "Complex data not supported"),
 }
 
