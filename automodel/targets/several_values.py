@@ -172,7 +172,7 @@ class ValuesTarget(AveragedTarget):
         objective = replace(objective, is_relative=False)
         if not objective.is_log or y is None:
             return ValuesTarget(self.means, self.deviations, objective)
-        limits = [objective.of_target(column, name, counted).limits for column in y.T]
+        limits = [_limits(objective, y, i, name, counted) for i in range(y.shape[1])]
         known = y if counted is None else y[counted]
         means, deviations = _means_and_deviations(objective.encode(known))
         low, high = (np.array(limits).T - means) / deviations
@@ -208,6 +208,13 @@ class ValuesTarget(AveragedTarget):
         loss = Pinball if self.objective.is_quantile else Squares
         weight = np.repeat(weight, self.n_outputs)
         return loss(y.ravel(), base.ravel(), weight, self.objective)
+
+
+def _limits(objective: Objective, y, column: int, name: str, counted):
+    try:
+        return objective.of_target(y[:, column], name, counted).limits
+    except ValueError as error:
+        raise ValueError(f"Column {column} of y: {error}") from error
 
 
 def _means_and_deviations(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -151,7 +151,7 @@ def test_logarithms_are_learned_within_limits_of_each_column():
     predicted = target.decode(target.predict(model, 1e9 * y, None))
     assert np.isfinite(predicted).all()
     assert (predicted[:, 0].max() > 1.0) and (predicted.min() >= -1.0)
-    with pytest.raises(ValueError, match="needs values above -1"):
+    with pytest.raises(ValueError, match="Column 0 of y: .*needs values above -1"):
         Metric.from_scoring("neg_mean_squared_log_error", ValuesTarget.of(-y), -y - 5)
 
 
