@@ -37,6 +37,22 @@ def test_each_family_is_repeated_without_the_clock(kind, family, refit):
     agree(search, search.replay(X, y), X)
 
 
+@pytest.mark.parametrize(
+    "time_budget", [None, pytest.param(20.0, marks=pytest.mark.slow)]
+)
+def test_rounds_of_each_column_are_kept_and_repeated(time_budget, tmp_path):
+    y = np.column_stack([VALUES, np.random.default_rng(0).normal(size=len(VALUES))])
+    params = {"families": ["hist_gradient_boosting"], "cv": 2, "random_state": 0}
+    params |= {"time_budget": time_budget, "storage": tmp_path}
+    AutoRegressor(**params, n_trials=1).fit(X, y)
+    search = AutoRegressor(**params, n_trials=2).fit(X, y)
+    agree(search, search.replay(X, y), X)
+    model = search.best_estimator_
+    assert model.predict(X).shape == y.shape
+    steps = [m.n_iterations for m in search.ensemble_.members[0].models]
+    assert all(signal > noise for signal, noise in steps)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("load", "n_jobs"), [(load_breast_cancer, 2), (load_wine, 1), (load_diabetes, 2)]
