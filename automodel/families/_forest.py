@@ -56,8 +56,9 @@ class ForestFamily(TabularFamily):
             share = columns**-0.5
         rows = task.n_samples
         depth = np.log2(2 + rows / params.get("min_samples_leaf", 1))
-        outputs = task.n_classes or task.n_outputs - 1
-        tried = max(1.0, share * columns) + 1 + 0.1 * outputs
+        tried = max(1.0, share * columns) + 1 + 0.1 * task.n_classes
+        if task.kind == "multilabel":  # several numbers take no longer than one
+            tried += task.n_outputs
         n_trees = N_TREES * (task.n_outputs if task.objective.is_quantile else 1)
         return n_trees * (1e-3 + self.seconds_per_cell * rows * tried * depth)
 
