@@ -33,9 +33,7 @@ def main():
         }
     ).astype(int)
     X = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm"]
-    classifier = AutoClassifier(
-        scoring="f1_macro", time_budget=SECONDS, random_state=0
-    )
+    classifier = AutoClassifier(scoring="f1_macro", time_budget=SECONDS, random_state=0)
     classifier.fit(train[X], labels.loc[train.index])
     predicted = classifier.predict(test[X])
     scores = f1_score(labels.loc[test.index], predicted, average=None)

@@ -1,6 +1,6 @@
 """Compare one search for several targets with scikit-learn, and with one search each.
 
-    python examples/benchmarks/several_targets.py TABLES --seconds 30 --out figures.jsonl
+    python examples/benchmarks/several_targets.py TABLES --out figures.jsonl
 
 TABLES is a folder of CSV files, from which ten problems are made by taking two to six
 columns as targets: five of labels, five of numbers. A third of the rows is the test
