@@ -155,10 +155,14 @@ def skip_several(kind):
         pytest.skip("as with one column")
 
 
+def learns_by_column(family, kind):
+    estimator = family.estimator(new_task(kind, 100, 8, 2), 0)
+    return isinstance(estimator, ColumnsEstimator)
+
+
 def skip_second_wrapper(family, kind):
     """Skip columns of numbers where they are fitted as labels are, one by one."""
-    estimator = family.estimator(new_task(kind, 100, 8, 2), 0)
-    if kind == "multioutput" and isinstance(estimator, ColumnsEstimator):
+    if kind == "multioutput" and learns_by_column(family, kind):
         pytest.skip("as for several labels")
 
 
@@ -248,8 +252,7 @@ def test_a_model_cut_by_the_deadline_is_usable(family, kind):
         pytest.skip("trains in one step")
     X, y = make_rows(kind)
     train, valid = halves(X, y)
-    # Three columns are reported once, before the last of them.
-    monitor = ExpiresAfterSteps(1 if kind in SEVERAL else 2, valid)
+    monitor = ExpiresAfterSteps(1 if learns_by_column(family, kind) else 2, valid)
     model = fit(family, kind, *train, monitor=monitor)
     assert np.isfinite(predict(model, X)).all()
     assert 1 <= np.min(monitor.steps_used) < MOST_STEPS
@@ -281,7 +284,7 @@ def test_a_pruned_trial_leaves_the_fit_as_trial_pruned(family, kind):
         pytest.skip("trains in one step")
     X, y = make_rows(kind)
     train, valid = halves(X, y)
-    n_reports = 1 if kind in SEVERAL else 2  # of three columns the second has the first
+    n_reports = 1 if learns_by_column(family, kind) else 2  # one of three columns
     monitor = watched(valid, should_prune=lambda reports: len(reports) >= n_reports)
     with pytest.raises(TrialPruned):
         fit(family, kind, *train, monitor=monitor)
