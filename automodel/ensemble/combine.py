@@ -1,4 +1,4 @@
-"""Choose what combines some models: a blend, or what the target has in place of it."""
+"""Choose the combiner of some models: a blend, or one of the target's own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from automodel.targets.combiner import Combiner
 
 
 def plain_combiner(target: Target, weights: np.ndarray) -> Combiner:
-    """Return what combines models of some weights, and nothing more."""
+    """Return a combiner that uses weights alone."""
     if target.is_averaged:
         return Blend.mean(weights, averaged(target).link)
     return target.combiner(weights)
@@ -43,8 +43,8 @@ def fit_combiner(
 ) -> Combiner:
     """Choose which models are combined, and how, on their out-of-fold predictions.
 
-    Predictions that can be averaged are blended (`fit_blend`). Others are combined as
-    the target says, with weights that a greedy selection chooses on all rows.
+    Predictions that can be averaged are blended by `fit_blend`. Others are combined by
+    the combiner of the target, with weights from a greedy selection on all rows.
 
     Parameters
     ----------
@@ -69,10 +69,10 @@ def fit_combiner(
 
 
 def _fit_greedily(evaluations, folds: Folds, size: int, deadline: Deadline) -> Combiner:
-    """Add one model at a time, the one whose addition scores best.
+    """Add one model at a time, each time the one whose addition scores best.
 
-    A mixture may have to get worse first: two votes of one model are a majority, one is
-    not.
+    The score may have to get worse before it gets better: two votes for one model are a
+    majority, and one is not.
     """
     order = shortlist(evaluations, max_candidates(len(folds.y)))
     oofs = [evaluations[i].oof for i in order]

@@ -203,8 +203,8 @@ class AutoEstimator(ReportMixin, BaseEstimator):
             name: [plain_trial(trial) for trial in trials]
             for name, trials in trained.studies.items()
         }
+        self._params = trained.params
         self._best_model = trained.best_model
-        self._records = trained.records
 
     def replay(self, X, y, sample_weight=None, groups=None):
         """Fit the members of the ensemble again, without a search or a clock.
@@ -341,7 +341,9 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         check_is_fitted(self, "ensemble_")
         from automodel.reporting.leaderboard import leaderboard
 
-        return leaderboard(self._records, self._left_out)
+        trials = sum(self._trials.values(), [])
+        members = self.ensemble_.members
+        return leaderboard(trials, self._params, members, self._left_out)
 
     @property
     def studies_(self):

@@ -57,7 +57,7 @@ class Budget:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Book the time of the block under `name`."""
+        """Add the time that the block takes to the stage `name`."""
         start = self.clock.now()
         try:
             yield
