@@ -65,7 +65,7 @@ class Trained:
     """
 
     ensemble: FittedEnsemble
-    best_model: FittedModel | None
+    best_model: FittedModel
     best_score: float
     expected_score: float
     decision_weights: np.ndarray | None = None
@@ -188,7 +188,7 @@ class Assembly:
         chosen: Selection,
         workers: Workers | None,
         loader: ModelLoader,
-    ) -> tuple[list[Member], FittedModel | None]:
+    ) -> tuple[list[Member], Any]:
         """Return the members with their models, and the best single model.
 
         Members are refitted on all rows, the most important first, while there is time;

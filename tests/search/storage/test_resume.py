@@ -124,7 +124,7 @@ def test_what_has_ended_is_read_from_the_journal_alone(tmp_path, folds):
 
 
 def test_where_time_is_up_the_best_trials_are_still_read(tmp_path, folds, monkeypatch):
-    monkeypatch.setattr("automodel.search.shared_trials.BOOKED_AT_ONCE", 5)
+    monkeypatch.setattr("automodel.search.shared_trials.COUNTED_AT_ONCE", 5)
     make(tmp_path, folds, 200)
     with Part(tmp_path, folds, Budget(25.0, clock=FakeClock(step=1.0))) as part:
         assert part.search.ask() is None

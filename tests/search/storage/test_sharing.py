@@ -174,7 +174,7 @@ def test_a_url_needs_a_folder():
 
 @pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden"])
 def test_a_name_that_is_no_folder_is_refused(tmp_path, name):
-    with pytest.raises(ValueError, match="'study_name' parameter must be a word"):
+    with pytest.raises(ValueError, match="'study_name' parameter must consist of"):
         classifier(tmp_path, study_name=name).fit(X, LABELS)
 
 

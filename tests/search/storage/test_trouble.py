@@ -91,7 +91,8 @@ def test_the_limit_that_is_kept_is_the_one_that_a_trial_had(
     with Part(tmp_path, folds, Budget(15.0, 1), families=[family]) as part:
         keep = part.storage.model_folder
         with open_workers(2, folds, model_folder=keep) as workers:
-            part.search.run(workers)
+            part.search.workers = workers
+            part.search.run()
         assert statuses(part) == {0: "stopped"}
     assert part.storage.archive.stop_of(0)["time_limit"] == 0.2
 
