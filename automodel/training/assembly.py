@@ -49,13 +49,13 @@ class Trained:
     ensemble : FittedEnsemble
         The members with their models.
     best_model : FittedModel
-        A model of the best single trial.
+        The best single model.
     best_score : float
         Score of the ensemble on the rows that chose it.
     expected_score : float
         Score of the ensemble on rows that did not choose it.
     decision_weights : ndarray or None
-        How predictions become labels, if the score has use for it.
+        Weights or thresholds that turn predictions into labels, if the score needs any.
     notes : list of str
         What the user should know.
     studies : dict of str to list of FrozenTrial
@@ -87,7 +87,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class Assembly:
-    """Makes the ensemble of a search.
+    """Makes the ensemble of a search from its evaluations.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ class Assembly:
     def _select(
         self, usable: dict[int, Evaluation], judges: Sequence[Evaluation]
     ) -> Selection:
-        """Choose members among the usable evaluations; `judges` are all with scores."""
+        """Choose members among the usable evaluations; the judges score the choice."""
         candidates, folds = list(usable.values()), self.folds
         deadline = self.budget.deadline
         options: dict[str, Any] = {"size": self.size, "random_state": self.seed}

@@ -30,7 +30,7 @@ class Data:
     y : sequence
         Labels or values, as the target encodes them.
     sample_weight : ndarray of shape (n_samples,) or None
-        Weights of the rows, with a mean of 1.
+        Weights in units of rows.
     groups : ndarray of shape (n_samples,) or None
         Numbers of the groups.
     """
