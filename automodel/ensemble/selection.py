@@ -224,7 +224,7 @@ def restricted(
     rows: np.ndarray,
     deadline: Deadline = NO_DEADLINE,
 ) -> tuple[list[Evaluation], Folds]:
-    """Return copies that know of some rows alone, scored on these, and their data.
+    """Return copies of evaluations for some rows, with scores, and the data of the rows.
 
     Raises
     ------
