@@ -224,7 +224,7 @@ def restricted(
     rows: np.ndarray,
     deadline: Deadline = NO_DEADLINE,
 ) -> tuple[list[Evaluation], Folds]:
-    """Return copies of evaluations for some rows, with scores, and the data of the rows.
+    """Return copies of evaluations for some rows, with their scores, and the data.
 
     Raises
     ------
