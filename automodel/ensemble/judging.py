@@ -100,7 +100,7 @@ def judged(
 
 @dataclass(frozen=True)
 class Judgement:
-    """An ensemble that is chosen anew for each part of the rows, by all other parts.
+    """Ensembles for the parts of the rows, each chosen by the rows of the other parts.
 
     Parameters
     ----------

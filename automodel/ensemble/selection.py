@@ -25,7 +25,7 @@ STACK_CELLS = 200_000  # rows x classes that its stack is fitted to
 N_BAGS = 20
 BAG_ROWS = 2500
 CALIBRATION_SHARE = 0.5  # of the time, for the temperatures of models
-WEIGHTS_SHARE = 0.8  # of what is left then; the stack needs some, too
+WEIGHTS_SHARE = 0.8  # of the rest, for the weights; the remainder is for the stack
 LEAST_WEIGHT = 0.03  # below it a member costs more than it gives
 
 

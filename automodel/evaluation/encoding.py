@@ -23,7 +23,7 @@ from automodel.preprocessing.stateless import (
     output_of,
 )
 
-# Of a process, for folds and for outputs; what is forgotten is encoded again.
+# In a process, for folds and again for outputs; forgotten parts are encoded again.
 CACHE_BYTES = 64 * 2**20
 ADDRESS = " at 0x"  # in a `repr` that has no meaning in another process
 

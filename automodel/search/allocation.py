@@ -21,7 +21,7 @@ SELDOM_SHARE = 0.02  # of the time left, for the first trial of what seldom help
 
 @dataclass(frozen=True)
 class FamilyState:
-    """What is known of one family at a moment of the search.
+    """The facts about one family at a moment of the search.
 
     Parameters
     ----------

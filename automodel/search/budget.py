@@ -1,4 +1,4 @@
-"""Budget: the seconds and the trials that a fit may use, and what it used."""
+"""Budget: the seconds and trials that a fit may use, and the time of its stages."""
 
 from __future__ import annotations
 

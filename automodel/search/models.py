@@ -128,7 +128,7 @@ class ModelLoader:
         seconds = self.predict_seconds(n_bytes) + self.seconds_of_imports([family])
         if seconds > max(self.deadline.seconds_left, TINY_SECONDS):
             return DeferredModel(kept.read_bytes())
-        self._import_libraries(family)  # whose time is not that of loading
+        self._import_libraries(family)  # first, since loading is timed
         start = self.deadline.clock.now()
         (model,) = load_models([kept])
         self._seconds += self.deadline.clock.now() - start

@@ -32,7 +32,7 @@ MOST_FOR_REFIT = 0.2  # of the time budget
 
 @dataclass
 class SearchSettings:
-    """What the user may change about a search."""
+    """The settings of a search that the user may change."""
 
     sampler: Any = None
     pruner: optuna.pruners.BasePruner | None = None

@@ -422,6 +422,6 @@ def _score(trial: FrozenTrial) -> float:
 
 
 def _place(trial: FrozenTrial) -> tuple[float, int]:
-    """Return what a trial is ranked by: its score, then its number."""
+    """Return the key by which trials are ranked: the score, then the number."""
     score = _score(trial)
     return (score if math.isfinite(score) else -math.inf), trial.number

@@ -1,4 +1,4 @@
-"""What the models of an ensemble may cost, in time and in memory."""
+"""Allowance: how much time and memory the models of an ensemble may take."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ModelCost:
 
 @dataclass(frozen=True)
 class Allowance:
-    """What the models of an ensemble may cost together, and what each of them costs.
+    """The cost that the models of an ensemble may have, and the cost of each model.
 
     Parameters
     ----------

@@ -233,7 +233,7 @@ class Assembly:
         )
 
     def _skill(self, score: float) -> float:
-        """Return a score on a scale from 0, the baseline's, to 1, that of the truth."""
+        """Return a score on a scale from 0, for the baseline, to 1, for the truth."""
         truth = self.folds.target.truth(self.folds.y)
         perfect = score_or_nan(self.folds.score, truth)
         if math.isnan(perfect):  # as of the Poisson deviance of zeros
@@ -271,7 +271,7 @@ class Assembly:
         return deadline.later(-min(seconds, LOAD_SHARE * deadline.seconds_left))
 
     def _deadline_to_load(self) -> Deadline:
-        """Return the deadline, less what is needed to tidy up."""
+        """Return the deadline, less the time for tidying up."""
         if self.budget.seconds is None:
             return self.budget.deadline
         last = LAST_SECONDS + LAST_SHARE * self.budget.seconds
@@ -281,7 +281,7 @@ class Assembly:
 def _refitted(
     plan: RefitPlan, deadline: Deadline, workers: Workers, loader: ModelLoader
 ) -> dict[int, list[Any]]:
-    """Fit what is planned and will end in time; return the models by their numbers."""
+    """Fit the planned refits that end in time; return the models by their numbers."""
     deadline = deadline.later(-workers.refit_grace)
     orders = refits_in_time(plan.refits, deadline, workers.n_jobs)
     found = workers.refit(orders)

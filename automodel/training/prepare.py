@@ -21,7 +21,7 @@ from automodel.task import Task
 
 @dataclass(frozen=True)
 class Data:
-    """What the user gave to `fit`, checked.
+    """The checked arguments of `fit`.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def prepare(
     time_budget: float | None,
     seed: int,
 ) -> Prepared:
-    """Decide what is scored and learned, read the rows, and draw the splits.
+    """Choose the metric and the target, read the rows, and draw the splits.
 
     Parameters
     ----------

@@ -36,7 +36,7 @@ INTERRUPT_SECONDS = 0.6  # for the ensemble, after Ctrl-C
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """What the user may change about a fit, apart from the data and the budget.
+    """The settings of a fit that the user may change, without data and budget.
 
     `open_workers` returns the workers that run trials, as the function of that name.
     """

@@ -125,7 +125,7 @@ class Archive:
         self._asked: list[Asked] = []
         self._has_ended: set[int] = set()
         self._kept: set[str] = set()  # when trials that had ended were read last
-        self._is_silent = False  # whether the ledger did not answer of late
+        self._is_silent = False  # whether the ledger did not answer the last time
 
     def agree(
         self,

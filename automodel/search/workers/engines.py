@@ -304,7 +304,7 @@ class Batches(Engine):
         return len(self._waiting) < n_before
 
     def _ready(self, context, call, order, keep_model) -> Callable[[], Any]:
-        """Return what the backend has to call, by value if that is elsewhere."""
+        """Return the call for the backend, by value if it runs in another process."""
         if self._uses_threads:
             # A copy, since a call that was given up may still run when it runs again.
             return partial(context.copy().run, call, order, self.folds, keep_model)
