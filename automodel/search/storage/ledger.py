@@ -122,7 +122,7 @@ class Ledger:
         return read
 
     def close(self) -> set[int]:
-        """Write all that is left; return the numbers of trials that failed."""
+        """Write all that is left; return the numbers of trials still unwritten."""
         self._write()
         return {trial.user_attrs["number"] for _, trial in self._unwritten}
 
