@@ -22,11 +22,12 @@ ENCODED_ROWS = 20_000  # at a time: members may have as many encodings
 
 @dataclass
 class Member:
-    """One model of the ensemble, by the number of its trial.
+    """A member of the ensemble: the models of one trial.
 
-    `models` holds one model per fold, or some that were refitted on all rows with
-    different seeds, or both. The baseline has the number -1. `weight` is that in the
-    mean, `stacking_coefficient` that in the linear model on top of it.
+    `models` holds one model for each fold, or models that were refitted on all rows
+    with different seeds, or both. The number of the baseline is -1. `weight` is the
+    weight in the mean, and `stacking_coefficient` the coefficient in the linear model
+    on top of it.
     """
 
     number: int
@@ -38,7 +39,7 @@ class Member:
     stacking_coefficient: float = 0.0
 
     def shares(self) -> list[float]:
-        """Return the weight of each model: refits as much together as folds."""
+        """Return the weight of each model; refits have half of it, and folds half."""
         n_refits = sum(model.fold < 0 for model in self.models)
         n_folds = len(self.models) - n_refits
         half = 0.5 if n_refits and n_folds else 1.0
@@ -48,20 +49,20 @@ class Member:
 
 @dataclass(frozen=True)
 class Blend(Combiner):
-    """How the predictions of models become one.
+    """A weighted mean of predictions, with temperatures and an optional stack.
 
     Parameters
     ----------
     weights : ndarray of shape (n_models,)
-        Of the mean; 0 for a model that is not in it.
+        Weights of the mean; 0 for a model that is not in it.
     temperatures : ndarray of shape (n_models,)
-        How sure each model's probabilities are made before.
+        Temperatures of the probabilities of each model, applied before the mean.
     temperature : float
-        How sure those of the mean are made after.
+        Temperature of the probabilities of the mean.
     stack : Stack, default=None
-        The linear model on top of the mean; None for none.
+        The linear model on top of the mean, if there is one.
     link : Link
-        The scale of temperatures.
+        The scale on which temperatures act.
     """
 
     weights: np.ndarray
@@ -93,7 +94,7 @@ class Blend(Combiner):
 
     @property
     def importances(self) -> np.ndarray:
-        """By how much each model moves the blend; 0 for one that has no say."""
+        """How much each model can move the blend; 0 for a model that is not used."""
         return np.maximum(self.weights, np.abs(self.stacking_coefficients))
 
     def take(self, models) -> Blend:
@@ -103,7 +104,7 @@ class Blend(Combiner):
         return replace(self, weights=weights, temperatures=temperatures, stack=stack)
 
     def among(self, positions: Sequence[int], n_models: int) -> Blend:
-        """Return the same for more models, of which these have a say."""
+        """Return the same for more models, of which only these are used."""
 
         def spread(values, rest):
             return np.bincount(positions, values - rest, n_models) + rest
@@ -182,7 +183,7 @@ class ColumnsBlend(Combiner):
 
 @dataclass
 class FittedEnsemble:
-    """Some models and what combines them; they share encoders that are alike."""
+    """Some members and their combiner. Models with equal encoders share one."""
 
     members: list[Member]
     combiner: Combiner
@@ -201,7 +202,7 @@ class FittedEnsemble:
         return self.target.joined([self._predict_part(part) for part in parts])
 
     def _predict_part(self, rows: Rows) -> np.ndarray:
-        encoded: dict[int, Any] = {}  # by the encoders that models share
+        encoded: dict[int, Any] = {}  # by the id of the encoder, which models share
         predictions = []
         for member in self.members:
             for encoder in (model.encoder for model in member.models):

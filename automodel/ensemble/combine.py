@@ -1,4 +1,4 @@
-"""Choose what combines some models: a blend, or what the target has in place of it."""
+"""Choose the combiner of some models: a blend, or one of the target's own."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MOST_COLUMNS = 10  # that choose their own models: more would need too many of t
 
 
 def plain_combiner(target: Target, weights: np.ndarray) -> Combiner:
-    """Return what combines models of some weights, and nothing more."""
+    """Return a combiner that uses weights alone."""
     if target.is_averaged:
         return Blend.mean(weights, averaged(target).link)
     return target.combiner(weights)
@@ -46,9 +46,9 @@ def fit_combiner(
 ) -> Combiner:
     """Choose which models are combined, and how, on their out-of-fold predictions.
 
-    Predictions that can be averaged are blended (`fit_blend`): each column by itself,
-    if the score is a mean over a few columns. Others are combined as the target says,
-    with weights that a greedy selection chooses on all rows.
+    Predictions that can be averaged are blended by `fit_blend`: each column by itself
+    if the score is a mean over a few columns. Others are combined by the combiner of
+    the target, with weights from a greedy selection on all rows.
 
     Parameters
     ----------
@@ -84,10 +84,10 @@ def _of_column(evaluation: Evaluation, column: int, folds: Folds) -> Evaluation:
 
 
 def _fit_greedily(evaluations, folds: Folds, size: int, deadline: Deadline) -> Combiner:
-    """Add one model at a time, the one whose addition scores best.
+    """Add one model at a time, each time the one whose addition scores best.
 
-    A mixture may have to get worse first: two votes of one model are a majority, one is
-    not.
+    The score may have to get worse before it gets better: two votes for one model are a
+    majority, and one is not.
     """
     order = shortlist(evaluations, max_candidates(len(folds.y)))
     oofs = [evaluations[i].oof for i in order]

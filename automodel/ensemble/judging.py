@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from automodel.clock import NO_DEADLINE, Deadline
 from automodel.ensemble.combine import fit_combiner
-from automodel.ensemble.selection import common_rows, restricted
+from automodel.ensemble.selection import averaged, common_rows, restricted
 from automodel.evaluation.evaluate import Evaluation
 from automodel.evaluation.folds import Folds
 from automodel.exceptions import DeadlineReached
 from automodel.metrics.scorers import score_or_nan
 from automodel.sampling.clusters import honest_parts, variance_of_mean
+from automodel.targets.combiner import Combiner
 
 HONEST_PARTS = 5
 HONEST_BAGS = 3
@@ -32,42 +34,51 @@ def judged(
     deadline: Deadline = NO_DEADLINE,
     random_state: int = 0,
 ) -> tuple[bool, float]:
-    """Score the ensemble on rows that did not choose it, with its stack or not.
+    """Score the ensemble on rows that did not choose it, and decide about its stack.
 
-    The out-of-fold rows are cut into parts of whole validation folds; each part is
-    predicted with the combiner that the other rows choose, and turned into labels as
-    they choose. The score of the ensemble on the rows that chose it flatters: with 100
-    models and 100 rows by more than a tenth. Without `may_stack` it is that of an
-    ensemble whose stack the deadline has prevented.
+    The out-of-fold rows are cut into parts of whole validation folds. Each part is
+    predicted by the ensemble that the other rows choose, and turned into labels as
+    they choose. On the rows that chose it, the score of an ensemble is too good: with
+    100 models and 100 rows by more than a tenth.
+
+    Parameters
+    ----------
+    evaluations : sequence of Evaluation
+        Complete ones with their predictions.
+    folds : Folds
+        Data of the search.
+    size, random_state
+        As in `fit_combiner`.
+    may_stack : bool, default=True
+        Whether the ensemble may have a stack; False if the deadline prevented it.
+    deadline : Deadline, default=NO_DEADLINE
+        Moment at which the judgement ends.
 
     Returns
     -------
     bool
         Whether the stack is worthwhile.
     float
-        The score; greater is better. NaN if the deadline came first, or if some of the
-        rows alone have no such score.
+        The score; greater is better. NaN if the deadline came first, or if some parts
+        of the rows have no such score.
     """
     rows = common_rows(evaluations, folds)
     if len(rows) > HONEST_ROWS:
         rng = np.random.default_rng(random_state)
         rows = np.sort(rng.choice(rows, HONEST_ROWS, replace=False))
-    groups = folds.groups_of(rows)
     part_of = honest_parts(
-        folds.first_folds()[rows], groups, HONEST_PARTS, random_state
+        folds.first_folds()[rows], folds.groups_of(rows), HONEST_PARTS, random_state
     )
     parts = np.unique(part_of)
     if len(parts) < 2:
         return False, math.nan
-    predictions = [e.oof[rows] for e in evaluations]
-    plain_parts, stacked_parts, combiners = [], [], {}
+    combiners = []
     for n_before, part in enumerate(parts):
-        out = part_of == part
         try:
-            others = restricted(evaluations, folds, rows[~out], deadline)
+            others = restricted(evaluations, folds, rows[part_of != part], deadline)
         except (ValueError, DeadlineReached):  # these rows may have no such score
             return False, math.nan
-        combiners[part] = combiner = fit_combiner(
+        combiner = fit_combiner(
             *others,
             size=size,
             n_bags=HONEST_BAGS,
@@ -75,65 +86,112 @@ def judged(
             deadline=deadline.share(1 / (len(parts) - n_before)),
             random_state=random_state,
         )
-        known = [prediction[out] for prediction in predictions]
-        where = np.flatnonzero(out)
-        stacked_parts.append((where, combiner.predict(known)))
-        plain_parts.append((where, combiner.unstacked().predict(known)))
-    pooled = partial(folds.target.pooled, len(rows), dtype=np.float64)
-    plain, stacked = pooled(plain_parts), pooled(stacked_parts)
-    can_stack = any(combiner.is_stacked for combiner in combiners.values())
-    is_stacked = may_stack and can_stack and _is_worthwhile(plain, stacked, rows, folds)
-    if not is_stacked:
-        combiners = {part: combiner.unstacked() for part, combiner in combiners.items()}
-    honest = stacked if is_stacked else plain
-    return is_stacked, _honest_score(
-        honest, combiners, part_of, predictions, rows, folds, deadline
+        combiners.append(combiner)
+    predictions = [e.oof[rows] for e in evaluations]
+    plain = Judgement(
+        folds, rows, predictions, part_of, [c.unstacked() for c in combiners]
     )
+    if may_stack and any(combiner.is_stacked for combiner in combiners):
+        stacked = replace(plain, combiners=combiners)
+        if stacked.is_better_than(plain):
+            return True, stacked.score(deadline)
+    return False, plain.score(deadline)
 
 
-def _honest_score(
-    honest, combiners, part_of, predictions, rows, folds, deadline
-) -> float:
-    """Score predictions; the other rows say how they become labels, if these count."""
-    y, weight = folds.y[rows], folds.weight_of(rows)
-    if not folds.metric.needs_threshold:
-        return score_or_nan(folds.metric.score, y, honest, weight)
-    decided = []
-    for part, combiner in combiners.items():
-        out = part_of == part
-        decision = folds.metric.choose_decision(
-            y[~out],
-            combiner.predict([prediction[~out] for prediction in predictions]),
-            folds.weight_of(rows[~out]),
-            groups=folds.groups_of(rows[~out]),
-            deadline=deadline,
-        )
-        answers = folds.target.decided(honest[out], decision)
-        decided.append((np.flatnonzero(out), answers))
-    answers = folds.target.pooled(len(rows), decided, dtype=np.float64)
-    return score_or_nan(folds.metric.score_decided, y, answers, weight)
+@dataclass(frozen=True)
+class Judgement:
+    """Ensembles for the parts of the rows, each chosen by the rows of the other parts.
 
-
-def _is_worthwhile(plain, stacked, rows, folds) -> bool:
-    """Tell whether the stack did better in rows that it was not fitted to.
-
-    It was fitted to fewer rows there than it will be. Values say more than labels do,
-    and where the score is the loss that it was fitted by, it is kept unless it is two
-    standard errors worse. All else has to be one better, and better by the score that
-    the user wants.
+    Parameters
+    ----------
+    folds : Folds
+        Data of the search.
+    rows : ndarray
+        The rows that are predicted.
+    predictions : list of ndarray
+        The out-of-fold predictions of each model for these rows.
+    part_of : ndarray
+        The part that each of the rows is in.
+    combiners : list of Combiner
+        What the other rows chose for each part, in the order of the parts.
     """
-    y, weight = folds.y[rows], folds.training_weight_of(rows)
-    losses = folds.target.losses
-    gains = losses(y, plain) - losses(y, stacked)
-    weight = np.ones(len(y)) if weight is None else weight
-    mean = np.average(gains, weights=weight)
-    variance = variance_of_mean(gains - mean, weight, folds.groups_of(rows))
-    if not math.isfinite(variance):
-        return False
-    if folds.metric.is_own_loss:
-        return bool(mean > -2.0 * math.sqrt(variance))
-    own = folds.weight_of(rows)
-    before, after = (
-        score_or_nan(folds.metric.score, y, p, own) for p in (plain, stacked)
-    )
-    return bool(mean > math.sqrt(variance) and after > before)
+
+    folds: Folds
+    rows: np.ndarray
+    predictions: list[np.ndarray]
+    part_of: np.ndarray
+    combiners: list[Combiner]
+
+    @cached_property
+    def prediction(self) -> np.ndarray:
+        """The prediction for all rows, each part by the combiner of the other rows."""
+        predicted = [
+            (np.flatnonzero(is_in), combiner.predict(self._of(is_in)))
+            for is_in, combiner in self._parts()
+        ]
+        return self._pooled(predicted)
+
+    def score(self, deadline: Deadline) -> float:
+        """Score the prediction.
+
+        If the score is one of labels, the other rows choose how each part becomes
+        labels, too.
+        """
+        folds, rows = self.folds, self.rows
+        y, weight = folds.y[rows], folds.weight_of(rows)
+        if not folds.metric.needs_threshold:
+            return score_or_nan(folds.metric.score, y, self.prediction, weight)
+        decided = []
+        for is_in, combiner in self._parts():
+            others = rows[~is_in]
+            decision = folds.metric.choose_decision(
+                y[~is_in],
+                combiner.predict(self._of(~is_in)),
+                folds.weight_of(others),
+                groups=folds.groups_of(others),
+                deadline=deadline,
+            )
+            answers = folds.target.decided(self.prediction[is_in], decision)
+            decided.append((np.flatnonzero(is_in), answers))
+        answers = self._pooled(decided)
+        return score_or_nan(folds.metric.score_decided, y, answers, weight)
+
+    def is_better_than(self, plain: Judgement) -> bool:
+        """Tell whether a stack did better than the plain mean on the judged rows.
+
+        The stacks were fitted to fewer rows than the final one will be. If the score
+        is the loss that stacks are fitted to, the stack is kept unless it is worse by
+        two standard errors. Otherwise its losses have to be better by one standard
+        error, since they are less noisy than scores of labels, and its score has to be
+        better, too.
+        """
+        folds, rows = self.folds, self.rows
+        y, weight = folds.y[rows], folds.training_weight_of(rows)
+        losses = averaged(folds.target).losses
+        gains = losses(y, plain.prediction) - losses(y, self.prediction)
+        weight = np.ones(len(y)) if weight is None else weight
+        mean = np.average(gains, weights=weight)
+        variance = variance_of_mean(gains - mean, weight, folds.groups_of(rows))
+        if not math.isfinite(variance):
+            return False
+        if folds.metric.is_own_loss:
+            return bool(mean > -2.0 * math.sqrt(variance))
+        before, after = (
+            score_or_nan(
+                folds.metric.score, y, judgement.prediction, folds.weight_of(rows)
+            )
+            for judgement in (plain, self)
+        )
+        return bool(mean > math.sqrt(variance) and after > before)
+
+    def _parts(self) -> Iterator[tuple[np.ndarray, Combiner]]:
+        """Yield which rows are in each part, and the combiner of the other rows."""
+        parts = np.unique(self.part_of)
+        for part, combiner in zip(parts, self.combiners, strict=True):
+            yield self.part_of == part, combiner
+
+    def _of(self, is_chosen: np.ndarray) -> list[np.ndarray]:
+        return [prediction[is_chosen] for prediction in self.predictions]
+
+    def _pooled(self, parts: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+        return self.folds.target.pooled(len(self.rows), parts, dtype=np.float64)

@@ -24,15 +24,15 @@ STACK_CELLS = 200_000  # rows x classes that its stack is fitted to
 N_BAGS = 20
 BAG_ROWS = 2500
 CALIBRATION_SHARE = 0.5  # of the time, for the temperatures of models
-WEIGHTS_SHARE = 0.8  # of what is left then; the stack needs some, too
+WEIGHTS_SHARE = 0.8  # of the rest, for the weights; the remainder is for the stack
 LEAST_WEIGHT = 0.03  # below it a member costs more than it gives
 
 
 def max_candidates(n_samples: int) -> int:
-    """Return how many models the data can tell apart.
+    """Return how many models an ensemble may be selected from.
 
-    12 at 100 rows, 24 at 500, 40 from 2,500 on, straight lines between on logarithmic
-    axes: choosing among more overfits the out-of-fold predictions.
+    They are 12 at 100 rows, 24 at 500 and 40 from 2,500 rows on, interpolated on
+    logarithmic axes. Choosing among more overfits the out-of-fold predictions.
     """
     rows, models = np.log([100, 500, 2500]), np.log([12, 24, 40])
     return round(float(np.exp(np.interp(math.log(max(n_samples, 1)), rows, models))))
@@ -41,8 +41,9 @@ def max_candidates(n_samples: int) -> int:
 def shortlist(evaluations: Sequence[Evaluation], n: int) -> list[int]:
     """Return the positions of the most promising evaluations, best first.
 
-    The best of each family come before the second best of any: an ensemble lives of
-    different models, and many settings of one family differ by luck alone.
+    The best evaluation of each family is taken before the second best of any, since an
+    ensemble profits from different models, and settings of one family often differ by
+    luck alone.
     """
     order = sorted(range(len(evaluations)), key=lambda i: -_sortable(evaluations[i]))
     n_before: Counter[str] = Counter()
@@ -66,11 +67,10 @@ def select_weights(
 ) -> np.ndarray:
     """Choose weights by greedy selection with replacement.
 
-    Models are added one at a time, each the one whose addition scores best on the
-    out-of-fold predictions [1]_. Only `max_candidates` take part, of all families
-    alike (`shortlist`), and the choice is averaged over bootstraps of the rows, which
-    guards against overfitting: a model that owes its place to few rows is in few of
-    the choices.
+    Models are added one at a time, each time the one whose addition scores best on the
+    out-of-fold predictions [1]_. Only the `shortlist` of `max_candidates` models takes
+    part. The weights are averaged over bootstraps of the rows, which guards against
+    overfitting: a model that helps on few rows only is chosen in few of the bootstraps.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def select_weights(
     size : int, default=25
         Steps of the selection; 1 chooses the best single model.
     n_bags : int, default=20
-        Choices that are averaged: one on all rows, the others on bootstraps.
+        Selections that are averaged: one on all rows, the others on bootstraps.
     deadline : Deadline, default=NO_DEADLINE
         Moment at which the selection ends with what it has.
     random_state : int, default=0
@@ -122,20 +122,20 @@ def blend_of(
     folds: Folds,
     deadline: Deadline = NO_DEADLINE,
 ) -> Blend:
-    """Complete a weighted mean by its temperature and its stack.
+    """Add a temperature and a stack to a weighted mean.
 
-    One model alone has neither. And there is no stack where a single split
-    shows one model of each trial: it would be fitted to what is particular to these,
-    and the models that are refitted later are others.
+    A single model has neither. There is no stack if there is a single split, since it
+    would be fitted to the peculiarities of one model of each trial, while the ensemble
+    is made of models that are refitted later.
 
     Parameters
     ----------
     evaluations : sequence of Evaluation
         Those that the weights are for.
     weights : ndarray of shape (n_evaluations,)
-        Of the mean.
+        Weights of the mean.
     rows : ndarray
-        Those whose out-of-fold predictions take part; of many every n-th.
+        Rows whose out-of-fold predictions are used; if there are many, every n-th.
     folds : Folds
         Data of the search.
     deadline : Deadline, default=NO_DEADLINE
@@ -160,10 +160,10 @@ def blend_of(
 
 
 def _independent_weight(mixed, rows, folds: Folds) -> np.ndarray | None:
-    """Return the weights of some rows in training, less where groups err alike.
+    """Return the weights of some rows in training, smaller if groups err alike.
 
-    A few groups would otherwise outweigh the prior of the stack as all of their
-    rows would, and it would learn what these groups have in common.
+    Otherwise the rows of a few groups would outweigh the prior of the stack, and it
+    would learn what these groups have in common.
     """
     weight, groups = folds.training_weight_of(rows), folds.groups_of(rows)
     if groups is None:
@@ -188,8 +188,8 @@ def fit_blend(
 ) -> Blend:
     """Choose a blend on all rows: shortlist, calibrate, select, stack.
 
-    Nothing else is decided by scores before, so that what `judged` does on some of the
-    rows is what is done on all.
+    All decisions by scores are made here, so that `judged` can repeat them on some of
+    the rows.
 
     Parameters
     ----------
@@ -200,10 +200,10 @@ def fit_blend(
     size, n_bags, deadline, random_state
         As in `select_weights`.
     most_cells : int
-        Rows x classes that the temperature of a model is found on.
+        Rows x classes to which the temperature of a model is fitted.
     common_weights : ndarray of shape (n_evaluations,), default=None
-        Those that all columns of the target have chosen together. Weights that one of
-        them has chosen alone are averaged with these, which are less a matter of luck.
+        Weights that were chosen for all columns of the target together. The weights of
+        one column are averaged with them, since few rows tell less than many cells.
     """
     order = shortlist(evaluations, max_candidates(len(folds.y)))
     listed = [evaluations[i] for i in order]
@@ -233,7 +233,7 @@ def restricted(
     rows: np.ndarray,
     deadline: Deadline = NO_DEADLINE,
 ) -> tuple[list[Evaluation], Folds]:
-    """Return copies that know of some rows alone, scored on these, and their data.
+    """Return copies of evaluations for some rows, with their scores, and the data.
 
     Raises
     ------
@@ -261,10 +261,10 @@ def calibrated(
     most_cells: int = MOST_CELLS,
     deadline: Deadline = NO_DEADLINE,
 ) -> tuple[np.ndarray, list[Evaluation]]:
-    """Return the best temperature of each model, and copies that have it.
+    """Return the best temperature of each model, and the calibrated evaluations.
 
-    Their scores are those with it. It is 1 for values, and for the models whose turn
-    comes after the deadline.
+    The temperature is 1 for values, and for models that the deadline leaves no time
+    for.
     """
     temperatures, surer = np.ones(len(evaluations)), list(evaluations)
     target = averaged(folds.target)
@@ -286,8 +286,8 @@ def calibrated(
 def temperature_of(mixed: np.ndarray, rows: np.ndarray, folds: Folds) -> float:
     """Return the temperature for the mixed predictions of some rows.
 
-    It is 1 where it brings nothing: most scores do not change with it, but a score of
-    ranks over several classes may.
+    It is 1 if another one would lower the score. Most scores do not change with it, but
+    one that ranks rows over several classes may.
     """
     target = averaged(folds.target)
     if not target.link.has_temperature:
@@ -320,9 +320,9 @@ def _row_scorer(folds: Folds, rows: np.ndarray):
 
 
 def _bagged(oofs, folds, rows, size, n_bags, deadline, rng) -> np.ndarray:
-    """Return the mean of the weights that all rows and bootstraps of them choose.
+    """Return the mean of the weights that all rows, and bootstraps of them, choose.
 
-    The first model stands for those that nothing speaks for.
+    If no mixture has a score, the first model has all the weight.
     """
     y, decisive = folds.y, folds.metric.decisive
     parts = np.stack([decisive(y[rows], oof[rows]) for oof in oofs])
@@ -344,8 +344,8 @@ def _bagged(oofs, folds, rows, size, n_bags, deadline, rng) -> np.ndarray:
 def greedy_shares(predictions, score, size, deadline) -> np.ndarray:
     """Return the shares of the models in the best prefix of one greedy selection.
 
-    They are all zero if the rows have no such score. From the deadline on only the
-    first models are compared.
+    The shares are all zero if the rows have no such score. After the deadline only the
+    models that were compared before it can be chosen.
     """
     counts = np.zeros(len(predictions), dtype=int)
     scores = [score(predictions[0])]
@@ -363,7 +363,7 @@ def greedy_shares(predictions, score, size, deadline) -> np.ndarray:
             if deadline.is_over:
                 return best_counts / best_counts.sum()
             scores.append(score((total + prediction) / step))
-        # ties go to a model that is in already: fewer models, faster predictions
+        # Ties go to a model that is chosen already, since fewer models predict faster.
         order = np.lexsort((counts == 0, -np.array(scores)))
         winner = order[0]
         counts[winner] += 1

@@ -1,4 +1,4 @@
-"""AutoEstimator: what the estimators of all modalities and targets share."""
+"""AutoEstimator: the base class of the estimators of all modalities and targets."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class AutoEstimator(ReportMixin, BaseEstimator):
-    """What the estimators of all modalities and targets share.
+    """Base class of the estimators of all modalities and targets.
 
     A subclass says how X is checked and read, and what y is.
     """
@@ -108,16 +108,17 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
-            Numbers, text, categories, dates and durations; cells may be missing.
+            Numbers, text, categories, dates and durations; values may be missing.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Labels of any type, or numbers for a regressor; none may be missing. Several
-            columns are numbers for a regressor, and for a classifier a multilabel
+            columns are numbers for a regressor. For a classifier they are a multilabel
             indicator of 0 and 1, dense or sparse.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows in models, scores and the ensemble. A multiple of all
-            of them makes no difference.
+            Weights of the rows in models, scores and the ensemble. Only their ratios
+            matter.
         groups : array-like of shape (n_samples,), default=None
-            Rows of one group are never in two folds, nor parted in any inner split.
+            Groups of the rows. Rows of one group are never in two folds, nor on both
+            sides of an inner split.
 
         Returns
         -------
@@ -127,8 +128,8 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            If the data or a parameter cannot be used; says what was expected, and
-            comes before any model is trained.
+            If the data or a parameter cannot be used. It is raised before any model is
+            trained, and says what was expected.
         """
         from automodel.search.budget import Budget
 
@@ -140,7 +141,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         return self._train(prepared, families, budget, archive)
 
     def _checked(self, X, y, sample_weight, groups) -> tuple[list[ModelFamily], Data]:
-        """Check the parameters and the data, before anything costs time."""
+        """Check the parameters and the data, before anything that takes time."""
         from automodel.search.storage.resume import check_storage
 
         if self.time_budget is None and self.n_trials is None:
@@ -155,7 +156,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         return families, self._check_data(X, y, sample_weight, groups)
 
     def _prepare_search(self, data: Data) -> tuple[Archive | None, Prepared]:
-        """Read the data; refuse a storage that was begun with others."""
+        """Read the data, and refuse a storage that was begun with other data."""
         from automodel.search.storage.resume import check_same_search, open_archive
 
         archive = open_archive(self.storage, self.study_name)
@@ -203,17 +204,17 @@ class AutoEstimator(ReportMixin, BaseEstimator):
             name: [plain_trial(trial) for trial in trials]
             for name, trials in trained.studies.items()
         }
+        self._params = trained.params
         self._best_model = trained.best_model
-        self._records = trained.records
 
     def replay(self, X, y, sample_weight=None, groups=None):
         """Fit the members of the ensemble again, without a search or a clock.
 
-        The settings, seeds and weights are those of the ensemble, and each model
-        trains as many steps as it did: on the data of `fit` the result is the same
-        model, also after a search under a time budget. (Not with a `cv` that draws
-        other splits at each call.) On other rows of the same columns it is the same
-        recipe, learned anew.
+        Settings, seeds and weights are those of the ensemble, and each model is trained
+        for as many steps as before. On the data of `fit` the result is the same model,
+        even after a search with a time budget, unless `cv` draws new splits at each
+        call. On other rows with the same columns, it is the same recipe with new
+        models.
 
         Parameters
         ----------
@@ -223,15 +224,15 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         Returns
         -------
         AutoEstimator
-            A copy of this estimator with new models; its scores and its leaderboard
-            are still those of the search. Its `best_estimator_` is the member of the
+            A copy of this estimator with new models. Its scores and its leaderboard are
+            still those of the search. Its `best_estimator_` is the member with the
             largest weight.
 
         Raises
         ------
         ValueError
-            If y is of another kind, such as of other classes, or has values outside
-            the domain of the score.
+            If y is of another kind, for example has other classes, or has values
+            outside the domain of the score.
         RuntimeError
             If a model cannot be fitted on this data.
 
@@ -291,9 +292,9 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         )
 
     def _seed_and_seconds(self, archive) -> tuple[int, float | None]:
-        """Return the seed, and the time budget that the splits are chosen for.
+        """Return the seed, and the time budget that decides about the splits.
 
-        A search that goes on keeps those it was begun with.
+        A stored search that goes on keeps the ones that it was begun with.
         """
         seconds = None if self.time_budget is None else float(self.time_budget)
         seed = _seed(self.random_state)
@@ -337,11 +338,13 @@ class AutoEstimator(ReportMixin, BaseEstimator):
 
     @property
     def leaderboard_(self):
-        """One row a trial, best first, as a pandas DataFrame."""
+        """The trials as a pandas DataFrame, one row for each, best first."""
         check_is_fitted(self, "ensemble_")
         from automodel.reporting.leaderboard import leaderboard
 
-        return leaderboard(self._records, self._left_out)
+        trials = sum(self._trials.values(), [])
+        members = self.ensemble_.members
+        return leaderboard(trials, self._params, members, self._left_out)
 
     @property
     def studies_(self):
@@ -356,7 +359,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
 
     @property
     def failures_(self):
-        """The rows of the leaderboard of trials that failed."""
+        """The rows of the leaderboard for trials that failed."""
         board = self.leaderboard_
         return board[board["status"] == "failed"].reset_index(drop=True)
 
@@ -378,7 +381,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
 
 
 def _seed(random_state) -> int:
-    """Return a seed, without a draw from NumPy's global state for None."""
+    """Return a seed. For None, nothing is drawn from NumPy's global state."""
     if random_state is None:
         return int(np.random.SeedSequence().generate_state(1)[0] >> 1)
     if isinstance(random_state, Integral):

@@ -1,1 +1,1 @@
-"""One candidate on the folds: fitted, predicted, scored."""
+"""Evaluate one candidate on the folds: fit, predict and score it."""

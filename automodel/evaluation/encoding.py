@@ -1,4 +1,4 @@
-"""Encodings: the rows of a search as its encoders return them."""
+"""Encodings: the encoded rows of each fold, which trials share."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from automodel.preprocessing.stateless import (
     output_of,
 )
 
-# In a process, of folds and of outputs; what is forgotten is encoded again.
+# In a process, for folds and again for outputs; forgotten parts are encoded again.
 CACHE_BYTES = 64 * 2**20
-ADDRESS = " at 0x"  # in a `repr` that means nothing to another process
+ADDRESS = " at 0x"  # in a `repr` that has no meaning in another process
 
 
 class Encodings:
     """The encoded rows of each fold, kept since most trials share a few encodings.
 
-    What an encoder learns from the rows it learns from the training rows of a fold. The
-    output of one that learns nothing is computed once for all folds, and once for all
-    processes that see the same folder.
+    Encoders are fitted on the training rows of a fold. The output of an encoder that
+    learns nothing is computed once for all folds, and once for all processes that see
+    the same folder.
 
     Parameters
     ----------
@@ -49,8 +49,8 @@ class Encodings:
     Attributes
     ----------
     folder : Path or None
-        Where outputs are written that all folds and processes share. Without one each
-        process computes them in memory.
+        Where outputs are written that all folds and processes share. If it is None,
+        each process computes them in memory.
     """
 
     _of_folds: dict[tuple[int, str], tuple[Encoder, Any, Any]]
@@ -83,7 +83,7 @@ class Encodings:
 
     @property
     def shared_seconds(self) -> float:
-        """Seconds that this thread has spent on what all folds share, and waited."""
+        """Seconds that this thread has spent on, or waited for, shared outputs."""
         return getattr(self._spent, "seconds", 0.0)
 
     def encoded(
@@ -94,25 +94,25 @@ class Encodings:
         Parameters
         ----------
         fold : int
-            Its number. Fold -1 is that of the refits: all rows, and a validation part
-            of none.
+            Its number. Fold -1 is for refits: it trains on all rows, and validates
+            none.
         encoder : Encoder
-            Is fitted on the training rows, unless it learns nothing from them or one
-            that is like it was fitted before.
+            It is fitted on the training rows, unless it learns nothing from them or an
+            equal encoder was fitted before.
         y : ndarray
             Targets of the training rows.
         deadline : Deadline
-            Ends the computation of what all folds share.
+            Moment at which the computation of a shared output has to end.
 
         Raises
         ------
         DeadlineReached
-            If that is not ready in time.
+            If a shared output is not ready in time.
         """
         train, valid = self.splits[fold] if fold >= 0 else (slice(None), slice(0))
         if learns_nothing(encoder):
             encoder, X = self._of_all_rows(encoder, deadline)
-            if fold < 0:  # numbers, since a slice would hold the file, read-only
+            if fold < 0:  # indices, since a slice would map the file, read-only
                 train, valid = np.arange(X.shape[0]), np.arange(0)
             return encoder, take_rows(X, train), take_rows(X, valid)
         key = fold, full_repr(encoder)
@@ -123,17 +123,17 @@ class Encodings:
         return found
 
     def forget(self, but: int | None = None) -> None:
-        """Give the memory of the encoded parts back.
+        """Free the memory of the encoded parts.
 
         Parameters
         ----------
         but : int, default=None
-            A fold whose parts are kept, and what all folds share.
+            A fold whose parts are kept, with the outputs that all folds share.
         """
         if but is None:
             self._forget_all()
             return
-        parts = self._of_folds  # threads of a backend may read the old one
+        parts = self._of_folds  # a new dict, since other threads may read the old one
         self._of_folds = {key: parts[key] for key in list(parts) if key[0] == but}
 
     def _forget_all(self) -> None:
@@ -164,7 +164,7 @@ class Encodings:
     def _computed(
         self, encoder: Encoder, key: str, deadline: Deadline
     ) -> tuple[Encoder, Any]:
-        """Compute an output, or map it: then it is not kept here, but in its file."""
+        """Compute an output, or map it from its file; only the former is kept here."""
         path = self._path_of(key)
         if path is None:
             X, is_mapped = output_in_memory(encoder, self.rows, deadline), False
@@ -181,10 +181,10 @@ class Encodings:
 
 
 def transformed(encoder: Encoder, rows: Rows) -> Any:
-    """Return what a fitted encoder makes of new rows.
+    """Return the output of a fitted encoder for new rows.
 
-    One that learns nothing sees as few at a time as in the search: decoded images of
-    all of them could be more than the memory holds.
+    An encoder that learns nothing gets few rows at a time, as in the search, since the
+    decoded images of all rows may not fit into memory.
     """
     if learns_nothing(encoder):
         return output_in_memory(encoder, rows)
@@ -192,16 +192,16 @@ def transformed(encoder: Encoder, rows: Rows) -> Any:
 
 
 def learns_nothing(encoder: Any) -> bool:
-    """Tell whether an encoder encodes rows alike whatever it was fitted on.
+    """Tell whether the output of an encoder does not depend on the rows of its fit.
 
-    It says so by scikit-learn's tag `requires_fit`.
+    Encoders say so with scikit-learn's tag `requires_fit`.
     """
     has_tags = hasattr(encoder, "__sklearn_tags__")
     return has_tags and not get_tags(encoder).requires_fit
 
 
 def full_repr(encoder: Any) -> str:
-    """Return all parameters of an encoder; its `repr` leaves out what is long."""
+    """Return all parameters of an encoder as text; `repr` would shorten long ones."""
     if not hasattr(encoder, "get_params"):
         return repr(encoder)
     params = {
@@ -213,7 +213,7 @@ def full_repr(encoder: Any) -> str:
 
 
 def _keep(kept: dict, key: Any, found: tuple) -> None:
-    """Keep an encoder with what it made; forget what is oldest beyond the limit."""
+    """Keep an encoder and its output; forget the oldest ones above the limit."""
     entries = list(kept.items())
     sizes = [sum(map(nbytes_of, entry[1:])) for _, entry in entries]
     n_bytes = sum(sizes) + sum(map(nbytes_of, found[1:]))

@@ -20,7 +20,7 @@ from automodel.monitor import Monitor, Steps, TrialTime, mean_steps
 from automodel.preprocessing.encoded import take_rows
 from automodel.task import Task
 
-MOST_WAITING = 20  # folds whose models wait for the rounds of all others, in memory
+MOST_WAITING = 20  # folds whose models stay in memory until all others are trained
 LEARNED_LOSS = "learned_loss"  # the parameter of families with several `losses`
 
 
@@ -35,10 +35,33 @@ class Candidate:
 
 @dataclass
 class Evaluation:
-    """What is known of a candidate after its trial.
+    """The result of a trial.
 
-    `oof` holds the out-of-fold predictions, float32, NaN in rows that no fold
-    validates; `n_iterations` the steps that each fold's model is made of.
+    Parameters
+    ----------
+    candidate : Candidate
+        What was evaluated.
+    status : str
+        "complete", "pruned", "stopped" by the deadline, or "failed".
+    score : float
+        Score of the out-of-fold predictions; NaN unless the trial is complete.
+    fold_scores : list of float
+        Scores of the folds that were trained.
+    seconds : float
+        Time that the trial took.
+    n_iterations : list of int or list of lists
+        Steps that the model of each fold is made of.
+    oof : ndarray, Path or None
+        Out-of-fold predictions in float32, NaN in rows that no fold validates; their
+        file where they are in an archive; None if they are not kept.
+    models : list of FittedModel or Path, or None
+        The model of each fold, or its file; None if they are not kept.
+    error : str
+        Why the trial has failed.
+    reports : dict of int to float
+        Scores that were reported during the training, by step.
+    predict_seconds : float
+        Time of predicting the validation rows.
     """
 
     candidate: Candidate
@@ -84,8 +107,8 @@ def evaluate(
     should_prune : callable, default=None
         See `Monitor`.
     keep_model : callable, default=None
-        `keep_model(fold, model)` returns what the evaluation keeps of the model of a
-        fold, such as the path of a file; None keeps the model.
+        `keep_model(fold, model)` stores the model of a fold and returns what the
+        evaluation keeps in its place, such as a path. None keeps the model itself.
 
     Returns
     -------
@@ -97,7 +120,7 @@ def evaluate(
     result = Evaluation(candidate, "complete", models=[])
     try:
         _new_estimator(candidate, folds.task)
-        # Neither imports nor what all trials share are the model's time.
+        # Neither imports nor shared outputs count as time of the trial.
         start = clock.now() - folds.encodings.shared_seconds
         trained = _run_folds(result, folds, deadline, time_limit, should_prune)
         parts = _kept(result, trained, folds, keep_model)
@@ -114,12 +137,13 @@ def evaluate(
         result.error = describe_error(error)
     if result.status != "complete":
         result.models = result.oof = None
+        result.score = math.nan
     result.seconds = clock.now() - folds.encodings.shared_seconds - start
     return result
 
 
 def _kept(result: Evaluation, trained, folds: Folds, keep_model):
-    """Keep the models of the folds; yield the rows and the prediction of each."""
+    """Keep the model of each fold; yield its validation rows and their prediction."""
     for model, prediction in trained:
         result.n_iterations.append(model.n_iterations or 0)
         result.models.append(keep_model(model.fold, model) if keep_model else model)
@@ -127,7 +151,7 @@ def _kept(result: Evaluation, trained, folds: Folds, keep_model):
 
 
 def _run_folds(result, folds, deadline, time_limit, should_prune):
-    """Train and judge fold by fold; yield the model and the prediction of each."""
+    """Train and score fold by fold; yield the model and the prediction of each."""
     if is_joined(result.candidate, folds):
         yield from _run_joined(result, folds, deadline, time_limit, should_prune)
         return
@@ -155,11 +179,11 @@ def _run_folds(result, folds, deadline, time_limit, should_prune):
 
 @dataclass
 class _TrainedFold:
-    """The model of a fold, and what it predicts for the validation part.
+    """The model of a fold, and its prediction for the validation part.
 
-    Where the family chooses rounds the model has all of them until the other folds are
-    trained, and is then cut: `best_round` is the one that was best for its own rows.
-    Once it is released only the numbers stay.
+    If the family chooses rounds, the model keeps all of them until the other folds are
+    trained, and is cut then. `best_round` is the round that was best for its own rows.
+    Once the model is released, only the numbers are kept.
     """
 
     fold: int
@@ -171,17 +195,17 @@ class _TrainedFold:
 
 
 def _released(own: _TrainedFold):
-    """Return the model and the prediction of a fold, and let go of them."""
+    """Return the model and the prediction of a fold, and free their memory."""
     model, prediction = own.model, own.prediction
     own.model = own.X_valid = own.prediction = None
     return model, prediction
 
 
 def _cut_to_rounds_of_others(own, trained, result: Evaluation, folds, deadline):
-    """Cut the model of a fold to the rounds that others chose, and predict anew.
+    """Cut the model of a fold to the rounds that other folds choose; predict again.
 
-    The rounds that are best for its own rows would flatter it, and the fewer the rows
-    the more: a search of few rows would choose boosting for its luck.
+    With the rounds that are best for its own rows its score would be too good, the
+    more so the fewer the rows: a search on few rows would choose boosting by luck.
     """
     if own.best_round is None:  # a constant
         return
@@ -196,7 +220,7 @@ def _rounds_of_others(own: _TrainedFold, trained, folds: Folds) -> Steps:
     """Return the mean of the rounds that are best for the folds apart from one."""
     others = [other for other in trained if other.best_round and other is not own]
     apart = [other for other in others if folds.apart[own.fold, other.fold]]
-    # Where all splits overlap, the rows of the others are nearly its own.
+    # If all splits overlap, the rows of other folds are nearly the same anyway.
     best = [other.best_round for other in apart or others or [own]]
     rounds = np.maximum(mean_steps(best), 1)
     if own.n_rounds is not None:
@@ -219,7 +243,7 @@ def _run_joined(result, folds, deadline, time_limit, should_prune):
 
 
 def _encoded_folds(candidate, folds, deadline) -> list[tuple[Any, FoldPart]]:
-    """Return the encoder of each fold, and what it makes of the rows."""
+    """Return the encoder of each fold, and its encoded parts."""
     task = folds.task
     estimator = _new_estimator(candidate, task)
     found = []
@@ -313,9 +337,9 @@ def fit_candidate(
     n_iterations : int or list of int, default=None
         Steps to train, such as the mean of the folds.
     step_plan : list, default=None
-        `FittedModel.step_plan` of a model that is to be repeated.
+        The `step_plan` of a `FittedModel` whose training is repeated.
     deadline : Deadline, default=NO_DEADLINE
-        Moment at which it has to end.
+        Moment at which the training has to end.
 
     Raises
     ------
@@ -360,7 +384,7 @@ def _new_model(candidate, folds, encoder, estimator, columns, fold) -> FittedMod
 def _training_weight(candidate: Candidate, folds: Folds, rows) -> np.ndarray | None:
     """Return the weights of some rows in training.
 
-    Relative errors are learned by weights, if the family takes any.
+    They are those of relative errors if the family takes weights.
     """
     is_relative = folds.task.objective.is_relative
     if is_relative and not candidate.family.takes_sample_weight(folds.task):
@@ -381,7 +405,7 @@ def _train(candidate, constant, estimator, X, y, weight, monitor) -> BaseEstimat
 
 
 def _known_part(candidate, folds: Folds, fold: int, X_valid, columns):
-    """Return the validation part without the rows that the model cannot know."""
+    """Return the validation part without rows of classes that were not in training."""
     valid = folds.splits[fold][1]
     weight = _training_weight(candidate, folds, valid)
     known = folds.target.known_rows(columns, folds.y[valid])

@@ -1,4 +1,4 @@
-"""A fitted encoder with its estimator: what predicts rows."""
+"""FittedModel: a fitted encoder and estimator that predict rows."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ PREDICT_ROWS = 5000
 class FittedModel:
     """An encoder and an estimator, fitted on the same rows.
 
-    `columns` are those of a prediction that the estimator has learned; None for all.
-    `fold` is the number of the fold whose training rows it has learned, -1 for all
-    rows. `seed`, `n_iterations` and `step_plan` say how it was trained: see `Candidate`
-    and `Monitor`. `n_trained` are the steps after which the clock may have cut a
-    training; None where it did not.
+    `columns` are the columns of a prediction that the estimator has learned; None for
+    all. `fold` is the number of the fold whose training rows it was fitted on, -1 for
+    all rows. `seed`, `n_iterations` and `step_plan` say how it was trained, see
+    `Candidate` and `Monitor`. `n_trained` is the number of steps after which the clock
+    may have ended the training; None if it did not.
     """
 
     encoder: BaseEstimator
@@ -63,17 +63,16 @@ class FittedModel:
 
 
 def share_parts(models: Iterable[FittedModel], target: Target) -> None:
-    """Give all models one target, and those whose encoders are alike one encoder.
+    """Give all models one target, and one encoder to models with equal encoders.
 
-    Each has had its own since it was read from a file. What is shared is kept once, and
-    an encoder is used once for a prediction.
-
-    What an encoder is fitted on and how is known by the fold and its parameters; one
-    that learns nothing from the rows is the same in all folds.
+    Models that were read from files have copies of their own. Sharing saves memory, and
+    a shared encoder is used once for each prediction. Encoders are equal if they have
+    the same parameters and the same fold; an encoder that learns nothing from the rows
+    is the same in all folds.
     """
     shared: dict[tuple[int | None, str], BaseEstimator] = {}
     for model in models:
-        if isinstance(model, FittedModel):  # one that is deferred stays so
+        if isinstance(model, FittedModel):  # a deferred model is not loaded for this
             model.target, encoder = target, model.encoder
             fold = None if learns_nothing(encoder) else model.fold
             model.encoder = shared.setdefault((fold, full_repr(encoder)), encoder)
@@ -82,7 +81,7 @@ def share_parts(models: Iterable[FittedModel], target: Target) -> None:
 class DeferredModel:
     """A `FittedModel` that stays pickled until it is used.
 
-    When time is short, as after an interrupt, nothing waits for it to load.
+    It is for models that there is no time to load, as after an interrupt.
 
     Parameters
     ----------
@@ -94,12 +93,12 @@ class DeferredModel:
         self._pickled = pickled
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # of pickle and copy, before there is a state
+        if name.startswith("_"):  # pickle and copy ask before there is a state
             raise AttributeError(name)
         if "_model" not in self.__dict__:
             try:
                 self.__dict__["_model"] = pickle.loads(self._pickled)
-            except Exception as error:  # an AttributeError would be taken for an answer
+            except Exception as error:  # an AttributeError would be misunderstood
                 raise RuntimeError(
                     f"A model of the ensemble cannot be loaded. {describe_error(error)}"
                 ) from error

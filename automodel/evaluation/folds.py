@@ -1,4 +1,4 @@
-"""Folds: the data of a search with its splits, and the encoded parts of each."""
+"""Folds: the data of a search with its splits."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Folds:
         Scores pooled out-of-fold predictions.
     groups : ndarray of shape (n_samples,), default=None
         Numbers of the groups. Rows of one group stay together wherever rows are drawn:
-        in inner splits, bootstraps and parts that judge.
+        in inner splits, in bootstraps, and where the ensemble is judged.
     """
 
     rows: Rows
@@ -75,9 +75,9 @@ class Folds:
         metric: Metric,
         seed: int,
     ) -> Folds:
-        """Draw the splits, and leave out what cannot be learned from.
+        """Draw the splits, and leave out rows and splits of no use.
 
-        Rows of weight zero are no rows. For `cv` and `seed` see `make_splits`, for the
+        Rows of weight zero are left out. For `cv` and `seed` see `make_splits`, for the
         rest the parameters of `Folds`; `groups` are as the user gives them.
         """
         target = metric.target
@@ -102,20 +102,20 @@ class Folds:
         return len(self.splits)
 
     def __sizeof__(self) -> int:
-        """Return about the bytes: Dask sends what is large to each worker once."""
+        """Return the approximate size, since Dask sends large data only once."""
         splits = sum(part.nbytes for split in self.splits for part in split)
         return self.rows.nbytes + self.y.nbytes + splits
 
     def weight_of(self, rows) -> np.ndarray | None:
-        """Return the weights of some rows; None where rows have none."""
+        """Return the weights of some rows; None if rows have no weights."""
         return None if self.sample_weight is None else self.sample_weight[rows]
 
     def training_weight_of(self, rows) -> np.ndarray | None:
-        """Return the weights that some rows have in the loss that is learned."""
+        """Return the weights of some rows in the loss that models learn by."""
         return self.target.training_weight(self.y[rows], self.weight_of(rows))
 
     def groups_of(self, rows) -> np.ndarray | None:
-        """Return the groups of some rows; None where rows have none."""
+        """Return the groups of some rows; None if rows have no groups."""
         return None if self.groups is None else self.groups[rows]
 
     @cached_property
@@ -131,15 +131,15 @@ class Folds:
 
     @property
     def can_join(self) -> bool:
-        """Whether each fold has another that can decide for it, unseen by its rows."""
+        """Whether each fold has another one without common validation rows."""
         return len(self) > 1 and bool(self.apart.any(axis=1).all())
 
     @property
     def large_folds(self) -> list[int]:
-        """The folds whose models know most, in order: those of most training rows.
+        """The folds with the most training rows, the largest first.
 
-        Folds that go by time begin with few rows, and their models would only dilute
-        those of the last.
+        Splits by time begin with few training rows, and models of these first folds
+        would make an ensemble worse.
         """
         weight = self.sample_weight
         sizes = np.array(
@@ -157,9 +157,9 @@ class Folds:
         return first
 
     def judging(self, rows: np.ndarray) -> Folds:
-        """Return what scores predictions of some rows, without what they hold.
+        """Return folds that score predictions of some rows, without X.
 
-        The splits are still counted, but their rows are those of all.
+        The splits are kept for their number; their indices are those of all rows.
         """
         return replace(
             self,

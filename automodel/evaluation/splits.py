@@ -1,4 +1,4 @@
-"""The splits of a search, drawn once: from `cv=`, or from the size of the data."""
+"""Draw the splits of a search: as `cv` says, or by the size of the data."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def make_splits(
     task : Task
         The facts about the problem.
     target : Target
-        Says which labels are spread evenly.
+        Says which labels the splits are stratified by.
     y : sequence of length n_samples
         Encoded by the target.
     groups : ndarray of shape (n_samples,) or None
@@ -80,11 +80,11 @@ def make_splits(
 def kept_together(
     groups: np.ndarray | None, splits: Splits, n_rows: int
 ) -> np.ndarray | None:
-    """Return the number of each row's group; None if rows are independent.
+    """Return the number of the group of each row; None if rows are independent.
 
-    Where several splits train on rows that come before those they validate, neighbours
-    in time are alike: blocks of consecutive rows take the place of groups. A single
-    such split may be of rows in any order.
+    If several splits train on rows that come before the rows they validate, the rows
+    are ordered by time and neighbours are alike. Blocks of consecutive rows then take
+    the place of groups. A single such split may be of rows in any order.
     """
     if groups is not None:
         return np.unique(groups, return_inverse=True)[1].reshape(-1)
@@ -95,7 +95,7 @@ def kept_together(
 
 
 def without_rows(splits: Splits, kept: np.ndarray) -> Splits:
-    """Return the splits of the rows that are kept, numbered anew.
+    """Return the splits of the rows that are kept, with new row numbers.
 
     Raises
     ------
@@ -116,12 +116,11 @@ def without_rows(splits: Splits, kept: np.ndarray) -> Splits:
 
 
 def without_unknown_rows(splits: Splits, target: Target, y: Any) -> Splits:
-    """Leave out what no model can know: it must not decide between the families.
+    """Leave out validation rows that no model can predict, and splits of one class.
 
-    These are validation rows of a class that the training part lacks, for how surely a
-    model rules it out would count, and splits whose training part has one class alone.
-
-    Warns with `FitWarning` if splits are left out.
+    If the training part lacks the class of a row, the score would depend on how surely
+    a model rules that class out. A split whose training part has a single class is left
+    out. Warns with `FitWarning` if splits are left out.
     """
     known = []
     for train, valid in splits:
@@ -131,9 +130,9 @@ def without_unknown_rows(splits: Splits, target: Target, y: Any) -> Splits:
             known.append((train, valid))
     if known and len(known) < len(splits):
         warnings.warn(
-            f"{len(splits) - len(known)} of {len(splits)} splits are left out: their "
-            "training rows are of one class, or none of their validation rows has a "
-            "class that they know.",
+            f"{len(splits) - len(known)} of {len(splits)} splits are left out, since "
+            "their training rows have a single class, or none of their validation rows "
+            "has a class that is in the training rows.",
             FitWarning,
             stacklevel=2,
         )
@@ -196,7 +195,7 @@ def _possible_folds(n_folds: int, n_rows: int, labels, groups) -> int:
         )
     if n_folds > limit:
         warnings.warn(
-            f"{n_folds} folds need as many {what}, and there are {limit}; "
+            f"{n_folds} folds need as many {what}, and there are only {limit}, so that "
             f"{limit} folds are used.",
             FitWarning,
             stacklevel=2,
@@ -221,7 +220,7 @@ def _splitter(n_folds: int, is_stratified: bool, is_grouped: bool, seed: int):
 
 
 def _checked(splits, n_samples: int) -> Splits:
-    """Return the splits as index arrays, and refuse what no search can use."""
+    """Return the splits as index arrays; refuse those that cannot be used."""
     checked = []
     for position, split in enumerate(splits):
         try:

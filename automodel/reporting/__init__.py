@@ -1,1 +1,1 @@
-"""What a fitted search says of itself."""
+"""Reports about a fitted search."""

@@ -1,1 +1,1 @@
-"""The search: who is tried next, where, for how long, and what is kept."""
+"""Search models: choose candidates, have them evaluated, and keep the results."""

@@ -1,6 +1,6 @@
-"""Which family is tried next, and when nothing more is to be gained.
+"""Choose the family of the next trial, and tell when a search has converged.
 
-Pure functions of the trials so far, so that a search can be repeated.
+These are pure functions of the trials so far, so that a search can be repeated.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SELDOM_SHARE = 0.02  # of the time left, for the first trial of what seldom help
 
 @dataclass(frozen=True)
 class FamilyState:
-    """What is known of one family at a moment of the search.
+    """The facts about one family at a moment of the search.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class FamilyState:
     rank : int
         Order of the first try.
     n_asked, n_running, n_complete, n_failed : int
-        Trials so far; those in flight are asked and running.
+        Trials so far; those that are running count as asked, too.
     best_score : float
         Best score of its complete trials, -inf without one.
     seconds : float
@@ -39,9 +39,9 @@ class FamilyState:
     start_seconds : float
         Seconds for the first import.
     seldom_helps : bool
-        Whether it is tried only where that costs little.
+        Whether the family is tried only if that costs little.
     least_share : float
-        Of these seconds, in which a first trial is still worthwhile.
+        Share of its seconds in which a first trial is still worthwhile.
     """
 
     name: str
@@ -58,10 +58,10 @@ class FamilyState:
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether all that came of it were errors.
+        """Whether too many trials have failed, and none is complete.
 
-        Each trial in flight excuses one more: with many workers the first two to end
-        may be those that failed.
+        Each running trial allows for one more failure, since with many workers the
+        first two trials to end may be the ones that fail.
         """
         most = MAX_FAILURES + self.n_running
         return self.n_complete == 0 and self.n_failed >= most
@@ -84,7 +84,7 @@ def choose_family(
         Name of the family; None if no one fits into the time left.
     """
     able = [s for s in states if not s.is_hopeless and _fits(s, seconds_left)]
-    able = [s for s in able if not _is_dear(s, seconds_left)] or able
+    able = [s for s in able if not _is_too_costly(s, seconds_left)] or able
     new = [s for s in able if s.n_asked == 0]
     if new:
         return min(new, key=lambda s: s.rank).name
@@ -148,8 +148,8 @@ def _fits(state: FamilyState, seconds_left: float) -> bool:
     return needed < seconds_left
 
 
-def _is_dear(state: FamilyState, seconds_left: float) -> bool:
-    """Whether a first trial costs more than what seldom helps is worth."""
+def _is_too_costly(state: FamilyState, seconds_left: float) -> bool:
+    """Tell whether a first trial costs too much for a family that seldom helps."""
     is_known = math.isfinite(state.seconds) and state.seldom_helps
     is_new = state.n_asked == 0
     return is_new and is_known and state.seconds > SELDOM_SHARE * seconds_left

@@ -1,4 +1,4 @@
-"""Budget: the seconds and the trials that a fit may use, and what it used."""
+"""Budget: the seconds and trials that a fit may use, and the time of its stages."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Budget:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Book the time of the block under `name`."""
+        """Add the time that the block takes to the stage `name`."""
         start = self.clock.now()
         try:
             yield

@@ -1,8 +1,7 @@
-"""Fitted models in files, so that no process of a search holds them."""
+"""Fitted models in files, so that they take no memory during a search."""
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -18,16 +17,16 @@ from automodel.evaluation.fitted_model import DeferredModel, FittedModel
 from automodel.exceptions import describe_error
 from automodel.families.base import ModelFamily
 
-# What loading takes as long as none was measured: 250 megabytes a second, as models of
-# LightGBM; forests, which are larger, take a third of that.
+# The speed of loading until it is measured: 250 megabytes a second, as for models of
+# LightGBM; forests, which are larger, load three times as fast.
 FIRST_BYTES, FIRST_SECONDS = 20e6, 0.08
-TINY_SECONDS = 0.0005  # of a model that is loaded in any case
+TINY_SECONDS = 0.0005  # a model that takes less is loaded in any case
 
 
 class ModelFolder:
-    """Keeps the fold models of one trial in files, so that no process holds them.
+    """Keeps the models of the folds of one trial in files.
 
-    A file is there in full or not at all.
+    A file is complete, or it does not exist.
 
     Parameters
     ----------
@@ -36,7 +35,7 @@ class ModelFolder:
     name : int or str
         Number of the trial.
     is_durable : bool, default=False
-        Whether the files are to outlast a loss of power.
+        Whether the files have to survive a loss of power.
     """
 
     def __init__(self, folder: Path, name: int | str, is_durable: bool = False):
@@ -47,7 +46,8 @@ class ModelFolder:
     def __call__(self, fold: int, model: FittedModel) -> Path | FittedModel:
         """Write the model of a fold and return the path of its file.
 
-        If it finds no space or cannot be pickled, the model itself is returned.
+        If the disk is full or the model cannot be pickled, the model itself is
+        returned.
         """
         path = self.folder / f"{self.name}-{fold}.pickle"
         draft = self.folder / f".{path.name}"
@@ -58,15 +58,15 @@ class ModelFolder:
                     file.flush()
                     os.fsync(file.fileno())
             draft.replace(path)
-        except Exception:  # noqa: BLE001  what pickling raises is up to the model
+        except Exception:  # noqa: BLE001  models may raise anything when pickled
             return model
         finally:
             _remove(draft)
         return path
 
     def drop(self) -> None:
-        """Remove the files of the trial, also one that was never finished."""
-        with suppress(OSError):  # of a folder that is away
+        """Remove the files of the trial, complete or not."""
+        with suppress(OSError):  # the folder may be away
             for pattern in (f"{self.name}-*.pickle", f".{self.name}-*.pickle"):
                 for path in self.folder.glob(pattern):
                     _remove(path)
@@ -78,7 +78,7 @@ class ModelLoader:
     Parameters
     ----------
     deadline : Deadline, default=NO_DEADLINE
-        Moment at which all has to be loaded.
+        Moment by which all models have to be loaded.
 
     Attributes
     ----------
@@ -97,13 +97,6 @@ class ModelLoader:
         missing = [f for f in families if not self._has_libraries(f)]
         return sum({f.requires: f.start_seconds for f in missing}.values())
 
-    def import_libraries(self, families: Iterable[ModelFamily]) -> None:
-        """Import what the models of the families need."""
-        for name in dict.fromkeys(name for f in families for name in f.requires):
-            with suppress(Exception):  # loading the model tells
-                import_module(name)
-            self._tried.add(name)
-
     def predict_seconds(self, n_bytes: float) -> float:
         """Predict how long models of so many bytes take, by those loaded so far."""
         return n_bytes * self._seconds / self._n_bytes
@@ -111,17 +104,17 @@ class ModelLoader:
     def load(
         self, number: int, family: ModelFamily, kept: Sequence[Any]
     ) -> list[FittedModel | DeferredModel]:
-        """Return models of a trial, read from their files if they are in files.
+        """Return models of a trial, which are read from their files if they have any.
 
-        They are not unpickled before they are used where that, or the import of a
-        library that is under way, would take longer than there is time. There are none
-        if one cannot be read, and a note says why.
+        A model that takes longer to load than there is time, with the libraries that it
+        has to import, stays pickled until it is used. If one model cannot be read, the
+        result is empty and a note says why.
         """
         try:
             return [self._load(model, family) for model in kept]
         except FileNotFoundError:  # another process has dropped it
             return []
-        except Exception as error:  # noqa: BLE001  unpickling calls foreign code
+        except Exception as error:  # noqa: BLE001  models may raise anything
             self.notes[number] = (
                 f"Models of trial {number} ({family.name}) could not be loaded and are "
                 f"left out. {describe_error(error)}"
@@ -131,28 +124,30 @@ class ModelLoader:
     def _load(self, kept: Any, family: ModelFamily) -> FittedModel | DeferredModel:
         if not isinstance(kept, Path):
             return kept
-        left, n_bytes = self.deadline.seconds_left, kept.stat().st_size
-        is_late = self.predict_seconds(n_bytes) > max(left, TINY_SECONDS)
-        if is_late or not (math.isinf(left) or self._has_libraries(family)):
+        n_bytes = kept.stat().st_size
+        seconds = self.predict_seconds(n_bytes) + self.seconds_of_imports([family])
+        if seconds > max(self.deadline.seconds_left, TINY_SECONDS):
             return DeferredModel(kept.read_bytes())
+        self._import_libraries(family)  # first, since loading is timed
         start = self.deadline.clock.now()
         (model,) = load_models([kept])
         self._seconds += self.deadline.clock.now() - start
         self._n_bytes += n_bytes
         return model
 
+    def _import_libraries(self, family: ModelFamily) -> None:
+        for name in family.requires:
+            with suppress(Exception):  # loading the model raises it again
+                import_module(name)
+            self._tried.add(name)
+
     def _has_libraries(self, family: ModelFamily) -> bool:
-        """Tell whether no import would be waited for; one that failed is over."""
-
-        def is_imported(name: str) -> bool:
-            spec = getattr(sys.modules.get(name), "__spec__", None)
-            return spec is not None and not getattr(spec, "_initializing", False)
-
-        return all(n in self._tried or is_imported(n) for n in family.requires)
+        """Tell whether the libraries are imported, or cannot be."""
+        return all(n in self._tried or n in sys.modules for n in family.requires)
 
 
 def load_models(models: Sequence[Any]) -> list[Any]:
-    """Return models, read from their files if they are in files."""
+    """Return models, which are read from their files if they have any."""
     return [_read(m) if isinstance(m, Path) else m for m in models]
 
 

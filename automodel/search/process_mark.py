@@ -1,4 +1,4 @@
-"""ProcessMark: what tells a process from all others, and whether it still lives."""
+"""ProcessMark: identifies a process, and tells whether it still lives."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class ProcessMark:
-    """What tells a process from all others, also from a later one of the same id.
+    """Identifies a process, even if a later one has the same id.
 
     Parameters
     ----------
     host : str
-        Machine, with its boot and its process namespace where it has such.
+        The machine, with its boot and process namespace where these are known.
     pid : int
         Process id.
     start : str
-        When it was started, in a form of the system's own; "" if unknown.
+        When it was started, in the system's own format; "" if unknown.
     """
 
     host: str
@@ -36,10 +36,10 @@ class ProcessMark:
 
     @property
     def lives(self) -> bool | None:
-        """Whether the process lives; None where that is not certain.
+        """Whether the process lives; None if that is not certain.
 
-        It is not of processes of another machine or container, nor of those whose
-        start the system does not show to this user.
+        It is uncertain for processes of another machine or container, and for those
+        whose start the system does not show to this user.
         """
         if self.host != _host():
             return None
@@ -51,9 +51,9 @@ class ProcessMark:
 
 @cache
 def _host() -> str:
-    """Return what processes share whose ids can be compared.
+    """Return a name that is equal for processes whose ids can be compared.
 
-    What cannot be known is made up, so that no other process has the same.
+    A part that cannot be known is random, so that no other process has the name.
     """
     if sys.platform != "linux":
         return f"{socket.gethostname()} {uuid.getnode():x}"
@@ -87,7 +87,7 @@ def _start_of(pid: int) -> str | None:
 
 
 def _may_run(pid: int) -> bool:
-    """Tell whether a process may run: False only if there is none of this id."""
+    """Tell whether a process may exist: False only if none has this id."""
     if sys.platform == "win32":  # os.kill would end it
         return True
     try:

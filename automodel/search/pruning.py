@@ -1,4 +1,4 @@
-"""Judge a running trial against a frozen picture of its family's earlier ones."""
+"""Compare a running trial with a snapshot of the earlier trials of its family."""
 
 from __future__ import annotations
 
@@ -20,27 +20,29 @@ FEWEST_OTHERS = 4  # trials that a step within a fold is compared with
 class ForgivingPruner(BasePruner):
     """Prune a trial that will hardly be among the best of its family.
 
-    After each fold, once `n_best` trials are complete: when its mean score so far is
-    behind that of the `n_best`-th in the same folds by more than `margin` standard
-    errors. Folds differ in how hard they are, for all trials alike, so differences
-    within a fold say more than scores. Before: when the mean is below the worst single
-    fold of the best, the forgiving rule of [1]_, and behind the best in the same folds
-    by more than its folds differ.
+    After a fold, a trial is pruned if its mean score so far is behind that of the
+    `n_best`-th trial in the same folds by more than `margin` standard errors. Some
+    folds are harder than others for all trials, so that differences within a fold say
+    more than scores. As long as fewer than `n_best` trials are complete, a trial is
+    pruned if its mean score is below the worst single fold of the best trial, which is
+    the forgiving rule of [1]_, and if it is behind the best trial in the same folds by
+    more than the standard deviation of that trial's folds.
 
-    Within a fold: when it is among the worst at a late step that several
-    others reported.
+    Within a fold, a trial is pruned if it is among the worst at a late step that
+    several other trials have reported.
 
     Parameters
     ----------
     n_best : int, default=3
-        Place that a trial must be able to reach: an ensemble takes several of a family.
+        Rank that a trial must be able to reach, since an ensemble takes several models
+        of a family.
     margin : float, default=0.5
         In standard errors of the mean difference between two good trials.
     percentile : float, default=20.0
         Share, in percent, of the worst trials at a step that are pruned.
     first_slot : int, default=6
-        First power of two of the steps at which a fold may be ended: slow learners
-        are behind at first.
+        No trial is pruned within a fold before step ``2 ** first_slot``, since slow
+        learners are behind at first.
 
     References
     ----------
@@ -93,7 +95,7 @@ class ForgivingPruner(BasePruner):
     def _is_slow(
         self, trial: FrozenTrial, step: int, ended: Sequence[FrozenTrial]
     ) -> bool:
-        """Compare a report within a fold with those of others at the same step."""
+        """Compare a report within a fold with those of other trials at this step."""
         if step % SLOTS_PER_FOLD < self.first_slot:
             return False
         reported = [t.intermediate_values.get(step, np.nan) for t in ended]
@@ -106,7 +108,7 @@ class ForgivingPruner(BasePruner):
 
 @dataclass
 class Snapshot:
-    """A pruner with the trials that it knows; goes to a worker with a candidate."""
+    """A pruner and the trials that it compares with, to be sent to a worker."""
 
     pruner: BasePruner
     trials: Sequence[FrozenTrial]
@@ -135,7 +137,7 @@ def _score(trial: FrozenTrial) -> float:
 
 
 def _fold_scores(trial: FrozenTrial) -> np.ndarray:
-    """Return the scores of single folds, undone from the running means reported."""
+    """Return the scores of single folds, from the running means that were reported."""
     steps = sorted(
         s for s in trial.intermediate_values if s % SLOTS_PER_FOLD == FOLD_END
     )
@@ -146,8 +148,8 @@ def _fold_scores(trial: FrozenTrial) -> np.ndarray:
 def _spread(folds: list[np.ndarray]) -> float:
     """Return how much a good trial's lead over another varies from fold to fold.
 
-    The median over the better half of the trials, best first: the lead over a bad one
-    varies more. Infinite where there are too few folds to tell.
+    It is the median over the better half of the trials, since the lead over a bad trial
+    varies more. It is infinite if there are too few folds or trials to tell.
     """
     best, *others = [f for f in folds if len(f) == len(folds[0])]
     if len(best) < 2 or not others:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
-import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -18,17 +16,12 @@ from automodel.clock import Deadline
 from automodel.evaluation.evaluate import Evaluation
 from automodel.evaluation.folds import Folds
 from automodel.families.base import ModelFamily
-from automodel.search.allocation import (
-    TRIAL_SHARE,
-    FamilyState,
-    choose_family,
-    has_converged,
-)
+from automodel.search.allocation import TRIAL_SHARE, choose_family, has_converged
 from automodel.search.budget import Budget
 from automodel.search.pruning import ForgivingPruner, Snapshot
-from automodel.search.shared_trials import ROUND_SIZE, RunningTrial, SharedTrials
+from automodel.search.shared_trials import ROUND_SIZE, SharedTrials
 from automodel.search.storage.memory import SearchStorage
-from automodel.search.study import FamilyStudy
+from automodel.search.study import FamilyStudy, RunningTrial
 from automodel.search.workers.base import Evaluations, Workers, WorkItem
 
 MIN_TRIAL_SECONDS = 0.5
@@ -39,7 +32,7 @@ MOST_FOR_REFIT = 0.2  # of the time budget
 
 @dataclass
 class SearchSettings:
-    """What the user may change about a search."""
+    """The settings of a search that the user may change."""
 
     sampler: Any = None
     pruner: optuna.pruners.BasePruner | None = None
@@ -48,7 +41,7 @@ class SearchSettings:
 
 
 class Search:
-    """Chooses candidates and keeps their results; runs no model itself.
+    """Chooses candidates and keeps their results; workers evaluate them.
 
     Parameters
     ----------
@@ -59,7 +52,9 @@ class Search:
     budget : Budget
         Seconds and trials of the whole fit.
     storage : SearchStorage
-        Takes the evaluations.
+        Keeps the evaluations.
+    workers : Workers
+        Where trials run.
     settings : SearchSettings
         Sampler, pruner, callbacks, seed.
     """
@@ -70,22 +65,27 @@ class Search:
         folds: Folds,
         budget: Budget,
         storage: SearchStorage,
+        workers: Workers,
         settings: SearchSettings,
     ):
         self.folds = folds
         self.budget = budget
         self.storage = storage
-        self.settings = settings
+        self.workers = workers
         self.pruner = settings.pruner or ForgivingPruner()
         self._families = {
             f.name: FamilyStudy(f, folds.task, settings.sampler, self.pruner)
             for f in families
         }
-        self._shared = SharedTrials(
-            self._families, storage, budget, settings.seed, self._seconds_left
+        self._trials = SharedTrials(
+            self._families,
+            storage,
+            budget,
+            settings.seed,
+            lambda: self._deadline().seconds_left,
+            settings.callbacks,
         )
         self._has_begun = False
-        self._workers = Workers(1, folds)
 
     def trials(self) -> dict[str, list[FrozenTrial]]:
         """Return the trials of each family, without those that were not run.
@@ -101,95 +101,75 @@ class Search:
             trials[name] = [last[number] for number in sorted(last)]
         return trials
 
-    def run(self, workers: Workers) -> None:
+    def run(self) -> None:
         """Search until the budget is spent, nothing improves, or a callback stops it.
 
-        With a time budget trials are asked for one by one, as workers are free.
-        Without one they are asked for in rounds of a fixed size, so that the result
-        depends neither on the clock nor on the number of workers, nor on where an
+        With a time budget, trials are asked for one by one, whenever a worker is free.
+        Without one, they are asked for in rounds of a fixed size. Then the result
+        depends neither on the clock, nor on the number of workers, nor on where an
         earlier process was killed.
         """
-        self._workers = workers
         if self.budget.seconds is not None:
-            self._tell_all(workers.run(self._stream()))
-            self._shared.read_news()
+            self._tell_all(self.workers.run(iter(self.ask, None)))
+            self._trials.read_news()
         else:
             while items := self.ask_round():
-                self._tell_all(workers.run(self._until_stopped(items)))
-                self._shared.take_in(items[0].number // ROUND_SIZE)
-        self._shared.take_in()
-        self._call_back()
+                goes_on = (item for item in items if not self._trials.is_stopped)
+                self._tell_all(self.workers.run(goes_on))
+                self._trials.take_in(items[0].number // ROUND_SIZE)
+        self._trials.take_in()
 
     def ask(self) -> WorkItem | None:
         """Return the next trial, or None when the search is over."""
-        self._shared.sync_if_due()
-        if self._shared.is_over:
+        self._trials.sync_if_due()
+        if self._trials.is_over:
             return None
-        lost = self._shared.next_lost()
+        lost = self._trials.next_lost()
         return self._ask() if lost is None else self._item(lost, is_rerun=True)
 
     def ask_round(self) -> list[WorkItem]:
-        """Return the trials of the next round, or what is missing of the last."""
-        self._shared.sync_surely()
-        if self._shared.is_stopped:
+        """Return the trials of the next round, or those that the last one lacks."""
+        self._trials.sync_surely()
+        if self._trials.is_stopped:
             return []
-        last = self._shared.n_asked // ROUND_SIZE
-        lost = self._shared.next_lost_round()
+        last = self._trials.n_asked // ROUND_SIZE
+        lost = self._trials.next_lost_round()
         items = [self._item(trial, is_rerun=True) for trial in lost]
         is_last = not lost or lost[0].number // ROUND_SIZE == last
         end = (last + 1) * ROUND_SIZE
         while is_last and (item := self._ask(end)) is not None:
             items.append(item)
-        has_failed = not items and self._shared.n_asked >= end  # before it ran
+        has_failed = not items and self._trials.n_asked >= end  # before it ran
         return self.ask_round() if has_failed else items
 
     def tell(self, item: WorkItem, evaluation: Evaluation) -> None:
         """Take the result of a trial."""
-        self._shared.book(item.number, evaluation, item.time_limit)
-        self._call_back()
-
-    def _stream(self) -> Iterator[WorkItem]:
-        while (item := self.ask()) is not None:
-            yield item
-
-    def _until_stopped(self, items: list[WorkItem]) -> Iterator[WorkItem]:
-        return itertools.takewhile(lambda _: not self._shared.is_stopped, items)
+        self._trials.tell(item.number, evaluation, item.time_limit)
 
     def _tell_all(self, evaluations: Evaluations) -> None:
         with closing(evaluations):
             for item, evaluation in evaluations:
                 self.tell(item, evaluation)
 
-    def _call_back(self) -> None:
-        """Call the callbacks for the trials that have been booked."""
-        for own, frozen in self._shared.take_uncalled():
-            if self.settings.callbacks:  # which may change the trial
-                frozen = copy.deepcopy(frozen)
-            for callback in self.settings.callbacks:
-                callback(own.shown, frozen)
-
     def _ask(self, end: float = math.inf) -> WorkItem | None:
-        while not self._shared.is_over and self._shared.n_asked < end:
+        while not self._trials.is_over and self._trials.n_asked < end:
             name = None if self._has_all() else self._choose()
             families = self._families
             chosen = families.values() if name is None else [families[name]]
-            trial = self._shared.again(chosen, TRIAL_SHARE * self._seconds_left())
-            if trial is not None:
-                return self._item(trial, is_rerun=True)
+            limit = TRIAL_SHARE * self._deadline().seconds_left
+            again = self._trials.again(chosen, limit)
+            if again is not None:
+                return self._item(again, is_rerun=True)
             if name is None:
                 return None
-            trial = self._ask_family(families[name])
-            if trial is not None:
+            trial = self._trials.ask(families[name])
+            if trial is None:
+                continue
+            if trial.is_of_sampler and not self._has_begun:
+                raise RuntimeError(f"The 'sampler' has failed. {trial.error}")
+            if self._trials.begin(trial):
                 return self._item(trial)
         return None
-
-    def _ask_family(self, own: FamilyStudy) -> RunningTrial | None:
-        setting = own.ask(self._shared.seed_of(self._shared.n_asked))
-        if setting is None:
-            return None
-        if setting.is_of_sampler and not self._has_begun:
-            raise RuntimeError(f"The 'sampler' has failed. {setting.error}")
-        return self._shared.begin(own, setting)
 
     def _item(self, trial: RunningTrial, is_rerun: bool = False) -> WorkItem:
         deadline = self._deadline()
@@ -207,32 +187,34 @@ class Search:
     def _has_all(self) -> bool:
         """Tell whether no new trial is wanted."""
         if self.budget.n_trials is not None:
-            return self._shared.n_asked >= self.budget.n_trials
-        return self._shared.best is not None and self._has_converged(self._shared.best)
-
-    def _has_converged(self, best: Evaluation) -> bool:
+            return self._trials.n_asked >= self.budget.n_trials
+        best = self._trials.best
+        if best is None:
+            return False
         scores = np.array(best.fold_scores, dtype=float)
         scores = scores[np.isfinite(scores)]
         noise = scores.std() / math.sqrt(len(scores)) if len(scores) > 1 else 0.0
         n_rows = self.folds.task.n_samples
-        return has_converged(self._shared.scores, noise, n_rows, len(self._families))
+        return has_converged(self._trials.scores, noise, n_rows, len(self._families))
 
     def _choose(self) -> str | None:
-        states, left = self._states(), self._seconds_left()
+        """Return the family of the next trial, None if no family has time for one.
+
+        With a time budget, families for which a worker is ready come first.
+        """
+        active = [own for own in self._families.values() if not own.is_exhausted]
+        states = [own.state(self._predict_seconds(own)) for own in active]
+        left = self._deadline().seconds_left
         if self.budget.seconds is not None:
-            accepts = self._workers.accepts
+            accepts = self.workers.accepts
             able = [s for s in states if accepts(self._families[s.name].family)]
             name = choose_family(able, left) if able else None
             if name is not None:
                 return name
         return choose_family(states, left)
 
-    def _states(self) -> list[FamilyState]:
-        active = [own for own in self._families.values() if not own.is_exhausted]
-        return [own.state(self._predict_seconds(own)) for own in active]
-
     def _predict_seconds(self, own: FamilyStudy) -> float:
-        """Predict the next trial of a family from its own trials or its cost.
+        """Predict the time of the next trial of a family from its trials or its cost.
 
         Without a time budget the cost alone is used: no decision reads the clock.
         """
@@ -248,16 +230,13 @@ class Search:
         known = [seconds for seconds in seconds_per_cost if math.isfinite(seconds)]
         return own.cost_of_next * float(np.median(known)) if known else math.nan
 
-    def _seconds_left(self) -> float:
-        return self._deadline().seconds_left
-
     def _deadline(self) -> Deadline:
         """Return the end of the search, which leaves time for the ensemble."""
         if self.budget.seconds is None:
             return self.budget.deadline
         chosen = [self.storage.evaluations[n] for n in self.storage.usable()]
         per_fold = [e.seconds / len(self.folds) for e in chosen[:N_REFITS]]
-        refit = REFIT_FACTOR * sum(per_fold) / self._workers.n_jobs
+        refit = REFIT_FACTOR * sum(per_fold) / self.workers.n_jobs
         fixed = min(max(0.06 * self.budget.seconds, 0.35), 4.0)
         refit = min(refit, MOST_FOR_REFIT * self.budget.seconds)
         return self.budget.deadline.later(-fixed - refit)

@@ -1,71 +1,58 @@
-"""SharedTrials: the numbers of a search, and what all its processes do with them."""
+"""SharedTrials: the trials of a search, those of this process and of others."""
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 from optuna.trial import FrozenTrial
 
 from automodel.clock import Deadline
-from automodel.evaluation.evaluate import Candidate, Evaluation
+from automodel.evaluation.evaluate import Evaluation
 from automodel.search.budget import Budget
 from automodel.search.storage.memory import SearchStorage
-from automodel.search.study import FamilyStudy, Setting, evaluation_of
+from automodel.search.study import FamilyStudy, RunningTrial, evaluation_of
 
 ROUND_SIZE = 4
 SYNC_SECONDS = 2.0  # between two looks at what other processes have done
 MORE_TIME = 2.0  # times the limit that stopped a trial, for it to run again
 UNSURE_SECONDS = 150.0  # after which another process has sent a heartbeat or is dead
-BOOKED_AT_ONCE = 50  # trials, before the clock is looked at
+COUNTED_AT_ONCE = 50  # trials, before the clock is read again
 DIED_TWICE = "the process that ran it died, twice"
 
 
-@dataclass(frozen=True)
-class RunningTrial:
-    """A trial that was asked for, here or in another process, and has not ended."""
-
-    number: int
-    study: FamilyStudy
-    setting: Setting
-    seed: int
-
-    @property
-    def candidate(self) -> Candidate:
-        """What is evaluated."""
-        return Candidate(self.study.family, self.setting.params, self.seed)
-
-
 class SharedTrials:
-    """Numbers the trials, books what they came to, and follows other processes.
+    """Numbers the trials of a search, and follows those of other processes.
 
-    Trials of other processes, even of dead ones, are added when they are asked for and
-    booked when they have ended. Those that a process has lost run here.
+    A trial of another process is added when it was asked for, and its result when it
+    has ended. If its process has died, it runs here.
 
     Parameters
     ----------
     families : dict of str to FamilyStudy
-        The trials of each family, which are told what others have done.
+        The study of each family.
     storage : SearchStorage
-        Takes the evaluations, and knows those of other processes.
+        Keeps the evaluations, and reads those of other processes.
     budget : Budget
         Seconds and trials of the whole fit.
     seed : int
-        Each trial has its own seed, from this one and its number.
+        Seed of the search, from which each trial has a seed of its own.
     seconds_left : callable
         Returns the seconds that the search has left.
+    callbacks : sequence of callable, default=()
+        Called with the study and the trial when a trial has ended, here or elsewhere.
 
     Attributes
     ----------
     n_asked : int
-        Trials that were asked for, by all processes; the next has this number.
+        Trials that all processes have asked for; the next one has this number.
     scores : list of float
-        Those of the booked trials, as they were booked.
+        Scores of the ended trials, in the order in which they were counted.
     best : Evaluation or None
-        The complete one with the greatest score.
+        The complete evaluation with the greatest score.
     """
 
     def __init__(
@@ -75,21 +62,22 @@ class SharedTrials:
         budget: Budget,
         seed: int,
         seconds_left: Callable[[], float],
+        callbacks: Sequence[Callable] = (),
     ):
         self.families = families
         self.storage = storage
         self.budget = budget
         self.seed = seed
         self.seconds_left = seconds_left
+        self.callbacks = callbacks
         self.n_asked = 0
         self.scores: list[float] = []
         self.best: Evaluation | None = None
-        self._uncalled: deque[tuple[FamilyStudy, FrozenTrial]] = deque()
         self._pending: dict[int, RunningTrial] = {}  # of this process
-        self._lost: deque[int] = deque()  # of these, what another has left
-        self._asked: dict[int, tuple[FamilyStudy, FrozenTrial]] = {}  # not taken in
+        self._lost: deque[int] = deque()  # of these, lost by others
+        self._asked: dict[int, tuple[FamilyStudy, FrozenTrial]] = {}  # not added yet
         self._elsewhere: dict[int, RunningTrial] = {}
-        self._ended: dict[int, FrozenTrial] = {}  # elsewhere, and not booked
+        self._ended: dict[int, FrozenTrial] = {}  # elsewhere, and not counted yet
         self._stopped: dict[int, tuple[RunningTrial, float]] = {}  # with their limits
         self._next_sync = Deadline(-math.inf, budget.clock)
 
@@ -103,37 +91,34 @@ class SharedTrials:
         """Whether no trial may begin any more."""
         return self.is_stopped or self.seconds_left() <= 0
 
-    def seed_of(self, number: int) -> int:
-        """Return the seed of a trial."""
-        sequence = np.random.SeedSequence([self.seed, number])
-        return int(sequence.generate_state(1)[0] >> 1)
+    def ask(self, own: FamilyStudy) -> RunningTrial | None:
+        """Ask for a trial of a family, whose number nobody has leased yet."""
+        return own.ask(self.n_asked, self._seed_of(self.n_asked))
 
-    def begin(self, own: FamilyStudy, setting: Setting) -> RunningTrial | None:
-        """Give a setting the next number, to be run here.
+    def begin(self, trial: RunningTrial) -> bool:
+        """Lease the number of a trial, and tell whether the trial is to be run here.
 
-        None if another process has taken the number, or if the trial has failed at
-        once.
+        It is not if another process has taken the number, or if it has failed at once.
         """
-        number = self.n_asked
-        if not self.storage.lease(number, own.family.name, own.frozen(setting)):
-            own.give_up(setting)
+        own, number = trial.study, trial.number
+        if not self.storage.lease(number, own.family.name, own.frozen(trial)):
+            own.give_up(trial)
             self.sync()
             self.n_asked = max(self.n_asked, number + 1)  # also if it is unreadable
-            return None
-        own.keep(setting)
+            return False
+        own.keep(trial)
         self.n_asked += 1
-        trial = self._pending[number] = self._running(number, own, setting)
-        if not setting.error:
-            return trial
-        self._fail(trial, setting.error)
-        return None
+        self._pending[number] = trial
+        if trial.error:
+            self._fail(trial, trial.error)
+        return not trial.error
 
     def next_lost(self) -> RunningTrial | None:
         """Return a trial that another process has lost, to be run here."""
         return self._pending[self._lost.popleft()] if self._lost else None
 
     def next_lost_round(self) -> list[RunningTrial]:
-        """Return all that others have lost of the first round that is not whole."""
+        """Return the lost trials of the first round that has any."""
         first = min(self._lost, default=0) // ROUND_SIZE
         numbers = [n for n in self._lost if n // ROUND_SIZE == first]
         self._lost = deque(n for n in self._lost if n not in numbers)
@@ -142,34 +127,32 @@ class SharedTrials:
     def again(
         self, families: Collection[FamilyStudy], time_limit: float
     ) -> RunningTrial | None:
-        """Return a trial of these families that was stopped, if it has time now."""
+        """Return a stopped trial of these families that has much more time now."""
         for number, (trial, had) in self._stopped.items():
             if trial.study in families and time_limit >= MORE_TIME * had:
                 del self._stopped[number]
-                anew = replace(trial, setting=trial.study.again(trial.setting))
-                self._pending[number] = anew
-                return anew
+                self._pending[number] = trial.study.again(trial)
+                return self._pending[number]
         return None
 
-    def book(
+    def tell(
         self, number: int, evaluation: Evaluation, time_limit: float | None = None
     ) -> None:
-        """Book what a trial of this process came to."""
+        """Take the result of a trial of this process."""
         trial = self._pending.pop(number)
-        frozen = trial.study.tell(number, trial.setting, evaluation)
+        frozen = trial.study.tell(trial, evaluation)
         if evaluation.status == "stopped":
             frozen.set_user_attr("time_limit", time_limit or 0.0)
         self.storage.add(number, evaluation, frozen)
-        self._count(evaluation)
-        self._uncalled.append((trial.study, frozen))
+        self._end_trial(trial, evaluation, frozen)
 
     def sync_if_due(self) -> None:
-        """Sync, unless that was done a moment ago."""
+        """Call `sync`, unless that was done a moment ago."""
         if self._next_sync.is_over:
             self.sync()
 
     def sync(self) -> None:
-        """Learn what other processes have done, and take over what they lost."""
+        """Read what other processes have done, and take over the trials they lost."""
         self._next_sync = Deadline.after(SYNC_SECONDS, self.budget.clock)
         self.read_news()
         running = set() if self.is_over else self._running_elsewhere()
@@ -185,13 +168,8 @@ class SharedTrials:
                 self._take_over(number, is_harmful)
         self.take_in(self._last_whole_round())
 
-    def take_uncalled(self) -> Iterator[tuple[FamilyStudy, FrozenTrial]]:
-        """Yield the trials of this process that have ended since the last call."""
-        while self._uncalled:
-            yield self._uncalled.popleft()
-
     def sync_surely(self) -> None:
-        """Sync, and wait until it is known whether others have lost the last trials."""
+        """Call `sync` until it is known whether others have lost the last trials."""
         self.sync()
         sure = Deadline.after(UNSURE_SECONDS, self.budget.clock)
         while self._may_lose_some() and not sure.is_over:
@@ -199,7 +177,7 @@ class SharedTrials:
             self.sync()
 
     def read_news(self) -> None:
-        """Read what others have asked for, and what has ended."""
+        """Read which trials others have asked for, and which have ended."""
         asked, ended = self.storage.news()
         for number, family, trial in asked:
             self.n_asked = max(self.n_asked, number + 1)
@@ -210,17 +188,18 @@ class SharedTrials:
             self._ended.setdefault(trial.user_attrs["number"], trial)
 
     def take_in(self, last_round: float = math.inf) -> None:
-        """Enter what others have asked for; book what ended, up to a round.
+        """Add the trials that others have asked for; count those that have ended.
 
-        In the order of a search in one part: round by round, and what could not be made
-        is booked where it was asked for. Once time is up, only what may be part of the
-        ensemble: many thousands of trials can be more than there is time for.
+        Ended trials are counted up to a round. The order is that of a search in one
+        process: round by round, and a trial that cannot be run is counted where it was
+        asked for. Once time is up, only trials that may be part of the ensemble are
+        added, since there may be many thousands of others.
         """
         kept: set[str] | None = None
         events = [(n // ROUND_SIZE, False, n) for n in self._asked]
         events += [(n // ROUND_SIZE, True, n) for n in self._ended]
         for n, (of_round, is_end, number) in enumerate(sorted(events)):
-            is_due = kept is None and n % BOOKED_AT_ONCE == BOOKED_AT_ONCE - 1
+            is_due = kept is None and n % COUNTED_AT_ONCE == COUNTED_AT_ONCE - 1
             if is_due and self.seconds_left() <= 0:
                 kept = self.storage.kept()
             ended = self._ended.get(number)
@@ -231,9 +210,9 @@ class SharedTrials:
             is_due = is_end and of_round <= last_round
             if not is_end:
                 own, asked = self._asked.pop(number)
-                setting = own.add(asked)
-                self._elsewhere[number] = self._running(number, own, setting)
-                is_due = bool(setting.error)
+                trial = own.add(number, self._seed_of(number), asked)
+                self._elsewhere[number] = trial
+                is_due = bool(trial.error)
             if is_due and ended is not None:
                 self._restore(number, ended)
 
@@ -243,59 +222,68 @@ class SharedTrials:
             return
         trial = self._elsewhere.pop(number)
         evaluation = evaluation_of(ended, trial.candidate)
-        error = trial.setting.error
-        if error and evaluation.status != "failed":  # its space has changed
-            evaluation.status, evaluation.error = "failed", error
-        trial.study.restore(number, trial.setting, evaluation, ended)
+        if trial.error and evaluation.status != "failed":  # its space has changed
+            evaluation.status, evaluation.error = "failed", trial.error
+        frozen = trial.study.restore(trial, evaluation, ended)
         self.storage.restore(number, evaluation, ended)
-        self._count(evaluation)
+        self._end_trial(trial, evaluation, frozen)
 
     def _take_over(self, number: int, is_harmful: bool) -> None:
         """Run a trial that another process has lost, fail it, or put it off.
 
-        What a limit has stopped waits for one that is much larger.
+        A trial that was stopped by its time limit waits for a much larger one.
         """
         trial = self._elsewhere.pop(number)
         stop = self.storage.stop_of(number)
-        if is_harmful or trial.setting.error:
+        if is_harmful or trial.error:
             self._pending[number] = trial
-            self._fail(trial, trial.setting.error or DIED_TWICE)
+            self._fail(trial, trial.error or DIED_TWICE)
         elif stop is None or self.budget.seconds is None:
             self._pending[number] = trial
             self._lost.append(number)
         else:
             evaluation = Evaluation(trial.candidate, "stopped", seconds=stop["seconds"])
-            trial.study.tell(number, trial.setting, evaluation)
+            frozen = trial.study.tell(trial, evaluation)
             self.storage.evaluations[number] = evaluation
-            self._count(evaluation)
             self._stopped[number] = trial, stop["time_limit"]
+            self._end_trial(trial, evaluation, frozen)
 
     def _fail(self, trial: RunningTrial, error: str) -> None:
-        self.book(trial.number, Evaluation(trial.candidate, "failed", error=error))
+        self.tell(trial.number, Evaluation(trial.candidate, "failed", error=error))
 
-    def _count(self, evaluation: Evaluation) -> None:
+    def _end_trial(
+        self, trial: RunningTrial, evaluation: Evaluation, frozen: FrozenTrial
+    ) -> None:
+        """Count a trial that has ended, wherever that was, and call the callbacks."""
         self.scores.append(evaluation.score)
-        if evaluation.status != "complete":
-            return
-        if self.best is None or evaluation.score > self.best.score:
+        is_best = self.best is None or evaluation.score > self.best.score
+        if evaluation.status == "complete" and is_best:
             self.best = evaluation
+        if self.callbacks:  # which may change the trial
+            frozen = copy.deepcopy(frozen)
+        for callback in self.callbacks:
+            callback(trial.study.shown, frozen)
 
-    def _running(self, number: int, own: FamilyStudy, setting: Setting) -> RunningTrial:
-        return RunningTrial(number, own, setting, self.seed_of(number))
+    def _seed_of(self, number: int) -> int:
+        sequence = np.random.SeedSequence([self.seed, number])
+        return int(sequence.generate_state(1)[0] >> 1)
 
     def _running_elsewhere(self) -> set[int]:
-        """Return what others have asked for, and is not known to have ended."""
+        """Return the trials of others that are not known to have ended."""
         return (self._asked.keys() | self._elsewhere.keys()) - self._ended.keys()
 
     def _may_lose_some(self) -> bool:
-        """Tell whether all was asked for, and some of it is perhaps lost elsewhere."""
+        """Tell whether the last trials were asked for, and others may lose some."""
         n_trials = self.budget.n_trials or math.inf
         if self.n_asked < n_trials or self._lost or self.is_over:
             return False
         return self.storage.is_unsure(self._elsewhere.keys() - self._ended)
 
     def _last_whole_round(self) -> float:
-        """Return the last round before which all has ended; with a clock, all count."""
+        """Return the last round up to which all trials have ended.
+
+        With a time budget, trials are counted whatever their round.
+        """
         if self.budget.seconds is not None:
             return math.inf
         running = self._running_elsewhere() | self._pending.keys()

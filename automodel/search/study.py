@@ -15,10 +15,11 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from automodel.evaluation.evaluate import LEARNED_LOSS, Candidate, Evaluation
+from automodel.evaluation.evaluate import Candidate, Evaluation
 from automodel.exceptions import describe_error
 from automodel.families.base import ModelFamily
 from automodel.search.allocation import FamilyState
+from automodel.search.spaces import proven_settings, suggest
 from automodel.search.window import StoppableStudy, WindowStorage
 from automodel.task import Task
 
@@ -32,22 +33,38 @@ Sampler = optuna.samplers.BaseSampler | Callable[[int], optuna.samplers.BaseSamp
 
 
 @dataclass(frozen=True)
-class Setting:
-    """A trial that the study has given; `position` is its number there.
+class RunningTrial:
+    """A trial that was asked for, here or in another process, and has not ended.
 
-    `cost` is what the family says that it costs; `error` why it cannot be run, and
-    `is_of_sampler` whether the sampler is to blame for that.
+    Parameters
+    ----------
+    number : int
+        The number of the trial in the whole search.
+    study : FamilyStudy
+        The study of its family.
+    position : int
+        The number of the trial in that study.
+    candidate : Candidate
+        What is evaluated.
+    cost : float, default=nan
+        Its cost, see `ModelFamily.cost`.
+    error : str, default=""
+        Why the trial cannot be run; "" if it can.
+    is_of_sampler : bool, default=False
+        Whether the error is one of the sampler.
     """
 
+    number: int
+    study: FamilyStudy
     position: int
-    params: dict[str, Any]
+    candidate: Candidate
     cost: float = math.nan
     error: str = ""
     is_of_sampler: bool = False
 
 
 class FamilyStudy:
-    """Asks for settings of one family and keeps what came of them.
+    """Asks for the trials of one family, and is told their results.
 
     Parameters
     ----------
@@ -64,9 +81,9 @@ class FamilyStudy:
     Attributes
     ----------
     study : StoppableStudy
-        Asked and told; a sampler stops it when it has no more to give.
+        The study that is asked and told; a sampler stops it when it is exhausted.
     shown : StoppableStudy
-        The same trials for callbacks, which stop the whole search by it.
+        The same trials for callbacks, which can stop the whole search with it.
     """
 
     def __init__(
@@ -90,12 +107,10 @@ class FamilyStudy:
         self.n_asked = 0
         self.n_complete = 0
         self.n_failed = 0
-        self.n_in_vain = 0  # in a row: settings that were tried, or could not be made
+        self.n_in_vain = 0  # settings in a row that are not new, or cannot be run
         self.seconds: list[float] = []
         self.complete_seconds: list[float] = []
-        self.seconds_per_cost: list[
-            float
-        ] = []  # seconds for a unit of `ModelFamily.cost`
+        self.seconds_per_cost: list[float] = []  # of a unit of `ModelFamily.cost`
         self._n_known = 0  # trials of the study that have become settings
         self._seen: set[str] = set()
         nothing = Evaluation(Candidate(family, {}), "failed")
@@ -107,7 +122,7 @@ class FamilyStudy:
         self._failure = ""  # of the sampler, when it was told a result
         try:
             self._portfolio.extend(proven_settings(family, task))
-        except Exception as error:  # noqa: BLE001  part of its trials, kept on them
+        except Exception as error:  # noqa: BLE001  kept as the error of its trials
             self._broken = describe_error(error)
 
     @property
@@ -116,7 +131,7 @@ class FamilyStudy:
         return self.n_in_vain >= MAX_IN_VAIN or self.study.is_stopped
 
     def state(self, predicted_seconds: float) -> FamilyState:
-        """Return what the choice among the families is made from."""
+        """Return the facts from which the family of the next trial is chosen."""
         return FamilyState(
             self.family.name,
             self.family.rank,
@@ -131,29 +146,32 @@ class FamilyStudy:
             self.family.least_share,
         )
 
-    def ask(self, seed: int) -> Setting | None:
-        """Ask for a setting: of the portfolio first, then of the sampler.
+    def ask(self, number: int, seed: int) -> RunningTrial | None:
+        """Ask for a trial: with a proven setting first, then with one of the sampler.
 
         Parameters
         ----------
+        number : int
+            The number that the trial will have in the whole search.
         seed : int
-            Seed of a fresh sampler, so that a search that goes on repeats no draw.
+            Seed of the models, and of a fresh sampler: a search that goes on draws
+            nothing twice.
 
         Returns
         -------
-        Setting or None
-            None if the setting is one that was tried.
+        RunningTrial or None
+            None if its setting was tried before.
         """
         is_proven = bool(self._portfolio)
         with self._trials.window():
-            setting = self._ask(seed)
-        if not setting.error and self._key(setting.params) in self._seen:
-            self._finish(setting.position, TrialState.FAIL)
+            trial = self._ask(number, seed)
+        if not trial.error and self._key(trial) in self._seen:
+            self._finish(trial.position, TrialState.FAIL)
             self.n_in_vain += not is_proven
             return None
-        return setting
+        return trial
 
-    def _ask(self, seed: int) -> Setting:
+    def _ask(self, number: int, seed: int) -> RunningTrial:
         error, self._failure = self._failure, ""
         if not error and not self._broken:
             try:
@@ -162,103 +180,102 @@ class FamilyStudy:
                     self.study.enqueue_trial(self._portfolio.popleft())
                 trial = self.study.ask()
                 self._n_known = trial.number + 1
-                return Setting(trial.number, *suggest(self.family, trial, self.task))
-            except Exception as raised:  # noqa: BLE001  what a sampler raises is its own
+                said = suggest(self.family, trial, self.task)
+                return self._running(number, seed, trial.number, *said)
+            except Exception as raised:  # noqa: BLE001  a sampler may raise anything
                 error = describe_error(raised)
         trials = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         begun = [t.number for t in trials if t.number >= self._n_known]
         position = begun[0] if begun else self._create(None)
-        return Setting(
-            position, {}, error=self._broken or error, is_of_sampler=not self._broken
-        )
+        broken = self._running(number, seed, position, {}, error=self._broken or error)
+        return replace(broken, is_of_sampler=not self._broken)
 
-    def keep(self, setting: Setting) -> None:
-        """Count a trial that will be run, or fails at once."""
+    def keep(self, trial: RunningTrial) -> None:
+        """Count a trial that will be run, or that fails before."""
         self.n_asked += 1
-        if setting.error:
+        if trial.error:
             self.n_in_vain += 1
             return
         self.n_in_vain = 0
-        self._seen.add(self._key(setting.params))
+        self._seen.add(self._key(trial))
 
-    def give_up(self, setting: Setting) -> None:
-        """Take a trial back: another process has asked for one in the meantime."""
-        proven = self.frozen(setting).system_attrs.get("fixed_params")
+    def give_up(self, trial: RunningTrial) -> None:
+        """Take a trial back, since another process has taken its number."""
+        proven = self.frozen(trial).system_attrs.get("fixed_params")
         if proven is not None:
             self._portfolio.appendleft(proven)
-        self._finish(setting.position, TrialState.FAIL)
+        self._finish(trial.position, TrialState.FAIL)
 
-    def add(self, trial: FrozenTrial) -> Setting:
-        """Take in a trial that an earlier fit or another process has asked for."""
-        position = self._create(trial)
-        fixed = optuna.trial.FixedTrial(trial.params)
-        setting = Setting(position, *suggest(self.family, fixed, self.task))
-        self.keep(setting)
-        if trial.state in ENDED:  # an error now is of a space that has changed
+    def add(self, number: int, seed: int, asked: FrozenTrial) -> RunningTrial:
+        """Add a trial that an earlier fit or another process has asked for."""
+        position = self._create(asked)
+        fixed = optuna.trial.FixedTrial(asked.params)
+        said = suggest(self.family, fixed, self.task)
+        trial = self._running(number, seed, position, *said)
+        self.keep(trial)
+        if asked.state in ENDED:  # it ran, and the space has changed since
             self.n_in_vain = 0
-        proven = trial.system_attrs.get("fixed_params")
+        proven = asked.system_attrs.get("fixed_params")
         if proven is not None and proven in self._portfolio:
             self._portfolio.remove(proven)
         if isinstance(self.sampler, optuna.samplers.BaseSampler):
             self.sampler.reseed_rng()  # the same seed would repeat its draws
-        return setting
+        return trial
 
-    def again(self, setting: Setting) -> Setting:
-        """Return a setting that was stopped as a trial of its own, to be run anew."""
+    def again(self, trial: RunningTrial) -> RunningTrial:
+        """Return a trial that was stopped as a new trial of the study."""
         self.n_asked += 1
-        return replace(setting, position=self._create(self.frozen(setting)))
+        return replace(trial, position=self._create(self.frozen(trial)))
 
     @property
     def cost_of_next(self) -> float:
-        """Return the cost of the next proven setting, or of a usual one."""
+        """The cost of the next proven setting, or that of the default parameters."""
         params = self._portfolio[0] if self._portfolio else {}
         try:
             return float(self.family.cost(params, self.task))
-        except Exception:  # noqa: BLE001  the next trial fails with it
+        except Exception:  # noqa: BLE001  the next trial fails with this error
             return math.nan
 
     @property
     def seconds_of_next(self) -> float:
-        """Predict a trial from the complete ones, else as more than the others had.
+        """Predict the time of the next trial as the mean of the complete ones.
 
-        Pruned trials do not count: a family does not become a bargain by settings that
-        bring nothing.
+        Without any, it is twice the longest time of the others. Pruned trials do not
+        count, so that poor settings do not make a family look cheap.
         """
         if self.complete_seconds:
             return statistics.fmean(self.complete_seconds)
         return 2 * max(self.seconds)
 
-    def frozen(self, setting: Setting) -> FrozenTrial:
-        """Return the trial as it is in the study."""
-        return self._trials.get_trial(self._id(setting.position))
+    def frozen(self, trial: RunningTrial) -> FrozenTrial:
+        """Return a trial as it is in the study."""
+        return self._trials.get_trial(self._id(trial.position))
 
-    def tell(
-        self, number: int, setting: Setting, evaluation: Evaluation
-    ) -> FrozenTrial:
-        """Book the result of a trial; `number` is its own in the whole search."""
-        self._fill(number, setting, evaluation)
+    def tell(self, trial: RunningTrial, evaluation: Evaluation) -> FrozenTrial:
+        """Tell the study the result of a trial; return a copy of the ended trial."""
+        self._fill(trial, evaluation)
         if evaluation.status == "complete":
-            self._finish(setting.position, None, evaluation.score)
+            self._finish(trial.position, None, evaluation.score)
         else:
             is_pruned = evaluation.status == "pruned"
             state = TrialState.PRUNED if is_pruned else TrialState.FAIL
-            self._finish(setting.position, state)
-        self._rank(self.frozen(setting))
-        return copy.deepcopy(self.frozen(setting))  # a storage may write it later
+            self._finish(trial.position, state)
+        self._rank(self.frozen(trial))
+        return copy.deepcopy(self.frozen(trial))  # a storage may write it later
 
     def restore(
-        self, number: int, setting: Setting, evaluation: Evaluation, ended: FrozenTrial
-    ) -> None:
-        """Book what a trial came to elsewhere."""
-        self._fill(number, setting, evaluation)
-        trial_id = self._id(setting.position)
+        self, trial: RunningTrial, evaluation: Evaluation, ended: FrozenTrial
+    ) -> FrozenTrial:
+        """Enter the end of a trial in another process or an earlier fit; return it."""
+        self._fill(trial, evaluation)
         state, values = ended.state, ended.values
         if evaluation.status == "failed":
             state, values = TrialState.FAIL, None
-        self._trials.set_trial_state_values(trial_id, state, values)
-        trial = self._trials.get_trial(trial_id)
-        trial.datetime_complete = ended.datetime_complete
-        self._rank(trial)
+        self._trials.set_trial_state_values(self._id(trial.position), state, values)
+        own = self.frozen(trial)
+        own.datetime_complete = ended.datetime_complete
+        self._rank(own)
+        return own
 
     def compared(self) -> list[FrozenTrial]:
         """Return the trials that a pruner compares with: the best and the latest."""
@@ -272,20 +289,20 @@ class FamilyStudy:
             return latest
         return [self._trials.get_trial(self._id(number)), *latest]
 
-    def _fill(self, number: int, setting: Setting, evaluation: Evaluation) -> None:
+    def _fill(self, trial: RunningTrial, evaluation: Evaluation) -> None:
         self.seconds.append(evaluation.seconds)
         self.n_failed += evaluation.status == "failed"
         if evaluation.status == "complete":
             self.n_complete += 1
             self.complete_seconds.append(evaluation.seconds)
-            cost = setting.cost
+            cost = trial.cost
             self.seconds_per_cost.append(
                 evaluation.seconds / cost if cost else math.nan
             )
         self._trials.fill(
-            self._id(setting.position),
+            self._id(trial.position),
             evaluation.reports,
-            attributes(number, evaluation),
+            attributes(trial.number, evaluation),
         )
 
     def _rank(self, trial: FrozenTrial) -> None:
@@ -301,7 +318,7 @@ class FamilyStudy:
         """Tell the study; an error of its sampler fails the trial that comes next."""
         try:
             self.study.tell(position, score, state)
-        except Exception as error:  # noqa: BLE001  what a sampler raises is its own
+        except Exception as error:  # noqa: BLE001  a sampler may raise anything
             if not self._trials.get_trial(self._id(position)).state.is_finished():
                 raise
             self._failure = describe_error(error)
@@ -325,10 +342,10 @@ class FamilyStudy:
         )
 
     def _hide(self, ended: FrozenTrial) -> None:
-        """Hide the trials that our own sampler needs no longer, now that one has ended.
+        """Hide the trials that our own sampler no longer needs, now that one has ended.
 
-        The time of a sampler grows with the trials. It needs the best to know where to
-        go, and a few hundred others to know where not to.
+        The time of a sampler grows with the number of trials. The best ones show it
+        where good settings are, and a few hundred others where they are not.
         """
         n_latest = MOST_SAMPLED - BEST_SAMPLED
         first, worst = self._ended[-n_latest].number, self._ranked[-BEST_SAMPLED]
@@ -349,50 +366,25 @@ class FamilyStudy:
             return self.sampler
         return self.sampler(seed)
 
+    def _running(
+        self,
+        number: int,
+        seed: int,
+        position: int,
+        params: dict[str, Any],
+        cost: float = math.nan,
+        error: str = "",
+    ) -> RunningTrial:
+        candidate = Candidate(self.family, params, seed)
+        return RunningTrial(number, self, position, candidate, cost, error)
+
     @staticmethod
-    def _key(params: dict[str, Any]) -> str:
-        return repr(sorted(params.items()))
-
-
-def suggest(
-    family: ModelFamily, trial: Any, task: Task
-) -> tuple[dict[str, Any], float, str]:
-    """Return the parameters of a trial and their cost, or why the family gave none."""
-    try:
-        params = dict(_suggested(family, trial, task))
-        return params, float(family.cost(params, task)), ""
-    except Exception as error:  # noqa: BLE001  part of the trial, kept on it
-        return {}, math.nan, describe_error(error)
-
-
-def _suggested(family: ModelFamily, trial: Any, task: Task) -> dict[str, Any]:
-    losses = family.losses(task)
-    if not losses:
-        return family.search_space(trial, task)
-    loss = trial.suggest_categorical(LEARNED_LOSS, list(losses))
-    params = family.search_space(trial, task.learning(loss))
-    return {**params, LEARNED_LOSS: loss}
-
-
-def proven_settings(family: ModelFamily, task: Task) -> list[dict[str, Any]]:
-    """Return the proven settings of a family, each with all losses it chooses from."""
-    losses = family.losses(task)
-    if not losses:
-        return list(family.portfolio(task))
-    of_losses = [
-        [
-            {**setting, LEARNED_LOSS: loss}
-            for setting in family.portfolio(task.learning(loss))
-        ]
-        for loss in losses
-    ]
-    return [
-        setting for settings in zip(*of_losses, strict=True) for setting in settings
-    ]
+    def _key(trial: RunningTrial) -> str:
+        return repr(sorted(trial.candidate.params.items()))
 
 
 def attributes(number: int, evaluation: Evaluation) -> dict[str, Any]:
-    """Return what a trial says of its evaluation, in values that JSON can hold."""
+    """Return an evaluation as attributes of its trial, in values that JSON can hold."""
     return {
         "number": number,
         "family": evaluation.candidate.family.name,
@@ -408,7 +400,7 @@ def attributes(number: int, evaluation: Evaluation) -> dict[str, Any]:
 
 
 def evaluation_of(trial: FrozenTrial, candidate: Candidate) -> Evaluation:
-    """Return the evaluation that `attributes` took apart, without its arrays."""
+    """Return the evaluation that a trial has in its `attributes`, without arrays."""
     said = trial.user_attrs
     return Evaluation(
         candidate,
@@ -430,6 +422,6 @@ def _score(trial: FrozenTrial) -> float:
 
 
 def _place(trial: FrozenTrial) -> tuple[float, int]:
-    """Return what a trial is ranked by: its score, then its number."""
+    """Return the key by which trials are ranked: the score, then the number."""
     score = _score(trial)
     return (score if math.isfinite(score) else -math.inf), trial.number

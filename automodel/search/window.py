@@ -23,7 +23,7 @@ class WindowStorage(optuna.storages.InMemoryStorage):
 
     @contextmanager
     def window(self) -> Iterator[None]:
-        """Let this thread see no hidden trials within the block."""
+        """Keep hidden trials from this thread within the block."""
         self._askers.add(threading.get_ident())
         try:
             yield
@@ -31,7 +31,7 @@ class WindowStorage(optuna.storages.InMemoryStorage):
             self._askers.remove(threading.get_ident())
 
     def hide(self, trial_id: int) -> None:
-        """Hide a trial from those who look through a window."""
+        """Hide a trial, which only a window takes notice of."""
         place = bisect.bisect_left(self._shown, trial_id)
         if self._shown[place : place + 1] == [trial_id]:
             del self._shown[place]
@@ -43,7 +43,7 @@ class WindowStorage(optuna.storages.InMemoryStorage):
         return trial_id
 
     def get_all_trials(self, study_id, deepcopy=True, states=None):
-        """Return the trials of a study, in a window those that are not hidden."""
+        """Return the trials of a study; within a window, those that are not hidden."""
         is_asker = threading.get_ident() in self._askers
         if not is_asker or states == (TrialState.WAITING,):  # which are never hidden
             return super().get_all_trials(study_id, deepcopy, states)
@@ -55,10 +55,10 @@ class WindowStorage(optuna.storages.InMemoryStorage):
     def fill(
         self, trial_id: int, reports: dict[int, float], attributes: dict[str, Any]
     ) -> None:
-        """Set all that is known of a trial.
+        """Set the reports and the attributes of a trial.
 
-        The setters of Optuna copy the trial for each value. `get_trial` does not: it
-        returns the one that is stored.
+        Optuna's setters copy the trial for each value. `get_trial` returns the stored
+        trial itself.
         """
         trial = self.get_trial(trial_id)
         trial.intermediate_values.update(reports)
@@ -66,13 +66,13 @@ class WindowStorage(optuna.storages.InMemoryStorage):
 
 
 class StoppableStudy(optuna.Study):
-    """A study that can be stopped also where it is asked and told.
+    """A study that can be stopped where it is asked and told.
 
-    Optuna's own raises a RuntimeError outside of `optimize`.
+    Optuna's own study raises a RuntimeError outside of `optimize`.
     """
 
     is_stopped = False
 
     def stop(self) -> None:
-        """Ask whoever runs the study for an end."""
+        """Ask the search to end."""
         self.is_stopped = True

@@ -1,1 +1,1 @@
-"""From checked data to a fitted ensemble: baseline, search, assembly."""
+"""Train an ensemble from checked data: baseline, search, assembly."""

@@ -1,17 +1,18 @@
-"""What the models of an ensemble may cost, in time and in memory."""
+"""Allowance: how much time and memory the models of an ensemble may take."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
 import numpy as np
 
-from automodel.clock import NO_DEADLINE, SYSTEM_CLOCK, Clock, Deadline
+from automodel.clock import NO_DEADLINE, Deadline
 from automodel.evaluation.evaluate import Evaluation
 from automodel.evaluation.folds import Folds
 from automodel.exceptions import DeadlineReached
@@ -19,67 +20,77 @@ from automodel.exceptions import DeadlineReached
 SECONDS_PER_ROW = 2e-4  # of a prediction, within which members may have more models
 ROWS_OF_CALL = 500
 MODEL_BYTES = 256 * 2**20  # the same for their size
-MEASURE_SECONDS = 0.1  # for the sizes of models that are in no files
+MEASURE_SECONDS = 0.1  # for measuring all models that are not in files
 
 
-@dataclass
-class Allowance:
-    """What the models of an ensemble may cost; each member has one in any case.
-
-    Parameters
-    ----------
-    seconds : float
-        For the prediction of a row.
-    n_bytes : float
-        In memory.
-    n_rows : int
-        Rows that the search has predicted with one model each; those of a call that
-        had few are counted as `ROWS_OF_CALL`, since a call costs much by itself.
-    clock : Clock, default=SYSTEM_CLOCK
-        Tells how long measuring sizes takes.
-    """
+@dataclass(frozen=True)
+class ModelCost:
+    """The cost of models: seconds to predict a row, and bytes of memory."""
 
     seconds: float
     n_bytes: float
-    n_rows: int
-    clock: Clock = SYSTEM_CLOCK
-    _sizes: dict[int, float] = field(default_factory=dict, repr=False)
-    _measure_seconds: float = MEASURE_SECONDS
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """The cost that the models of an ensemble may have, and the cost of each model.
+
+    Parameters
+    ----------
+    total : ModelCost
+        The cost that all models together may have.
+    costs : mapping of int to ModelCost
+        The cost of one model of each trial, by the number of the trial.
+    """
+
+    total: ModelCost
+    costs: Mapping[int, ModelCost]
 
     @classmethod
-    def for_folds(cls, folds: Folds, deadline: Deadline) -> Allowance:
-        """Return the whole allowance; the seconds count only if there is a deadline."""
+    def measured(
+        cls, evaluations: Mapping[int, Evaluation], folds: Folds, deadline: Deadline
+    ) -> Allowance:
+        """Return the allowance of an ensemble of the models of some trials.
+
+        The time of predictions counts only if there is a deadline. It was measured by
+        the search, in which one model predicted each row; a call with few rows counts
+        as one with `ROWS_OF_CALL`, since each call has a fixed cost.
+        """
         n_rows = sum(max(len(valid), ROWS_OF_CALL) for _, valid in folds.splits)
-        own = cls(SECONDS_PER_ROW, MODEL_BYTES, n_rows, deadline.clock)
-        if not deadline.exists:
-            own.seconds = own._measure_seconds = math.inf
-        return own
+        has_end = deadline.exists
+        end = Deadline.after(MEASURE_SECONDS if has_end else None, deadline.clock)
+        costs = {
+            number: ModelCost(e.predict_seconds / n_rows, mean_bytes(e.models, end))
+            for number, e in evaluations.items()
+        }
+        return cls(
+            ModelCost(SECONDS_PER_ROW if has_end else math.inf, MODEL_BYTES), costs
+        )
 
-    def takes(self, evaluation: Evaluation, n_models: int) -> bool:
-        """Book some models like those of a trial, if there is room for them."""
-        seconds = n_models * evaluation.predict_seconds / self.n_rows
-        n_bytes = n_models * self._size_of(evaluation)
-        if seconds > self.seconds or n_bytes > self.n_bytes:
-            return False
-        self.seconds -= seconds
-        self.n_bytes -= n_bytes
-        return True
+    def granted(self, requests: Iterable[tuple[int, int]]) -> list[bool]:
+        """Tell which requests for models can be granted, one after the other.
 
-    def _size_of(self, evaluation: Evaluation) -> float:
-        key = id(evaluation)
-        if key not in self._sizes:
-            start = self.clock.now()
-            deadline = Deadline.after(self._measure_seconds, self.clock)
-            self._sizes[key] = mean_bytes(evaluation.models, deadline)
-            self._measure_seconds -= self.clock.now() - start
-        return self._sizes[key]
+        Parameters
+        ----------
+        requests : iterable of (int, int)
+            The number of a trial, and how many models of it are asked for. A request
+            that exceeds what the ones before have left is refused, and costs nothing.
+        """
+        seconds, n_bytes, granted = self.total.seconds, self.total.n_bytes, []
+        for number, n_models in requests:
+            cost = self.costs[number]
+            left = seconds - n_models * cost.seconds, n_bytes - n_models * cost.n_bytes
+            granted.append(min(left) >= 0)
+            if granted[-1]:
+                seconds, n_bytes = left
+        return granted
 
 
 def mean_bytes(models, deadline: Deadline = NO_DEADLINE) -> float:
-    """Return the mean size of the fold models of a trial.
+    """Return the mean size of the models of the folds of a trial.
 
-    Of those in memory one is measured, as it would be in a file. It is infinite if
-    that cannot be told in time: the model is large.
+    Where they are in memory, one is measured, as large as it would be in a file. The
+    size is infinite if it cannot be measured in time, since the model is then large.
     """
     sizes = []
     for model in models or ():
@@ -92,21 +103,21 @@ def mean_bytes(models, deadline: Deadline = NO_DEADLINE) -> float:
 
 
 def pickled_bytes(model: Any, deadline: Deadline) -> float:
-    """Return the size of a model in a file, without one; infinite if time is over."""
-    if deadline.is_over:  # some models are made one text before a byte is written
+    """Return the size that a model has in a file; infinite if time is over."""
+    if deadline.is_over:  # some models are serialized as a whole before any write
         return math.inf
     counter = _Counter(deadline)
     try:
         cloudpickle.dump(model, counter)
     except DeadlineReached:
         return math.inf
-    except Exception:  # noqa: BLE001  what pickling raises is up to the model
-        return counter.n_bytes  # of what came before it
+    except Exception:  # noqa: BLE001  models may raise anything when pickled
+        return counter.n_bytes  # of what was written before the error
     return counter.n_bytes
 
 
 class _Counter:
-    """A file that counts what is written to it, until a moment comes."""
+    """A file that counts the bytes written to it, until a deadline."""
 
     def __init__(self, deadline: Deadline):
         self.deadline = deadline

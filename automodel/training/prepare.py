@@ -1,4 +1,4 @@
-"""From checked data to what a search learns from: read, encoded and split."""
+"""Prepare checked data for a search: read X, encode y, and draw the splits."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from automodel.task import Task
 
 @dataclass(frozen=True)
 class Data:
-    """What the user gave to `fit`, checked.
+    """The checked arguments of `fit`.
 
     Parameters
     ----------
     X : object
-        Whatever the reader of the modality accepts.
+        Anything that the reader of the modality accepts.
     y : sequence
-        What the target encodes.
+        Labels or values, as the target encodes them.
     sample_weight : ndarray of shape (n_samples,) or None
-        In units of rows.
+        Weights in units of rows.
     groups : ndarray of shape (n_samples,) or None
         Numbers of the groups.
     """
@@ -43,16 +43,16 @@ class Data:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a search learns from, and what has read it.
+    """The data of a search, and the reader that has read them.
 
     Parameters
     ----------
     folds : Folds
         The rows with their target, splits, task and metric.
     reader : transformer
-        Reads X, also that of `predict`.
+        Reads X, in `predict` too.
     seed : int
-        Seeds the splits, samplers and models.
+        Seed of the splits, samplers and models.
     """
 
     folds: Folds
@@ -60,12 +60,12 @@ class Prepared:
     seed: int
 
     def fingerprint(self, data: Data, *, cv: Any, scoring: Any) -> dict[str, Any]:
-        """Return what must agree for a search to go on, by the names that users know.
+        """Return what must agree for a stored search to go on, by the user's names.
 
         Parameters
         ----------
         data : Data
-            What was prepared.
+            The data that were prepared.
         cv, scoring
             As in `AutoClassifier`.
         """
@@ -97,19 +97,20 @@ def prepare(
     time_budget: float | None,
     seed: int,
 ) -> Prepared:
-    """Decide what is scored and learned, read the rows, and draw the splits.
+    """Choose the metric and the target, read the rows, and draw the splits.
 
     Parameters
     ----------
     data : Data
-        What the user gave.
+        The data that the user gave.
     target : Target
-        What y is.
+        Says what y is.
     reader : transformer
-        Makes `Rows` of X by `fit_transform`. Its `facts(rows)` are what families of its
-        modality ask of them, and `notes_`, if it has any, what the user should know.
+        Its `fit_transform` turns X into `Rows`, and its `facts(rows)` are the facts
+        that families of the modality need. Its `notes_`, if there are any, are warnings
+        for the user.
     modality : str
-        Kind of the rows, as in `ModelFamily.modality`.
+        The kind of rows, as in `ModelFamily.modality`.
     scoring, cv, time_budget, seed
         As in `AutoClassifier`.
 

@@ -22,14 +22,16 @@ def replay(
     folds: Folds,
     n_jobs: int | None = None,
 ) -> FittedEnsemble:
-    """Return the ensemble, fitted anew: the same settings, seeds, steps and weights.
+    """Return the ensemble, fitted again with the same settings, seeds and weights.
+
+    Each model is trained for as many steps as before.
 
     Parameters
     ----------
     ensemble : FittedEnsemble
-        The members; each model of theirs says how it was trained.
+        The members. Each of their models knows how it was trained.
     families : sequence of ModelFamily
-        Must hold those of the members.
+        Must include those of the members.
     folds : Folds
         Data and splits, drawn as for the search.
     n_jobs : int, default=None

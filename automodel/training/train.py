@@ -1,4 +1,4 @@
-"""From checked data to a fitted ensemble: baseline, search, assembly."""
+"""Train an ensemble: fit the baseline, search, and assemble the best models."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ BASELINE = -1  # the number of the baseline model, which is no trial
 INTERRUPTED = (
     "The search was interrupted; the estimator is fitted with the best so far."
 )
-NO_LIMIT = "memory_limit is not kept under this joblib backend."
+NO_LIMIT = "memory_limit is not enforced under this joblib backend."
 INTERRUPT_SECONDS = 0.6  # for the ensemble, after Ctrl-C
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """What the user may change about a fit, apart from the data and the budget.
+    """The settings of a fit that the user may change, without data and budget.
 
-    `open_workers` returns the place where trials run, as the function of that name.
+    `open_workers` returns the workers that run trials, as the function of that name.
     """
 
     search: SearchSettings
@@ -51,7 +51,7 @@ class TrainingSettings:
 
 
 class NoColumns(TransformerMixin, BaseEstimator):
-    """Encode rows as rows without content, for the baseline."""
+    """Encode each row as the same constant, for the baseline."""
 
     def fit(self, X, y=None, sample_weight=None):
         """Do nothing."""
@@ -70,17 +70,20 @@ def train(
 ) -> Trained:
     """Search, select and refit within the budget; there is always a model.
 
-    Warns with `FitWarning` if nothing but the baseline could be fitted, if the storage
-    failed, or if Ctrl-C came: the ensemble is then made at once, without refits.
+    Warns with `FitWarning` if only the baseline could be fitted, if the storage failed,
+    or after Ctrl-C. In this case the ensemble is made at once, without refits.
     """
     storage = SearchStorage(
         max_candidates(len(folds.y)), settings.archive, budget.clock
     )
     notes: list[str] = []
-    made: list[Trained] = []  # outlives an interrupt while all is tidied up
+    made: list[Trained] = []  # not lost if an interrupt comes while tidying up
     names = [family.name for family in families]
     with contained():
-        search = Search(families, folds, budget, storage, settings.search)
+        workers = settings.open_workers(
+            settings.n_jobs, folds, settings.memory_limit, storage.model_folder
+        )
+        search = Search(families, folds, budget, storage, workers, settings.search)
         try:
             with storage.opened(names, budget):
                 _search_and_assemble(search, settings, notes, made)
@@ -90,6 +93,7 @@ def train(
             notes.append(INTERRUPTED)
     trained = made[-1]
     trained.studies = search.trials()
+    trained.params = {n: e.candidate.params for n, e in storage.evaluations.items()}
     said = filter(None, (*notes, *trained.notes, storage.problem))
     for note in dict.fromkeys(said):  # Ctrl-C may have come twice
         _say(note)
@@ -101,25 +105,21 @@ def train(
 def _search_and_assemble(
     search: Search, settings: TrainingSettings, notes: list[str], made: list[Trained]
 ) -> None:
-    """Put the result in `made`, before workers have ended and files are removed."""
-    folds, budget, storage = search.folds, search.budget, search.storage
+    """Put the result in `made` before workers are ended and files are removed."""
+    budget, storage, workers = search.budget, search.storage, search.workers
     with budget.stage("baseline"):
-        baseline = fit_baseline(folds)
+        baseline = fit_baseline(search.folds)
     size, refit = settings.ensemble_size, settings.refit
-    assembly = Assembly(folds, baseline, budget, size, refit, settings.search.seed)
-    workers = Workers(1, folds)
+    seed = settings.search.seed
+    assembly = Assembly(search.folds, baseline, budget, size, refit, seed)
     with ExitStack() as stack:  # files of models have to outlive an interrupt
         try:
-            workers = stack.enter_context(
-                settings.open_workers(
-                    settings.n_jobs, folds, settings.memory_limit, storage.model_folder
-                )
-            )
+            stack.enter_context(workers)
             storage.set_isolated(workers.are_isolated)
             if settings.memory_limit != workers.memory_limit:
                 notes.append(NO_LIMIT)
             with budget.stage("search"):
-                search.run(workers)
+                search.run()
             made.append(assembly.run(storage, workers))
         except KeyboardInterrupt:
             notes.append(INTERRUPTED)
@@ -129,7 +129,7 @@ def _search_and_assemble(
 
 
 def fit_baseline(folds: Folds) -> Member:
-    """Fit the model that knows one value, or the shares of the classes, only."""
+    """Fit the model that always predicts the same value, or the shares of classes."""
     encoder, target = NoColumns(), folds.target
     columns, y = target.local(folds.y)
     weight = folds.training_weight_of(slice(None))
@@ -141,16 +141,18 @@ def fit_baseline(folds: Folds) -> Member:
 
 
 def _why_baseline(trained: Trained, is_interrupted: bool, budget: Budget) -> str:
-    errors = [record.error for record in trained.records if record.error]
+    trials = sum(trained.studies.values(), [])
+    said = [(t.user_attrs["number"], t.user_attrs["error"]) for t in trials]
+    errors = [error for _, error in sorted(said) if error]
     if errors:
-        cause = f"The first trial that failed says: {errors[0]}"
+        cause = f"The first failed trial says: {errors[0]}"
     elif trained.notes:
         cause = "No models could be loaded."
     elif is_interrupted:
         cause = "No trial had ended."
     else:
         cause = f"No trial ended in time (time_budget={budget.seconds})."
-    return f"Nothing but the baseline model could be fitted. {cause}"
+    return f"Only the baseline model could be fitted. {cause}"
 
 
 def _say(message: str) -> None:

@@ -115,7 +115,7 @@ def without_stacking(*data):
     """The mean of the members is not stacked."""
     from automodel.ensemble import judging
 
-    judging._is_worthwhile = lambda *data: False
+    judging.Judgement.is_better_than = lambda *judgements: False
     return automodel(*data)
 
 

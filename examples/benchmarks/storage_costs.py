@@ -29,6 +29,7 @@ from automodel.search.budget import Budget
 from automodel.search.search import Search, SearchSettings
 from automodel.search.storage.memory import SearchStorage
 from automodel.search.storage.resume import open_archive
+from automodel.search.workers.base import Workers
 from automodel.targets.classes import ClassTarget
 from automodel.task import Task
 
@@ -70,8 +71,8 @@ def run(storage, folds, n_trials):
     budget = Budget(1e6, n_trials)
     spent = []
     with contained(), storage.opened([FAMILY], budget):
-        families = find_families([FAMILY])
-        search = Search(families, folds, budget, storage, SearchSettings())
+        families, workers = find_families([FAMILY]), Workers(1, folds)
+        search = Search(families, folds, budget, storage, workers, SearchSettings())
         while True:
             start = time.perf_counter()
             item = search.ask()
@@ -89,8 +90,8 @@ def seconds_of_going_on(storage, folds, n_trials):
     start = time.perf_counter()
     budget = Budget(1e6, n_trials)
     with contained(), storage.opened([FAMILY], budget):
-        families = find_families([FAMILY])
-        search = Search(families, folds, budget, storage, SearchSettings())
+        families, workers = find_families([FAMILY]), Workers(1, folds)
+        search = Search(families, folds, budget, storage, workers, SearchSettings())
         assert search.ask() is None
     assert len(storage.evaluations) == n_trials
     return time.perf_counter() - start

@@ -142,7 +142,7 @@ BAD_PARAMETERS = {
     "ensemble_size": (0, r"ensemble_size.*an int in the range \[1, inf\). Got 0"),
     "refit": ("yes", "refit.*must be a str among {'auto'} or.*Got 'yes'"),
     "storage": (3, "storage.*must be an instance of 'str'.*Got 3"),
-    "study_name": ("../up", "study_name.*must be a word.*Got '../up'"),
+    "study_name": ("../up", "study_name.*must consist of.*Got '../up'"),
     "memory_limit": ("four", "memory_limit.*such as '4GB' or '512MiB'. Got 'four'"),
     "callbacks": (3, "callbacks.*must be an array-like. Got 3"),
     "n_jobs": (0, "n_jobs.*must be an int in the range.*Got 0"),

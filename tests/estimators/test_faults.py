@@ -78,7 +78,7 @@ def test_a_trial_that_hangs_is_ended_long_before_a_late_deadline(monkeypatch):
     search = fit("gil", time_budget=20.0)
     assert statuses(search) == ["complete", "failed", "complete"]
     (error,) = search.failures_["error"]
-    assert error.startswith("TimeoutError: it took no notice of its limit")
+    assert error.startswith("TimeoutError: it did not stop at its limit")
 
 
 def test_a_worker_that_is_killed_from_outside_costs_nothing():
@@ -185,7 +185,7 @@ def test_a_budget_may_be_longer_than_any_timer():
 def test_a_limit_that_a_backend_cannot_keep_is_told():
     with joblib.parallel_config(backend="threading"):
         search = AutoClassifier(**CHEAP, n_jobs=2, memory_limit="4GB")
-        with pytest.warns(FitWarning, match="memory_limit is not kept"):
+        with pytest.warns(FitWarning, match="memory_limit is not enforced"):
             search.fit(X, LABELS)
 
 

@@ -17,9 +17,7 @@ from automodel.evaluation.fitted_model import DeferredModel, FittedModel
 from automodel.search.models import ModelFolder, ModelLoader
 from automodel.search.storage.archive import Archive
 from automodel.search.storage.participants import Participants
-from automodel.search.workers.open import open_workers
 from tests.conftest import CHEAP, FakeClock, StubFamily, make_frame, make_signal
-from tests.evaluation.test_folds import make_folds
 
 X = make_frame()
 LABELS = np.where(make_signal(X) > 0.3, "yes", "no")
@@ -243,17 +241,15 @@ def test_the_speed_of_loading_is_learned(tmp_path):
     assert loader.predict_seconds(10**6) > 100 * before
 
 
-def test_an_import_that_is_under_way_is_not_waited_for(tmp_path, monkeypatch):
-    path = stored(tmp_path)
-    loader = loader_until(60.0)
-    assert loaded(loader, path, "numpy") is FittedModel
-    assert loaded(loader, path, "never_imported") is DeferredModel
-    monkeypatch.setattr(np.__spec__, "_initializing", True, raising=False)
-    assert loaded(loader, path, "numpy") is DeferredModel
-    family = StubFamily()
-    family.requires = ("never_imported",)
-    loader.import_libraries([family])
-    assert loaded(loader, path, "never_imported") is FittedModel
+def test_a_library_that_takes_too_long_to_import_is_imported_on_use(tmp_path):
+    path, slow = stored(tmp_path), StubFamily()
+    slow.requires, slow.start_seconds = ("never_imported",), 4.5
+    (late,) = loader_until(4.0).load(7, slow, [path])
+    assert type(late) is DeferredModel
+    loader = loader_until(5.0)
+    (model,) = loader.load(7, slow, [path])
+    assert type(model) is FittedModel
+    assert loader.seconds_of_imports([slow]) == 0.0  # it was tried
 
 
 def test_imports_are_predicted_once_a_library():
@@ -262,18 +258,3 @@ def test_imports_are_predicted_once_a_library():
         family.requires, family.start_seconds = ("never_imported",), 4.5
     here.requires, here.start_seconds = ("numpy",), 1.0
     assert ModelLoader().seconds_of_imports([one, two, here]) == 4.5
-
-
-@pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_a_step_that_takes_too_long_is_not_waited_for(n_jobs):
-    release, begun = threading.Event(), threading.Event()
-
-    def step():
-        begun.set()
-        release.wait(60)
-
-    with open_workers(n_jobs, make_folds()) as workers:
-        assert workers.refit([], step, Deadline.after(0.2), then_seconds=60.0) == []
-    assert not release.is_set()
-    release.set()
-    assert begun.is_set() == (n_jobs == 2)

@@ -61,7 +61,7 @@ class FakeWorkers(Workers):
 def searched(folds, budget, workers, families):
     storage = SearchStorage(5, clock=budget.clock)
     settings = SearchSettings(sampler=random_sampler)
-    Search(families, folds, budget, storage, settings).run(workers)
+    Search(families, folds, budget, storage, workers, settings).run()
     return storage.evaluations
 
 

@@ -54,17 +54,17 @@ def make_study():
     return FamilyStudy(FAMILY, make_task("binary", 40, 4, 2), None, pruner)
 
 
-def make_trials(seconds=None):
+def make_trials(seconds=None, callbacks=()):
     """Return the trials of one family, of which nothing is known yet."""
     budget = Budget(seconds, clock=FakeClock())
     families = {FAMILY.name: make_study()}
-    return SharedTrials(families, Elsewhere(), budget, 0, lambda: math.inf)
+    return SharedTrials(families, Elsewhere(), budget, 0, lambda: math.inf, callbacks)
 
 
 def asked_elsewhere(trials, *numbers):
     """Let another process ask for trials, and return these."""
     study = make_study()
-    asked = [(n, FAMILY.name, study.frozen(study.ask(n))) for n in numbers]
+    asked = [(n, FAMILY.name, study.frozen(study.ask(n, seed=n))) for n in numbers]
     trials.storage.told[0].extend(asked)
     return [trial for *_, trial in asked]
 
@@ -83,8 +83,10 @@ def end(trial, number, score):
 
 
 def begin(trials):
+    """Begin the next trial, and return it if it is to be run here."""
     (own,) = trials.families.values()
-    return trials.begin(own, own.ask(trials.seed_of(trials.n_asked)))
+    trial = trials.ask(own)
+    return trial if trials.begin(trial) else None
 
 
 def test_trials_are_numbered_in_the_order_they_begin_in():
@@ -92,7 +94,7 @@ def test_trials_are_numbered_in_the_order_they_begin_in():
     begun = [begin(trials) for _ in range(3)]
     assert [trial.number for trial in begun] == [0, 1, 2]
     assert trials.n_asked == 3
-    assert len({trial.seed for trial in begun}) == 3
+    assert len({trial.candidate.seed for trial in begun}) == 3
 
 
 def test_a_number_that_another_process_has_taken_is_passed_over():
@@ -102,19 +104,26 @@ def test_a_number_that_another_process_has_taken_is_passed_over():
     assert begin(trials).number == 1
 
 
-def test_what_is_booked_is_kept_and_shown_to_callbacks():
-    trials = make_trials()
+def test_a_trial_that_has_ended_here_is_kept_and_told_to_callbacks():
+    calls = []
+    trials = make_trials(callbacks=[lambda *call: calls.append(call)])
     trial = begin(trials)
-    trials.book(0, Evaluation(trial.candidate, "complete", score=0.5))
+    trials.tell(0, Evaluation(trial.candidate, "complete", score=0.5))
     assert trials.best is trials.storage.evaluations[0]
     assert trials.scores == [0.5]
-    ((own, frozen),) = trials.take_uncalled()
-    assert own is trial.study
+    ((study, frozen),) = calls
+    assert study is trial.study.shown
     assert frozen.value == 0.5
 
 
-def test_a_trial_of_another_process_is_booked_once_it_has_ended():
-    trials = make_trials(seconds=100.0)
+def told(calls):
+    """Return the numbers and values that callbacks were told."""
+    return [(frozen.user_attrs["number"], frozen.values) for _, frozen in calls]
+
+
+def test_a_trial_of_another_process_is_counted_and_told_once_it_has_ended():
+    calls = []
+    trials = make_trials(100.0, [lambda *call: calls.append(call)])
     (trial,) = asked_elsewhere(trials, 0)
     trials.sync()
     assert trials.n_asked == 1
@@ -122,10 +131,10 @@ def test_a_trial_of_another_process_is_booked_once_it_has_ended():
     trials.storage.told[1].append(end(trial, 0, 0.5))
     trials.sync()
     assert trials.best.candidate.params == trial.params
-    assert not list(trials.take_uncalled())
+    assert told(calls) == [(0, [0.5])]
 
 
-def test_without_a_clock_a_round_is_booked_when_all_of_it_has_ended():
+def test_without_a_clock_a_round_is_counted_when_all_of_it_has_ended():
     trials = make_trials()
     asked = asked_elsewhere(trials, *range(4))
     trials.storage.told[1].extend(end(asked[n], n, 0.1 * n) for n in (2, 1, 0))
@@ -165,22 +174,25 @@ def test_a_trial_that_was_lost_and_has_ended_does_not_run_again():
 
 
 def test_a_trial_that_has_ended_two_processes_fails():
-    trials = make_trials()
+    calls = []
+    trials = make_trials(callbacks=[lambda *call: calls.append(call)])
     asked_elsewhere(trials, 0)
     trials.storage.lost = [(0, True)]
     trials.sync()
     assert trials.next_lost() is None
     assert trials.storage.evaluations[0].error == DIED_TWICE
-    assert len(list(trials.take_uncalled())) == 1
+    assert told(calls) == [(0, None)]
 
 
 def test_what_a_limit_has_stopped_waits_for_a_larger_one():
-    trials = make_trials(seconds=100.0)
+    calls = []
+    trials = make_trials(100.0, [lambda *call: calls.append(call)])
     asked_elsewhere(trials, 0)
     trials.storage.lost = [(0, False)]
     trials.storage.stops[0] = {"seconds": 9.0, "time_limit": 10.0}
     trials.sync()
     assert trials.next_lost() is None
+    assert told(calls) == [(0, None)]
     families = trials.families.values()
     assert trials.again(families, MORE_TIME * 10.0 - 1) is None
     assert trials.again([], MORE_TIME * 10.0) is None

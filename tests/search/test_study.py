@@ -1,6 +1,7 @@
 """The trials of one family, and which of them a sampler is shown."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import optuna
@@ -24,41 +25,43 @@ def study(sampler=None, **family):
     return FamilyStudy(StubFamily(**family), TASK, sampler, ForgivingPruner())
 
 
+def ask(own, number):
+    return own.ask(number, seed=number)
+
+
 def run(own, number, score, status="complete", seconds=0.0):
-    setting = own.ask(number)
-    if setting is None:
+    trial = ask(own, number)
+    if trial is None:
         return None
-    own.keep(setting)
-    candidate = Candidate(own.family, setting.params)
-    return own.tell(
-        number, setting, Evaluation(candidate, status, score, seconds=seconds)
-    )
+    own.keep(trial)
+    evaluation = Evaluation(trial.candidate, status, score, seconds=seconds)
+    return own.tell(trial, evaluation)
 
 
 def test_the_portfolio_comes_first_and_is_tried_once():
     own = study(trials=[(0.9, "plain"), (0.8, "plain"), (0.9, "plain")])
-    qualities = [own.ask(seed) for seed in range(2)]
-    for setting in qualities:
-        own.keep(setting)
-    assert [setting.params["quality"] for setting in qualities] == [0.9, 0.8]
-    assert own.ask(2) is None
+    trials = [ask(own, number) for number in range(2)]
+    for trial in trials:
+        own.keep(trial)
+    assert [trial.candidate.params["quality"] for trial in trials] == [0.9, 0.8]
+    assert ask(own, 2) is None
     assert not own.is_exhausted  # a setting given twice is not the sampler's fault
 
 
 def test_a_setting_that_was_given_up_is_asked_again():
     own = study(trials=[(0.9, "plain"), (0.8, "plain")])
-    own.give_up(own.ask(0))
-    assert own.ask(1).params["quality"] == 0.9
+    own.give_up(ask(own, 0))
+    assert ask(own, 1).candidate.params["quality"] == 0.9
 
 
 def test_a_trial_of_another_process_is_not_asked_again():
     one, two = (study(trials=[(0.9, "plain"), (0.8, "plain")]) for _ in range(2))
-    setting = one.ask(0)
-    one.keep(setting)
-    added = two.add(one.frozen(setting))
-    assert added.params == setting.params
+    trial = ask(one, 0)
+    one.keep(trial)
+    added = two.add(0, 0, one.frozen(trial))
+    assert added.candidate == replace(trial.candidate, family=two.family)
     assert two.n_asked == 1
-    assert two.ask(1).params["quality"] == 0.8
+    assert ask(two, 1).candidate.params["quality"] == 0.8
 
 
 def test_pruned_trials_do_not_make_a_family_look_cheap():
@@ -90,11 +93,11 @@ def test_the_cost_of_what_comes_next_is_that_of_the_next_proven_setting():
 def test_a_sampler_of_the_user_is_copied_and_not_repeated():
     sampler = optuna.samplers.RandomSampler(seed=0)
     one, two = study(sampler), study(sampler)
-    first = one.ask(0)
-    assert two.ask(0).params == first.params
+    first = ask(one, 0)
+    assert ask(two, 0).candidate.params == first.candidate.params
     resumed = study(sampler)
-    resumed.add(one.frozen(first))
-    assert resumed.ask(1).params != first.params
+    resumed.add(0, 0, one.frozen(first))
+    assert ask(resumed, 1).candidate.params != first.candidate.params
 
 
 def test_an_error_of_the_space_is_kept():
@@ -103,7 +106,7 @@ def test_an_error_of_the_space_is_kept():
             raise RuntimeError("no space")
 
     own = FamilyStudy(Broken(), TASK, None, ForgivingPruner())
-    assert own.ask(0).error == "RuntimeError: no space"
+    assert ask(own, 0).error == "RuntimeError: no space"
 
 
 def test_a_space_that_returns_nothing_is_an_error_of_the_trial():
@@ -112,7 +115,7 @@ def test_a_space_that_returns_nothing_is_an_error_of_the_trial():
             super().search_space(trial, task)
 
     own = FamilyStudy(Empty(), TASK, None, ForgivingPruner())
-    assert own.ask(0).error.startswith("TypeError")
+    assert ask(own, 0).error.startswith("TypeError")
 
 
 @pytest.mark.parametrize("sampler", [None, optuna.samplers.RandomSampler(seed=0)])
@@ -146,11 +149,11 @@ def test_the_order_in_which_trials_of_one_score_end_prunes_no_other_ones():
     verdicts = []
     for order in ([0, 1], [1, 0]):
         own = study(trials=[(0.5, "plain"), (0.6, "plain")])
-        settings = [own.ask(seed) for seed in range(2)]
+        trials = [ask(own, number) for number in range(2)]
         for number in order:
-            candidate = Candidate(own.family, settings[number].params)
+            candidate = trials[number].candidate
             evaluation = Evaluation(candidate, "complete", 0.5, reports=reports[number])
-            own.tell(number, settings[number], evaluation)
+            own.tell(trials[number], evaluation)
         snapshot = Snapshot(ForgivingPruner(), own.compared())
         verdicts.append(snapshot({15: 0.35}))
     assert verdicts == [False, False]

@@ -1,72 +1,36 @@
 import math
 import os
-import threading
-import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from automodel.clock import NO_DEADLINE, Deadline
+from automodel.clock import Deadline
 from automodel.ensemble.blend import Blend, Member
 from automodel.ensemble.stacking import Stack
-from automodel.evaluation.evaluate import Candidate, Evaluation
+from automodel.evaluation.evaluate import Candidate
 from automodel.evaluation.fitted_model import FittedModel
-from automodel.evaluation.folds import Folds
 from automodel.preprocessing.table import Table
 from automodel.search.budget import Budget
 from automodel.search.models import ModelLoader
 from automodel.search.workers.base import Workers
 from automodel.search.workers.own import OwnProcesses
-from automodel.search.workers.work import Refit, refit
+from automodel.search.workers.work import Refit
 from automodel.targets.link import Softmax
 from automodel.training import assembly
-from automodel.training.allowance import (
-    MEASURE_SECONDS,
-    MODEL_BYTES,
-    ROWS_OF_CALL,
-    SECONDS_PER_ROW,
-    Allowance,
-    mean_bytes,
-    pickled_bytes,
-)
-from automodel.training.assembly import N_SEEDS, Assembly
-from tests.conftest import FakeClock, StubFamily, make_task
+from automodel.training.assembly import Assembly, Selection
+from automodel.training.refits import RefitPlan
+from tests.conftest import FakeClock, StubFamily
 from tests.evaluation.test_folds import make_folds
-from tests.makers import make_metric
-
-N_ROWS = 60
-Y = np.arange(N_ROWS) % 2
+from tests.training.makers import N_ROWS, Y, class_folds, make_evaluation
 
 
 def make_assembly(
     budget=None, refit="auto", scoring="roc_auc", n_folds=3, baseline=0.5
 ):
-    task = make_task("binary", N_ROWS, 1, n_classes=2)
-    parts = np.array_split(np.arange(N_ROWS), 3)
-    splits = [(np.setdiff1d(np.arange(N_ROWS), part), part) for part in parts]
-    metric = make_metric(scoring, task, np.arange(2))
-    folds = Folds(None, Y, None, splits[:n_folds], task, metric)
     member = Member(-1, "baseline", {}, 1.0, baseline, [])
-    budget = budget or Budget(None, 1)
-    return Assembly(folds, member, budget, 25, refit, 0)
-
-
-def make_evaluation(seconds_per_row=0.0, models=(None,) * 3, **family):
-    stub = StubFamily()
-    for name, value in family.items():
-        setattr(stub, name, value)
-    candidate = Candidate(stub, {}, seed=7)
-    return Evaluation(
-        candidate,
-        "complete",
-        models=list(models),
-        predict_seconds=seconds_per_row * N_ROWS,
-    )
-
-
-def free():
-    return Allowance(math.inf, math.inf, N_ROWS)
+    folds = class_folds(scoring, n_folds)
+    return Assembly(folds, member, budget or Budget(None, 1), 25, refit, 0)
 
 
 @pytest.mark.parametrize(
@@ -84,104 +48,23 @@ def test_skill_is_zero_for_the_baseline_and_one_for_the_truth(
     assert own._skill(score) == pytest.approx(skill)
 
 
-def test_members_keep_the_models_of_their_folds_where_the_target_is_noisy():
-    usable = {0: make_evaluation(), 1: make_evaluation()}
-    assert make_assembly()._blended([0, 1], usable, 0.8, free()) == {0, 1}
-    assert make_assembly()._blended([0, 1], usable, 0.95, free()) == set()
-    assert make_assembly(refit=True)._blended([0], usable, 0.8, free()) == set()
-    assert make_assembly(n_folds=1)._blended([0], usable, 0.8, free()) == set()
-
-
-def test_each_member_is_refitted_once_before_any_is_again():
-    usable = {n: make_evaluation() for n in (3, 1, 2)}
-    plan = make_assembly()._plan([3, 1], 2, usable, free())
-    assert plan[:3] == [(3, 0), (1, 0), (2, 0)]
-    assert plan[3:] == [(n, r) for r in range(1, N_SEEDS) for n in (3, 1)]
-
-
-def test_models_without_chance_are_refitted_once():
-    usable = {0: make_evaluation(is_random=False), 1: make_evaluation(joins_folds=True)}
-    assert make_assembly()._plan([0, 1], 0, usable, free()) == [(0, 0)]
-
-
-def test_without_refits_only_the_best_model_is_fitted_on_all_rows():
-    usable = {n: make_evaluation() for n in (0, 1)}
-    assert make_assembly(refit=False)._plan([0, 1], 1, usable, free()) == [(1, 0)]
-
-
-def test_slow_models_get_fewer_seeds():
-    usable = {0: make_evaluation(1e-4), 1: make_evaluation(1e-5)}
-    allowance = Allowance(1.5e-4, math.inf, N_ROWS)
-    plan = make_assembly()._plan([0, 1], 0, usable, allowance)
-    assert plan == [(0, 0), (1, 0), (0, 1), (1, 1), (1, 2)]
-
-
-def test_large_models_are_few(tmp_path):
-    paths = [tmp_path / str(i) for i in range(3)]
-    for path in paths:
-        path.write_bytes(bytes(1000))
-    allowance = Allowance(1.0, 2500, N_ROWS)
-    evaluation = make_evaluation(models=paths)
-    assert allowance.takes(evaluation, 2)
-    assert not allowance.takes(evaluation, 1)
-
-
-def test_models_in_memory_count_as_they_would_in_files():
-    evaluation = make_evaluation(models=[FittedModel(None, bytes(1000), None)] * 3)
-    assert 1000 < mean_bytes(evaluation.models) < 1500
-    allowance = Allowance(1.0, 2500, N_ROWS)
-    assert allowance.takes(evaluation, 1)
-    assert not allowance.takes(evaluation, 2)
-
-
-class SlowToPickle:
-    """Takes longer to write than an ensemble with a deadline would wait for."""
-
-    def __reduce__(self):
-        time.sleep(2 * MEASURE_SECONDS)
-        return int, ()
-
-
-def test_the_clock_is_not_read_for_a_size_without_a_budget():
-    folds = make_assembly().folds
-    evaluations = [make_evaluation(models=[SlowToPickle()] * 3) for _ in range(2)]
-    unbound = Allowance.for_folds(folds, NO_DEADLINE)
-    assert [unbound.takes(evaluation, 1) for evaluation in evaluations] == [True, True]
-    bound = Allowance.for_folds(folds, Deadline.after(60.0))
-    assert not bound.takes(evaluations[1], 1) or not bound.takes(evaluations[0], 1)
-
-
-def test_nothing_is_pickled_once_time_is_over():
-    begun = []
-
-    class Telling:
-        def __reduce__(self):
-            begun.append(self)
-            return int, ()
-
-    assert mean_bytes([Telling()], Deadline.after(0.0)) == math.inf
-    assert begun == []
-
-
 @pytest.mark.parametrize(
-    ("model", "seconds", "expected"),
+    ("score", "options", "expected"),
     [
-        ([bytes(10**5), threading.Lock()], 60.0, (10**5, 2 * 10**5)),
-        ([bytes(100)] * 9, -1.0, (math.inf, math.inf)),
+        (0.8, {}, {0, 1}),
+        (0.95, {}, set()),
+        (0.8, {"refit": True}, set()),
+        (0.8, {"n_folds": 1}, set()),
     ],
 )
-def test_the_size_of_what_cannot_be_measured_is_estimated(model, seconds, expected):
-    least, most = expected
-    assert least <= pickled_bytes(model, Deadline.after(seconds)) <= most
-
-
-def test_the_allowance_is_for_a_row_of_one_model_each():
-    allowance = Allowance.for_folds(make_assembly().folds, Deadline.after(60.0))
-    assert (allowance.seconds, allowance.n_bytes) == (SECONDS_PER_ROW, MODEL_BYTES)
-    assert allowance.n_rows == 3 * ROWS_OF_CALL  # of three short calls
-    slow = make_evaluation(1.01 * SECONDS_PER_ROW * allowance.n_rows / N_ROWS)
-    assert not allowance.takes(slow, 1)
-    assert Allowance.for_folds(make_assembly().folds, NO_DEADLINE).takes(slow, 1)
+def test_members_keep_the_models_of_their_folds_where_the_target_is_noisy(
+    score, options, expected
+):
+    usable = {0: make_evaluation(), 1: make_evaluation()}
+    chosen = Selection([0, 1], Blend.mean([0.5, 0.5]), score, score, None)
+    plan = make_assembly(**options)._plan(usable, chosen, best=0)
+    assert plan.with_folds == expected
+    assert plan.refits[0].number == 0
 
 
 def test_refits_and_models_of_folds_share_a_weight_in_halves():
@@ -192,17 +75,13 @@ def test_refits_and_models_of_folds_share_a_weight_in_halves():
     assert member.shares() == pytest.approx([0.5, 0.5])
 
 
-def test_a_refit_that_would_not_end_in_time_is_not_begun():
-    """Two workers have twelve seconds each: the third of eight is too much."""
-    own = make_assembly()
-    usable = {n: make_evaluation() for n in range(4)}
-    for evaluation in usable.values():
-        evaluation.seconds = 3 * 8.0
-    usable[3].seconds = 3 * 2.1
-    plan = own._plan([0, 1, 2, 3], 0, usable, free())
-    deadline = Deadline(12.0, FakeClock())
-    orders = own._refits(plan, usable, deadline, n_jobs=2)
-    assert [order.number for order in orders] == [0, 1, 3, 3]
+def refits_of(n_refits):
+    return RefitPlan([Refit(0, Candidate(StubFamily(), {}), None)] * n_refits)
+
+
+def deadline_to_refit(own, usable, n_refits=1, families=()):
+    plan = refits_of(n_refits)
+    return own._deadline_to_refit(plan, families, usable, ModelLoader()).moment
 
 
 def test_refits_leave_time_to_load_the_models(tmp_path):
@@ -210,14 +89,20 @@ def test_refits_leave_time_to_load_the_models(tmp_path):
     path = tmp_path / "model"
     path.touch()
     usable = {0: make_evaluation(models=[path])}
-    own, loader = make_assembly(Budget(100.0, clock=FakeClock())), ModelLoader()
-    empty = own._deadline_to_refit([(0, 0)], set(), usable, loader).moment
+    own = make_assembly(Budget(100.0, clock=FakeClock()))
+    empty = deadline_to_refit(own, usable)
     assert 98 < empty < 99.8
     os.truncate(path, 10**9)
-    large = own._deadline_to_refit([(0, 0)], set(), usable, loader).moment
-    assert empty - large == pytest.approx(4.0)
-    most = own._deadline_to_refit([(0, 0)] * 100, set(), usable, loader).moment
-    assert most == pytest.approx(empty / 2)
+    assert empty - deadline_to_refit(own, usable) == pytest.approx(4.0)
+    assert deadline_to_refit(own, usable, 100) == pytest.approx(empty / 2)
+
+
+def test_refits_leave_time_for_imports():
+    own, usable = make_assembly(Budget(100.0, clock=FakeClock())), {}
+    slow = StubFamily()
+    slow.requires, slow.start_seconds = ("never_imported",), 4.5
+    without = deadline_to_refit(own, usable, 0)
+    assert without - deadline_to_refit(own, usable, 0, [slow]) == pytest.approx(4.5)
 
 
 @pytest.mark.parametrize("kind", [Workers, OwnProcesses])
@@ -226,7 +111,7 @@ def test_refits_have_the_time_that_the_search_leaves_them(kind):
     place = kind(1, make_folds())
     own = make_assembly(Budget(5.0, clock=FakeClock()))
     own.budget.end_within(0.35)
-    deadline = own._deadline_to_refit([], set(), {}, ModelLoader())
+    deadline = own._deadline_to_refit(RefitPlan([]), [], {}, ModelLoader())
     assert deadline.seconds_left > place.refit_grace
 
 
@@ -244,44 +129,6 @@ def test_a_refit_whose_time_is_over_does_not_begin(seconds):
     order = Refit(0, Candidate(Telling(), {}), None, deadline, seconds=seconds)
     assert Workers(1, make_folds()).refit([order]) == [None]
     assert begun == []
-
-
-@pytest.mark.parametrize(
-    ("steps", "kept"),
-    [(6, False), (7, True), (None, True)],
-)
-def test_a_refit_that_the_clock_has_cut_to_few_steps_is_not_used(steps, kept):
-    usable = {0: make_evaluation(is_random=False)}
-    usable[0].n_iterations = [9, 10, 11]
-    (order,) = make_assembly()._refits([(0, 0)], usable, NO_DEADLINE, n_jobs=1)
-    assert (order.n_iterations, order.least_steps) == (10, 7.0)
-    family = CutFamily(steps=steps)
-    order = replace(order, candidate=Candidate(family, {}))
-    assert (refit(order, make_folds()) is not None) == kept
-
-
-@pytest.mark.parametrize(("steps", "kept"), [([7, 15], True), ([9, 13], False)])
-def test_no_column_of_a_refit_may_be_cut_to_few_steps(steps, kept):
-    usable = {0: make_evaluation(is_random=False)}
-    usable[0].n_iterations = [[9, 20], [11, 20]]
-    (order,) = make_assembly()._refits([(0, 0)], usable, NO_DEADLINE, n_jobs=1)
-    assert (order.n_iterations, order.least_steps) == ([10, 20], [7.0, 14.0])
-    order = replace(order, candidate=Candidate(CutFamily(steps=steps), {}))
-    assert (refit(order, make_folds()) is not None) == kept
-
-
-class CutFamily(StubFamily):
-    """A family whose trainings the clock has cut to some steps."""
-
-    def __init__(self, steps):
-        super().__init__()
-        self.steps, self.stops_on_own_rows = steps, False
-
-    def fit(self, estimator, X, y, *, sample_weight=None, monitor):
-        monitor.steps_used = self.steps
-        return super().fit(
-            estimator, X, y, sample_weight=sample_weight, monitor=monitor
-        )
 
 
 @pytest.mark.parametrize("is_cut", [False, True])

@@ -89,7 +89,7 @@ def test_other_columns_are_refused():
 
 
 def test_a_baseline_is_repeated():
-    with pytest.warns(UserWarning, match="Nothing but the baseline"):
+    with pytest.warns(UserWarning, match="Only the baseline"):
         search = AutoRegressor(**CHEAP | {"n_trials": None, "time_budget": 1e-9}).fit(
             X, VALUES
         )

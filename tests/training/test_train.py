@@ -30,4 +30,4 @@ def test_a_fit_takes_its_budget_on_the_clock_it_is_given():
     assert 0.7 * HOUR < budget.elapsed <= HOUR
     assert len(opened) == 1
     assert {member.family for member in trained.ensemble.members} == {"stub"}
-    assert len(trained.records) >= 10
+    assert len(trained.params) >= 10

@@ -1,1 +1,1 @@
-"""What is kept of a search: in memory, in a folder, in a database."""
+"""Keep the trials of a search: in memory, in a folder, in a database."""

@@ -1,20 +1,20 @@
-"""Archive: a search in a folder, which other processes share and later fits go on with.
+"""Archive: a search in a folder, for other processes to share and later fits to resume.
 
 lock                   held while a process opens the storage
-search.json            an id, which the studies of Optuna bear too, and their name
+search.json            an id, which Optuna's studies have too, and their name
 start.json             seed and time budget of the first fit
-fingerprint.json       of the data and of what decides the scores
+fingerprint.json       of the data, and of all settings that decide the scores
 journal.log            ended trials, unless a database keeps them
 trials/17/             trial.json: what was asked for; lease-0: who runs it;
-                       stopped.json: what time it was given, if that was too little
-oof/17-ab.npy          out-of-fold predictions of the promising trials, by process ab;
-                       a .pickle if they are no array
-models/17-ab-0.pickle  their models, one a fold
+                       stopped.json: the time it was given, if that was too short
+oof/17-ab.npy          out-of-fold predictions of promising trials, from process ab;
+                       a .pickle if they are not an array
+models/17-ab-0.pickle  their models, one for each fold
 participants/          processes that take part
 
-What a process is writing has a name that begins with a dot and its id. A file that is
-damaged all the same, as by a disk, is left out, by all processes alike: what they
-agree on is agreed on anew, and a trial counts only if it has ended.
+While a process writes a file, the name of the file begins with a dot and the id of the
+process. All processes leave out a file that is damaged all the same, as by a disk: what
+they agree on is agreed on again, and a trial counts only if it has ended.
 """
 
 from __future__ import annotations
@@ -64,11 +64,11 @@ Ended = tuple[str, FrozenTrial]  # family, trial
 
 
 class Archive:
-    """Numbers the trials of all processes, and keeps what they leave behind.
+    """Numbers the trials of all processes, and keeps their results.
 
-    A trial has its number from the name of its folder, which one process alone can
-    make. Who asks for the next number has read all before it, so that no setting is
-    tried twice, unless the folder was away meanwhile.
+    The number of a trial is the name of its folder, which only one process can make.
+    A process that asks for the next number has read all trials before it, so that no
+    setting is tried twice, unless the folder was unavailable in the meantime.
 
     Parameters
     ----------
@@ -79,9 +79,10 @@ class Archive:
     open_storage : callable, default=None
         Returns the storage of Optuna; None for a journal in the folder.
     lock : Path, default=None
-        File that is locked meanwhile; None for one in the folder.
+        File that is locked where one process has to be alone; None for one in the
+        folder.
     clock : Clock, default=SYSTEM_CLOCK
-        Tells how long locks, servers and other processes have been waited for.
+        Tells for how long locks, servers and other processes have been waited for.
 
     Attributes
     ----------
@@ -92,7 +93,7 @@ class Archive:
     damaged : list of str
         Files that could not be read and are left out.
     first_apart : float
-        From this number on the trials of this process are not those of the archive.
+        From this number on, the trials of this process are not in the archive.
     """
 
     def __init__(
@@ -124,7 +125,7 @@ class Archive:
         self._asked: list[Asked] = []
         self._has_ended: set[int] = set()
         self._kept: set[str] = set()  # when trials that had ended were read last
-        self._is_silent = False  # whether the ledger did not answer of late
+        self._is_silent = False  # whether the ledger did not answer the last time
 
     def agree(
         self,
@@ -161,7 +162,7 @@ class Archive:
         return json.loads(path.read_text(encoding="utf-8"))
 
     def recall_start(self) -> dict[str, Any]:
-        """Return what else is known of the values of start.json."""
+        """Return the values of start.json that other files hold, too."""
         known = read_json(self.folder / "fingerprint.json") or {}
         return {"seed": known["random_state"]} if "random_state" in known else {}
 
@@ -173,13 +174,13 @@ class Archive:
         ValueError
             If the studies belong to a search in another folder.
         """
-        # One after the other: two processes that set a database up fail.
+        # One after the other, since two processes that set up a database fail.
         with self._locked():
             storage = within(self._open_storage, patience(self.seconds_left()))
         self.ledger = Ledger(storage, self.study_name, self.seconds_left, self.clock)
         own = {"id": uuid.uuid4().hex, "name": self.study_name}
         search = self.agree("search", own, lambda: self.ledger.recall(families))
-        # Where a folder has the same name in capitals, the search has too.
+        # Some file systems ignore capitals, and then two names are one search.
         self.ledger.study_name = search.get("name", self.study_name)
         self.ledger.open(families, search["id"])
         self.participants.enter()
@@ -187,7 +188,7 @@ class Archive:
         drop_orphans(self.folder, self.participants, self.ledger)
 
     def leave(self) -> tuple[set[int], str]:
-        """End the part of this process: what it has not ended is free for others.
+        """Leave the search: others may run the trials that this process has not ended.
 
         Returns
         -------
@@ -205,14 +206,14 @@ class Archive:
         return unwritten, self.ledger.failure
 
     def news(self) -> tuple[list[Asked], list[Ended]]:
-        """Return what others have asked for, and all that has ended, of late."""
+        """Return what is new: trials that others have asked for, and all that ended."""
         ended = self.ledger.news()
         self._is_silent = ended is None
         self._ended += ended or []
         self._has_ended.update(t.user_attrs["number"] for _, t in ended or [])
         if self._ended:
             self._kept = self.kept()
-        # Whatever has ended was asked for: hence this order.
+        # In this order, since each trial that has ended was asked for before.
         for asked in self._read_asked():
             self._asked.append(asked)
         news = self._asked, self._ended
@@ -220,11 +221,11 @@ class Archive:
         return news
 
     def lease(self, number: int, family: str, trial: FrozenTrial) -> bool:
-        """Make a trial this process's own; False if the number is another's."""
+        """Lease a number for a trial; return False if another process has it."""
         said = {"family": family, "trial": plain_trial(trial)}
         if not self.leases.make(number, _json(said)):
             return False
-        if number == self._n_asked:  # else there are some before it, not read yet
+        if number == self._n_asked:  # else some before it were not read yet
             self._n_asked = number + 1
         return True
 
@@ -234,9 +235,9 @@ class Archive:
         Returns
         -------
         list of (int, bool)
-            Number of each, and whether two processes have died while they ran it
-            themselves: in a worker a trial harms nobody. Empty while the ledger is
-            silent: they may have ended.
+            The number of each trial, and whether two processes have died while they
+            ran it themselves, not in a worker. The list is empty while the ledger does
+            not answer, since the trials may have ended.
         """
         if self._is_silent:
             return []
@@ -247,7 +248,7 @@ class Archive:
             try:
                 n_deaths = self.leases.take(number)
             except OSError:
-                if taken:  # what was taken has to be run; the next call fails too
+                if taken:  # these have to be run; the next call will fail again
                     break
                 raise
             if n_deaths is not None:
@@ -259,11 +260,11 @@ class Archive:
         self.leases.release(number)
 
     def record(self, number: int, evaluation: Evaluation, trial: FrozenTrial) -> None:
-        """Keep what a trial came to: its arrays first, then the trial in one write.
+        """Keep the result of a trial: its arrays first, then the trial in one write.
 
-        One that was stopped is not ended: a later fit may run it again, and finds what
-        it was given. Nor is one kept that another process has taken over, since this
-        one seemed dead.
+        A stopped trial is not recorded as ended: a later fit may run it again, and
+        finds the time it was given. A trial is not kept if another process has taken it
+        over because this one seemed dead.
         """
         if not self.leases.has(number):
             self.leases.forget(number)
@@ -296,11 +297,11 @@ class Archive:
         return {path.stem for path in (self.folder / "oof").iterdir()}
 
     def model_folder(self, number: int) -> ModelFolder:
-        """Return what keeps the models of a trial; no other process writes them."""
+        """Return the folder for the models of a trial that this process runs."""
         return ModelFolder(self.folder / "models", self._stem(number), is_durable=True)
 
     def find_arrays(self, trial: FrozenTrial, evaluation: Evaluation) -> None:
-        """Name the files of a restored evaluation in it, if they are still there."""
+        """Put the paths of its arrays into a restored evaluation if they exist."""
         stem = trial.user_attrs.get("arrays", "")
         if evaluation.status != "complete" or stem not in self._kept:
             return
@@ -314,7 +315,7 @@ class Archive:
                 evaluation.oof, *evaluation.models = files
 
     def drop_arrays(self, number: int, but: str = "") -> None:
-        """Remove the predictions and models of a trial, but for those of a stem."""
+        """Remove the predictions and models of a trial, except for those of a stem."""
         stem = f"{number}-" if number < self.first_apart else self._stem(number)
         for part in ("oof", "models"):
             for path in (self.folder / part).glob(f"{stem}*"):
@@ -322,13 +323,13 @@ class Archive:
                     remove(path)
 
     def is_unsure(self, number: int) -> bool:
-        """Tell whether a trial's process is elsewhere and has shown no life so far."""
+        """Tell whether it is not known yet if the process of a trial lives."""
         return self.participants.is_unsure(self.leases.participant_of(number))
 
     def _write_arrays(self, number: int, evaluation: Evaluation) -> None:
-        """Write predictions, and those models that found no space when they were new.
+        """Write predictions, and models that could not be written before.
 
-        An evaluation that was put out in the meantime has neither.
+        An evaluation that was dropped in the meantime has neither.
         """
         if evaluation.oof is not None:
             name = self._stem(number) + suffix_of(evaluation.oof)
@@ -349,7 +350,7 @@ class Archive:
             yield
 
     def _forget_dead(self) -> None:
-        """Remove the files of the dead, but for those who may have died of a trial."""
+        """Remove dead participants, except those that a trial may have killed."""
         with suppress(OSError):
             dead = self.participants.certainly_dead()
             if not dead:
@@ -363,7 +364,7 @@ class Archive:
             self.participants.forget(dead)
 
     def _read_asked(self) -> Iterator[Asked]:
-        """Yield what was asked for; what has ended needs no file of its own."""
+        """Yield the trials that were asked for; those that have ended need no file."""
         ended = {t.user_attrs["number"]: (name, t) for name, t in reversed(self._ended)}
         while True:
             number = self._n_asked
@@ -385,7 +386,7 @@ class Archive:
     def _asked_for(self, number: int, said: Any) -> Asked:
         """Return a trial that was asked for and has not ended.
 
-        If its file is damaged it is of no family, so that nobody runs it.
+        If its file is damaged, it has no family, so that nobody runs it.
         """
         with suppress(KeyError, TypeError, ValueError, AttributeError):
             return number, said["family"], frozen_trial(said["trial"])
@@ -407,5 +408,5 @@ def _json(values: dict[str, Any]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return numbers of NumPy as Python's, and what else JSON does not know as text."""
+    """Return a value as JSON knows it: numbers of NumPy as Python's, others as text."""
     return value.tolist() if hasattr(value, "tolist") else repr(value)

@@ -1,4 +1,4 @@
-"""Drafts: what processes are just writing, and what killed ones have left of that."""
+"""Drafts: files that processes are writing, or that killed processes have left."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PARTS = (".", "trials", "oof", "participants")
 
 
 class Drafts:
-    """Names that begin with a dot and the participant, in the folder of a search.
+    """Files whose names begin with a dot and a participant, in the folder of a search.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Drafts:
         return self.folder / part / f".{self.participants.own}.{name}"
 
     def clean(self) -> None:
-        """Remove the drafts of processes that take no part any more."""
+        """Remove the drafts of processes that no longer take part."""
         for part in PARTS:
             with suppress(OSError):
                 for path in (self.folder / part).iterdir():
@@ -46,6 +46,6 @@ class Drafts:
     def _is_given_up(self, draft: Path, participant: str) -> bool:
         if not self.participants.has_left(participant):
             return self.participants.is_dead(participant)
-        # One that is about to enter has drafts too.
+        # A process that is about to enter has drafts, too.
         age = wall_time() - draft.stat().st_mtime
         return participant == self.participants.own or age > DRAFT_SECONDS

@@ -1,4 +1,4 @@
-"""Files that are there in full or not at all, also after a loss of power."""
+"""Files that are complete or do not exist, even after a loss of power."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any
 
 
 def exists(path: Path) -> bool:
-    """Tell whether there is such a file.
+    """Tell whether a file exists.
 
     Raises
     ------
     OSError
-        If that is not known, where `Path.exists` may answer no.
+        If that cannot be known, where `Path.exists` may return False.
     """
     try:
         path.stat()
@@ -27,7 +27,7 @@ def exists(path: Path) -> bool:
 
 
 def read_json(path: Path) -> Any:
-    """Return what a file holds; None if it is missing, empty or cut off."""
+    """Return the content of a file; None if it is missing, empty or incomplete."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
@@ -35,7 +35,7 @@ def read_json(path: Path) -> Any:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file and have the disk keep it."""
+    """Write a file, and make sure that it is on the disk."""
     with path.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
@@ -43,15 +43,15 @@ def write(path: Path, text: str) -> None:
 
 
 def replace(draft: Path, path: Path) -> None:
-    """Put a draft, a file or a folder, in its place, and have the disk keep that."""
+    """Move a draft, a file or a folder, to its place, and sync that to the disk."""
     draft.replace(path)
     sync_folder(path.parent)
 
 
 def put_once(draft: Path, path: Path) -> bool:
-    """Put a draft in its place; False if there is something already.
+    """Move a draft to its place; return False if the place is taken.
 
-    Without hard links only those who hold a common lock may do that.
+    On a file system without hard links, callers must hold a common lock.
     """
     try:
         os.link(draft, path)
@@ -68,19 +68,19 @@ def put_once(draft: Path, path: Path) -> bool:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the disk keep the names in a folder, where the system can be asked to."""
+    """Sync the names in a folder to the disk, where the system can do that."""
     if sys.platform == "win32":
         return
     number = os.open(folder, os.O_RDONLY)
     try:
-        with suppress(OSError):  # a file system that has no such call
+        with suppress(OSError):  # the file system may not support it
             os.fsync(number)
     finally:
         os.close(number)
 
 
 def remove(path: Path) -> None:
-    """Remove a file or folder, if that is possible now."""
+    """Remove a file or folder if that is possible."""
     with suppress(OSError):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)

@@ -30,7 +30,7 @@ def plain_trial(trial: FrozenTrial) -> dict[str, Any]:
 
 
 def frozen_trial(plain: dict[str, Any]) -> FrozenTrial:
-    """Return the trial that `plain_trial` took apart."""
+    """Return the trial that `plain_trial` has turned into a dict."""
     distributions = {
         name: getattr(optuna.distributions, kind)(
             **{key: _hashable(value) for key, value in attributes.items()}
@@ -51,7 +51,7 @@ def frozen_trial(plain: dict[str, Any]) -> FrozenTrial:
 
 
 def with_tuples(trial: FrozenTrial) -> FrozenTrial:
-    """Return a trial with tuples in the place of the lists that JSON makes of them."""
+    """Return a trial with tuples in place of the lists that JSON makes of them."""
     categories = [d for d in trial.distributions.values() if hasattr(d, "choices")]
     if not any(isinstance(c, list) for d in categories for c in d.choices):
         return trial
@@ -59,7 +59,7 @@ def with_tuples(trial: FrozenTrial) -> FrozenTrial:
 
 
 def _hashable(value: Any) -> Any:
-    """Return the tuples that JSON has made lists of."""
+    """Return a value with the tuples that JSON has turned into lists."""
     return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
 
 

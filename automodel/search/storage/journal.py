@@ -23,9 +23,9 @@ class JournalFile(BaseJournalBackend):
     """A journal for `optuna.storages.JournalStorage`, one line a record.
 
     It differs from Optuna's own file in three ways. The lock is one of the operating
-    system, which goes with the process that held it. A record that a killed process
-    has written in part is cut off before the next one, which would merge with it. A
-    record that finds no space is taken back in full.
+    system, which releases it when its process dies. If a killed process has written a
+    part of a record, that part is cut off before the next record, which would merge
+    with it. If the disk is full, no part of a record remains.
 
     Parameters
     ----------
@@ -55,12 +55,12 @@ class JournalFile(BaseJournalBackend):
         self._offsets = {0: 0}  # of each record that was read
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
-        """Yield the records from a number on; one that is incomplete is left out.
+        """Yield the records from a number on; an incomplete one is left out.
 
         Raises
         ------
         ValueError
-            If a line is no record: the file was changed by something else.
+            If a line is not a record, since something else has changed the file.
         """
         number = max(n for n in self._offsets if n <= log_number_from)
         try:
@@ -105,8 +105,8 @@ class JournalFile(BaseJournalBackend):
             return json.loads(line)
         except ValueError as error:
             raise ValueError(
-                f"Line {number} of {self.path} is no record of a journal. Was the file "
-                "changed by hand?"
+                f"Line {number} of {self.path} is not a record of a journal. Was the "
+                "file changed by hand?"
             ) from error
 
 

@@ -1,4 +1,4 @@
-"""Leases: which process runs which trial, in files that one alone can make."""
+"""Leases: files that say which process runs which trial."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from automodel.search.storage.participants import Participants
 
 
 class Leases:
-    """A folder for each trial, and in it a file for each process that has leased it.
+    """A folder for each trial, with a file for each process that has leased it.
 
     Parameters
     ----------
@@ -22,15 +22,15 @@ class Leases:
     participants : Participants
         The processes.
     drafts : Drafts
-        Where this one writes.
+        Where this process writes.
     alone : callable
-        Returns a context that one process alone is in.
+        Returns a context that only one process can be in.
 
     Attributes
     ----------
     runs_here : bool
-        Whether trials run in this very process, so that one of them may be to blame
-        if it dies.
+        Whether trials run in this very process, so that a trial may be the cause if
+        the process dies.
     """
 
     def __init__(
@@ -48,11 +48,11 @@ class Leases:
         self._own: dict[int, Path] = {}
 
     def make(self, number: int, text: str) -> bool:
-        """Lease a number, with what is asked for; False if another has it."""
+        """Lease a number for a trial; return False if another process has it."""
         draft, folder = self.drafts.new("trials", "trial"), self.folder_of(number)
         draft.mkdir(exist_ok=True)
         write(draft / "trial.json", text)
-        # A power cut that damages a lease ends its process too: it is not synced.
+        # It is not synced, since a loss of power that damages it ends its process, too.
         (draft / "lease-0").write_text(self._signature(), encoding="utf-8")
         try:
             draft.rename(folder)
@@ -60,7 +60,7 @@ class Leases:
         except OSError:
             if not exists(folder):
                 raise
-            if not self.has(number):  # it has after a call that failed too late
+            if not self.has(number):  # it has if an earlier call failed too late
                 return False
         self._own[number] = folder / "lease-0"
         return True
@@ -68,7 +68,7 @@ class Leases:
     def take(self, number: int) -> int | None:
         """Lease a trial and return how often it may have killed its process.
 
-        None if somebody runs it.
+        Returns None if another process runs it.
         """
         folder = self.folder_of(number)
         leases = self._read(number)
@@ -114,19 +114,19 @@ class Leases:
         return {lease.participant for lease in self._read(number).values()}
 
     def release(self, number: int) -> None:
-        """Take a lease back: others may run the trial."""
+        """Give a lease up, so that others may run the trial."""
         if number in self._own:
             self._own[number].unlink(missing_ok=True)
             del self._own[number]
 
     def release_all(self) -> None:
-        """Take all leases back, if that is possible now."""
+        """Give all leases up, as far as that is possible."""
         for number in list(self._own):
             with suppress(OSError):
                 self.release(number)
 
     def forget(self, number: int) -> None:
-        """Stop tracking a lease: its trial has ended or is another's now."""
+        """Stop tracking a lease, as its trial has ended or was taken over."""
         self._own.pop(number, None)
 
     def folder_of(self, number: int) -> Path:
@@ -139,14 +139,14 @@ class Leases:
     def _read(self, number: int) -> dict[int, _Lease]:
         """Return the leases that were not released, by their numbers.
 
-        One that is damaged is nobody's.
+        A lease that is damaged belongs to nobody.
         """
         folder = self.folder_of(number)
         try:
             paths = list(folder.iterdir())
         except FileNotFoundError:
             if exists(self.folder) and not exists(folder):
-                return {}  # somebody has removed it
+                return {}  # it was removed
             raise
         leases = {}
         for path in paths:
@@ -163,7 +163,7 @@ class Leases:
 
 @dataclass(frozen=True)
 class _Lease:
-    """Who runs a trial, and whether in the process of the search itself."""
+    """The participant that runs a trial, and whether in its own process."""
 
     participant: str
     ran_there: bool

@@ -14,17 +14,17 @@ from automodel.clock import SYSTEM_CLOCK, Clock, Deadline
 from automodel.exceptions import describe_error
 from automodel.search.timeout import within
 
-MOST_SECONDS = 10.0  # for one call, before the storage is taken to be gone
-FIRST_SECONDS = 120.0  # for the first that reads all trials, of which there may be many
+MOST_SECONDS = 10.0  # for one call, before the storage is given up for a while
+FIRST_SECONDS = 120.0  # for the first call that reads all trials
 LEAST_SECONDS = 0.2
-LATE_SECONDS = 0.5  # that a fit may take longer, to store what was missed
+LATE_SECONDS = 0.5  # by which a fit may exceed its budget to store what is missing
 PAUSE_SECONDS = 30.0  # after a failure, before the storage is tried again
 
 
 class Ledger:
-    """One study a family, and one write a trial: it is added when it has ended.
+    """One study for each family, to which each trial is added when it has ended.
 
-    So no trial is ever left running there, and a trial is in it in full or not at all.
+    As a trial is a single write, none is ever left running, and none is incomplete.
     What cannot be written is tried again later.
 
     Parameters
@@ -34,17 +34,17 @@ class Ledger:
     study_name : str
         Studies are named "{study_name}-{family}".
     seconds_left : callable
-        Returns the seconds that a call may take, of which it gets 10 at most, or 120
-        if it is the first that reads all trials.
+        Returns the seconds that a call may take. It gets 10 at most, or 120 if it is
+        the first that reads all trials.
     clock : Clock, default=SYSTEM_CLOCK
         Tells when the storage is tried again after a failure.
 
     Attributes
     ----------
     failure : str
-        The first error of the storage since all trials were written.
+        The first error of the storage since the last time all trials were written.
     complete : set of str
-        The arrays of the complete trials that were read or written, see `Archive`.
+        The names of the arrays of the complete trials that were read or written.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Ledger:
         within(open_all, patience(self.seconds_left(), FIRST_SECONDS))
 
     def add(self, family: str, trial: FrozenTrial) -> bool:
-        """Write an ended trial; False if that has to wait."""
+        """Write an ended trial; return False if that has to wait."""
         self._unwritten.append((family, trial))
         if self._pause.is_over:
             self._write()
@@ -94,7 +94,7 @@ class Ledger:
     def news(self) -> list[tuple[str, FrozenTrial]] | None:
         """Return the families and trials that were added since the last call.
 
-        None if the storage does not answer: nobody knows then what has ended.
+        Returns None if the storage does not answer, so that nobody knows what ended.
         """
         if not self._pause.is_over:
             return None
@@ -122,12 +122,12 @@ class Ledger:
         return read
 
     def close(self) -> set[int]:
-        """Write what is left, and return the numbers of what could not be written."""
+        """Write all that is left; return the numbers of trials still unwritten."""
         self._write()
         return {trial.user_attrs["number"] for _, trial in self._unwritten}
 
     def recall(self, families: Sequence[str]) -> dict[str, str]:
-        """Return the id of the search that the studies belong to, if there are any."""
+        """Return the id of the search that the studies belong to, if they exist."""
         names = {f"{self.study_name}-{family}" for family in families}
         seconds = patience(self.seconds_left())
         for study in within(self.storage.get_all_studies, seconds):
@@ -136,7 +136,7 @@ class Ledger:
         return {}
 
     def _write(self) -> bool:
-        """Write what has ended, and tell whether all of it is written."""
+        """Write the trials that have ended; return whether all of them are written."""
         while self._unwritten:
             if self.seconds_left() < -LATE_SECONDS:
                 self.failure = self.failure or "TimeoutError: there was no time left"
@@ -153,7 +153,7 @@ class Ledger:
         return True
 
     def _write_once(self, study_id: int, trial: FrozenTrial) -> bool:
-        """Write a trial, unless a call that seemed to fail has done so."""
+        """Write a trial, unless an earlier call that seemed to fail has written it."""
         number = trial.user_attrs["number"]
         written: list[FrozenTrial] = []
         if self._is_doubtful:
@@ -163,7 +163,7 @@ class Ledger:
         return True
 
     def _guarded(self, call: Callable[[], Any], most: float | None = None) -> Any:
-        """Return `call()`; None, and a pause, if it fails."""
+        """Return `call()`; if it fails, return None and begin a pause."""
         try:
             return within(call, patience(self.seconds_left(), most))
         except Exception as error:  # noqa: BLE001  of a disk, a network, a database
@@ -192,13 +192,13 @@ class Ledger:
 
 
 def arrays_of(trials: Sequence[FrozenTrial]) -> set[str]:
-    """Return what the names of the arrays of the complete trials begin with."""
+    """Return the stems of the names of the arrays of complete trials."""
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     return {trial.user_attrs.get("arrays", "") for trial in complete}
 
 
 def patience(seconds_left: float, most: float | None = None) -> float:
-    """Return for how many seconds a storage is waited for: 10, or `most`.
+    """Return for how many seconds to wait for a storage: at most 10, or `most`.
 
     Optuna and the driver of a database would wait for minutes.
     """

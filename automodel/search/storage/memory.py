@@ -1,4 +1,4 @@
-"""SearchStorage: what a search keeps of its trials, in memory and beyond."""
+"""SearchStorage: keeps the evaluations of a search, in memory and in an archive."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from automodel.search.storage import ledger
 from automodel.search.storage.archive import Archive, Asked, Ended
 from automodel.search.storage.predictions import read_predictions
 
-JUDGES = 3  # evaluations whose predictions are kept, times those whose models are
-JUDGE_BYTES = 4 * 2**20  # of predictions: luck decides little among many rows
+JUDGES = 3  # predictions are kept of so many times more evaluations than models
+JUDGE_BYTES = 4 * 2**20  # of predictions of an evaluation: with many rows luck is small
 
 
 class SearchStorage:
-    """All evaluations, with predictions and fold models of the promising ones.
+    """All evaluations, with predictions and models of the promising ones.
 
-    A search outlives its archive. When that fails, the search goes on in memory, and
-    after a pause the archive is given what it has missed. If another process has gone
-    on with the search meanwhile, their numbers mean different trials: this process
-    asks for its own until the end.
+    If the archive fails, the search goes on in memory, and after a pause the archive is
+    given what it has missed. If another process has gone on with the search in the
+    meantime, the same numbers stand for different trials. From then on this process
+    searches alone.
 
     Parameters
     ----------
     n_kept : int
-        How many evaluations keep their out-of-fold predictions and fold models.
+        How many evaluations keep their out-of-fold predictions and models.
     archive : Archive, default=None
         Keeps the search beyond this process; None keeps it in memory.
     clock : Clock, default=SYSTEM_CLOCK
@@ -54,19 +54,19 @@ class SearchStorage:
         self.archive = archive
         self.clock = clock
         self.evaluations: dict[int, Evaluation] = {}
-        self._holders: set[int] = set()  # evaluations that have arrays or models
-        self.problem = ""  # what the archive has not, and why
+        self._holders: set[int] = set()  # evaluations that have predictions or models
+        self.problem = ""  # what is missing from the archive, and why
         self._failure = ""
         self._pause = Deadline(-math.inf, clock)
         self._unleased: deque[Asked] = deque()
         self._unrecorded: dict[int, tuple[Evaluation, FrozenTrial]] = {}
-        # Those that an earlier process has dropped are gone: none then, so that a
-        # search that goes on ends as one that was not interrupted.
+        # With an archive there are none, since those that an earlier process has
+        # dropped are gone, and a resumed search has to end as one in one part.
         self._n_judges = JUDGES * n_kept if archive is None else 0
 
     @property
     def model_folder(self) -> Callable[[int], ModelFolder] | None:
-        """What keeps the fold models of a trial; None if they may end with the fit."""
+        """Returns the `ModelFolder` of a trial; None if no model outlasts the fit."""
         return None if self.archive is None else self.archive.model_folder
 
     @contextmanager
@@ -91,7 +91,7 @@ class SearchStorage:
             self.archive.leases.runs_here = not are_isolated
 
     def lease(self, number: int, family: str, trial: FrozenTrial) -> bool:
-        """Make a trial this process's own; False if another has taken its number."""
+        """Lease the number of a trial; return False if another process has taken it."""
         if self.archive is None or number >= self.archive.first_apart:
             return True
         is_own = self._archived(lambda a: a.lease(number, family, trial), None)
@@ -100,7 +100,7 @@ class SearchStorage:
         return is_own is not False
 
     def news(self) -> tuple[list[Asked], list[Ended]]:
-        """Return what other processes have asked for, and all that has ended."""
+        """Return the trials that other processes have asked for, and all that ended."""
         if self._is_apart:
             return [], []
         return self._archived(lambda a: a.news(), ([], []))
@@ -112,7 +112,7 @@ class SearchStorage:
         return self._archived(lambda a: a.take_lost(numbers), [])
 
     def is_unsure(self, numbers: Iterable[int]) -> bool:
-        """Tell whether one of the trials may be lost, which will be known soon."""
+        """Tell whether it is not known yet if one of the trials is lost."""
         if self._is_apart:
             return False
         return self._archived(lambda a: any(map(a.is_unsure, numbers)), False)
@@ -130,7 +130,7 @@ class SearchStorage:
         return self._archived(lambda a: a.kept(), set())
 
     def restore(self, number: int, evaluation: Evaluation, trial: FrozenTrial) -> None:
-        """Keep an evaluation that the archive has."""
+        """Keep an evaluation that is in the archive already."""
         self._archived(lambda a: a.find_arrays(trial, evaluation), None)
         self._keep(number, evaluation)
 
@@ -144,7 +144,7 @@ class SearchStorage:
             self._keep(number, evaluation)
 
     def _keep(self, number: int, evaluation: Evaluation) -> None:
-        """Keep an evaluation, and drop the arrays of those it puts out."""
+        """Keep an evaluation, and drop the arrays of those that are worse."""
         self.evaluations[number] = evaluation
         if evaluation.oof is None and evaluation.models is None:
             return
@@ -167,7 +167,7 @@ class SearchStorage:
         self._holders = kept.union(others[: self._most_others()])
 
     def _archived(self, call: Callable[[Archive], Any], default: Any) -> Any:
-        """Return what the archive answers, or the default while it fails."""
+        """Return the answer of the archive, or the default while the archive fails."""
         if self.archive is None or not self._pause.is_over:
             return default
         try:
@@ -182,7 +182,7 @@ class SearchStorage:
         return answer
 
     def _catch_up(self, archive: Archive) -> None:
-        """Give the archive what it has missed, in the order of the trials."""
+        """Give the archive the trials that it has missed, in their order."""
         while self._unleased:
             self._check_time_left(archive)
             if not archive.lease(*self._unleased[0]):
@@ -209,7 +209,7 @@ class SearchStorage:
         return self.archive is not None and self.archive.first_apart < math.inf
 
     def _said_of(self, unwritten: set[int], failure: str, damaged: list[str]) -> str:
-        """Return what the user should know of the storage."""
+        """Return what the user should know about the storage."""
         said = []
         ended = {n for n, (e, _) in self._unrecorded.items() if e.status != "stopped"}
         if damaged:
@@ -242,10 +242,10 @@ class SearchStorage:
         return {number: self.evaluations[number] for number in self.usable()}
 
     def judges(self, usable: dict[int, Evaluation]) -> list[Evaluation]:
-        """Return what an ensemble of the usable evaluations is judged with.
+        """Return the evaluations with which an ensemble of the usable ones is judged.
 
-        These were chosen by scores on all rows. What the rows of a part would not have
-        chosen flatters them there, so that others stand beside them.
+        The usable ones were chosen by their scores on all rows, so that on a part of
+        the rows their scores are too good. Therefore others are judged with them.
         """
         others = [n for n in self._ranked() if n not in usable]
         known = [self.evaluations[number] for number in others]
@@ -260,12 +260,12 @@ class SearchStorage:
         return sorted(numbers, key=lambda n: -self.evaluations[n].score)
 
     def _holding(self) -> list[tuple[int, Evaluation]]:
-        """Return the complete evaluations that have arrays or models."""
+        """Return the complete evaluations that have predictions or models."""
         pairs = [(n, self.evaluations[n]) for n in sorted(self._holders)]
         return [(n, e) for n, e in pairs if e.status == "complete"]
 
     def _most_others(self) -> int:
-        """Return how many predictions are kept of evaluations that are put out."""
+        """Return how many evaluations without models keep their predictions."""
         sizes = [
             evaluation.oof.nbytes
             for _, evaluation in self._holding()
@@ -276,5 +276,5 @@ class SearchStorage:
 
 
 def _has_predictions(evaluation: Evaluation) -> bool:
-    """Tell whether the predictions, which may be of any kind, are in memory."""
+    """Tell whether an evaluation has its predictions in memory."""
     return evaluation.oof is not None and not isinstance(evaluation.oof, Path)

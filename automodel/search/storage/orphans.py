@@ -1,4 +1,4 @@
-"""Arrays in the folder of a search that no trial has any more."""
+"""Remove arrays from the folder of a search that belong to no trial any more."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ NAME = re.compile(r"\.?(?P<arrays>(?P<number>\d+)-(?P<participant>[0-9a-f]{8}))[
 
 
 def drop_orphans(folder: Path, participants: Participants, ledger: Ledger) -> None:
-    """Remove predictions and models of trials that nobody runs and none has completed.
+    """Remove predictions and models of trials that nobody runs and nobody completed.
 
-    A participant has entered before it writes arrays, and what it has ended was
-    recorded before it left: so the participants are read after the arrays, and the
-    trials after the participants. Arrays of families that the ledger does not know
-    stay.
+    A participant enters before it writes arrays, and records what it has ended before
+    it leaves. Therefore the participants are read after the arrays, and the trials
+    after the participants. Arrays of families that the ledger does not know are kept.
 
     Parameters
     ----------
     folder : Path
         Where the folders "oof", "models" and "trials" are.
     participants : Participants
-        Who takes part. Another one runs nothing.
+        The processes that may run trials.
     ledger : Ledger
         Knows which trials are complete.
     """

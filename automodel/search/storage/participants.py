@@ -1,4 +1,4 @@
-"""Participant: a process that takes part in a search, and whether it still lives."""
+"""Participants: the processes that take part in a search, and which of them live."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from automodel.search.process_mark import ProcessMark
 from automodel.search.storage.files import exists, read_json, replace, write
 
 HEARTBEAT_SECONDS = 10.0
-LEAVE_SECONDS = 3600.0  # in which a process tries to leave a folder that is away
-SILENT_SECONDS = 120.0  # without a heartbeat, a process of another machine is dead
+LEAVE_SECONDS = 3600.0  # for which a process tries to leave an unavailable folder
+SILENT_SECONDS = 120.0  # without a heartbeat, after which a remote process is dead
 
 
 class Participants:
-    """The processes that share a folder, one file each.
+    """The processes that share a folder, with one file for each.
 
-    A file that is there belongs to a process that works or was killed: one that
-    ends takes its file along. Its time of change is the heartbeat.
+    A process removes its file when it ends, so that a file belongs to a process that
+    works or was killed. The modification time of the file is the heartbeat.
 
     Parameters
     ----------
@@ -45,11 +45,11 @@ class Participants:
 
     @property
     def is_of_this_process(self) -> bool:
-        """Whether this is no copy that a fork has made."""
+        """Whether this object was made in this process, and not copied by a fork."""
         return self._pid == os.getpid()
 
     def enter(self) -> None:
-        """Take part, with a heartbeat every 10 seconds."""
+        """Enter the search, and send a heartbeat every 10 seconds."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._ended.clear()
         draft = self.folder / f".{self.own}.json"
@@ -58,14 +58,14 @@ class Participants:
         threading.Thread(target=self._beat, daemon=True).start()
 
     def leave(self) -> None:
-        """End the part of this process; its file is removed later if not now."""
+        """Leave the search; if the file cannot be removed now, try again later."""
         self._ended.set()
         if not self._has_removed_own():
-            with suppress(RuntimeError):  # no thread can be started
+            with suppress(RuntimeError):  # if no thread can be started
                 threading.Thread(target=self._remove_own_later, daemon=True).start()
 
     def living(self) -> set[str]:
-        """Return those that live, shortened as in the names of arrays."""
+        """Return the participants that live, shortened as in the names of arrays."""
         participants = [path.stem for path in self.folder.glob("*.json")]
         return {
             participant[:8]
@@ -74,13 +74,13 @@ class Participants:
         }
 
     def has_left(self, participant: str) -> bool:
-        """Tell whether a participant has ended in good order."""
+        """Tell whether a participant has ended and left the search."""
         return not exists(self._file(participant))
 
     def is_dead(self, participant: str) -> bool:
         """Tell whether the process of a participant has died.
 
-        Where that is not certain, it is dead as long as it is silent, and may wake up.
+        If that is not certain, a process is dead while it is silent, and may come back.
         """
         if participant == self.own or participant in self._dead:
             return participant != self.own
@@ -93,9 +93,9 @@ class Participants:
         return not lives
 
     def is_unsure(self, participant: str) -> bool:
-        """Tell whether only heartbeats show if one lives, and none was seen yet.
+        """Tell whether it is not known yet if a participant lives.
 
-        It is for the first calls, until it beats or is dead.
+        That is so if only heartbeats can show it, until one was seen or is overdue.
         """
         mark = self._mark(participant)
         if participant == self.own or mark is None or mark.lives is not None:
@@ -106,7 +106,7 @@ class Participants:
         )
 
     def certainly_dead(self) -> set[str]:
-        """Return the participants that are dead whatever their heartbeats say."""
+        """Return the participants that are known to be dead, not just silent."""
         participants = {path.stem for path in self.folder.glob("*.json")}
         marks = {participant: self._mark(participant) for participant in participants}
         return {
@@ -121,7 +121,7 @@ class Participants:
             self._file(participant).unlink(missing_ok=True)
 
     def _mark(self, participant: str) -> ProcessMark | None:
-        """Return who a participant is; None if it has left, or its file is damaged."""
+        """Return the mark of a participant; None if it has left or cannot be read."""
         said = read_json(self._file(participant))
         try:
             return ProcessMark(str(said["host"]), int(said["pid"]), str(said["start"]))
@@ -129,10 +129,11 @@ class Participants:
             return None
 
     def _is_silent(self, participant: str) -> bool:
-        """Compare heartbeats by the clock of the file system, which both share.
+        """Tell whether a participant has sent no heartbeat for a long time.
 
-        Where it is the clocks of the machines, and they differ, a participant that
-        was seen to beat lives.
+        Heartbeats are compared by the clock of the file system, which is the same for
+        all. If the machines set the times instead and their clocks differ, a
+        participant whose heartbeat was seen to change is not silent.
         """
         with suppress(FileNotFoundError):
             os.utime(self._file(self.own))
@@ -151,7 +152,7 @@ class Participants:
                 os.utime(self._file(self.own))
 
     def _has_removed_own(self) -> bool:
-        is_there = False  # a network folder may be away
+        is_there = False  # a network folder may be unavailable
         try:
             is_there = exists(self.folder)
             self._file(self.own).unlink()

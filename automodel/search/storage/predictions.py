@@ -14,12 +14,12 @@ ARRAY, OTHER = SUFFIXES = ".npy", ".pickle"
 
 
 def suffix_of(predictions: Any) -> str:
-    """Return how the name of a file of such predictions ends."""
+    """Return the suffix of a file with such predictions."""
     return ARRAY if isinstance(predictions, np.ndarray) else OTHER
 
 
 def write_predictions(predictions: Any, path: Path) -> None:
-    """Write predictions, of any kind of target, and have the disk keep them."""
+    """Write predictions of any kind of target, and sync them to the disk."""
     if isinstance(predictions, np.ndarray):
         with path.open("wb") as file:
             np.save(file, predictions)
@@ -30,8 +30,8 @@ def write_predictions(predictions: Any, path: Path) -> None:
 
 
 def read_predictions(path: Path) -> Any:
-    """Return predictions; None if another process has dropped them."""
+    """Return predictions; None if they cannot be read, or were dropped."""
     try:
         return np.load(path) if path.suffix == ARRAY else mapped.load(path)
-    except Exception:  # noqa: BLE001  a file that is cut off may raise anything
+    except Exception:  # noqa: BLE001  an incomplete file may raise anything
         return None

@@ -18,23 +18,23 @@ def check_storage(storage: Any, study_name: str | None) -> None:
     Raises
     ------
     InvalidParameterError
-        If a URL comes without a folder, or the name is none of a folder.
+        If a URL is given without a folder, or the name cannot be that of a folder.
     """
     if isinstance(storage, str) and "://" in storage:
         raise InvalidParameterError(
             "The 'storage' parameter takes a folder, and this is a URL. A database "
-            "needs a folder for the arrays too: give "
+            "also needs a folder for the arrays: give "
             "automodel.SharedStorage(url, folder)."
         )
     if study_name is not None and not re.fullmatch(r"[\w][\w .+=-]*", study_name):
         raise InvalidParameterError(
-            "The 'study_name' parameter must be a word of letters, digits and ' .+=-_'"
-            f", since a folder is named after it. Got {study_name!r} instead."
+            "The 'study_name' parameter must consist of letters, digits and ' .+=-_', "
+            f"since a folder is named after it. Got {study_name!r} instead."
         )
 
 
 def open_archive(storage: Any, study_name: str | None) -> Archive | None:
-    """Return the archive of a search, None if it stays in memory.
+    """Return the archive of a search; None if the search stays in memory.
 
     Parameters
     ----------
@@ -58,14 +58,14 @@ def check_same_search(archive: Archive, ours: dict[str, Any]) -> None:
     Parameters
     ----------
     archive : Archive
-        Of the search that goes on.
+        The search that is to go on.
     ours : dict
-        What must agree, by the names that users know, see `Prepared.fingerprint`.
+        The values that must agree, see `Prepared.fingerprint`.
 
     Raises
     ------
     ValueError
-        With the names of what differs.
+        If some of them differ; the message names them.
     """
     theirs = archive.agree("fingerprint", ours)
     differs = [name for name, value in ours.items() if theirs.get(name) != value]
@@ -80,7 +80,7 @@ def check_same_search(archive: Archive, ours: dict[str, Any]) -> None:
     text = ", ".join(differs)
     hint = ""
     if differs == ["cv"]:
-        hint = " A splitter without random_state draws other splits at each call."
+        hint = " A splitter without random_state draws new splits at each call."
     raise ValueError(
         f"The search in {str(archive.folder)!r} cannot go on, since it was begun with "
         f"another {text}.{hint} Give the same data and settings, another study_name, "

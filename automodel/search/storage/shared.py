@@ -13,7 +13,7 @@ DATABASE_SECONDS = 5
 class SharedStorage:
     """A database for the trials of a search, and a folder for its arrays.
 
-    To be given as ``storage=``. Processes on one or many machines that call `fit` with
+    It is given as ``storage=``. Processes on one or many machines that call `fit` with
     the same data and the same storage share one search.
 
     Parameters
@@ -23,14 +23,14 @@ class SharedStorage:
         ``"mysql+pymysql://..."`` or ``"sqlite:///file.db"``; or a storage of Optuna,
         such as a `GrpcStorageProxy`.
     folder : str or Path
-        A folder that all machines see, for predictions and models. Models are pickles:
-        share it with those only whom you trust.
+        A folder that all machines can access, for predictions and models. Models are
+        pickles, so share the folder only with people whom you trust.
 
     Notes
     -----
-    The password of a URL is not in the `repr`. A pickle has neither password nor
-    storage object: a loaded copy cannot connect. Copies within a process
-    (`sklearn.base.clone`) can.
+    The `repr` does not show the password of a URL. A pickle contains neither the
+    password nor the storage object, so that a loaded copy cannot connect. Copies within
+    a process, as by `sklearn.base.clone`, can.
 
     Examples
     --------
@@ -49,7 +49,7 @@ class SharedStorage:
         Raises
         ------
         ValueError
-            If this is a loaded copy, without password or object.
+            If this is a loaded copy, without the password or the storage object.
         ImportError
             If the driver of the database is not installed.
         """
@@ -90,7 +90,7 @@ class SharedStorage:
 
 
 def _limits(url: str) -> dict[str, Any]:
-    """Return settings under which a silent server is noticed within seconds."""
+    """Return settings with which a silent server is noticed within seconds."""
     if not url.startswith("postgresql"):
         return {}
     return {

@@ -1,4 +1,4 @@
-"""Run trials in the backend of joblib that is active: threads, Dask, Ray and others."""
+"""Run trials in the active backend of joblib: threads, Dask, Ray and others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Any
 
-from automodel.clock import NO_DEADLINE, Deadline
 from automodel.evaluation.folds import Folds
 from automodel.exceptions import describe_error
 from automodel.search.workers.base import (
@@ -23,7 +22,6 @@ from automodel.search.workers.call import (
     values_of,
 )
 from automodel.search.workers.engines import Engine, UnsendableError, open_engine
-from automodel.search.workers.last_step import LastStep, Step
 from automodel.search.workers.processes import POLL_SECONDS, Outcome
 from automodel.search.workers.work import Refit, WorkItem
 
@@ -31,21 +29,21 @@ from automodel.search.workers.work import Refit, WorkItem
 class BackendWorkers(Workers):
     """Run trials in the joblib backend that the user has made active.
 
-    The deadline is kept by the models. What has not ended then is waited for no longer,
-    and what a worker took along when it died has failed. If the backend itself is gone,
-    the search goes on in this process.
+    Models keep the deadline by themselves. Calls that have not ended then are no longer
+    waited for. A call whose worker has died runs once more, and then has failed. If the
+    backend itself is gone, the search goes on in this process.
 
     Parameters
     ----------
     n_jobs : int
         Trials at a time.
     folds : Folds
-        The data. Dask and Ray send it to each worker once.
+        The data. Dask and Ray send them to each worker once.
     backend : joblib.parallel.ParallelBackendBase
         The active backend.
     model_folder : callable, default=None
-        Returns what keeps the models of a trial, in a folder that all machines see;
-        None, and they come back with the evaluations.
+        Returns the `ModelFolder` of a trial, which all machines must see. If it is
+        None, models are returned with the evaluations.
     """
 
     refit_grace = REFIT_GRACE_SECONDS
@@ -71,11 +69,11 @@ class BackendWorkers(Workers):
     def __enter__(self) -> Workers:
         self._make_folder()
         self._stack = ExitStack()
-        # A worker of Dask that waits for others makes room for one.
+        # A worker of Dask that waits for others gives its place to one of them.
         self._stack.enter_context(self._backend.retrieval_context())
         try:
             self._engine = open_engine(self._backend, self.n_jobs, self.folds)
-        except Exception as error:  # noqa: BLE001  of a cluster
+        except Exception as error:  # noqa: BLE001  clusters may raise anything
             self._give_up(error)
         return self
 
@@ -106,18 +104,11 @@ class BackendWorkers(Workers):
         finally:
             self._forget()
 
-    def refit(
-        self,
-        orders: list[Refit],
-        then: Step = lambda: None,
-        deadline: Deadline = NO_DEADLINE,
-        then_seconds: float = 0.0,
-    ) -> Refitted:
+    def refit(self, orders: list[Refit]) -> Refitted:
         """See `Workers.refit`."""
         calls = [Call(("refit", i), order) for i, order in enumerate(orders)]
         try:
-            with LastStep(then, deadline, then_seconds) as step:
-                return values_of(calls, self._outcomes(_followed(calls, step.begin)))
+            return values_of(calls, self._outcomes(iter(calls)))
         finally:
             self._forget()
 
@@ -136,9 +127,9 @@ class BackendWorkers(Workers):
             yield from self._past_their_end()
 
     def _fill(self, calls: Iterator[Call]) -> bool:
-        """Submit calls while there is room; return whether any is under way.
+        """Submit calls while workers are free; return whether any call is running.
 
-        What was lost with others runs again alone: it may have been the cause.
+        A call whose worker has died runs again alone, since it may have been the cause.
         """
         if self._to_rerun:
             if not self._in_flight:
@@ -163,7 +154,7 @@ class BackendWorkers(Workers):
             self._give_up(error)
 
     def _wait(self) -> list[Outcome]:
-        """Return outcomes, none if a moment has come at which something has to end."""
+        """Return outcomes; none if a deadline has come."""
         outcomes, self._unsent = self._unsent, []
         if outcomes:
             return outcomes
@@ -188,7 +179,7 @@ class BackendWorkers(Workers):
             yield call, _timed(call, outcome)
 
     def _give_up(self, error: Exception) -> None:
-        """Go on in this process, also with what the backend had."""
+        """Go on in this process, also with the calls that the backend had."""
         self._gone = (
             "The backend could not be used, and the search went on in this process. "
             f"{describe_error(error)}."
@@ -211,13 +202,8 @@ class BackendWorkers(Workers):
                 self._late -= {outcome.key for outcome in self._engine.wait(0.0)}
 
 
-def _followed(calls: list[Call], last: Step) -> Iterator[Call]:
-    yield from calls
-    last()  # one has asked for more than there is
-
-
 def _timed(call: Call, outcome: Outcome) -> Outcome:
-    """Return an outcome with the time that it took, where the engine had none."""
+    """Return an outcome with its time, if the engine has not measured it."""
     if outcome.seconds or not outcome.cause:
         return outcome
     return replace(outcome, seconds=call.deadline.clock.now() - call.start)

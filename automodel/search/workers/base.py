@@ -1,4 +1,4 @@
-"""Run trials: in this process, in processes of our own, or in a backend of joblib."""
+"""Workers: run trials in this process. The base class of all other workers."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from collections.abc import Callable, Generator, Iterable
 from functools import partial
 from pathlib import Path
 
-from automodel.clock import NO_DEADLINE, Deadline
 from automodel.evaluation.evaluate import Evaluation
 from automodel.evaluation.fitted_model import FittedModel
 from automodel.evaluation.folds import Folds
 from automodel.families.base import ModelFamily
 from automodel.search.models import ModelFolder
-from automodel.search.workers.last_step import Step
 from automodel.search.workers.scratch import make_folder
 from automodel.search.workers.work import (
     Refit,
@@ -38,7 +36,7 @@ class Workers:
     memory_limit : int or None
         Bytes of resident memory above which a worker is ended.
     refit_grace : float
-        Seconds for which a refit that has not ended in time is waited for.
+        Seconds after its deadline for which a refit is waited for.
     """
 
     are_isolated = False
@@ -67,56 +65,35 @@ class Workers:
     def run(self, items: Iterable[WorkItem]) -> Evaluations:
         """Yield items with their evaluations as they end.
 
-        The next item is asked for when it can run at once.
+        An item is asked for when a worker is free to run it.
         """
         for item in items:
             yield item, run_item(item, self.folds, self._keep_model(item))
 
-    def refit(
-        self,
-        orders: list[Refit],
-        then: Step = lambda: None,
-        deadline: Deadline = NO_DEADLINE,
-        then_seconds: float = 0.0,
-    ) -> Refitted:
-        """Return the models, or the files they are in; None for what failed.
-
-        Parameters
-        ----------
-        orders : list of Refit
-            What is fitted.
-        then : callable, default=None
-            A step that follows, beside the last refits where it can be.
-        deadline : Deadline, default=NO_DEADLINE
-            Moment from which the step is not waited for.
-        then_seconds : float, default=0.0
-            What the step will probably take.
-        """
-        found = [run_here(refit, order, self.folds) for order in orders]
-        if then_seconds < deadline.seconds_left:
-            then()
-        return found
+    def refit(self, orders: list[Refit]) -> Refitted:
+        """Return the models, or the files they are in; None for those that failed."""
+        return [run_here(refit, order, self.folds) for order in orders]
 
     @property
     def problem(self) -> str:
-        """What was lost or is not as it was asked for, and why; "" if all is well."""
+        """What went wrong or was not done as requested, and why; "" if nothing."""
         return self._problem
 
     def accepts(self, family: ModelFamily) -> bool:
         """Tell whether a trial of the family should start now.
 
-        Not if its libraries are slow to load, and the one worker that has them is
-        busy: a second would take the time and the memory once more.
+        It should not if its libraries are slow to load and the worker that has loaded
+        them is busy, since a second worker would take the same time and memory again.
         """
         return True
 
     def dismiss(self) -> None:
-        """Free what the workers hold, when no more trials will run."""
+        """Free the resources of the workers, when no more trials will run."""
 
     def _make_folder(self) -> None:
-        """Make a temporary folder, and in it one for what all trials share.
+        """Make a temporary folder, with one inside for outputs that all trials share.
 
-        A worker that does not see it, on another machine, keeps that in memory.
+        A worker on another machine does not see it, and keeps the outputs in memory.
         """
         self._folder = make_folder()
         self._outputs = self._folder / "outputs"

@@ -20,8 +20,8 @@ REFIT_GRACE_SECONDS = GRACE_SECONDS / 2
 class Call:
     """A trial or a refit on its way to a worker, and what keeps its models.
 
-    Calls under way have different keys. `start` is the moment at which it was
-    sent; what a worker took along when it died is sent a second time.
+    The keys of running calls are different. `start` is the moment at which the call was
+    sent. A call that was lost when its worker died is sent a second time.
     """
 
     key: Hashable
@@ -37,12 +37,12 @@ class Call:
 
     @property
     def function(self) -> Callable[..., Any]:
-        """What the worker calls with the order, the data and `keep_model`."""
+        """The function that the worker calls with the order, data and `keep_model`."""
         return work if self.is_trial else refit
 
     @property
     def deadline(self) -> Deadline:
-        """The moment from which it is waited for no longer."""
+        """The moment from which the call is no longer waited for."""
         grace = GRACE_SECONDS if self.is_trial else REFIT_GRACE_SECONDS
         return self.order.deadline.later(grace)
 
@@ -59,21 +59,19 @@ def evaluations(ended: Ended) -> Iterator[tuple[WorkItem, Evaluation]]:
 
 
 def values_of(calls: Sequence[Call], ended: Ended) -> list[Any]:
-    """Return what each call has returned, once all have ended; None where it failed."""
+    """Return the value of each call once all have ended; None if a call failed."""
     values = {call.key: outcome.value for call, outcome in ended}
     return [values.get(call.key) for call in calls]
 
 
 def _evaluation_from(item: WorkItem, outcome: Outcome) -> Evaluation:
-    """Return what the worker sent, or the reason why it sent nothing."""
+    """Return the evaluation that the worker sent, or one that says why it sent none."""
     if not outcome.cause:
         return outcome.value
     if outcome.cause == "time":
         if item.deadline.is_over:
             return Evaluation(item.candidate, "stopped", seconds=outcome.seconds)
-        error = (
-            f"TimeoutError: it took no notice of its limit of {item.time_limit:.3g} s"
-        )
+        error = f"TimeoutError: it did not stop at its limit of {item.time_limit:.3g} s"
     elif outcome.cause == "died":
         error = f"{outcome.error}, twice"
     else:

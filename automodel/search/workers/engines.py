@@ -1,8 +1,8 @@
 """Engines that run calls for a backend of joblib: threads, Dask, Ray, any other.
 
-An engine has no more calls than jobs, and each outcome comes when its call has ended.
-The backends of Dask and Ray are asked for their client and options only: joblib would
-wait for ever for what a worker took along when it died.
+An engine has no more calls than jobs, and returns each outcome when its call has ended.
+Of the backends of Dask and Ray, only the client and the options are used, since joblib
+would wait forever for a call whose worker has died.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from automodel.search.workers.processes import Outcome
 from automodel.search.workers.work import Refit, WorkItem, run_here
 
 Function = Callable[..., Any]  # `work` or `refit`
-SCATTER_SECONDS = 600.0  # at most, until the data are on the workers of Dask
-FETCH_SECONDS = 600.0  # at most, until a result is here
+SCATTER_SECONDS = 600.0  # at most, for sending the data to the workers of Dask
+FETCH_SECONDS = 600.0  # at most, for fetching a result
 ASK_SECONDS = 5.0  # between two questions whether a cluster has workers
-GONE_SECONDS = 60.0  # without a worker, until a cluster is given up
-TASK_OPTIONS = (  # of Ray, among those of the backend, which are for actors
+GONE_SECONDS = 60.0  # a cluster that has no workers for so long is given up
+TASK_OPTIONS = (  # of Ray, among the options of the backend, which are for actors
     "num_cpus",
     "num_gpus",
     "resources",
@@ -85,25 +85,25 @@ class Engine:
         self._waiting.append((key, own))
 
     def wait(self, seconds: float) -> list[Outcome]:
-        """Return the outcomes of what has ended, after `seconds` if nothing has.
+        """Return the outcomes of calls that have ended; wait for `seconds` at most.
 
         Raises
         ------
         EngineError
-            If nothing of what was submitted will ever end.
+            If none of the submitted calls will ever end.
         """
         return [_outcome(*self._waiting.pop(0))] if self._waiting else []
 
     def forget(self, key: Hashable) -> bool:
-        """End a call, and tell whether that was possible."""
+        """End a call; return whether that was possible."""
         self._waiting = [own for own in self._waiting if own[0] != key]
         return True
 
     def close(self) -> None:
-        """Free what the engine holds; what still runs is left alone."""
+        """Free the resources of the engine; calls that still run are left alone."""
 
     def _next(self, seconds: float) -> list[Any]:
-        """Return what has come to the queue, after `seconds` if nothing does."""
+        """Return what is in the queue; wait for `seconds` at most."""
         found = []
         with suppress(queue.Empty):
             found.append(self._ended.get(timeout=max(seconds, 0.0)))
@@ -113,12 +113,12 @@ class Engine:
 
 
 class Threads(Engine):
-    """Run calls in threads of this process, which does not wait for them to leave."""
+    """Run calls in threads of this process, which does not wait for them to exit."""
 
     def submit(self, key, call, order, keep_model=None) -> None:
         """See `Engine.submit`."""
         own = partial(call, order, self.folds, keep_model)
-        run = copy_context().run  # within what contains this fit
+        run = copy_context().run  # within the same context as this fit
         thread = threading.Thread(target=run, args=(self._run, key, own), daemon=True)
         thread.start()
 
@@ -138,7 +138,7 @@ class Threads(Engine):
 class Dask(Engine):
     """Run calls on the workers of Dask.
 
-    Dask runs a call again whose worker has died, three times unless told otherwise.
+    If a worker dies, Dask runs its call again, by default up to three times.
     """
 
     def __init__(self, backend: Any, n_jobs: int, folds: Folds):
@@ -169,7 +169,7 @@ class Dask(Engine):
         return ended
 
     def forget(self, key: Hashable) -> bool:
-        """See `Engine.forget`; what has begun cannot be ended."""
+        """See `Engine.forget`; a call that has begun cannot be ended."""
         return False
 
     def close(self) -> None:
@@ -180,7 +180,7 @@ class Dask(Engine):
             future.release()
 
     def _on_workers(self, deadline: Deadline) -> Any:
-        """Return the data where they are, sent once more if all that had them died."""
+        """Return a reference to the data; send them again if all that had them died."""
         if self._data is None or self._data.status not in ("pending", "finished"):
             options = {"broadcast": True, "hash": False, "timeout": GONE_SECONDS}
             send = partial(self._client.scatter, self.folds, **options)
@@ -189,7 +189,7 @@ class Dask(Engine):
         return self._data
 
     def _begin_to_take(self, key: Hashable, future: Any) -> None:
-        """Leave the one thread in which Dask says that results are there."""
+        """Take a result in another thread than the one in which Dask announces it."""
         threading.Thread(target=self._take, args=(key, future), daemon=True).start()
 
     def _take(self, key: Hashable, future: Any) -> None:
@@ -197,7 +197,7 @@ class Dask(Engine):
         try:
             result = future.result(FETCH_SECONDS)
         except Exception as error:  # noqa: BLE001  of a worker, or of a network
-            # Cancelled: the workers that had the data or the result have died.
+            # It is cancelled if the workers that had the data or the result have died.
             cause = "raised" if future.status == "error" else "died"
             self._ended.put(Outcome(key, None, cause, describe_error(error)))
         else:
@@ -206,20 +206,20 @@ class Dask(Engine):
     def _watch(self) -> None:
         """Ask whether there are workers, until the engine is closed."""
         while not self._is_closed.is_set():
-            with suppress(Exception):  # no answer is an answer, too
+            with suppress(Exception):  # no answer means that there are no workers
                 if within(self._client.scheduler_info, ASK_SECONDS)["workers"]:
                     self._gone_at = Deadline.after(GONE_SECONDS)
             self._is_closed.wait(ASK_SECONDS)
 
 
 class Ray(Engine):
-    """Run calls as tasks of Ray, which runs one again whose worker has died."""
+    """Run calls as tasks of Ray, which runs a call again if its worker dies."""
 
     def __init__(self, backend: Any, n_jobs: int, folds: Folds):
         super().__init__(backend, n_jobs, folds)
         import ray
 
-        self._data: Any = ray.put(folds)  # once, where all workers of a machine read it
+        self._data: Any = ray.put(folds)  # once, for all workers of a machine
         given = getattr(backend, "ray_remote_args", None) or {}
         options = {name: given[name] for name in TASK_OPTIONS if name in given}
         task: Any = ray.remote(answer)
@@ -228,7 +228,7 @@ class Ray(Engine):
 
     def submit(self, key, call, order, keep_model=None) -> None:
         """See `Engine.submit`."""
-        # In a tuple, the reference is not replaced by the data, which workers keep.
+        # In a tuple Ray does not replace the reference by the data; workers keep those.
         task = self._task.remote(_message(call, order, keep_model), (self._data,))
         self._keys[task] = key
 
@@ -254,7 +254,7 @@ class Ray(Engine):
 
         for task in [task for task, own in self._keys.items() if own == key]:
             del self._keys[task]
-            with suppress(Exception):  # it is over anyhow
+            with suppress(Exception):  # the task has ended anyway
                 ray.cancel(task, force=True)
         return True
 
@@ -266,9 +266,9 @@ class Ray(Engine):
 
 
 class Batches(Engine):
-    """Run calls in any backend, so many at a time as there are jobs.
+    """Run calls in any backend, in batches of as many as there are jobs.
 
-    A batch that fails runs again call by call.
+    If a batch fails, its calls run again one by one.
     """
 
     def __init__(self, backend: Any, n_jobs: int, folds: Folds):
@@ -298,15 +298,15 @@ class Batches(Engine):
         return [outcome for outcome in found if outcome is not None]
 
     def forget(self, key: Hashable) -> bool:
-        """See `Engine.forget`; what has begun cannot be ended."""
+        """See `Engine.forget`; a call that has begun cannot be ended."""
         n_before = len(self._waiting)
         super().forget(key)
         return len(self._waiting) < n_before
 
     def _ready(self, context, call, order, keep_model) -> Callable[[], Any]:
-        """Return what the backend calls now, by value where that is elsewhere."""
+        """Return the call for the backend, by value if it runs in another process."""
         if self._uses_threads:
-            # A copy, since one that was lost may still run when it runs again.
+            # A copy, since a call that was given up may still run when it runs again.
             return partial(context.copy().run, call, order, self.folds, keep_model)
         return partial(answer, _message(call, order, keep_model), self.folds)
 
@@ -314,7 +314,7 @@ class Batches(Engine):
         missing = dict(batch)
         try:
             self._collect(missing)
-        except BaseException:  # noqa: BLE001  one of them has ended a worker
+        except BaseException:  # noqa: BLE001  one of the calls has ended a worker
             for key, make in list(missing.items()):
                 self._run_alone(key, make)
         self._ended.put(None)
@@ -326,7 +326,7 @@ class Batches(Engine):
             self._ended.put(Outcome(key, None, "raised", describe_error(error)))
 
     def _collect(self, missing: dict[Hashable, Callable[[], Any]]) -> None:
-        """Run calls, and take out those that have ended."""
+        """Run calls, and remove from `missing` those that have ended."""
         ready = [(key, make()) for key, make in missing.items()]
         for outcome in self._parallel(joblib.delayed(_outcome)(*one) for one in ready):
             del missing[outcome.key]
@@ -347,7 +347,7 @@ def open_engine(backend: Any, n_jobs: int, folds: Folds) -> Engine:
 
 
 def answer(message: bytes, data: Any) -> bytes:
-    """Run a call on another machine, whose clock is its own."""
+    """Run a call on another machine, which has a clock of its own."""
     call, order, seconds_left, keep_model = cloudpickle.loads(message)
     order = replace(order, deadline=Deadline.after(seconds_left))
     data = data[0] if isinstance(data, tuple) else data
@@ -358,7 +358,7 @@ def _message(call: Function, order: WorkItem | Refit, keep_model) -> bytes:
     left = order.deadline.seconds_left
     try:
         return dumps((call, replace(order, deadline=NO_DEADLINE), left, keep_model))
-    except Exception as error:  # noqa: BLE001  pickling calls foreign code
+    except Exception as error:  # noqa: BLE001  pickling may raise anything
         reason = f"cannot be sent to a worker: {describe_error(error)}"
         raise UnsendableError(reason) from error
 

@@ -1,4 +1,4 @@
-"""Open the workers of a search: here, in processes of our own, or in a backend."""
+"""Choose the workers: this process, processes of our own, or a backend of joblib."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ def open_workers(
     memory_limit: int | None = None,
     model_folder: ModelFolders | None = None,
 ) -> Workers:
-    """Return the place where trials run, a context manager.
+    """Return the workers that run trials, as a context manager.
 
     Parameters
     ----------
     n_jobs : int or None
         As in joblib; one job runs in this process.
     folds : Folds
-        The data, passed once.
+        The data, which are sent to each worker once.
     memory_limit : int, default=None
-        Bytes of resident memory of a worker. One job then has a worker too, since
-        only a process can be ended.
+        Bytes of resident memory above which a worker is ended. Even a single job then
+        runs in a worker process, since this process cannot be ended.
     model_folder : callable, default=None
-        Returns what keeps the models of a trial, by its number. None keeps them in
-        temporary files until the end of the block; other backends, in memory.
+        Returns the `ModelFolder` of a trial, by its number. None keeps models in
+        temporary files until the end of the block, or in memory in other backends.
     """
     backend, _ = get_active_backend()
     n_jobs = joblib.effective_n_jobs(n_jobs)
@@ -47,7 +47,7 @@ def open_workers(
 def _starts_processes(backend: Any) -> bool:
     """Tell whether trials run in processes of our own under a backend of joblib.
 
-    Within another parallel call the threads are joblib's choice, not the user's.
+    They also do where joblib itself has chosen threads, within another parallel call.
     """
     name = type(backend).__name__
     if name == "ThreadingBackend":

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from automodel import mapped
-from automodel.clock import NO_DEADLINE, Deadline
+from automodel.clock import Deadline
 from automodel.containment import give_memory_back
 from automodel.evaluation.folds import Folds
 from automodel.exceptions import describe_error
@@ -30,7 +30,6 @@ from automodel.search.workers.call import (
     evaluations,
     values_of,
 )
-from automodel.search.workers.last_step import LastStep, Step
 from automodel.search.workers.pickling import all_by_value
 from automodel.search.workers.processes import Outcome, ProcessPool
 from automodel.search.workers.work import (
@@ -43,19 +42,19 @@ from automodel.search.workers.work import (
 from automodel.task import Task
 
 FIRST_SHARE = 0.1  # of the time, for the trial that runs here while workers start
-FIRST_SECONDS = 2.0  # at least
-CROWDED_SECONDS = 20.0  # left, below which the workers start after that trial
-SLOW_START = 1.0  # seconds, from which one worker alone loads a library
+FIRST_SECONDS = 2.0  # the least for that trial
+CROWDED_SECONDS = 20.0  # with less time, the workers start after that trial
+SLOW_START = 1.0  # a library that takes longer to load is loaded by one worker alone
 HANG_FACTOR, HANG_SECONDS = 1.5, 5.0  # a trial that ignores its time limit is ended
 RAN_HERE = "Trials ran in this process, since"
-KEPT_BYTES = 576 * 2**20  # by an idle worker, and four times the data
+KEPT_BYTES = 576 * 2**20  # that an idle worker may hold, beside four times the data
 
 
 class OwnProcesses(Workers):
     """Run trials in processes that may die, hang or grow without harm to the search.
 
-    What was in a process that died runs once more, when nothing else does: it may
-    not have been at fault. A second death fails it.
+    A trial whose process has died runs once more, alone, since it may not have been
+    the cause. If its process dies again, the trial has failed.
     """
 
     are_isolated = True
@@ -84,8 +83,8 @@ class OwnProcesses(Workers):
         try:
             with all_by_value():
                 mapped.dump(self.folds, self._data)
-        except Exception as error:  # noqa: BLE001  of a disk, or of pickling
-            with suppress(OSError):  # what a full disk has of it
+        except Exception as error:  # noqa: BLE001  a full disk, or no pickle
+            with suppress(OSError):  # a part that is on a full disk
                 self._data.unlink(missing_ok=True)
             self._data, self.n_jobs, self.are_isolated = None, 1, False
             self._tell_here("the data could not be sent to workers", error)
@@ -95,14 +94,14 @@ class OwnProcesses(Workers):
         return self
 
     def dismiss(self) -> None:
-        """End the processes; fold models stay until the end of the block."""
+        """End the processes; models in files stay until the end of the block."""
         self._pool.close()
 
     def run(self, items: Iterable[WorkItem]) -> Evaluations:
         """Yield items with their evaluations as they end.
 
-        The first one runs in this process while the workers start, if it is known
-        to be cheap and safe.
+        The first item runs in this process while the workers start, if it is known to
+        be cheap and safe.
         """
         if self._data is None:
             yield from super().run(items)
@@ -117,36 +116,18 @@ class OwnProcesses(Workers):
         finally:
             self._abandon()
 
-    def refit(
-        self,
-        orders: list[Refit],
-        then: Step = lambda: None,
-        deadline: Deadline = NO_DEADLINE,
-        then_seconds: float = 0.0,
-    ) -> Refitted:
-        """See `Workers.refit`; a call whose process died twice has no result.
-
-        `then` runs once a process has nothing left to do, and that process is ended
-        first: what this one loads comes in the place of what that one held. It runs
-        without waiting for that if the time gets short.
-        """
+    def refit(self, orders: list[Refit]) -> Refitted:
+        """See `Workers.refit`; a call whose process died twice has no result."""
         if self._data is None:
-            return super().refit(orders, then, deadline, then_seconds)
+            return super().refit(orders)
         calls = [
             Call(("refit", i), order, ModelFolder(self._folder, f"refit-{i}"))
             for i, order in enumerate(orders)
         ]
         try:
-            with LastStep(then, deadline, then_seconds) as step:
-                ended = self._outcomes(self._followed(calls, step.begin))
-                return values_of(calls, ended)
+            return values_of(calls, self._outcomes(iter(calls)))
         finally:
             self._abandon()
-
-    def _followed(self, calls: list[Call], last: Step) -> Iterator[Call]:
-        yield from calls
-        self._pool.end_idle()  # one has asked for more than there is
-        last()
 
     def accepts(self, family: ModelFamily) -> bool:
         """See `Workers.accepts`."""
@@ -226,7 +207,7 @@ class OwnProcesses(Workers):
         self._pool.submit(call.key, function, _last_moment(call), library)
 
     def _excuse(self) -> None:
-        """Take no trial for one that hangs while an output grows that trials share."""
+        """Give trials more time while an output that they wait for is being written."""
         n_written = bytes_written(self._outputs)
         if n_written != self._n_written:
             self._n_written = n_written
@@ -244,13 +225,13 @@ class OwnProcesses(Workers):
 
 
 def slow_library(family: ModelFamily, task: Task) -> str:
-    """Return the library that one worker keeps for this family, if it is slow."""
+    """Return the library of a family if it is slow to load, and else ""."""
     needs = family.resources(task)
     return needs.library if needs.start_seconds >= SLOW_START else ""
 
 
 def _last_moment(call: Call) -> Deadline:
-    """Return when a process is ended that has not obeyed its deadline or its limit."""
+    """Return when a process is ended that has not kept its deadline or its limit."""
     limit = call.order.time_limit if isinstance(call.order, WorkItem) else None
     if limit is None or not call.deadline.exists:
         return call.deadline

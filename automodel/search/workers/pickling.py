@@ -1,4 +1,4 @@
-"""Pickles that another process can load, also of what it cannot import."""
+"""Pickles that another process can load, even if it cannot import the classes."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def dumps(value: Any) -> bytes:
 
 @contextmanager
 def all_by_value() -> Iterator[None]:
-    """Have cloudpickle write by value what only this process can import.
+    """Let cloudpickle write by value what only this process can import.
 
-    That is what the main module defines, which it does anyhow, and modules that were
-    loaded from a file, by pytest for example, and not found by their name.
+    It always does that for the main module. Here it does so, too, for modules that
+    were loaded from a file and cannot be found by their name, as by pytest.
     """
     with _LOCK:
         known = cloudpickle.list_registry_pickle_by_value()
@@ -49,7 +49,7 @@ def _modules_only_here(n_modules: int) -> list[ModuleType]:
 
 
 def _is_only_here(module: Any) -> bool:
-    if type(module) is not ModuleType:  # one that loads itself when it is used
+    if type(module) is not ModuleType:  # a lazy one, which is loaded on use
         return False
     name = module.__name__
     if "." in name or name == "__main__" or sys.modules.get(name) is not module:
@@ -59,18 +59,18 @@ def _is_only_here(module: Any) -> bool:
 
 @cache
 def _is_found(name: str, file: str | None) -> bool:
-    """Tell whether a module would be found by its name, had it not been loaded."""
+    """Tell whether a module would be found by its name if it were not loaded."""
     if name in sys.builtin_module_names or _is_in_its_place(name, file):
         return True
     for finder in sys.meta_path:
-        with suppress(Exception):  # of finders that others have installed
+        with suppress(Exception):  # finders of other libraries may raise anything
             if finder.find_spec(name, None) is not None:
                 return True
     return False
 
 
 def _is_in_its_place(name: str, file: str | None) -> bool:
-    """Tell, at little cost, whether a file is where the import of a name looks."""
+    """Tell quickly whether a file is where an import of the name would find it."""
     if file is None:
         return False
     path = Path(file)

@@ -1,8 +1,8 @@
 """Worker processes that run one call at a time, each ended when it must be.
 
-Each process is its own: ending one, or its death, harms no other. A process of
-loky's kind starts a fresh interpreter on every system, and does not run the user's
-main module again.
+The processes are independent: if one ends or is ended, the others go on. They are
+started as loky does, with a fresh interpreter on every system, which does not run the
+user's main module again.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
 )
 MEMORY_POLL_SECONDS = 0.05
-POLL_SECONDS = 1.0  # between two looks at what sends no news, such as a clock
+POLL_SECONDS = 1.0  # between two looks at what sends no message, such as a clock
 JOIN_SECONDS = 2.0
 EXCHANGE_SECONDS = 0.2  # until a thread notices that the worker was ended
 PR_SET_PDEATHSIG = 1
@@ -44,9 +44,9 @@ _STARTING = threading.Lock()
 class Outcome:
     """How a call ended.
 
-    `value` is what it returned after `seconds`; `error` says why it returned nothing.
-    `cause` is then "raised", "died", "memory", "time", or "unstarted" if there is no
-    process to run it.
+    `value` is what the call returned after `seconds`. If it returned nothing, `error`
+    says why, and `cause` is "raised", "died", "memory", "time", or "unstarted" if no
+    process could run it.
     """
 
     key: Hashable
@@ -66,8 +66,8 @@ class ProcessPool:
     memory_limit : int, default=None
         Bytes of resident memory above which a process is ended.
     most_kept : int, default=None
-        Bytes above which it is ended when its call is over, and the next one has a
-        fresh process: some libraries never give back what they had.
+        Bytes above which a process is ended after its call, since some libraries never
+        free their memory. The next call has a fresh process.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class ProcessPool:
 
     @property
     def has_unsent(self) -> bool:
-        """Whether an outcome waits of a call that could not be sent."""
+        """Whether the outcome of a call that could not be sent is waiting."""
         return bool(self._unsent)
 
     @property
@@ -120,19 +120,19 @@ class ProcessPool:
         Parameters
         ----------
         key : hashable
-            Names the call in its outcome.
+            Identifies the call in its outcome.
         call : callable
-            Pickled by value where its module is not importable. What cannot be
-            pickled has an outcome like a call that raised.
+            The call, pickled by value if its module cannot be imported elsewhere. If
+            it cannot be pickled, its outcome is that of a call that raised an error.
         deadline : Deadline, default=NO_DEADLINE
-            Moment at which the process is ended if it still runs.
+            Moment at which the process is ended if the call still runs.
         library : str, default=""
-            Calls that need a library go to a process that has loaded it, if one is
-            idle; those that need none to the others.
+            The library that the call needs. It goes to an idle process that has loaded
+            the library, if there is one; calls that need none go to the others.
         """
         try:
             message = dumps(call)
-        except Exception as error:  # noqa: BLE001  pickling calls foreign code
+        except Exception as error:  # noqa: BLE001  pickling may raise anything
             reason = f"cannot be sent to a worker: {describe_error(error)}"
             self._unsent.append(Outcome(key, None, "raised", reason))
             return
@@ -150,19 +150,19 @@ class ProcessPool:
             worker.libraries.add(library)
 
     def put_off(self, key: Hashable, deadline: Deadline) -> None:
-        """Give a call that runs another moment at which its process is ended."""
+        """Give a running call another deadline."""
         for worker in (w for w in self._workers if w.is_busy and w.key == key):
             worker.deadline = deadline
 
     def wait(self, look: Callable[[], None] = lambda: None) -> list[Outcome]:
-        """Wait until a call has ended, and return the outcomes of all that have.
+        """Wait until a call has ended; return the outcomes of all that have.
 
         `look` is called before a process is ended, and may put that off.
 
         Returns
         -------
         list of Outcome
-            Empty if no call is under way.
+            Empty if no call is running.
         """
         outcomes, self._unsent = self._unsent, []
         while not outcomes:
@@ -179,14 +179,14 @@ class ProcessPool:
         return outcomes
 
     def abandon(self) -> None:
-        """End what runs, without an outcome."""
+        """End all running calls, without outcomes."""
         self._unsent = []
         for worker in self._workers:
             if worker.is_busy:
                 worker.kill()
 
     def end_idle(self, above: int = 0) -> None:
-        """End the processes that run nothing, if they hold more bytes than `above`."""
+        """End the idle processes that hold more bytes than `above`."""
         for worker in self._workers:
             if not worker.is_busy and worker.resident_bytes > above:
                 worker.kill()
@@ -293,7 +293,7 @@ class _Worker:
         self.is_busy = False
         try:
             value, error = cloudpickle.loads(answer)
-        except Exception as problem:  # noqa: BLE001  unpickling calls foreign code
+        except Exception as problem:  # noqa: BLE001  unpickling may raise anything
             value = None
             error = f"its result cannot be read: {describe_error(problem)}"
         return self._outcome(value, "raised" if error else "", error)
@@ -315,8 +315,8 @@ class _Worker:
 class _Exchange:
     """A message on its way to a worker, and the answer.
 
-    Both go through a thread of their own, since neither may ever arrive: a worker that
-    is stopped reads nothing, and one that ends may have sent a part.
+    They have a thread of their own, since neither may ever arrive: a worker that is
+    suspended reads nothing, and one that ends may have sent a part of its answer.
     """
 
     def __init__(self, connection: Connection, message: bytes, news: threading.Event):
@@ -338,9 +338,9 @@ class _Exchange:
 
 
 def _start_process(process: Any) -> None:
-    """Start a process, also from one that multiprocessing allows no children.
+    """Start a process, even from a daemonic one, which may have no children.
 
-    The children of a daemonic process would outlive it; these end by themselves.
+    The children of a daemonic process could outlive it. These end by themselves.
     """
     parent = multiprocessing.current_process()
     with _STARTING:
@@ -355,7 +355,7 @@ def _start_process(process: Any) -> None:
 
 
 def _serve(connection: Connection, lifeline: Connection, parent: int) -> None:
-    """Run calls that come, until the parent closes the connection or is gone."""
+    """Run the calls of the parent until it closes the connection or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
     threading.Thread(target=_leave_with, args=(lifeline,), daemon=True).start()
     _die_with(parent)
@@ -363,7 +363,7 @@ def _serve(connection: Connection, lifeline: Connection, parent: int) -> None:
     for message in _messages(connection):
         try:
             answer = cloudpickle.dumps((_run(message), ""))
-        except BaseException as error:  # noqa: BLE001  also SystemExit: say it
+        except BaseException as error:  # noqa: BLE001  SystemExit is reported, too
             answer = cloudpickle.dumps((None, describe_error(error)))
         with suppress(OSError):  # the parent has gone
             connection.send_bytes(answer)
@@ -371,9 +371,9 @@ def _serve(connection: Connection, lifeline: Connection, parent: int) -> None:
 
 
 def _set_aside(n_modules: int) -> int:
-    """Spare the garbage collector what new modules have brought; return their number.
+    """Exclude new modules from garbage collection; return the number of modules.
 
-    A collection after each trial takes 60 ms otherwise: it looks at all libraries.
+    Otherwise the collection after each trial takes 60 ms, for objects of libraries.
     """
     if len(sys.modules) != n_modules:
         gc.freeze()
@@ -393,16 +393,16 @@ def _messages(connection: Connection) -> Iterator[bytes]:
 
 
 def _leave_with(lifeline: Connection) -> None:
-    """End this process when its parent has gone, also in the middle of a call."""
+    """End this process when its parent is gone, even in the middle of a call."""
     with suppress(EOFError, OSError):
         lifeline.recv_bytes()
     os._exit(1)
 
 
 def _die_with(parent: int) -> None:
-    """Have the system end this process with its parent, where it can (Linux).
+    """Let the system end this process together with its parent, on Linux.
 
-    That reaches native code that never lets a thread of this process run.
+    That also works while native code keeps all other threads from running.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -428,7 +428,7 @@ def resident_bytes(pid: int) -> int:
 
 def _kill(process: Any) -> None:
     if sys.platform == "win32":
-        process.terminate()  # TerminateProcess, which asks no one
+        process.terminate()  # TerminateProcess, which cannot be ignored
         return
     with suppress(ProcessLookupError):
         os.kill(process.pid, signal.SIGKILL)

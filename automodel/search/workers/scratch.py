@@ -1,4 +1,4 @@
-"""The temporary folder of a fit, and those that killed processes have left."""
+"""The temporary folder of a fit, and the folders that killed processes left."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ NAME = re.compile(r"automodel-(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-(?P<start>[^-]*
 
 
 def make_folder() -> Path:
-    """Make a temporary folder that says whose it is; remove those of the dead.
+    """Make a temporary folder named after this process; remove those of dead ones.
 
-    A process that is killed cannot remove its own: the next fit on the machine does.
+    A process that is killed cannot remove its folder. The next fit on the machine does.
     """
     own = ProcessMark.current()
     for path in Path(tempfile.gettempdir()).glob(f"automodel-{_short(own.host)}-*"):

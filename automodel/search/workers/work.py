@@ -1,4 +1,4 @@
-"""One trial on its way to a worker, and what the worker does with it."""
+"""WorkItem and Refit: what is sent to a worker, and what the worker does with it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ Data = Any  # Folds, the Path of a file that holds them, or a reference of Ray
 
 @dataclass(frozen=True)
 class WorkItem:
-    """One trial on its way to a worker.
+    """A trial to be evaluated by a worker.
 
-    A re-run is one that another process has begun and not ended.
+    A rerun is a trial that another process has begun and not ended.
     """
 
     number: int
@@ -41,9 +41,9 @@ class WorkItem:
 def run_item(
     item: WorkItem, folds: Folds, keep_model: ModelFolder | None = None
 ) -> Evaluation:
-    """Evaluate an item in this process; only if it is complete its models stay."""
+    """Evaluate an item in this process; models are kept only if it is complete."""
     should_prune = item.should_prune
-    if should_prune is not None:  # it remembers what an earlier run has reported
+    if should_prune is not None:  # a fresh one, without the reports of an earlier run
         should_prune = Snapshot(should_prune.pruner, should_prune.trials)
     evaluation = None
     try:
@@ -76,8 +76,8 @@ def work(
 class Refit:
     """A candidate to be fitted without a validation part.
 
-    `number` is that of its trial, `seconds` are what it will probably take,
-    `least_steps` those below which a model that the clock has cut is of no use, and the
+    `number` is the number of its trial and `seconds` the time that it will probably
+    take. A model whose training was cut to fewer than `least_steps` is not used. The
     rest are parameters of `fit_candidate`.
     """
 
@@ -92,17 +92,17 @@ class Refit:
 
     @property
     def is_late(self) -> bool:
-        """Whether it would not end in time."""
+        """Whether the refit would not end in time."""
         return self.seconds > self.deadline.seconds_left
 
 
 def refit(
     order: Refit, data: Data, keep_model: ModelFolder | None = None
 ) -> FittedModel | Path | None:
-    """Return the model or its file; None if it failed, and the search goes on."""
+    """Return the model or its file; None if it failed."""
     try:
         return _refit(order, data, keep_model)
-    except (Exception, SystemExit):  # noqa: BLE001  the deadline, or more rows
+    except (Exception, SystemExit):  # noqa: BLE001  as by the deadline
         return None
     finally:
         if isinstance(data, Path):  # a worker of our own, whose libraries are frozen
@@ -115,7 +115,7 @@ def run_here(
     data: Data,
     keep_model: ModelFolder | None = None,
 ) -> Any:
-    """Call `work` or `refit` in this process, which could not end a refit in time."""
+    """Call `work` or `refit` in this process, which cannot end a refit that is late."""
     if isinstance(order, Refit) and order.is_late:
         return None
     return call(order, data, keep_model)
@@ -145,7 +145,7 @@ _LOADING = threading.Lock()
 
 
 def load(data: Data) -> Folds:
-    """Return the data of a search, once read from a file or from the store of Ray."""
+    """Return the data of a search, read once from a file or from the store of Ray."""
     if isinstance(data, Folds):
         return data
     with _LOADING:

@@ -15,7 +15,15 @@ from automodel.search.storage.archive import Archive
 from automodel.search.storage.drafts import DRAFT_SECONDS
 from tests.conftest import StubFamily
 from tests.search.storage.test_memory import evaluation
-from tests.search.storage.test_sharing import LABELS, X, board, classifier, drafts, same
+from tests.search.storage.test_sharing import (
+    LABELS,
+    X,
+    board,
+    classifier,
+    drafts,
+    same,
+    same_trials,
+)
 
 DAMAGES = {
     "empty": lambda data: b"",
@@ -186,12 +194,7 @@ def test_names_that_differ_in_capitals_only_are_one_search(tmp_path):
     first = classifier(tmp_path, study_name="Churn").fit(X, LABELS)
     with suppress(FileExistsError):
         (tmp_path / "churn").symlink_to(tmp_path / "Churn")
-    told = []
-    second = classifier(
-        tmp_path, study_name="churn", callbacks=[lambda *a: told.append(a)]
-    )
-    same(first, second.fit(X, LABELS))
-    assert told == []
+    same_trials(first, classifier(tmp_path, study_name="churn").fit(X, LABELS))
 
 
 DRAFTS = {

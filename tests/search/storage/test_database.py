@@ -50,17 +50,22 @@ def test_a_second_fit_goes_on(tmp_path, name):
 
 SCRIPT = """
 import sys
-from automodel.search.storage.shared import SharedStorage
+from automodel.search.shared_trials import SharedTrials
 from tests.search.storage.test_database import FAMILY, search
 from tests.search.storage.test_sharing import LABELS, X
 
-def told(study, trial):
-    value = trial.value if trial.state.name == "COMPLETE" else "nan"
-    print("told", trial.user_attrs["number"], value, flush=True)
+tell = SharedTrials.tell
+
+def told(trials, number, evaluation, time_limit=None):
+    "Say which trials of this process have ended: callbacks hear of all."
+    tell(trials, number, evaluation, time_limit)
+    value = evaluation.score if evaluation.status == "complete" else "nan"
+    print("told", number, value, flush=True)
 
 if __name__ == "__main__":
+    SharedTrials.tell = told
     folder, name = sys.argv[1:]
-    search(folder, name, n_trials=60, time_budget=60, callbacks=[told]).fit(X, LABELS)
+    search(folder, name, n_trials=60, time_budget=60).fit(X, LABELS)
 """
 
 

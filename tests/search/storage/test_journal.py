@@ -78,7 +78,7 @@ def open_study(path):
 
 def test_a_line_that_is_no_record_is_an_error(journal):
     journal.path.write_bytes(b'{"n": 0}\nnonsense\n{"n": 1}\n')
-    with pytest.raises(ValueError, match="Line 2 of .* is no record"):
+    with pytest.raises(ValueError, match="Line 2 of .* is not a record"):
         numbers(journal)
 
 

@@ -27,11 +27,14 @@ def random_sampler(seed):
 class Part:
     """A part of a search, in a folder, that is told what its trials come to."""
 
-    def __init__(self, folder, folds, budget, *, families=None, storage=None):
+    def __init__(
+        self, folder, folds, budget, *, families=None, storage=None, callbacks=()
+    ):
         archive = Archive(folder, "test", (lambda: storage) if storage else None)
         self.storage = SearchStorage(5, archive)
         self.folds, self.budget = folds, budget
         self.families = families or [StubFamily()]
+        self.settings = SearchSettings(sampler=random_sampler, callbacks=callbacks)
 
     def __enter__(self):
         self._block = contained()
@@ -39,9 +42,14 @@ class Part:
         names = [family.name for family in self.families]
         self._opened = self.storage.opened(names, self.budget)
         self._opened.__enter__()
-        settings = SearchSettings(sampler=random_sampler)
+        workers = Workers(1, self.folds)
         self.search = Search(
-            self.families, self.folds, self.budget, self.storage, settings
+            self.families,
+            self.folds,
+            self.budget,
+            self.storage,
+            workers,
+            self.settings,
         )
         return self
 
@@ -116,7 +124,7 @@ def test_what_has_ended_is_read_from_the_journal_alone(tmp_path, folds):
 
 
 def test_where_time_is_up_the_best_trials_are_still_read(tmp_path, folds, monkeypatch):
-    monkeypatch.setattr("automodel.search.shared_trials.BOOKED_AT_ONCE", 5)
+    monkeypatch.setattr("automodel.search.shared_trials.COUNTED_AT_ONCE", 5)
     make(tmp_path, folds, 200)
     with Part(tmp_path, folds, Budget(25.0, clock=FakeClock(step=1.0))) as part:
         assert part.search.ask() is None
@@ -224,12 +232,12 @@ def test_what_was_stopped_runs_again_also_where_nothing_else_is_to_be_gained(
             is_first = item.number == 0
             part.tell(item, "stopped" if is_first else "pruned", seconds=9.0)
             if item.number == 1:
-                part.search._shared.best = Evaluation(item.candidate, "complete", 0.5)
-                part.search._shared.scores[:] = [0.5] * 99
+                part.search._trials.best = Evaluation(item.candidate, "complete", 0.5)
+                part.search._trials.scores[:] = [0.5] * 99
         assert statuses(part) == {0: "stopped", 1: "pruned"}
     with Part(tmp_path, folds, Budget(1e4)) as part:
-        part.search._shared.best = Evaluation(None, "complete", 0.5)
-        part.search._shared.scores[:] = [0.5] * 99
+        part.search._trials.best = Evaluation(None, "complete", 0.5)
+        part.search._trials.scores[:] = [0.5] * 99
         assert part.run() == [0]
 
 
@@ -249,7 +257,6 @@ def test_what_was_stopped_waits_for_the_turn_of_its_family(tmp_path, folds):
     n_stopped = list(statuses(part).values()).count("stopped")
     assert n_stopped >= 1
     with Part(tmp_path, folds, Budget(1e4, 40), families=families) as part:
-        part.search._workers = Workers(1, folds)
         numbers = part.run()
     stopped = [number for number in numbers if number < 6]
     assert len(stopped) == n_stopped

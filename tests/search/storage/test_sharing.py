@@ -51,6 +51,12 @@ def same(one, two):
     pd.testing.assert_frame_equal(one, two)
 
 
+def same_trials(one, two):
+    """Check that the trials of a second fit are those that the first one ran."""
+    same(one, two)
+    pd.testing.assert_series_equal(board(one)["seconds"], board(two)["seconds"])
+
+
 def test_a_second_fit_goes_on_where_the_first_ended(tmp_path):
     first = classifier(tmp_path).fit(X, LABELS)
     second = classifier(tmp_path, n_trials=10).fit(X, LABELS)
@@ -168,7 +174,7 @@ def test_a_url_needs_a_folder():
 
 @pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden"])
 def test_a_name_that_is_no_folder_is_refused(tmp_path, name):
-    with pytest.raises(ValueError, match="'study_name' parameter must be a word"):
+    with pytest.raises(ValueError, match="'study_name' parameter must consist of"):
         classifier(tmp_path, study_name=name).fit(X, LABELS)
 
 
@@ -276,12 +282,7 @@ def test_what_could_not_be_stored_is_stored_later(tmp_path, full_disk, monkeypat
         warnings.simplefilter("error")
         search = classifier(tmp_path, n_trials=6).fit(X, LABELS)
     monkeypatch.undo()
-    told = []
-    again = classifier(
-        tmp_path, n_trials=6, callbacks=[lambda study, trial: told.append(trial)]
-    )
-    same(search, again.fit(X, LABELS))
-    assert told == []
+    same_trials(search, classifier(tmp_path, n_trials=6).fit(X, LABELS))
 
 
 class Away:
@@ -317,12 +318,8 @@ def test_a_folder_that_comes_back_is_given_what_it_missed(tmp_path, monkeypatch,
         warnings.simplefilter("error")
         first = classifier(tmp_path / "s", callbacks=[away], **params)
         first.fit(X, LABELS)
-    told = []
-    again = classifier(
-        tmp_path / "s", callbacks=[lambda *arguments: told.append(arguments)], **params
-    )
-    same(first, again.fit(X, LABELS))
-    assert told == []
+    again = classifier(tmp_path / "s", **params).fit(X, LABELS)
+    same_trials(first, again)
     np.testing.assert_array_equal(first.predict_proba(X), again.predict_proba(X))
     assert list((tmp_path / "s" / "automodel" / "participants").iterdir()) == []
     assert drafts(tmp_path / "s") == []
@@ -487,21 +484,26 @@ def test_what_the_deadline_stopped_runs_again(tmp_path):
 SCRIPT = """
 import os
 from pathlib import Path
-from automodel import AutoClassifier
+from automodel.search.shared_trials import SharedTrials
 from tests.conftest import StubFamily, wait_until
 from tests.search.storage.test_sharing import X, LABELS, classifier, shared
 
 FOLDER = Path(__file__).parent
 
-def told(study, trial):
-    value = trial.value if trial.state.name == "COMPLETE" else "nan"
-    print("told", trial.user_attrs["number"], value, flush=True)
+tell = SharedTrials.tell
+
+def told(trials, number, evaluation, time_limit=None):
+    "Say which trials of this process have ended: callbacks hear of all."
+    tell(trials, number, evaluation, time_limit)
+    value = evaluation.score if evaluation.status == "complete" else "nan"
+    print("told", number, value, flush=True)
     FOLDER.joinpath(f"told-{{os.getpid()}}").touch()
     wait_until(lambda: len(list(FOLDER.glob("told-*"))) >= {n_processes})
 
 if __name__ == "__main__":
+    SharedTrials.tell = told
     print("begin", flush=True)
-    search = classifier({storage}, callbacks=[told], **{params})
+    search = classifier({storage}, **{params})
     search.fit(X, LABELS)
     print("end", len(search.leaderboard_), flush=True)
 """

@@ -91,7 +91,8 @@ def test_the_limit_that_is_kept_is_the_one_that_a_trial_had(
     with Part(tmp_path, folds, Budget(15.0, 1), families=[family]) as part:
         keep = part.storage.model_folder
         with open_workers(2, folds, model_folder=keep) as workers:
-            part.search.run(workers)
+            part.search.workers = workers
+            part.search.run()
         assert statuses(part) == {0: "stopped"}
     assert part.storage.archive.stop_of(0)["time_limit"] == 0.2
 
@@ -158,8 +159,7 @@ def test_what_a_callback_does_to_a_trial_is_not_stored(tmp_path, folds):
         trial.user_attrs.clear()
         trial.params.clear()
 
-    with Part(tmp_path, folds, Budget(1e6, 3)) as part:
-        part.search.settings.callbacks = [callback]
+    with Part(tmp_path, folds, Budget(1e6, 3), callbacks=[callback]) as part:
         part.storage._pause = NO_DEADLINE
         assert part.run() == [0, 1, 2]
     with Part(tmp_path, folds, Budget(1e6, 3)) as again:
@@ -271,11 +271,11 @@ def test_own_trials_are_no_news(tmp_path, folds):
     (other,) = archives(tmp_path, 1)
     assert lease(other, 0)
     with Part(tmp_path, folds, Budget(1e6, 3)) as part:
-        part.search._shared.n_asked = 1  # what another asks for could not be read
-        part.search._shared._next_sync = NO_DEADLINE
+        part.search._trials.n_asked = 1  # what another asks for could not be read
+        part.search._trials._next_sync = NO_DEADLINE
         assert part.search.ask().number == 1
-        part.search._shared.sync()
-        assert part.search._shared._elsewhere.keys() == {0}
+        part.search._trials.sync()
+        assert part.search._trials._elsewhere.keys() == {0}
         assert part.search.ask().number == 2
     other.leave()
 
@@ -335,7 +335,7 @@ def search_in_rounds(folder, folds, n_trials, families):
         while items := part.search.ask_round():
             for item in items:
                 part.tell(item)
-            part.search._shared.take_in(items[0].number // ROUND_SIZE)
+            part.search._trials.take_in(items[0].number // ROUND_SIZE)
     known = sorted(part.storage.evaluations.items())
     return [(e.candidate.family.name, e.candidate.params, e.status) for _, e in known]
 

@@ -66,39 +66,6 @@ def test_the_jobs_of_the_active_backend_count():
         assert isinstance(open_workers(None, None), OwnProcesses)
 
 
-def places():
-    yield Workers(2, make_folds())
-    yield OwnProcesses(2, make_folds())
-    with joblib.parallel_config(backend="threading"):
-        yield open_workers(2, make_folds())
-
-
-def test_a_step_follows_the_refits_once():
-    for place in places():
-        steps = []
-        with place as workers:
-            assert workers.refit([], partial(steps.append, "then")) == []
-        assert steps == ["then"]
-
-
-@pytest.mark.slow
-def test_a_step_runs_beside_the_last_refit(monkeypatch):
-    monkeypatch.setattr(call, "refit", slow_second)
-    orders = [
-        Refit(number, Candidate(StubFamily("stub"), {}), None) for number in (0, 1)
-    ]
-    moments = []
-    with OwnProcesses(2, make_folds()) as workers:
-        found = workers.refit(orders, lambda: moments.append(time.monotonic()))
-    assert found[0] < moments[0] < found[1]
-
-
-def slow_second(order, data, keep_model):
-    """Return when a refit ends."""
-    time.sleep(5.0 * order.number)
-    return time.monotonic()
-
-
 def test_a_slow_library_is_named():
     slow, fast = StubFamily("slow"), StubFamily("fast")
     slow.requires, slow.start_seconds = ("torch", "skorch"), 4.0
@@ -244,17 +211,6 @@ def test_a_worker_that_does_not_start_leaves_its_trials_to_the_others(monkeypatc
     assert len(found) == 4
     assert workers.n_jobs == 1
     assert "could be started: 1. BlockingIOError" in problem
-
-
-@pytest.mark.slow
-def test_a_step_under_a_deadline_waits_for_an_idle_process(monkeypatch):
-    monkeypatch.setattr(call, "refit", slow_second)
-    candidate, deadline = Candidate(StubFamily("stub"), {}), Deadline.after(1e6)
-    orders = [Refit(number, candidate, None, deadline) for number in (0, 1)]
-    moments = []
-    with OwnProcesses(2, make_folds()) as workers:
-        found = workers.refit(orders, lambda: moments.append(time.monotonic()))
-    assert found[0] < moments[0] < found[1]
 
 
 @pytest.mark.slow
