@@ -15,7 +15,6 @@ FORMER_FACTS = (  # they were fields of `Task`, and are those of `TableFacts`
     "n_categorical",
     "n_text",
     "max_cardinality",
-    "has_missing",
     "is_sparse",
 )
 

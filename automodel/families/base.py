@@ -48,13 +48,10 @@ class Resources:
         Import name of the library that it loads first; "" if every worker has it.
     start_seconds : float, default=0.0
         What loading it and its first call cost.
-    accelerator : bool, default=False
-        Whether the model trains on an accelerator, if there is one.
     """
 
     library: str = ""
     start_seconds: float = 0.0
-    accelerator: bool = False
 
 
 class ModelFamily:
@@ -110,8 +107,6 @@ class ModelFamily:
     is_random : bool
         Whether another `random_state` makes another model, so that their mean is
         better than one.
-    gpu : bool
-        Whether the family gains from an accelerator.
     """
 
     name: str = ""
@@ -130,7 +125,6 @@ class ModelFamily:
     chooses_rounds: bool = False
     stops_on_own_rows: bool = False
     is_random: bool = True
-    gpu: bool = False
 
     def estimator(self, task: Task, random_state: int) -> BaseEstimator:
         """Return a new estimator with the fixed parameters set, one thread."""
@@ -172,7 +166,7 @@ class ModelFamily:
     def resources(self, task: Task) -> Resources:
         """Return what a worker needs for a model, besides a core."""
         library = self.requires[0] if self.requires else ""
-        return Resources(library, self.start_seconds, self.gpu)
+        return Resources(library, self.start_seconds)
 
     def fit(
         self,

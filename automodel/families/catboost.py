@@ -259,7 +259,7 @@ def _categorical_columns(X) -> list:
 
 def _is_constant(X) -> bool:
     """Whether no column has two values, which CatBoost takes for an error."""
-    if hasattr(X, "iloc"):
+    if hasattr(X, "nunique"):
         return bool((X.nunique(dropna=False) < 2).all())
     values = X.toarray() if hasattr(X, "toarray") else np.asarray(X)
     same = (values == values[:1]) | (np.isnan(values) & np.isnan(values[:1]))

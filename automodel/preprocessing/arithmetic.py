@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
@@ -83,6 +84,16 @@ class ArithmeticColumns(TransformerMixin, BaseEstimator):
                 operation(scaled[:, left], scaled[:, right], out=made[:, column])
         made[~np.isfinite(made)] = np.nan
         return made
+
+    def names_out(self, names: Sequence[str]) -> list[str]:
+        """Return the names of the made columns, such as "height / width"."""
+        return [
+            f"{names[left]} {_SIGNS[operation]} {names[right]}"
+            for operation, left, right in self.operations_
+        ]
+
+
+_SIGNS = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/"}
 
 
 def _spread(X: np.ndarray) -> np.ndarray:

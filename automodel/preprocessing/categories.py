@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from automodel.sampling.clusters import even_parts
 
+RARE = "infrequent"  # the name of the rarer categories of a column together
 N_FOLDS = 5
 MAX_ENCODED_CLASSES = 10
 PRIOR_ROWS = 10.0
@@ -70,6 +73,25 @@ class PooledCategories(TransformerMixin, BaseEstimator):
             numbers[:, i] = new[codes[:, i]]
         return numbers
 
+    def labels(self, column: int, categories: Sequence[str]) -> list[str]:
+        """Return what the new numbers of a column stand for, from 1 on.
+
+        Parameters
+        ----------
+        column : int
+            Position of the column.
+        categories : sequence of str
+            What its codes stand for; if empty, they are named by their number.
+        """
+        new, codes, counts = np.unique(
+            self.numbers_[column][:-1], return_index=True, return_counts=True
+        )
+        labels = [
+            str(categories[code] if categories else code) if count == 1 else RARE
+            for code, count in zip(codes.tolist(), counts, strict=True)
+        ]
+        return labels[int(np.searchsorted(new, 1)) :]
+
 
 class OneHotColumns(TransformerMixin, BaseEstimator):
     """Turn categories into columns of 0 and 1; missing and unknown give zeros only.
@@ -123,6 +145,20 @@ class OneHotColumns(TransformerMixin, BaseEstimator):
         shape = (len(codes), self.n_columns_)
         return sparse.csr_matrix((ones, columns, pointers), shape=shape)
 
+    def labels(self, categories: Sequence[Sequence[str]]) -> list[list[str]]:
+        """Return the categories that the columns of 0 and 1 stand for.
+
+        Parameters
+        ----------
+        categories : sequence of sequences of str
+            What the codes of each column stand for; if empty, they are named by their
+            numbers.
+        """
+        return [
+            self.pool_.labels(i, categories[i] if categories else ())[first - 1 :]
+            for i, first in enumerate(self.first_)
+        ]
+
 
 class TargetMeans(TransformerMixin, BaseEstimator):
     """Encode categories by the mean of the target among their rows.
@@ -140,6 +176,8 @@ class TargetMeans(TransformerMixin, BaseEstimator):
 
     Attributes
     ----------
+    classes_ : list of int
+        Classes that have a mean; empty for regression.
     means_ : list of ndarray of shape (n_categories + 1, n_targets)
         Means per code; the last entry is for missing and unknown.
     shares_ : list of ndarray of shape (n_categories + 1,)
@@ -171,7 +209,8 @@ class TargetMeans(TransformerMixin, BaseEstimator):
     ) -> np.ndarray:
         """Learn the means, and return those of the other folds for each row."""
         weight = np.ones(len(codes)) if sample_weight is None else sample_weight
-        targets = np.empty((len(codes), 0)) if y is None else _targets(y, weight)
+        self.classes_ = _encoded_classes(y, weight)
+        targets = _targets(y, self.classes_, len(codes))
         folds = _folds(y, len(codes), self.random_state, groups)
         self.means_, self.shares_, columns = [], [], []
         for column, cardinality in zip(codes.T, cardinalities, strict=True):
@@ -194,6 +233,17 @@ class TargetMeans(TransformerMixin, BaseEstimator):
         ]
         return _stacked(columns, len(codes))
 
+    def names_out(self, names: Sequence[str]) -> list[str]:
+        """Return the names of the columns."""
+        found = []
+        for name, means in zip(names, self.means_, strict=True):
+            if means.shape[1] == 1:
+                found.append(f"{name}_mean")
+            else:
+                found += [f"{name}_mean_{number}" for number in self.classes_]
+            found.append(f"{name}_frequency")
+        return found
+
     def _joined(self, means: np.ndarray, shares: np.ndarray) -> np.ndarray:
         return np.column_stack([means, shares])
 
@@ -207,14 +257,22 @@ def count_codes(column, cardinality: int, sample_weight) -> np.ndarray:
     return np.bincount(column + 1, sample_weight, minlength=cardinality + 1)[1:]
 
 
-def _targets(y: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Return the columns whose means are taken."""
-    if y.dtype.kind not in "iub":
-        return y.reshape(-1, 1).astype(np.float64)
+def _encoded_classes(y: np.ndarray | None, weight: np.ndarray) -> list[int]:
+    """Return the classes that have a mean; none if y is not a class."""
+    if y is None or y.dtype.kind not in "iub":
+        return []
     counts = np.bincount(y, weight)
     classes = np.argsort(-counts, kind="stable")[:MAX_ENCODED_CLASSES]
-    chosen = [1] if len(counts) == 2 else np.sort(classes[counts[classes] > 0]).tolist()
-    return np.column_stack([y == c for c in chosen]).astype(np.float64)
+    return [1] if len(counts) == 2 else np.sort(classes[counts[classes] > 0]).tolist()
+
+
+def _targets(y: np.ndarray | None, classes: list[int], n_rows: int) -> np.ndarray:
+    """Return the columns whose means are taken."""
+    if y is None:
+        return np.empty((n_rows, 0))
+    if not classes:
+        return y.reshape(-1, 1).astype(np.float64)
+    return np.column_stack([y == c for c in classes]).astype(np.float64)
 
 
 def _folds(

@@ -97,6 +97,12 @@ class ColumnPlan:
             return len(PARTS)
         return int(self.kind in (NUMERIC, DURATIONS) or bool(self.alphabet))
 
+    def number_names(self, name: str, width: int) -> list[str]:
+        """Return the names of the numeric columns, for a name of the column."""
+        if width == len(PARTS):
+            return [f"{name}_{part}" for part in PARTS]
+        return [f"{name}_rank" if self.alphabet else name] * width
+
     def numbers(self, column: Column) -> np.ndarray:
         """Return the numeric columns, of shape (n_samples, width)."""
         if column.is_all_missing:
@@ -219,7 +225,7 @@ def _plan_labels(position: int, name: str, column: Column) -> ColumnPlan:
     if not given:
         return ColumnPlan(position, name, DROPPED, reason="all missing")
     if not column.is_category:
-        plan = _plan_parsed(position, name, labels, given)
+        plan = _plan_parsed(position, name, given)
         if plan is not None:
             return plan
     counts = np.bincount(codes[codes >= 0], minlength=len(labels))
@@ -233,7 +239,7 @@ def _plan_labels(position: int, name: str, column: Column) -> ColumnPlan:
     return _plan_strings(position, name, given, counts, categories, column.is_category)
 
 
-def _plan_parsed(position, name, labels, given) -> ColumnPlan | None:
+def _plan_parsed(position, name, given) -> ColumnPlan | None:
     """Return the plan of numbers or dates that came as strings, or None."""
     values, failed = parse_numbers(given[:50])
     if not failed.any():

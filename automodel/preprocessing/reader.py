@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from automodel.preprocessing.columns import FLOAT32_MAX, Column
 from automodel.preprocessing.containers import Columns, open_columns
@@ -28,7 +29,7 @@ from automodel.preprocessing.text import count_tokens
 HASHED_ROWS = 512
 
 
-class TableReader(TransformerMixin, BaseEstimator):
+class TableReader(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Read arrays, sparse matrices and DataFrames into a `Table`.
 
     Each column gets a kind on fit and keeps it. Columns are matched by position.
@@ -44,6 +45,8 @@ class TableReader(TransformerMixin, BaseEstimator):
         Columns without any value.
     n_features_in_ : int
         Columns of X on fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names. Defined only if X is a DataFrame.
 
     Examples
     --------
@@ -106,7 +109,6 @@ class TableReader(TransformerMixin, BaseEstimator):
             n_categorical=table.codes.shape[1],
             n_text=len(table.text),
             max_cardinality=max(table.cardinalities, default=0),
-            has_missing=bool(np.isnan(table.numeric).any()),
             is_sparse=table.sparse is not None,
         )
 
@@ -145,6 +147,39 @@ class TableReader(TransformerMixin, BaseEstimator):
         self._check_width(columns.n_columns)
         return self._read(columns)
 
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return the names of the columns of the table.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the columns of X, by default those that X had on fit, or x0, x1 and
+            so on.
+
+        Returns
+        -------
+        ndarray of str objects
+            Names of the numeric columns, then of the columns of categories, then of the
+            texts. A date gives several columns, such as "sold_year". If a string has
+            many values, its place in the alphabet is a column such as "name_rank".
+        """
+        check_is_fitted(self)
+        names = _check_feature_names_in(self, input_features)
+        if self.is_sparse_:
+            return names
+        return np.array(self._names(names), dtype=object)
+
+    def _names(self, names: Sequence[str]) -> list[str]:
+        numeric = np.empty(self.offsets_[-1], dtype=object)
+        for plan in self.plans_:
+            start, end = self.offsets_[plan.position : plan.position + 2]
+            numeric[start:end] = plan.number_names(names[plan.position], end - start)
+        return [
+            *numeric[self.kept_],
+            *(names[p.position] for p in self.plans_ if p.kind in (CATEGORICAL, BOTH)),
+            *(names[p.position] for p in self.plans_ if p.tokens),
+        ]
+
     def _check_width(self, n_columns: int) -> None:
         if n_columns != self.n_features_in_:
             raise ValueError(
@@ -155,6 +190,7 @@ class TableReader(TransformerMixin, BaseEstimator):
     def _fit_sparse(self, X) -> Table:
         matrix = _read_sparse(X)
         self.is_sparse_ = True
+        vars(self).pop("feature_names_in_", None)
         self.n_features_in_ = matrix.shape[1]
         self.kinds_ = {str(i): NUMERIC for i in range(matrix.shape[1])}
         self.dropped_: dict[str, str] = {}
@@ -166,6 +202,9 @@ class TableReader(TransformerMixin, BaseEstimator):
         self.is_sparse_ = False
         self.n_features_in_ = columns.n_columns
         names = columns.names
+        vars(self).pop("feature_names_in_", None)
+        if columns.labels is not None:
+            self.feature_names_in_ = np.array(names, dtype=object)
         numeric = set(columns.numeric.tolist())
         plans = [
             ColumnPlan(i, names[i], NUMERIC)
@@ -179,6 +218,7 @@ class TableReader(TransformerMixin, BaseEstimator):
         self.dropped_ = {p.name: p.reason for p in plans if p.kind == DROPPED}
         self.all_missing_ = [n for n, r in self.dropped_.items() if r == "all missing"]
         self.plans_ = [plan for plan in plans if plan.kind != DROPPED]
+        self.names_ = tuple(self.get_feature_names_out())
 
     def _drop_repeated_labels(self, plans, columns) -> None:
         seen = set()
@@ -214,12 +254,11 @@ class TableReader(TransformerMixin, BaseEstimator):
 
     def _read(self, columns: Columns) -> Table:
         plans = self.plans_
-        codes, text = [], []
-        cardinalities = []
+        codes, categories, text = [], [], []
         for plan in plans:
             if plan.kind in (CATEGORICAL, BOTH):
                 codes.append(plan.codes(columns.column(plan.position)))
-                cardinalities.append(len(plan.categories))
+                categories.append(plan.categories)
             if plan.tokens:
                 text.append(_texts(plan, columns.column(plan.position)))
         numbers = self._numbers(columns, {p.position: p for p in plans if p.width})
@@ -227,8 +266,10 @@ class TableReader(TransformerMixin, BaseEstimator):
         return Table(
             numeric=numbers,
             codes=np.column_stack(codes) if codes else empty,
-            cardinalities=tuple(cardinalities),
+            cardinalities=tuple(map(len, categories)),
             text=tuple(text),
+            names=self.names_,
+            categories=tuple(categories),
         )
 
     def _numbers(self, columns: Columns, plans: dict[int, ColumnPlan]) -> np.ndarray:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from automodel.preprocessing.text import fit_components
+from automodel.preprocessing.text import component_names, fit_components
 
 DENSE_COLUMNS = 2000
 DENSE_CELLS = 2e7
@@ -71,6 +73,12 @@ class SparseColumns(TransformerMixin, BaseEstimator):
             return np.asarray(self._scaled(X, fill=True) @ self.components_)
         scaled = self._scaled(X, fill=self.missing == "impute")
         return scaled if self.sparse_output else scaled.toarray()
+
+    def names_out(self, names: Sequence[str]) -> list[str]:
+        """Return the names of the columns."""
+        if self.components_ is None:
+            return list(names)
+        return component_names("x", self.components_.shape[1])
 
     def _scaled(self, X: sparse.csr_matrix, fill: bool) -> sparse.csr_matrix:
         data = X.data

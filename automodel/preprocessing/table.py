@@ -1,11 +1,13 @@
 """Table: one compact form for every kind of tabular input."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import joblib
 import numpy as np
 from scipy.sparse import csr_matrix
+
+from automodel.preprocessing.encoded import nbytes_of
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Texts:
     @property
     def nbytes(self) -> int:
         """Bytes that the arrays hold."""
-        return sparse_nbytes(self.counts) + self.codes.nbytes
+        return nbytes_of(self.counts) + self.codes.nbytes
 
     @property
     def repeats(self) -> np.ndarray:
@@ -65,6 +67,12 @@ class Table:
         One for each text column.
     sparse : csr_matrix of shape (n_samples, n_features) or None
         Set when X is a scipy sparse matrix; the other parts are then empty.
+    names : tuple of str
+        Names of the columns of `numeric`, `codes` and `text`, in this order. If empty,
+        the columns are called x0, x1 and so on, and so are those of `sparse`.
+    categories : tuple of sequences of str
+        The categories that the numbers in each column of `codes` stand for; empty if
+        they are not known.
     """
 
     numeric: np.ndarray
@@ -72,6 +80,8 @@ class Table:
     cardinalities: tuple[int, ...] = ()
     text: tuple[Texts, ...] = ()
     sparse: csr_matrix | None = None
+    names: tuple[str, ...] = ()
+    categories: tuple[Sequence[str], ...] = ()
 
     def __len__(self) -> int:
         return self.numeric.shape[0]
@@ -80,8 +90,14 @@ class Table:
     def nbytes(self) -> int:
         """Bytes that the arrays hold."""
         dense = self.numeric.nbytes + self.codes.nbytes
-        matrix = 0 if self.sparse is None else sparse_nbytes(self.sparse)
+        matrix = 0 if self.sparse is None else nbytes_of(self.sparse)
         return dense + sum(texts.nbytes for texts in self.text) + matrix
+
+    @property
+    def n_columns(self) -> int:
+        """Number of columns of all parts."""
+        n_dense = self.numeric.shape[1] + self.codes.shape[1] + len(self.text)
+        return n_dense if self.sparse is None else self.sparse.shape[1]
 
     def fingerprint(self) -> str:
         """Return a hash of all values."""
@@ -89,15 +105,10 @@ class Table:
 
     def take(self, rows: Sequence[int] | np.ndarray | slice) -> "Table":
         """Return the table of the given rows."""
-        return Table(
+        return replace(
+            self,
             numeric=self.numeric[rows],
             codes=self.codes[rows],
-            cardinalities=self.cardinalities,
             text=tuple(texts.take(rows) for texts in self.text),
             sparse=None if self.sparse is None else self.sparse[rows],
         )
-
-
-def sparse_nbytes(matrix: csr_matrix) -> int:
-    """Return about the bytes that a sparse matrix holds."""
-    return matrix.data.nbytes + matrix.indices.nbytes

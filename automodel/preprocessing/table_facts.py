@@ -17,8 +17,6 @@ class TableFacts:
         Columns of each kind after reading; dates count as numeric columns.
     max_cardinality : int, default=0
         Categories of the largest categorical column.
-    has_missing : bool, default=False
-        Whether any numeric cell is missing.
     is_sparse : bool, default=False
         Whether X came as a scipy sparse matrix.
     """
@@ -28,7 +26,6 @@ class TableFacts:
     n_categorical: int = 0
     n_text: int = 0
     max_cardinality: int = 0
-    has_missing: bool = False
     is_sparse: bool = False
 
     @property

@@ -26,13 +26,13 @@ DENSE_ONE_HOT_COLUMNS = 1000
 _CHOICES: dict[str, tuple] = {
     "missing": ("keep", "impute"),
     "categories": ("native", "onehot", "target"),
-    "scale": (None, "standard", "robust"),
+    "scale": (None, "standard"),
     "text": ("svd", "tfidf"),
     "dtype": ("float32", "float64"),
 }
 
 
-class TabularEncoder(TransformerMixin, BaseEstimator):
+class TabularEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Encode a `Table`; fitted on the training part of a fold.
 
     Parameters
@@ -43,7 +43,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         "native": columns of dtype "category" in a DataFrame, with 0 for missing,
         unknown and rare. "onehot": columns of 0 and 1. "target": one-hot for few
         categories, and the mean of the target, out of fold, for many.
-    scale : {None, "standard", "robust"}, default=None
+    scale : {None, "standard"}, default=None
         How numeric columns are scaled, see `NumericColumns`.
     text : {"svd", "tfidf"}, default="svd"
         Components of TF-IDF, or TF-IDF itself, which needs `sparse_output`.
@@ -65,6 +65,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
     Attributes
     ----------
+    n_features_in_ : int
+        Columns of the table.
     n_features_out_ : int
         Columns of the result.
 
@@ -143,6 +145,11 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         return result
 
     def _fit(self, table: Table, y, sample_weight, groups):
+        self.n_features_in_, self.names_ = table.n_columns, table.names
+        self.n_numeric_, self.n_categorical_ = (
+            table.numeric.shape[1],
+            table.codes.shape[1],
+        )
         y = None if y is None else np.asarray(y)
         weight = None if sample_weight is None else np.asarray(sample_weight, float)
         if table.sparse is not None:
@@ -181,6 +188,75 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         text = [encoder.transform(texts) for encoder, texts in pairs]
         return self._assemble(table, self._numbers(table, means), text)
 
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return the names of the encoded columns.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the columns of the table, by default those that it had on fit.
+
+        Returns
+        -------
+        ndarray of str objects of shape (n_features_out_,)
+            Such as "age", "missingindicator_age", "city=Paris", "city_mean",
+            "city_frequency", "comment_component0" and "height / width". The buckets of
+            TF-IDF have a number, since several words may share one.
+
+        Examples
+        --------
+        >>> from automodel.preprocessing.reader import TableReader
+        >>> from automodel.preprocessing.tabular import TabularEncoder
+        >>> table = TableReader().fit_transform([[1, "red"], [2, "blue"], [3, None]])
+        >>> TabularEncoder(categories="onehot").fit(table).get_feature_names_out()
+        array(['x0', 'x1=blue', 'x1=red'], dtype=object)
+        """
+        check_is_fitted(self)
+        names = self._names_in(input_features)
+        if self.sparse_columns_ is not None:
+            found = self.sparse_columns_.names_out(names)
+        else:
+            found = self._names_out(names)
+        return np.array(found or ["constant"], dtype=object)
+
+    def _names_in(self, input_features: Any) -> list[str]:
+        n_columns = self.n_features_in_
+        if input_features is None:
+            return list(self.names_) or [f"x{i}" for i in range(n_columns)]
+        if len(input_features) != n_columns:
+            raise ValueError(
+                "input_features should have length equal to number of features "
+                f"({n_columns}), got {len(input_features)}"
+            )
+        return list(input_features)
+
+    def _names_out(self, names: list[str]) -> list[str]:
+        """Return the names of the columns in the order in which they are joined."""
+        end = self.n_numeric_ + self.n_categorical_
+        numeric, codes = names[: self.n_numeric_], names[self.n_numeric_ : end]
+        numbers = numeric + self.means_.names_out([codes[i] for i in self.encoded_])
+        if self.n_arithmetic:
+            numbers += self.arithmetic_.names_out(numeric)
+        one_hot = [
+            f"{codes[i]}={label}"
+            for i, labels in zip(
+                self.one_hot_columns_, self.one_hot_labels_, strict=True
+            )
+            for label in labels
+        ]
+        text = [
+            found
+            for encoder, name in zip(self.text_, names[end:], strict=True)
+            for found in encoder.names_out(name)
+        ]
+        light = one_hot + text if self._has_tfidf else text + one_hot
+        native = [codes[i] for i in self.native_]
+        return self.numeric_.names_out(numbers) + light + native
+
+    @property
+    def _has_tfidf(self) -> bool:
+        return self.text == "tfidf" and self.sparse_output
+
     def _check_parameters(self) -> None:
         for name, allowed in _CHOICES.items():
             value = getattr(self, name)
@@ -217,6 +293,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         self.pool_.fit(*_part(table, self.native_, weight))
         self.one_hot_ = OneHotColumns(self._one_hot_limit())
         self.one_hot_.fit(*_part(table, self.one_hot_columns_, weight))
+        known = [table.categories[i] for i in self.one_hot_columns_ if table.categories]
+        self.one_hot_labels_ = self.one_hot_.labels(known)
         self.means_ = TargetMeans(self.random_state)
         codes, _, weight, cardinalities = _part(table, self.encoded_, weight)
         return self.means_.fit_transform(codes, y, weight, cardinalities, groups)
@@ -233,7 +311,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         used = slice(None) if weight is None else weight > 0
         y_used = None if y is None else y[used]
         for texts in table.text:
-            if self.text == "tfidf" and self.sparse_output:
+            if self._has_tfidf:
                 encoder: Any = TfidfColumns()
             else:
                 encoder = TextComponents(random_state=self.random_state)

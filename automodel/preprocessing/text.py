@@ -95,6 +95,10 @@ class TfidfColumns(TransformerMixin, BaseEstimator):
         texts = texts.used()
         return self.weighed(texts.counts)[texts.codes]
 
+    def names_out(self, name: str) -> list[str]:
+        """Return the names of the columns; a bucket has no word, since it has many."""
+        return [f"{name}_bucket{bucket}" for bucket in self.buckets_]
+
     def weighed(self, counts: sparse.csr_matrix) -> sparse.csr_matrix:
         """Return the weights of the tokens of single texts."""
         chosen = counts[:, self.buckets_].astype(np.float32)
@@ -145,6 +149,15 @@ class TextComponents(TransformerMixin, BaseEstimator):
         texts = texts.used()
         matrix = self.tfidf_.weighed(texts.counts)
         return np.asarray(matrix @ self.components_)[texts.codes]
+
+    def names_out(self, name: str) -> list[str]:
+        """Return the names of the components."""
+        return component_names(name, self.components_.shape[1])
+
+
+def component_names(name: str, n_components: int) -> list[str]:
+    """Return the names of the components of what has a name."""
+    return [f"{name}_component{i}" for i in range(n_components)]
 
 
 def telling_columns(X: np.ndarray, y: np.ndarray, alpha: float) -> np.ndarray:
