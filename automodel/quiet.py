@@ -29,14 +29,14 @@ def no_warnings() -> SharedContext:
 def _ignoring() -> Iterator[None]:
     before = warnings.filters
     within = [_IGNORE, *before]
-    warnings.filters = within  # type: ignore[misc, assignment]
+    warnings.filters = within
     try:
         yield
     finally:
         # If the filter is gone, a block around this one has ended and has restored
         # the filters that it found.
         if _IGNORE in warnings.filters:
-            warnings.filters = before  # type: ignore[misc]
+            warnings.filters = before
         # A block of another thread may have saved this list, and restore it later.
         within[:] = before
 

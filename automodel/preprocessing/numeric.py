@@ -73,11 +73,11 @@ class NumericColumns(TransformerMixin, BaseEstimator):
 
     def names_out(self, names: Sequence[str]) -> list[str]:
         """Return the names of the encoded columns."""
-        kept = [names[i] for i in self.kept_]
+        kept = [names[i] for i in self.kept_.tolist()]
         if self.missing == "keep":
             return kept
-        marked = np.flatnonzero(self.has_missing_)
-        return kept + [f"missingindicator_{kept[i]}" for i in marked]
+        pairs = zip(kept, self.has_missing_, strict=True)
+        return kept + [f"missingindicator_{name}" for name, marked in pairs if marked]
 
     def _kept(self, X: np.ndarray) -> np.ndarray:
         return X if len(self.kept_) == X.shape[1] else X[:, self.kept_]

@@ -1,4 +1,4 @@
-"""Table: one compact form for every kind of tabular input."""
+"""Table: a compact form of tabular data from any container."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,14 +12,14 @@ from automodel.preprocessing.encoded import nbytes_of
 
 @dataclass(frozen=True)
 class Texts:
-    """A column of texts; each different one is held once, however many rows have it.
+    """A column of texts, in which each distinct text is held once.
 
     Parameters
     ----------
     counts : csr_matrix of shape (n_texts, n_buckets)
-        Hashed token counts of the different texts.
+        Hashed token counts of the distinct texts.
     codes : ndarray of shape (n_samples,), int32
-        Which of them each row has.
+        The position of the text of each row.
     """
 
     counts: csr_matrix
@@ -43,7 +43,7 @@ class Texts:
         return Texts(self.counts, self.codes[rows])
 
     def used(self) -> "Texts":
-        """Return the same rows without the texts that none of them has."""
+        """Return the same rows, with only those texts that occur in a row."""
         used, codes = np.unique(self.codes, return_inverse=True)
         if len(used) == self.counts.shape[0]:
             return self
@@ -52,15 +52,15 @@ class Texts:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows as arrays, whatever the user's container was.
+    """Rows of a table as arrays.
 
     Parameters
     ----------
     numeric : ndarray of shape (n_samples, n_numeric), float64
-        Finite numbers; missing values and infinities are NaN. Holds the parts
-        of dates, durations (seconds) and booleans as well.
+        Finite numbers, with NaN for missing values and infinities. The parts of dates,
+        durations in seconds and booleans are numbers as well.
     codes : ndarray of shape (n_samples, n_categorical), int32
-        Category numbers; -1 is missing or unknown.
+        Category numbers, with -1 for missing values and unknown categories.
     cardinalities : tuple of int
         Number of categories of each column of `codes`.
     text : tuple of Texts
