@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -57,8 +57,9 @@ class Monitor:
         The validation part, or None.
     steps_used : int, list of int or None
         Number of steps of the returned model, set by the family. It is a list if each
-        column of the target has a model of its own. If the family `chooses_rounds`, it
-        is the best number of steps on the validation part.
+        column of the target has a model of its own, with 0 for a column that was not
+        trained. If the family `chooses_rounds`, it is the best number of steps on the
+        validation part.
     steps_trained : int, list of int or None
         Number of steps that were trained, set by a family that `chooses_rounds`.
     steps_cut : int or None
@@ -68,6 +69,9 @@ class Monitor:
     step_plan_used : list
         What a family needs to repeat the training without a clock, set by a family
         whose steps depend on the time. Its values must be serializable as JSON.
+    n_columns : int
+        Number of columns of the target that have a model of their own, one of which is
+        in training. 1 if a model learns all of them.
     """
 
     def __init__(
@@ -94,6 +98,7 @@ class Monitor:
         self.step_plan = step_plan
         self.step_plan_used: list = []
         self.reports = {} if reports is None else reports
+        self.n_columns = 1
         self._score = score
         self._should_prune = should_prune
         self._has_own_loss = has_own_loss
@@ -216,6 +221,15 @@ class TrialTime:
         if self._left is not None:
             self._left -= self.deadline.clock.now() - self._start
         self._n_folds -= 1
+
+
+def mean_steps(steps: Sequence[Steps]) -> np.ndarray:
+    """Return the mean steps of several models, rounded, for each column if it has some.
+
+    Those of 0 do not count: a column that had one value in a fold was not trained.
+    """
+    mean = np.ma.masked_equal(steps, 0).mean(axis=0)
+    return np.rint(np.ma.filled(mean, 0))
 
 
 def _warn_of_name(former: str, name: str) -> None:

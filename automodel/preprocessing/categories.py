@@ -171,8 +171,9 @@ class TargetMeans(TransformerMixin, BaseEstimator):
     on its own target nor on those of its group. A new row gets the mean of all training
     rows. Each mean is shrunk towards the overall mean, which counts as ten rows. For
     classification, there is a mean for each class: a single one for two classes, and at
-    most ten for many classes, those of the most frequent ones. The last column is the
-    share of the category among the training rows.
+    most ten for many classes, those of the most frequent ones. If the target has
+    several columns, there is a mean of each. The last column is the share of the
+    category among the training rows.
 
     Parameters
     ----------
@@ -182,7 +183,7 @@ class TargetMeans(TransformerMixin, BaseEstimator):
     Attributes
     ----------
     classes_ : list of int
-        Classes that have a mean; empty for regression.
+        Classes that have a mean; empty if the target does not hold classes.
     means_ : list of ndarray of shape (n_categories + 1, n_targets)
         The means of each code. The last row is for missing values and unknown
         categories.
@@ -246,7 +247,8 @@ class TargetMeans(TransformerMixin, BaseEstimator):
             if means.shape[1] == 1:
                 found.append(f"{name}_mean")
             else:
-                found += [f"{name}_mean_{number}" for number in self.classes_]
+                numbers = self.classes_ or range(means.shape[1])
+                found += [f"{name}_mean_{number}" for number in numbers]
             found.append(f"{name}_frequency")
         return found
 
@@ -264,8 +266,8 @@ def count_codes(column, cardinality: int, sample_weight) -> np.ndarray:
 
 
 def _encoded_classes(y: np.ndarray | None, weight: np.ndarray) -> list[int]:
-    """Return the classes that have a mean; none if y is not a class."""
-    if y is None or y.dtype.kind not in "iub":
+    """Return the classes that have a mean; none if y does not hold classes."""
+    if y is None or y.ndim == 2 or y.dtype.kind not in "iub":
         return []
     counts = np.bincount(y, weight)
     classes = np.argsort(-counts, kind="stable")[:MAX_ENCODED_CLASSES]
@@ -277,7 +279,7 @@ def _targets(y: np.ndarray | None, classes: list[int], n_rows: int) -> np.ndarra
     if y is None:
         return np.empty((n_rows, 0))
     if not classes:
-        return y.reshape(-1, 1).astype(np.float64)
+        return y.reshape(len(y), -1).astype(np.float64)
     return np.column_stack([y == c for c in classes]).astype(np.float64)
 
 
@@ -287,7 +289,7 @@ def _folds(
     """Return the fold of each row.
 
     If there are several groups, none is divided among the folds. Otherwise the folds
-    are stratified by y.
+    are stratified by y, or by the first principal component of several columns.
     """
     if groups is not None:
         _, numbers, sizes = np.unique(groups, return_inverse=True, return_counts=True)
@@ -295,10 +297,20 @@ def _folds(
             return even_parts(sizes, N_FOLDS, random_state)[numbers]
     shuffled = np.random.default_rng(random_state).permutation(n_rows)
     if y is not None:
-        shuffled = shuffled[np.argsort(y[shuffled], kind="stable")]
+        order = y if y.ndim == 1 else _first_component(y)
+        shuffled = shuffled[np.argsort(order[shuffled], kind="stable")]
     folds = np.empty(n_rows, dtype=np.intp)
     folds[shuffled] = np.arange(n_rows) % N_FOLDS
     return folds
+
+
+def _first_component(y: np.ndarray) -> np.ndarray:
+    """Return the first principal component of the standardized columns."""
+    centered = y - y.mean(axis=0)
+    spread = centered.std(axis=0)
+    centered /= np.where(spread > 0, spread, 1.0)
+    _, directions = np.linalg.eigh(centered.T @ centered)
+    return centered @ directions[:, -1]
 
 
 def _target_means(column, targets, weight, folds, counts):

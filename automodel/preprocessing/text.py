@@ -166,14 +166,18 @@ def telling_columns(X: np.ndarray, y: np.ndarray, alpha: float) -> np.ndarray:
     ----------
     X : ndarray of shape (n_samples, n_columns)
         The columns.
-    y : ndarray of shape (n_samples,)
-        Class numbers (int) or values (float).
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Class numbers (int) or values (float). If there are several columns, it is
+        enough to be related to one of them.
     alpha : float
         Largest p-value of a column in the F-test. The column with the lowest p-value is
         always returned. If y is constant, all columns are.
     """
     from sklearn.feature_selection import f_classif, f_regression  # slow to load
 
+    if y.ndim == 2:
+        each = [telling_columns(X, column, alpha) for column in y.T]
+        return np.unique(np.concatenate(each))
     varied = np.flatnonzero(X.std(axis=0) > TINY)
     if len(varied) == 0 or len(np.unique(y)) < 2:
         return np.arange(X.shape[1])
