@@ -126,6 +126,34 @@ class AtLikeliest:
         return float(self.formula(confusion))
 
 
+@dataclass(frozen=True)
+class ScoreOfConfusion:
+    """A score of labels as a function of a confusion matrix, if it has no formula.
+
+    Parameters
+    ----------
+    scorer : callable
+        A scorer of scikit-learn that reads labels and takes sample weights.
+    classes : ndarray of shape (n_classes,)
+        The labels, in the order of the matrix.
+    """
+
+    scorer: Any
+    classes: np.ndarray
+
+    def __call__(self, confusion: np.ndarray) -> float:
+        """Return the score, each cell of the matrix being a row with a weight."""
+        parts = parts_of(self.scorer)
+        assert parts is not None  # such as a scorer that needs a threshold has
+        truth, answer = np.nonzero(confusion)
+        return parts.sign * parts.function(
+            self.classes[truth],
+            self.classes[answer],
+            sample_weight=confusion[truth, answer],
+            **parts.options,
+        )
+
+
 def confusion_of(y_true, labels, n_classes, sample_weight=None) -> np.ndarray:
     """Return the weight of the rows of each true class, a row, and label, a column."""
     counts = np.bincount(y_true * n_classes + labels, sample_weight, n_classes**2)
@@ -200,12 +228,20 @@ def _kappa(confusions):
 
 
 def _fbeta(confusions, beta):
-    hits, truth, answers = _parts(confusions)
+    return fbeta(*_parts(confusions), beta=beta)
+
+
+def fbeta(hits, truth, answers, beta):
+    """Return the F-beta score of one class, or of each."""
     return ratio((1 + beta**2) * hits, beta**2 * truth + answers)
 
 
 def _jaccard(confusions):
-    hits, truth, answers = _parts(confusions)
+    return jaccard(*_parts(confusions))
+
+
+def jaccard(hits, truth, answers):
+    """Return the Jaccard index of one class, or of each."""
     return ratio(hits, truth + answers - hits)
 
 

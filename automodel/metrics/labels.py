@@ -19,7 +19,7 @@ from sklearn.metrics import (
 )
 
 from automodel.clock import NO_DEADLINE, Deadline
-from automodel.metrics.confusion import confusions_above, ratio
+from automodel.metrics.confusion import confusions_above, fbeta, jaccard, ratio
 from automodel.metrics.fast_scores import TINY, Fast, roc_auc
 from automodel.metrics.scorers import known_name, parts_of
 from automodel.metrics.threshold import bags, known_rows
@@ -157,7 +157,7 @@ def forms_of_labels(scorer: Any) -> tuple[LabelFormula | None, Fast | None]:
 
 
 def thresholds_of_labels(
-    metric: Any,
+    formula: LabelFormula,
     y: np.ndarray,
     proba: np.ndarray,
     sample_weight: np.ndarray | None = None,
@@ -178,7 +178,7 @@ def thresholds_of_labels(
     ndarray of shape (n_labels,)
         The thresholds.
     """
-    formula, n_labels = metric.formula, proba.shape[1]
+    n_labels = proba.shape[1]
     rng = np.random.default_rng(random_state)
     known = known_rows(proba, rng)
     half = np.full(n_labels, 0.5)
@@ -239,18 +239,10 @@ def _formula_of(parts) -> LabelFormula | None:
         or average not in ("macro", "weighted", "micro", "samples")
     ):
         return None
-    each: Callable[..., np.ndarray] = _jaccard
+    each: Callable[..., np.ndarray] = jaccard
     if parts.function is not jaccard_score:
-        each = partial(_fbeta, beta=options.pop("beta", 1.0))
+        each = partial(fbeta, beta=options.pop("beta", 1.0))
     return None if options else LabelFormula(each, average)
-
-
-def _fbeta(hits, truth, found, beta):
-    return ratio((1 + beta**2) * hits, beta**2 * truth + found)
-
-
-def _jaccard(hits, truth, found):
-    return ratio(hits, truth + found - hits)
 
 
 def _own_probability(y_true, proba):

@@ -96,8 +96,8 @@ def scorer_named(name: str) -> Callable[..., float]:
 
 def takes(scorer: Any, parameter: str) -> bool:
     """Tell whether the metric of a scorer, or a callable, has a parameter."""
-    function = getattr(scorer, "_score_func", None)
-    return parameter in _parameters(function or scorer)
+    parts = parts_of(scorer)
+    return parameter in _parameters(scorer if parts is None else parts.function)
 
 
 @cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 
@@ -22,7 +21,7 @@ N_PASSES = 2
 
 
 def weights_of_labels(
-    metric: Any,
+    formula: Callable[[np.ndarray], float],
     y: np.ndarray,
     proba: np.ndarray,
     sample_weight: np.ndarray | None = None,
@@ -39,8 +38,8 @@ def weights_of_labels(
 
     Parameters
     ----------
-    metric : Metric
-        One that needs a threshold. (It imports this module.)
+    formula : callable
+        The score of a confusion matrix.
     y : ndarray of shape (n_samples,)
         Column numbers.
     proba : ndarray of shape (n_samples, n_classes)
@@ -68,8 +67,8 @@ def weights_of_labels(
     for drawn, out in bags(known, groups, rng, deadline):
         if len(np.unique(y[drawn])) < 2:
             continue
-        best = _best_weights(metric, y[drawn], proba[drawn], weight[drawn], deadline)
-        score = _scorer(metric, y[out], proba[out], weight[out])
+        best = _best_weights(formula, y[drawn], proba[drawn], weight[drawn], deadline)
+        score = _scorer(formula, y[out], proba[out], weight[out])
         gains.append(score(best) - score(equal))
         logs.append(np.log(best))
     if not np.mean(gains or [0.0]) > 0:  # nor where it is NaN
@@ -101,10 +100,10 @@ def bags(
             yield drawn, out
 
 
-def _best_weights(metric, y, proba, weight, deadline) -> np.ndarray:
+def _best_weights(formula, y, proba, weight, deadline) -> np.ndarray:
     if proba.shape[1] == 2:
-        return _best_threshold(metric, y, proba[:, 1], weight)
-    score = _scorer(metric, y, proba, weight)
+        return _best_threshold(formula, y, proba[:, 1], weight)
+    score = _scorer(formula, y, proba, weight)
     shares = np.bincount(y, weight, proba.shape[1])
     balanced = 1 / np.maximum(shares / shares.sum(), LEAST_SHARE)
     starts = np.ones(len(shares)), balanced
@@ -112,7 +111,7 @@ def _best_weights(metric, y, proba, weight, deadline) -> np.ndarray:
     return _ascended(score, start, deadline)
 
 
-def _best_threshold(metric, y, probability, weight) -> np.ndarray:
+def _best_threshold(formula, y, probability, weight) -> np.ndarray:
     """Return the best of some thresholds, even in what lies above of either class."""
     thresholds, confusions = confusions_above(y, probability, weight)
     steps = np.linspace(0, 1, N_THRESHOLDS)
@@ -122,10 +121,7 @@ def _best_threshold(metric, y, probability, weight) -> np.ndarray:
     inner = chosen[(chosen > 0) & (chosen < len(thresholds) - 1)]
     if not len(inner):
         return np.ones(2)
-    scores = [
-        score_or_nan(metric.score_confusion, confusion)
-        for confusion in confusions[inner]
-    ]
+    scores = [score_or_nan(formula, confusion) for confusion in confusions[inner]]
     threshold = thresholds[inner[_best(scores)]]
     threshold = np.clip(threshold, LEAST_SHARE, 1 - LEAST_SHARE)
     return np.array([threshold, 1 - threshold])
@@ -152,14 +148,13 @@ def _ascended(score, weights, deadline) -> np.ndarray:
     return weights
 
 
-def _scorer(metric, y, proba, weight) -> Callable[[np.ndarray], float]:
+def _scorer(formula, y, proba, weight) -> Callable[[np.ndarray], float]:
     """Return the score of some rows as a function of the weights of the classes."""
 
     def score(weights):
         labels = labels_of(proba, weights)
-        return score_or_nan(
-            metric.score_confusion, confusion_of(y, labels, proba.shape[1], weight)
-        )
+        confusion = confusion_of(y, labels, proba.shape[1], weight)
+        return score_or_nan(formula, confusion)
 
     return score
 
