@@ -1,4 +1,4 @@
-"""Metric: one adapter between a scikit-learn scorer and pooled predictions."""
+"""Metric: applies a scikit-learn scorer to pooled predictions."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from automodel.targets.base import Target, averaged
 
 @dataclass(frozen=True)
 class Metric:
-    """Score pooled predictions; greater is better.
+    """Scores pooled predictions of a target. Greater is better.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ class Metric:
         return cls(name, scorer, target, formula, fast)
 
     def of_column(self, column: int) -> Metric | None:
-        """Return the score of one column; None unless the score is their mean."""
+        """Return the metric of one column, or None if the score is not their mean."""
         if self._fast is None or not self._fast.is_mean_of_columns:
             return None
         target = averaged(self.target).column(column)
