@@ -77,8 +77,8 @@ def best_temperature(
     if not n_rows > 0:
         return 1.0
     weight, prior = weight / n_rows, PRIOR_ROWS / n_rows
-    factor = 1.0  # the inverse temperature, by Newton's method on a convex function
-    for _ in range(N_STEPS):
+    factor = 1.0  # the inverse temperature, in which the loss is convex
+    for _ in range(N_STEPS):  # of Newton's method
         slope, curvature = link.temperature_derivatives(y, base, factor)
         bend = weight @ curvature + prior
         step = (weight @ slope + prior * (factor - 1.0)) / bend

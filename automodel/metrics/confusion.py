@@ -235,7 +235,8 @@ def _kappa(confusions):
 
 
 def _fbeta(confusions, beta):
-    return fbeta(*_parts(confusions), beta=beta)
+    hits, truth, answers = _parts(confusions)
+    return fbeta(hits, truth, answers, beta)
 
 
 def fbeta(hits, truth, answers, beta):
