@@ -100,10 +100,12 @@ def test_a_column_of_0_and_1_has_the_name_of_its_category():
         ("regression", ["mean", "frequency"]),
         ("binary", ["mean", "frequency"]),
         ("multiclass", ["mean_0", "mean_1", "mean_2", "mean_3", "frequency"]),
+        ("several columns", ["mean_0", "mean_1", "frequency"]),
     ],
 )
-def test_target_encoding_names_its_classes(kind, ends):
-    names = names_of(y=Y[kind], categories="target")
+def test_target_encoding_names_its_classes_or_columns(kind, ends):
+    y = np.column_stack([Y["regression"]] * 2) if kind == "several columns" else Y[kind]
+    names = names_of(y=y, categories="target")
     found = [n for n in names if n.startswith("code_") and n != "code_rank"]
     assert found == [f"code_{end}" for end in ends]
 
