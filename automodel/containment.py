@@ -1,4 +1,4 @@
-"""Keep what training changes in a process within the block that trains."""
+"""Undo what training changes in a process when the training ends."""
 
 from __future__ import annotations
 
@@ -6,29 +6,27 @@ import ctypes
 import gc
 import logging
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 import threadpoolctl
 from threadpoolctl import threadpool_limits
 
 from automodel.quiet import no_warnings
+from automodel.shared_context import SharedContext
 
-_LOCK = threading.Lock()
-_STATE: dict = {"entered": 0, "stack": None}
 _IS_CONTAINED: ContextVar[bool] = ContextVar("is_contained", default=False)
 
 
 @contextmanager
 def contained() -> Iterator[None]:
-    """Train with one thread, no warnings and silent libraries; restore all after.
+    """Train with one thread, without warnings, and with silent libraries.
 
-    Fits of several threads may overlap: the first to enter saves the state of the
-    process, the last to leave restores it. The limit of OpenMP is each thread's own. A
-    block within another, as in a thread that a fit has started in its context, changes
-    nothing else: such a thread may never leave.
+    The state of the process is restored when the last of the fits that run in several
+    threads ends. The limit of OpenMP belongs to each thread. A block inside another one
+    changes nothing else. That is what a thread gets that a fit has started in its own
+    context, since such a thread may never end.
     """
     with threadpool_limits(1, user_api="openmp"):
         if _IS_CONTAINED.get():
@@ -36,7 +34,7 @@ def contained() -> Iterator[None]:
             return
         try:
             _IS_CONTAINED.set(True)
-            with _contained_process():
+            with _CONTAINED_PROCESS:
                 yield
         finally:
             _IS_CONTAINED.set(False)
@@ -44,34 +42,21 @@ def contained() -> Iterator[None]:
 
 @contextmanager
 def _contained_process() -> Iterator[None]:
-    with _LOCK:
-        if _STATE["entered"] == 0:
-            _STATE["stack"] = _enter()
-        _STATE["entered"] += 1
-    try:
-        yield
-    finally:
-        with _LOCK:
-            _STATE["entered"] -= 1
-            if _STATE["entered"] == 0:
-                _take_control_of_blas()
-                _STATE["stack"].close()
-                _STATE["stack"] = None
+    with no_warnings(), threadpool_limits(1, user_api="blas"), _quiet("optuna"):
+        try:
+            yield
+        finally:
+            _take_control_of_blas()
 
 
-def _enter() -> ExitStack:
-    stack = ExitStack()
-    stack.enter_context(no_warnings())
-    stack.enter_context(threadpool_limits(1, user_api="blas"))
-    stack.enter_context(_quiet("optuna"))
-    return stack
+_CONTAINED_PROCESS = SharedContext(_contained_process)
 
 
 def _take_control_of_blas() -> None:
-    """Let this thread restore what another has limited.
+    """Let this thread restore a limit that another thread has set.
 
-    From version 3.8 on, threadpoolctl ignores all threads but the one that limited
-    OpenBLAS first.
+    From version 3.8 on, threadpoolctl listens only to the thread that limited OpenBLAS
+    first.
     """
     controller = getattr(threadpoolctl, "OpenBLASController", None)
     release = getattr(controller, "clear_controlling_thread", None)
@@ -80,10 +65,10 @@ def _take_control_of_blas() -> None:
 
 
 def give_memory_back() -> None:
-    """Return freed memory to the system, where the C library has a call for it.
+    """Return freed memory to the system, if the C library can do so.
 
-    Models are many small allocations; glibc keeps their pages otherwise, and a worker
-    grows with each trial.
+    A model consists of many small allocations. glibc keeps their pages when they are
+    freed, so that a worker would grow with each trial.
     """
     gc.collect()
     if sys.platform == "linux":

@@ -1,4 +1,4 @@
-"""Locks of open files, which the system releases when their process dies."""
+"""Locks of open files, which the system releases when their process ends."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import IO
 if sys.platform == "win32":
     import msvcrt
 
-    FAR = 2**40  # a byte that no content reaches: a lock there hides none from readers
+    FAR = 2**40  # beyond all content, so that the lock keeps nobody from reading
 
     def try_lock(file: IO[bytes]) -> bool:
-        """Lock a file for this handle alone; False if another holds the lock."""
+        """Try to lock a file, and return whether this handle holds the lock."""
         file.seek(FAR)
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
@@ -28,7 +28,7 @@ else:
     import fcntl
 
     def try_lock(file: IO[bytes]) -> bool:
-        """Lock a file for this handle alone; False if another holds the lock."""
+        """Try to lock a file, and return whether this handle holds the lock."""
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,4 +1,4 @@
-"""A value in a file whose arrays every process maps, and none has to read."""
+"""A value in a file whose arrays are mapped into memory, not read."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import cloudpickle
 import numpy as np
 
 ALIGNMENT = 64  # bytes, of arrays in the file
-OFFSET_BYTES = 8  # at the end of the file: where the pickle begins
+OFFSET_BYTES = 8  # at the end of the file, for the position of the pickle
 
 
 class _Pickler(cloudpickle.Pickler):
     def reducer_override(self, obj):
-        if type(obj) is np.memmap:  # alone among arrays it would be copied
+        if type(obj) is np.memmap:  # which would be copied into the pickle
             return np.asarray(obj).__reduce_ex__(pickle.HIGHEST_PROTOCOL)
         return super().reducer_override(obj)
 
 
 def dump(value: Any, path: Path) -> None:
-    """Write a value, as cloudpickle does; an `OSError` leaves an incomplete file."""
+    """Write a value by cloudpickle. An `OSError` leaves an incomplete file."""
     buffers: list[pickle.PickleBuffer] = []
     stream = io.BytesIO()
     pickler = _Pickler(stream, protocol=5, buffer_callback=buffers.append)
@@ -41,7 +41,7 @@ def dump(value: Any, path: Path) -> None:
 
 
 def load(path: Path) -> Any:
-    """Return the value; its arrays are read-only parts of the file."""
+    """Load a value whose arrays are read-only views of the file."""
     with path.open("rb") as file:
         mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     offset = int.from_bytes(mapped[-OFFSET_BYTES:], "little")

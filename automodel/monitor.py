@@ -1,4 +1,4 @@
-"""Monitor: the one line between a model that trains in steps and its search."""
+"""Monitor: connects a model that trains in steps with the search."""
 
 from __future__ import annotations
 
@@ -12,61 +12,66 @@ from sklearn.base import BaseEstimator
 from automodel.clock import NO_DEADLINE, Clock, Deadline
 from automodel.exceptions import TrialPruned
 
-MIN_FOLD_SECONDS = 0.3  # for training, so that a slow encoding leaves some
-SLOTS_PER_FOLD = 16  # reports of one fold: steps 1, 2, 4, ..., then the fold's end
+MIN_FOLD_SECONDS = 0.3  # for training, even if encoding has taken all the time
+SLOTS_PER_FOLD = 16  # reports of a fold: after steps 1, 2, 4, ..., and at its end
 
-Steps = int | list[int]  # of one model, or of that of each column of the target
+Steps = int | list[int]  # of a model, or of a model for each column of the target
 
 
 class Monitor:
-    """The one line between a model that trains in steps and its search.
+    """Connects a model that trains in steps with the search.
+
+    A family reads from it when training must end, and reports scores to it.
 
     Parameters
     ----------
     deadline : Deadline, default=NO_DEADLINE
-        Moment at which training has to end.
+        Moment at which training must end.
     n_iterations : int or list of int, default=None
-        Steps to train when there is no validation part, of all columns of the target or
-        of each; None for the family's own.
+        Number of steps to train if there is no validation part, for all columns of the
+        target or for each column. None stands for the default of the family.
     valid : tuple of (X, y, sample_weight), default=None
-        Encoded validation part, labels as the estimator knows them.
+        Encoded validation part, with labels as the estimator knows them.
     score : callable, default=None
-        `score(estimator)` on the validation part, greater is better.
+        `score(estimator)` returns the score on the validation part. Greater is better.
     should_prune : callable, default=None
-        `should_prune(reports)`, asked after each report; `reports` maps slots to
-        values.
+        `should_prune(reports)` is called after each report and returns whether to prune
+        the trial. `reports` maps slots to values.
+    reports : dict of int to float, default=None
+        The reports of earlier folds, to which those of this fold are added.
     fold : int, default=0
         Number of the fold in training.
     step_plan : list, default=None
-        The `step_plan_used` of an earlier training, to repeat it without a clock.
+        The `step_plan_used` of an earlier training, which is repeated without a clock.
     groups : ndarray of shape (n_samples,), default=None
-        Group of each training row. Rows of one group must not be parted where a family
-        holds out rows of its own.
+        Group of each training row. A family that holds out rows must keep the rows of a
+        group together.
     has_own_loss : bool, default=True
-        Whether the loss that is learned is that of the objective. Reports of another
-        one could not be compared, and are left to the ends of the folds.
+        Whether the family learns the loss of the objective. The losses of models that
+        learn another one cannot be compared, so that only the scores at the ends of the
+        folds are reported.
 
     Attributes
     ----------
     X_valid, y_valid, sample_weight_valid
         The validation part, or None.
     steps_used : int, list of int or None
-        To be set by the family: steps that the returned model is made of, in a list if
-        each column of the target has a model of its own, with 0 for a column that was
-        not trained. Where a family `chooses_rounds`, those that are best on the
+        Number of steps of the returned model, set by the family. It is a list if each
+        column of the target has a model of its own, with 0 for a column that was not
+        trained. If the family `chooses_rounds`, it is the best number of steps on the
         validation part.
     steps_trained : int, list of int or None
-        To be set by a family that `chooses_rounds`: all those that the model has.
+        Number of steps that were trained, set by a family that `chooses_rounds`.
     steps_cut : int or None
-        To be set by a family that drops steps which early stopping on rows of its own
-        found to be too many: the steps that it trained, if the clock ended them. None
-        if its schedule or its patience did.
+        Number of steps that were trained before time was up, set by a family that stops
+        early on rows of its own and drops the last steps. None if training ended for
+        another reason.
     step_plan_used : list
-        To be set by a family whose model depends on how the steps were cut to the
-        time: what it needs to train the same again, in values that JSON can hold.
+        What a family needs to repeat the training without a clock, set by a family
+        whose steps depend on the time. Its values must be serializable as JSON.
     n_columns : int
-        Columns of the target that each have a model of their own, of which this trains
-        one; 1 where a model learns all of them.
+        Number of columns of the target that have a model of their own, one of which is
+        in training. 1 if a model learns all of them.
     """
 
     def __init__(
@@ -102,28 +107,28 @@ class Monitor:
 
     @property
     def has_validation(self) -> bool:
-        """Whether there is a validation part to stop early on."""
+        """Whether there is a validation part for early stopping."""
         return self.X_valid is not None
 
     @property
     def clock(self) -> Clock:
-        """What tells how long a step takes."""
+        """The clock that measures how long a step takes."""
         return self.deadline.clock
 
     @property
     def seconds_left(self) -> float:
-        """Seconds until the deadline; infinite without one."""
+        """Seconds until the deadline, infinite without one."""
         return self.deadline.seconds_left
 
     @property
     def expired(self) -> bool:
-        """Whether to stop now and return the model as it is."""
+        """Whether to stop now, and return the model as it is."""
         return self.seconds_left <= 0
 
     def planned(self, steps: Iterable[int]) -> Iterator[int]:
-        """Yield steps that depend on the time left, or those of an earlier training.
+        """Yield the steps of an earlier training, or else the given ones.
 
-        They are noted in `step_plan_used`.
+        They are recorded in `step_plan_used`.
         """
         for step in self.step_plan or steps:
             self.step_plan_used.append(step)
@@ -153,28 +158,28 @@ class Monitor:
         return self.planned(steps)
 
     def check_time(self) -> None:
-        """Raise `DeadlineReached` if expired, where no model is usable yet."""
+        """Raise `DeadlineReached` if time is up, before there is a usable model."""
         self.deadline.check()
 
     def score(self, estimator: BaseEstimator) -> float:
-        """Score the estimator on the validation part with the search's metric."""
+        """Score the estimator on the validation part with the metric of the search."""
         return math.nan if self._score is None else self._score(estimator)
 
     def is_due(self, step: int) -> bool:
-        """Tell whether a report at this step (1, 2, ...) would be read."""
+        """Tell whether a report after this step (1, 2, ...) would be used."""
         is_read = self._should_prune is not None and self._has_own_loss
         return is_read and _slot(step) > self._last_slot
 
     def report(self, step: int, value: float) -> None:
-        """Report a value, greater is better, after `step` steps.
+        """Report a value after `step` steps. Greater is better.
 
-        Read at steps 1, 2, 4, 8 and so on; all values of one family must be of
-        one kind. Does nothing where no one prunes.
+        Values are used at steps 1, 2, 4, 8 and so on, and only if trials are pruned.
+        They must be comparable within a family.
 
         Raises
         ------
         TrialPruned
-            If the candidate is worse than its family's earlier ones.
+            If the candidate is worse than earlier ones of its family.
         """
         if self.is_due(step):
             self._last_slot = _slot(step)
@@ -193,9 +198,9 @@ class Monitor:
 
 
 class TrialTime:
-    """Shares the time for training among the folds of a trial.
+    """Divides the time for training among the folds of a trial.
 
-    Imports and encoding are left out: what is encoded serves many trials.
+    Imports and encoding do not count, since encoded rows are used by many trials.
     """
 
     def __init__(self, deadline: Deadline, time_limit: float | None, n_folds: int):
@@ -205,14 +210,14 @@ class TrialTime:
         self._start = 0.0
 
     def start_fold(self) -> Deadline:
-        """Return the moment at which the training of a fold has to end."""
+        """Return the moment at which the training of a fold must end."""
         self._start = self.deadline.clock.now()
         if self._left is None:
             return self.deadline
         return self.deadline.within(max(self._left / self._n_folds, MIN_FOLD_SECONDS))
 
     def end_fold(self) -> None:
-        """Book the time that the fold took."""
+        """Subtract the time that the fold has taken."""
         if self._left is not None:
             self._left -= self.deadline.clock.now() - self._start
         self._n_folds -= 1

@@ -3,46 +3,42 @@
 from __future__ import annotations
 
 import re
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Told apart from the filters of users by its pattern, which copies keep: joblib makes
-# them with `warnings.filterwarnings`, and so with this flag. Warnings of former names
-# of automodel are for those who write families, and pass.
+from automodel.shared_context import SharedContext
+
+# The pattern tells this filter from those of users, also in a copy of it. joblib makes
+# copies with `warnings.filterwarnings`, which compiles patterns with this flag.
+# Warnings about former names of automodel pass: authors of families need them.
 _OTHERS = r"(?s)(?!.* has moved to .* former name will be removed in the next release)"
 _IGNORE = ("ignore", re.compile(_OTHERS, re.IGNORECASE), Warning, None, 0)
-_LOCK = threading.Lock()
-_STATE: dict = {"entered": 0, "before": None, "within": None}
+
+
+def no_warnings() -> SharedContext:
+    """Return a context in which all threads ignore warnings.
+
+    Warnings about former names of automodel are still shown. Unlike those of
+    `warnings.catch_warnings`, blocks of several threads may overlap.
+    """
+    return _NO_WARNINGS
 
 
 @contextmanager
-def no_warnings() -> Iterator[None]:
-    """Ignore all warnings in the block, in every thread, but of former names.
-
-    `warnings.catch_warnings` restores in the order of exits, so that blocks of two
-    threads which overlap leave the filters of one of them behind for good. Here the
-    first block that is entered saves the filters, and the last one restores them.
-    """
-    with _LOCK:
-        if _STATE["entered"] == 0:
-            _STATE["before"] = warnings.filters
-            _STATE["within"] = [_IGNORE, *warnings.filters]
-            warnings.filters = _STATE["within"]
-        _STATE["entered"] += 1
+def _ignoring() -> Iterator[None]:
+    before = warnings.filters
+    within = [_IGNORE, *before]
+    warnings.filters = within
     try:
         yield
     finally:
-        with _LOCK:
-            _STATE["entered"] -= 1
-            if _STATE["entered"] == 0:
-                _restore(_STATE["before"], _STATE["within"])
+        # If the filter is gone, a block around this one has ended and has restored
+        # the filters that it found.
+        if _IGNORE in warnings.filters:
+            warnings.filters = before
+        # A block of another thread may have saved this list, and restore it later.
+        within[:] = before
 
 
-def _restore(before, within) -> None:
-    # Without the filter, a block around this one has ended and restored its own.
-    if _IGNORE in warnings.filters:
-        warnings.filters = before
-    # A block of another thread may have saved this list, to restore it later.
-    within[:] = before
+_NO_WARNINGS = SharedContext(_ignoring)

@@ -1,4 +1,4 @@
-"""Task: what is to be learned, from what; every module may read it."""
+"""Task: the facts about a problem that all modules may read."""
 
 from __future__ import annotations
 
@@ -9,52 +9,51 @@ from typing import TYPE_CHECKING, Any, Protocol
 from automodel.targets.base import Target
 from automodel.targets.objective import Objective
 
-FORMER_FACTS = (  # they were fields of `Task`, and are those of `TableFacts`
+FORMER_FACTS = (  # fields that have moved from `Task` to `TableFacts`
     "n_features",
     "n_numeric",
     "n_categorical",
     "n_text",
     "max_cardinality",
-    "has_missing",
     "is_sparse",
 )
 
 
 class Facts(Protocol):
-    """What the reader of a modality tells about the rows; the rest is its own."""
+    """Facts about the rows that the core needs, for any modality."""
 
     @property
     def width(self) -> int:
-        """About how many columns a usual model makes of a row."""
+        """Approximate number of columns that a typical encoder returns."""
         ...
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be learned, from what.
+    """A problem: the target that is learned, and facts about the rows.
 
     Parameters
     ----------
     kind : str
-        That of the target: "binary", "multiclass", "multilabel", "regression",
-        "multioutput", or that of a target of one's own.
+        Kind of the target: "binary", "multiclass", "multilabel", "regression",
+        "multioutput", or the kind of a custom target.
     n_samples : int
-        Rows used for fitting.
+        Number of rows that models are fitted to.
     n_outputs : int
-        Columns of a prediction, such as one for each class.
+        Number of columns of a prediction, such as one for each class.
     n_classes : int, default=0
-        Number of classes, of which a row has one; 0 where there are none.
+        Number of classes, of which each row has one. 0 if the target has no classes.
     is_weighted : bool, default=False
-        Whether sample weights were given.
+        Whether there are sample weights.
     time_budget : float, default=None
-        Seconds that the user gave; None when only trials are counted.
+        Time budget of the user in seconds. None if only trials are counted.
     objective : Objective
-        The loss of values that the score asks for; a classifier learns log losses.
+        The loss that regressors learn, which follows from the score. Classifiers learn
+        the log loss.
     modality : str, default=""
-        Kind of input; families of another modality are left out.
+        Kind of input. Families of another modality are left out.
     facts : Facts, default=None
-        What the reader tells about the rows, such as `TableFacts`; None where nothing
-        is known.
+        Facts about the rows, such as `TableFacts`. None if nothing is known.
     """
 
     kind: str
@@ -66,11 +65,11 @@ class Task:
     time_budget: float | None = None
     objective: Objective = field(default_factory=Objective)
     modality: str = ""
-    facts: Any = None  # each modality has a class of its own, which its families read
+    facts: Any = None  # of a class of the modality, which its families know
 
     @classmethod
     def of_target(cls, target: Target, n_samples: int, **options: Any) -> Task:
-        """Return the task of a target, before its rows are described."""
+        """Return the task of a target, without facts about the rows."""
         return cls(
             target.kind,
             n_samples,
@@ -81,23 +80,23 @@ class Task:
         )
 
     def learning(self, loss: str) -> Task:
-        """Return the task of models that learn another loss for the same score."""
+        """Return the same task for models that learn another loss."""
         return replace(self, objective=self.objective.learning(loss))
 
     @property
     def is_classification(self) -> bool:
-        """Whether the target is a class, or several labels."""
+        """Whether the target consists of classes or labels."""
         return self.kind in ("binary", "multiclass", "multilabel")
 
     @property
     def cost(self) -> int:
-        """Relative cost of one model on all rows: rows, columns and outputs."""
+        """Relative cost of a model: rows times columns times outputs."""
         facts: Facts | None = self.facts
         columns = 1 if facts is None else max(facts.width, 1)
         outputs = 1 if self.n_classes == 2 else self.n_outputs
         return self.n_samples * columns * outputs
 
-    if not TYPE_CHECKING:  # or any attribute would pass for one of a task
+    if not TYPE_CHECKING:  # or type checkers would accept any attribute
 
         def __getattr__(self, name):
             if name not in FORMER_FACTS:

@@ -143,7 +143,7 @@ def test_nets_know_nothing_of_the_search():
     for path in (PACKAGE / "nets").rglob("*.py"):
         for module in imports(tree_of(path), nested=True):
             if module.startswith("automodel."):
-                allowed = ("nets", "exceptions", "quiet", "sampling")
+                allowed = ("nets", "exceptions", "quiet", "sampling", "shared_context")
                 assert part_of(module) in allowed, module
 
 

@@ -16,7 +16,6 @@ FACTS = TableFacts(
     n_categorical=3,
     n_text=2,
     max_cardinality=8,
-    has_missing=True,
     is_sparse=False,
 )
 

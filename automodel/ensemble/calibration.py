@@ -1,4 +1,4 @@
-"""Probabilities that are as sure as the ensemble is right: one temperature for all."""
+"""Calibration of probabilities by a single temperature."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 from automodel.sampling.clusters import variance_of_mean
 from automodel.targets.base import AveragedTarget
 
-MOST_CELLS = 50_000  # rows x classes that take part
+MOST_CELLS = 50_000  # rows times classes that are used
 N_STEPS, TOLERANCE = 20, 1e-4
 MOST_CHANGE = 3.0  # of the inverse temperature in one step
-PRIOR_ROWS = 10.0  # that speak for 1: rows without an error would be never sure enough
+PRIOR_ROWS = 10.0  # of a prior at 1, without which few rows may have no best value
 
 
 def best_temperature(
@@ -23,34 +23,34 @@ def best_temperature(
     groups: np.ndarray | None = None,
     most_cells: int = MOST_CELLS,
 ) -> float:
-    """Choose the temperature of the least log loss, nearer to 1 the less is known.
+    """Choose the temperature that minimizes the log loss, shrunk towards 1.
 
-    The mean of several models is less sure than it may be, since they err in
-    different rows; more so where classes are many or well separated. The logarithm of
-    the best temperature [1]_ is multiplied by the share of its square that its
-    standard error does not explain, the estimate of James and Stein: on few or noisy
-    rows it stays near 0.
+    The mean of several models is underconfident, since they err in different rows. This
+    matters most if there are many classes, or if these are well separated. The
+    logarithm of the best temperature [1]_ is shrunk as by James and Stein: it is
+    multiplied by the share of its square that its standard error does not explain. If
+    there are few or noisy rows, the temperature stays near 1.
 
     Parameters
     ----------
     target : AveragedTarget
-        One whose link has a temperature.
+        A target whose link has a temperature.
     y : sequence of length n_samples
         Encoded by the target.
     prediction : ndarray of shape (n_samples, n_outputs)
-        Out-of-fold probabilities; rows of NaN are left out, and of very many rows
-        every n-th takes part.
+        Out-of-fold probabilities. Rows of NaN are ignored, and if there are very many
+        rows, only every n-th row is used.
     sample_weight : ndarray of shape (n_samples,), default=None
-        Weights of the rows; one of 2 counts as two rows.
+        Weights of the rows. A row of weight 2 counts as two rows.
     groups : ndarray of shape (n_samples,), default=None
-        Rows of one group have errors in common, and tell less than others.
+        Groups of the rows, whose errors are correlated.
     most_cells : int
-        Rows x classes that take part at most.
+        Largest number of rows times classes that are used.
 
     Returns
     -------
     float
-        Greater than 0; 1 leaves the probabilities as they are.
+        The temperature, greater than 0. 1 does not change the probabilities.
 
     References
     ----------
@@ -77,8 +77,8 @@ def best_temperature(
     if not n_rows > 0:
         return 1.0
     weight, prior = weight / n_rows, PRIOR_ROWS / n_rows
-    factor = 1.0  # the inverse temperature, by Newton's method on a convex function
-    for _ in range(N_STEPS):
+    factor = 1.0  # the inverse temperature, in which the loss is convex
+    for _ in range(N_STEPS):  # of Newton's method
         slope, curvature = link.temperature_derivatives(y, base, factor)
         bend = weight @ curvature + prior
         step = (weight @ slope + prior * (factor - 1.0)) / bend

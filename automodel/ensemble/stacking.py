@@ -1,4 +1,4 @@
-"""A linear model on top of the mean of an ensemble."""
+"""Stacking: a linear model on top of the mean of an ensemble."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from automodel.targets.base import AveragedTarget
 from automodel.targets.link import Link
 
-N_ADDED = 4  # models beside those of the mixture
-SPREAD = 0.3  # of the coefficients, before the data have spoken
+N_ADDED = 4  # models in addition to those of the mixture
+SPREAD = 0.3  # prior standard deviation of the coefficients
 TOLERANCE = 1e-3
 MOST_CHANGE = 1.0  # of a coefficient in one step
 
@@ -19,22 +19,21 @@ MOST_CHANGE = 1.0  # of a coefficient in one step
 class Stack:
     """A linear model on top of a mixture.
 
-    It adds `slope` times the mixture, and `coefficients` times how far each model is
-    from the mixture, in either direction: of values, of their logarithms, or of
-    logarithms of probabilities.
+    It adds `slope` times the mixture, and `coefficients` times the differences between
+    the models and the mixture, to the mixture. All are on the scale of the link.
 
     Parameters
     ----------
     coefficients : ndarray of shape (n_models,)
-        0 for a model that has no say.
+        Stacking coefficients of the models, 0 for a model that is not used.
     slope : float
-        What a mixture that is too timid, or too bold, is stretched by.
+        How much the mixture is stretched; negative if it is shrunk.
     link : Link
-        The scale on which it adds.
+        The scale on which predictions are added up.
     center, offset : float
-        Of values: what stays where it is under the slope, and what is added.
+        For values: the point that the slope does not move, and a constant to add.
     limits : tuple of float
-        Of values: the stack does not lead beyond them.
+        For values: the range beyond which the stack moves no prediction.
     """
 
     coefficients: np.ndarray
@@ -45,18 +44,18 @@ class Stack:
     limits: tuple[float, float] = (-np.inf, np.inf)
 
     def take(self, models) -> Stack:
-        """Return the same for some of the models, or in another order."""
+        """Return the stack of some of the models, or of another order of them."""
         return replace(self, coefficients=self.coefficients[models])
 
     def predict(self, mixed: np.ndarray, predictions) -> np.ndarray:
-        """Return the mixture with what the models add to it.
+        """Return the predictions of the stack.
 
         Parameters
         ----------
         mixed : ndarray of shape (n_samples, n_outputs)
-            Of the mixture.
+            Predictions of the mixture.
         predictions : sequence of ndarray
-            The same of each model.
+            Predictions of each model.
         """
         base = self.link.forward(mixed)
         change = self.slope * (base - self.center) + self.offset
@@ -81,13 +80,14 @@ def fit_stack(
 ) -> Stack:
     """Fit the stack of a mixture to out-of-fold predictions.
 
-    A mixture is a mean: it cannot be surer than its members, nor use that one of them
-    errs as another does, but further. A linear model can [1]_, and overfits where it is
-    free. This one is held in three ways: it starts from the mixture, and each
-    coefficient has a normal prior around none; it sees the models of the mixture and
-    few others, those that promise most by the gradient and curvature of the loss, one
-    after the other; and all classes share a coefficient. The loss of values is that of
-    the objective; the one of classes is logarithmic, whatever the metric.
+    A mixture is a mean. It cannot be more confident than its members, and it cannot
+    subtract the errors of a model from those of a better one. A linear model can [1]_,
+    but it overfits unless it is regularized. This one is regularized in three ways. It
+    starts from the mixture, and each coefficient has a normal prior with mean 0. It
+    uses the models of the mixture and at most four others, which are added one by one,
+    each time the one that promises most by the gradient and the curvature of the loss.
+    And all classes share a coefficient. The loss of values is that of the objective.
+    The loss of classes is the log loss, whatever the metric.
 
     Parameters
     ----------
@@ -96,17 +96,18 @@ def fit_stack(
     mixed : ndarray of shape (n_samples, n_outputs)
         Out-of-fold predictions of the mixture.
     predictions : ndarray of shape (n_models, n_samples, n_outputs)
-        Of the models.
+        Out-of-fold predictions of the models.
     weights : ndarray of shape (n_models,)
-        Those of the mixture; a model with a positive one takes part.
+        Weights of the models in the mixture.
     sample_weight : ndarray of shape (n_samples,), default=None
-        Weights of the rows; one of 2 counts as two rows.
+        Weights of the rows. A row of weight 2 counts as two rows.
     target : AveragedTarget
-        Says on which scale predictions are added, and by which loss.
+        Has the link and the loss.
 
     Returns
     -------
     Stack
+        The fitted stack.
 
     References
     ----------
@@ -114,7 +115,7 @@ def fit_stack(
 
     Examples
     --------
-    A mean of two halves the signal that each has a part of:
+    Two models that each predict a part of the signal have a mean of half of it:
 
     >>> import numpy as np
     >>> from automodel.targets.values import ValueTarget
@@ -150,7 +151,7 @@ def fit_stack(
 
 
 def _newton(loss, base, columns, coefficients, n_steps) -> np.ndarray:
-    """Return the coefficients of the least loss and prior, from some to begin with."""
+    """Minimize the loss plus the penalty of the prior, starting from coefficients."""
     for _ in range(n_steps):
         at = base + np.tensordot(coefficients, columns, axes=1)
         gradient, curvature = loss.derivatives(at, columns)
@@ -164,6 +165,6 @@ def _newton(loss, base, columns, coefficients, n_steps) -> np.ndarray:
 
 
 def _promise(loss, at, columns) -> np.ndarray:
-    """Return by how much one step of each column alone would lower the loss."""
+    """Estimate by how much a step of each column alone would reduce the loss."""
     gradients, curvatures = loss.derivatives_alone(at, columns)
     return gradients**2 / (curvatures + 1 / SPREAD**2)

@@ -1,7 +1,7 @@
-"""The families of models: one file each, found by a scan of this folder.
+"""The families of models, one file each, which are found by scanning this folder.
 
-A third-party package adds one through the entry-point group `automodel.families`:
-the entry point names a subclass of `ModelFamily` or an instance of one.
+Another package adds a family by an entry point in the group `automodel.families`, which
+names a subclass of `ModelFamily` or an instance of one.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = [
 
 @lru_cache(maxsize=1)
 def all_families() -> dict[str, ModelFamily]:
-    """Return every known family by name, in the order of the first try.
+    """Return all known families by name, in the order in which they are tried first.
 
     Examples
     --------
@@ -68,17 +68,17 @@ def _families_of_entry_points():
 def find_families(
     families: Iterable[str | ModelFamily] | None, modality: str = "tabular"
 ) -> list[ModelFamily]:
-    """Return the families that `families=` names.
+    """Return the families that the `families` parameter names.
 
-    None means all of a modality that are installed, but for those that are tried only
-    when named.
+    None stands for all families of the modality whose libraries are installed, except
+    for those that are only used if they are named.
 
     Raises
     ------
     ValueError
-        If a name is unknown, or there is none at all.
+        If a name is unknown, or the list is empty.
     MissingLibraryError
-        If a family that was named needs a library that is not installed.
+        If a named family needs a library that is not installed.
     """
     known = all_families()
     if families is None:
@@ -90,7 +90,7 @@ def find_families(
         return [family for family in usual if not family.missing_libraries()]
     chosen = [_find_family(family, known) for family in families]
     if not chosen:
-        raise ValueError("families=[] leaves nothing to try. Name at least one family.")
+        raise ValueError("families=[] holds no family. Name at least one.")
     names = [family.name for family in chosen]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -105,7 +105,7 @@ def _find_family(family: str | ModelFamily, known) -> ModelFamily:
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ValueError(
                 f"families holds the unknown name {family!r}.{hint} "
-                f"Known are: {', '.join(known)}."
+                f"The known families are: {', '.join(known)}."
             )
         found = known[family]
     elif isinstance(family, ModelFamily):
@@ -125,14 +125,14 @@ def _find_family(family: str | ModelFamily, known) -> ModelFamily:
 
 
 def _with_modality(family: ModelFamily) -> ModelFamily:
-    """Return a family; one without a modality as one of tables, as all once were."""
+    """Return a family. One that sets no modality is taken for a family of tables."""
     if family.modality:
         return family
     kind = type(family)
     warnings.warn(
         f"{kind.__module__}.{kind.__name__} sets no modality. From the next release "
-        "on, a family of tables has to inherit from TabularFamily in place of "
-        "ModelFamily, and any other has to set its modality.",
+        "on, a family of tables must inherit from TabularFamily instead of "
+        "ModelFamily, and any other family must set its modality.",
         FutureWarning,
         stacklevel=2,
     )
@@ -149,7 +149,7 @@ def able_families(
     Raises
     ------
     ValueError
-        If none can.
+        If no family can learn it.
     """
     used, left_out = [], {}
     for family in families:

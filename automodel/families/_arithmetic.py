@@ -1,4 +1,4 @@
-"""What families of trees on pairs of numeric columns have in common."""
+"""OnPairs: makes a family of trees learn from pairs of numeric columns."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from automodel.task import Task
 
 N_FEATURES = 150
-OPERATIONS = 5  # of a pair
+OPERATIONS = 5  # for each pair
 
 
 class OnPairs(TabularFamily):
-    """Mixed into a family of trees: its encoder makes columns of pairs of columns.
+    """A mixin for families of trees, whose encoder adds columns of pairs of columns.
 
-    It is a family of its own then, so that a search finds out by itself where the
-    pairs pay, and an ensemble has models with them and without.
+    The result is a family of its own, so that a search finds out whether the pairs
+    help, and an ensemble can have models with and without them.
     """
 
     def supports(self, task: Task) -> bool:

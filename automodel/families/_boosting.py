@@ -1,4 +1,4 @@
-"""What the boosting families share: rounds, early stopping, weights of deviances."""
+"""BoostingFamily: the number of rounds, early stopping and the loss of boosting."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ if TYPE_CHECKING:
     from automodel.monitor import Monitor, Steps
     from automodel.task import Task
 
-ROUNDS_TIMES_RATE = 60.0  # rounds * learning rate after which nothing is to be gained
+ROUNDS_TIMES_RATE = 60.0  # rounds times learning rate at which nothing more is gained
 ROUNDS_LIMITS = (300, 4000)
 PATIENCE = 20
 PATIENCE_SHARE = 0.3
-# Of a leaf, where logarithms are learned: Newton's step of a few small targets is huge.
+# Largest step of a leaf for logarithms, where a few small targets have huge steps.
 MOST_STEP = 0.7
 
 
 class BoostingFamily(TabularFamily):
-    """A family that boosts: its folds choose the rounds, and drop those after them."""
+    """A boosting family, whose folds choose the number of rounds."""
 
     tasks = ALL_TASKS
     chooses_rounds = True
 
     def losses(self, task: Task) -> Sequence[str]:
-        """Return squares beside absolute errors, whose gradients tell only a sign."""
+        """Offer squared errors in place of absolute ones, whose gradients are signs."""
         is_of_values = not task.is_classification
         if is_of_values and task.objective.loss == "absolute_error":
             return ("squared_error", "absolute_error")
         return ()
 
     def cut(self, estimator: BaseEstimator, n_iterations: Steps) -> BaseEstimator:
-        """Return a copy of a fitted estimator with its first rounds alone."""
+        """Return a copy of a fitted estimator that has only its first rounds."""
         shorter = copy(estimator)
         if isinstance(estimator, ColumnsEstimator):
             shorter.estimators_ = [
@@ -53,24 +53,24 @@ class BoostingFamily(TabularFamily):
             ]
         elif isinstance(estimator, VaryingColumns):
             shorter.estimator = self.cut(estimator.estimator, n_iterations)
-        # A constant, where a fold had nothing to learn from, has no rounds.
+        # A constant model, of a fold without anything to learn, has no rounds.
         elif self.iteration_param in estimator.get_params():
             self.keep_rounds(shorter, max(1, cast(int, n_iterations)))
         return shorter
 
     def keep_rounds(self, estimator: BaseEstimator, n_rounds: int) -> None:
-        """Drop later rounds of a copy, which may share them with its original."""
+        """Drop the later rounds of a copy without changing the original."""
         raise NotImplementedError
 
 
 def rounds_for(learning_rate: float, times: float = 1.0) -> int:
-    """Return the most rounds to train at a learning rate."""
+    """Return the largest number of rounds for a learning rate."""
     low, high = ROUNDS_LIMITS
     return int(min(max(times * ROUNDS_TIMES_RATE / learning_rate, low), high))
 
 
 def set_rounds(estimator: BaseEstimator, parameter: str, monitor: Monitor) -> int:
-    """Fix the rounds to `monitor.n_iterations` if given; return the rounds to train."""
+    """Set the rounds to `monitor.n_iterations` if given, and return their number."""
     if monitor.n_iterations is not None and not monitor.has_validation:
         estimator.set_params(**{parameter: max(1, monitor.n_iterations)})
     return estimator.get_params()[parameter]
@@ -79,16 +79,16 @@ def set_rounds(estimator: BaseEstimator, parameter: str, monitor: Monitor) -> in
 def loss_params(
     task: Task, objectives: dict[str, str], *, quantile: str
 ) -> dict[str, Any]:
-    """Return the parameters of the loss; none where it is the library's default.
+    """Return the parameters of the loss, or none for the default of the library.
 
     Parameters
     ----------
     task : Task
-        With the objective.
+        The task, which has the objective.
     objectives : dict of str to str
-        Names that the library gives the losses that are not its default.
+        Names of the losses in the library, except for its default.
     quantile : str
-        Name of its parameter for the quantile.
+        Name of the parameter of the library for the quantile.
     """
     asked = task.objective
     if task.is_classification or asked.loss not in objectives:
@@ -104,42 +104,43 @@ def loss_params(
 
 
 def power_of(estimator: BaseEstimator, powers: dict[str, float]) -> float | None:
-    """Return the power of the deviance that is learned; None for other losses."""
+    """Return the power of the deviance that is learned, or None for other losses."""
     params = estimator.get_params()
     return params.get("tweedie_variance_power", powers.get(params["objective"]))
 
 
 def scale_penalty(estimator: BaseEstimator, y: np.ndarray) -> None:
-    """Make the L1 penalty of squared errors, whose gradients have a unit, free of it.
+    """Scale the L1 penalty of squared errors by the standard deviation of y.
 
-    The gradients of other losses are of the size of one already.
+    The gradients of squared errors have the unit of y. Those of other losses are of
+    order one already.
     """
     if estimator.reg_alpha:
         estimator.set_params(reg_alpha=estimator.reg_alpha * float(np.std(y)))
 
 
 def mean_of(y: np.ndarray, sample_weight: np.ndarray | None) -> float:
-    """Return the mean of a target that is not negative; 1 where all of it is 0."""
+    """Return the mean of a target that is not negative, or 1 if it is 0."""
     return float(np.average(y, weights=sample_weight)) or 1.0
 
 
 def deviance_weights(
     y: np.ndarray, sample_weight: np.ndarray | None, power: float | None
 ) -> np.ndarray | None:
-    """Return weights by which the gradients of a deviance are of the size of one.
+    """Return weights that make the gradients of a deviance of order one.
 
-    Their unit is that of `y` to the power of 2 - `power`. Penalties and least hessians
-    of a leaf would otherwise mean something else in every unit.
+    The gradients have the unit of `y` to the power of 2 - `power`. Without the weights,
+    the effect of penalties and of the least hessian of a leaf would depend on the unit.
 
     Parameters
     ----------
     y : ndarray of shape (n_samples,)
-        The target, not negative.
+        The target, which is not negative.
     sample_weight : ndarray of shape (n_samples,) or None
-        Those given.
+        The given weights.
     power : float or None
-        Of the variance function of the deviance; None for other losses, whose weights
-        stay.
+        Power of the variance function of the deviance. None stands for other losses,
+        whose weights are not changed.
     """
     if power is None or power == 2:
         return sample_weight
@@ -148,16 +149,16 @@ def deviance_weights(
 
 
 class RoundTracker:
-    """Follow the validation part over the rounds and say when to stop.
+    """Follows the score on the validation part, and tells when to stop.
 
-    The patience is a share of the best round: a fixed 300 rounds, as is common,
-    takes most of a short budget to confirm that a model of 100 rounds is done, and
-    is too short for tiny learning rates.
+    The patience is a share of the best round. A fixed patience of 300 rounds, as is
+    common, would take most of a short budget after 100 useful rounds, and would be too
+    short for small learning rates.
 
     Parameters
     ----------
     monitor : Monitor
-        Of the fold in training.
+        The monitor of the fold in training.
     """
 
     def __init__(self, monitor: Monitor):
@@ -169,7 +170,7 @@ class RoundTracker:
 
     @property
     def rounds_used(self) -> int:
-        """The best round, or all where there is no validation part."""
+        """The best round, or the last one if there is no validation part."""
         return self.best_round if self.best_round else self.rounds
 
     def add_round(self, value: float | None = None) -> bool:
@@ -178,7 +179,7 @@ class RoundTracker:
         Parameters
         ----------
         value : float, default=None
-            Score on the validation part, greater is better.
+            Score on the validation part. Greater is better.
         """
         self.rounds += 1
         self.monitor.steps_trained = self.rounds
@@ -190,7 +191,7 @@ class RoundTracker:
 
     @property
     def is_over(self) -> bool:
-        """Whether the best round is too long ago to wait for a better one."""
+        """Whether the best round is so long ago that a better one is unlikely."""
         if not self.best_round:
             return False
         patience = PATIENCE + PATIENCE_SHARE * self.best_round

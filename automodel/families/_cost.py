@@ -1,4 +1,4 @@
-"""What the costs of all families are made of, in seconds of one core."""
+"""Estimates that the costs of several families are made of."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ COLUMNS_OF_CATEGORY = 3
 
 
 def encoded_columns(task: Task) -> int:
-    """Return about how many dense columns the encoder makes of the table."""
+    """Return the approximate number of dense columns that the encoder returns."""
     facts = task.facts
     columns = facts.n_numeric + COLUMNS_OF_CATEGORY * facts.n_categorical
     return max(columns + TEXT_COLUMNS * facts.n_text, facts.n_features, 1)
 
 
 def trees_per_round(task: Task) -> int:
-    """Return the trees that a boosting round grows: one for each class or column.
+    """Return the number of trees of a boosting round, one for each class or column.
 
-    Two classes need one tree.
+    Two classes need a single tree.
     """
     return 1 if task.n_classes == 2 else task.n_outputs
 
@@ -28,6 +28,6 @@ def trees_per_round(task: Task) -> int:
 def expected_rounds(
     params: dict[str, Any], parameter: str, rounds_times_rate: float = 12.0
 ) -> float:
-    """Return the rounds after which early stopping usually ends, cut to the most."""
+    """Return the number of rounds after which early stopping usually ends."""
     likely = rounds_times_rate / params.get("learning_rate", 0.1)
     return min(float(params.get(parameter, likely)), likely)

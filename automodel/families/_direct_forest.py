@@ -1,7 +1,7 @@
-"""Forests that ask their trees themselves.
+"""Forests that call their trees directly when they predict.
 
-scikit-learn hands each tree to joblib, which takes longer than the tree's answer for a
-few hundred rows.
+scikit-learn calls each tree by joblib. For a few hundred rows, that takes longer than
+the prediction of the tree.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class _Classifier:
     n_classes_: Any
 
     def predict_proba(self, X):
-        """Return the mean probabilities of the trees; a list if y has columns."""
+        """Return the mean probabilities of the trees, in a list for several columns."""
         proba = _mean_of_trees(self, X)
         if self.n_outputs_ == 1:
             return proba
@@ -37,19 +37,19 @@ class _Regressor:
 
 
 class DirectExtraTreesClassifier(_Classifier, ExtraTreesClassifier):
-    """`ExtraTreesClassifier` quicker for few rows."""
+    """An `ExtraTreesClassifier` that predicts few rows faster."""
 
 
 class DirectExtraTreesRegressor(_Regressor, ExtraTreesRegressor):
-    """`ExtraTreesRegressor` quicker for few rows."""
+    """An `ExtraTreesRegressor` that predicts few rows faster."""
 
 
 class DirectRandomForestClassifier(_Classifier, RandomForestClassifier):
-    """`RandomForestClassifier` quicker for few rows."""
+    """A `RandomForestClassifier` that predicts few rows faster."""
 
 
 class DirectRandomForestRegressor(_Regressor, RandomForestRegressor):
-    """`RandomForestRegressor` quicker for few rows."""
+    """A `RandomForestRegressor` that predicts few rows faster."""
 
 
 def _mean_of_trees(forest, X) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""EstimatorFamily: any scikit-learn estimator as a family, in a few lines."""
+"""EstimatorFamily: makes a family of any scikit-learn estimator."""
 
 from __future__ import annotations
 
@@ -17,24 +17,23 @@ if TYPE_CHECKING:
 
 
 class EstimatorFamily(TabularFamily):
-    """A family made of one scikit-learn estimator and its search space.
+    """A family that is made of a scikit-learn estimator and its search space.
 
     Parameters
     ----------
     name : str
         Name in the leaderboard.
     estimator : estimator
-        Classifier or regressor; a pipeline will do. It is cloned, and each
-        `random_state` in it is set.
+        Classifier or regressor, which may be a pipeline. It is cloned, and all of its
+        `random_state` parameters are set.
     search_space : callable
         `search_space(trial)` returns the parameters of one trial.
     portfolio : sequence of dict, default=()
-        Settings to try first, in the names that the search space gives its trial.
+        Settings that are tried first, by the names that the search space suggests.
     tasks : tuple of str, default=None
-        Kinds of `Task`; None reads them from the estimator.
+        Kinds of `Task`. None stands for those that the tags of the estimator tell.
     preprocessor : transformer, default=None
-        Encoder in place of the one that is chosen from the estimator's tags. It
-        gets a `Table`.
+        Encoder of a `Table`. None stands for one that suits the tags of the estimator.
     categorical : bool, default=False
         Whether the estimator takes pandas columns of dtype "category".
 
@@ -68,7 +67,7 @@ class EstimatorFamily(TabularFamily):
         self._preprocessor = preprocessor
 
     def estimator(self, task: Task, random_state: int) -> BaseEstimator:
-        """Return a clone with every `random_state` set."""
+        """Return a clone of which every `random_state` is set."""
         estimator = clone(self._estimator)
         names = [
             key
@@ -82,11 +81,11 @@ class EstimatorFamily(TabularFamily):
         return self._search_space(trial)
 
     def portfolio(self, task: Task) -> Sequence[dict[str, Any]]:
-        """Return the settings given."""
+        """Return the given settings."""
         return self._portfolio
 
     def preprocessor(self, estimator: BaseEstimator, task: Task) -> BaseEstimator:
-        """Return a clone of the encoder given, or the one that suits the estimator."""
+        """Return a clone of the given encoder, or one that suits the estimator."""
         if self._preprocessor is None:
             return super().preprocessor(estimator, task)
         return clone(self._preprocessor)
@@ -107,8 +106,7 @@ def _tasks_of(estimator: BaseEstimator) -> tuple[str, ...]:
     else:
         raise ValueError(
             "The estimator of an EstimatorFamily must be a classifier or a regressor. "
-            f"Got {type(estimator).__name__}, of which neither can be read; give "
-            "tasks=."
+            f"Got {type(estimator).__name__}, which is neither; set `tasks`."
         )
     # Such as MultiOutputClassifier, which takes matrices alone.
     takes_one = tags.target_tags.single_output

@@ -1,4 +1,4 @@
-"""Forests grown in steps, so that they end in time and stay small."""
+"""ForestFamily: forests that grow in steps, to end in time and to stay small."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
     from automodel.monitor import Monitor
     from automodel.task import Task
 
-N_TREES = 100  # of a fold; the mean over the folds' forests is what predicts
+N_TREES = 100  # of each fold, whose forests are averaged
 LEAST_TREES = 25
 MODEL_BYTES = 64 * 2**20  # of the forests of all columns together
 NODE_BYTES = 64
 LEAST_STEP = 3
 ROWS_PER_LEAF_ROW = 10_000
-COLUMNS_TRIED = 20  # at a node; more hardly help and cost in proportion
-SAFETY = 0.8  # share of the time left that the next step may be expected to take
+COLUMNS_TRIED = 20  # at a node; more cost in proportion and hardly help
+SAFETY = 0.8  # share of the time left that the next step may take
 
 
 class ForestFamily(TabularFamily):
-    """What random forests and extremely randomised trees have in common."""
+    """The base of random forests and extremely randomized trees."""
 
     tasks = ALL_TASKS
     iteration_param = "n_estimators"
-    seconds_per_cell = 0.0  # of one tree: row, feature tried and level
-    forest: str  # how the classes of its estimators are named
+    seconds_per_cell = 0.0  # of a tree, for each row, column tried and level
+    forest: str  # the common part of the names of its estimators
 
     def estimator(self, task: Task, random_state: int):
         from automodel.families import _direct_forest, _quantile_forest
@@ -65,9 +65,9 @@ class ForestFamily(TabularFamily):
     def setting(
         self, task: Task, share: float, split: int, leaf: int = 1
     ) -> dict[str, Any]:
-        """Return a proven setting in the names of `forest_space`.
+        """Return a proven setting, by the names of `forest_space`.
 
-        Where there are many columns a smaller share of them is tried at a node.
+        If there are many columns, a smaller share of them is tried at a node.
         """
         share = float(np.clip(COLUMNS_TRIED / self.n_columns(task), 0.1, share))
         setting: dict[str, Any] = {
@@ -84,7 +84,7 @@ class ForestFamily(TabularFamily):
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):
         monitor.check_time()
         if not is_classifier(estimator):
-            # A split has to gain this in units of y squared.
+            # The least gain of a split has the unit of y squared.
             least = estimator.min_impurity_decrease * float(np.mean(np.var(y, axis=0)))
             estimator.set_params(min_impurity_decrease=least)
         grow(estimator, X, y, sample_weight, monitor)
@@ -93,10 +93,10 @@ class ForestFamily(TabularFamily):
 
 
 def grow(estimator, X, y, sample_weight, monitor: Monitor) -> None:
-    """Grow a forest in steps until it has its trees or time is up.
+    """Grow a forest in steps, until it has all its trees or time is up.
 
-    The trees are the same whatever the steps: scikit-learn draws the seed of each
-    tree from its number.
+    The trees do not depend on the steps, since scikit-learn draws the seed of each tree
+    by its number.
     """
     fixed: Any = None if monitor.has_validation else monitor.n_iterations
     wanted = fixed or estimator.n_estimators
@@ -113,7 +113,7 @@ def grow(estimator, X, y, sample_weight, monitor: Monitor) -> None:
 
 
 def _next_step(n_trees: int, wanted: int, start: float, monitor: Monitor) -> int:
-    """Return how many trees to add; without a deadline it is always the same."""
+    """Return the number of trees to add. It uses the clock if there is a deadline."""
     if n_trees == 0:
         return 1
     step = min(max(n_trees, LEAST_STEP), wanted - n_trees)
@@ -125,7 +125,7 @@ def _next_step(n_trees: int, wanted: int, start: float, monitor: Monitor) -> int
 
 
 def _affordable_trees(estimator, n_forests: int) -> int:
-    """Return how many trees like the first keep so many forests small in memory."""
+    """Return how many trees like the first one the forests may have in memory."""
     trees = [tree.tree_ for tree in estimator.estimators_]
     node_bytes = NODE_BYTES + 8 * trees[0].value[0].size
     node_bytes += getattr(estimator, "bytes_per_node", 0)
@@ -134,13 +134,13 @@ def _affordable_trees(estimator, n_forests: int) -> int:
 
 
 def least_leaf(task: Task) -> int:
-    """Return the rows of a leaf: more where there are many rows of each class."""
+    """Return the least number of rows of a leaf, which grows with those of a class."""
     rows_of_class = task.n_samples / max(1.0, task.n_classes / 2)
     return int(np.clip(round(rows_of_class / ROWS_PER_LEAF_ROW), 1, 50))
 
 
 def forest_space(trial, task: Task) -> dict[str, Any]:
-    """Suggest what both kinds of forest have."""
+    """Suggest the parameters that all forests have."""
     leaf = least_leaf(task)
     params = {
         "max_features": trial.suggest_float("max_features", 0.1, 1.0),

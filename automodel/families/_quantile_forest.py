@@ -1,4 +1,4 @@
-"""Forests that predict a quantile in place of the mean."""
+"""Forests that predict a quantile instead of the mean."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from sklearn.utils import column_or_1d, gen_batches
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-N_KEPT = 5  # targets of a leaf; more make the answers hardly better
-POOLED = 2**22  # targets of all trees whose quantiles are taken at a time
+N_KEPT = 5  # targets of a leaf; more hardly improve predictions
+POOLED = 2**22  # targets of which quantiles are computed at a time
 GOLDEN_RATIO = 0.6180339887498949
 
 
 class _Leaves(NamedTuple):
-    """Some of the training rows in each leaf of a tree, by the rank of their target."""
+    """The ranks of the targets that each leaf of a tree keeps."""
 
-    number: np.ndarray  # (n_nodes,): which leaf a node is
+    number: np.ndarray  # (n_nodes,): the number of the leaf
     ranks: np.ndarray  # (n_leaves, N_KEPT)
 
 
 class _QuantileForest:
-    """Quantile regression forest (Meinshausen, 2006), mixed into a forest.
+    """A mixin that makes a quantile regression forest (Meinshausen, 2006) of a forest.
 
-    The trees grow by squared errors. The answer for a row is a quantile of the targets
-    of all training rows that share a leaf with it, in which each tree has one vote.
-    Other than in the paper a leaf keeps `N_KEPT` order statistics in place of all its
-    targets, and the rows that a bootstrap sample leaves out count as well. The order
-    statistics are evenly spaced, from a start that differs between the trees, so that
-    together these have the tails as well.
+    The trees are grown by squared errors. The prediction for a row is a quantile of the
+    targets of all training rows that share a leaf with it, in which each tree has the
+    same weight. Unlike in the paper, a leaf keeps `N_KEPT` order statistics of its
+    targets instead of all of them, and the rows outside of a bootstrap sample count as
+    well. The order statistics are evenly spaced, and their start differs between the
+    trees, so that all trees together cover the tails.
 
-    With `warm_start` the rows and targets have to stay the same.
+    With `warm_start`, the rows and targets must not change.
 
     References
     ----------
@@ -50,7 +50,7 @@ class _QuantileForest:
     quantile: float
 
     def fit(self, X, y, sample_weight=None):
-        """Grow the trees and keep targets of their leaves."""
+        """Grow the trees, and keep targets of their leaves."""
         if y is not None:
             y = column_or_1d(y, warn=True)
         kept = self.leaves_ if self.warm_start and hasattr(self, "leaves_") else []
@@ -81,7 +81,7 @@ class _QuantileForest:
         ):
             pool[:, i] = leaves.ranks[leaves.number[tree.tree_.apply(X)]]
         ranks = pool.reshape(len(pool), -1)
-        # Between two ranks as by the method "hazen" of numpy.quantile.
+        # Interpolate between two ranks as numpy.quantile does with method="hazen".
         place = np.clip(self.quantile * ranks.shape[1] - 0.5, 0, ranks.shape[1] - 1)
         below, above = int(np.floor(place)), int(np.ceil(place))
         ranks.partition(sorted({below, above}), axis=1)
@@ -95,7 +95,7 @@ class _QuantileForest:
 
 
 class QuantileExtraTreesRegressor(_QuantileForest, ExtraTreesRegressor):
-    """Extremely randomised trees that predict a quantile.
+    """Extremely randomized trees that predict a quantile.
 
     Parameters
     ----------
@@ -223,7 +223,7 @@ def _levels(number: int) -> np.ndarray:
 
 
 def _leaves_of(tree, X, weight, order, levels) -> _Leaves:
-    """Return rows of each leaf; `order` sorts the rows of `X` by target."""
+    """Return the targets that each leaf keeps. `order` sorts the rows by target."""
     node = tree.apply(X)[order]
     ranks = np.argsort(node, kind="stable")  # by leaf, then by target
     first = np.flatnonzero(np.diff(node[ranks], prepend=-1))

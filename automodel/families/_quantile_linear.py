@@ -1,4 +1,4 @@
-"""A linear model of a quantile, with the penalty of ridge regression."""
+"""Linear quantile regression with the penalty of ridge regression."""
 
 from __future__ import annotations
 
@@ -16,25 +16,24 @@ from sklearn.utils.validation import (
 
 from automodel.families._ridge import ridge_params
 
-LEAST_RESIDUAL = 1e-2  # of the mean one: a row that is hit exactly gets no more weight
+LEAST_RESIDUAL = 1e-2  # times the mean one, which limits the weights of the rows
 
 
 class QuantileLinearRegressor(RegressorMixin, BaseEstimator):
-    """Linear model of a quantile that is fitted by iterated ridge regressions.
+    """Linear quantile regression, fitted by iterated ridge regressions.
 
-    With residuals `r` and weights `s` it makes `sum(s * pinball(r)) + alpha / (4 * d) *
-    sum(coef ** 2)` small, where the pinball loss is `abs(r) / 2 + (quantile - 1/2) * r`
-    and `d` is the mean absolute residual of the ridge regression that comes first. By
-    `d` the penalty has the units of the loss, and `alpha` is about as strong as in
+    With residuals `r` and weights `s`, it minimizes `sum(s * pinball(r)) + alpha / (4 *
+    d) * sum(coef ** 2)`, where the pinball loss is `abs(r) / 2 + (quantile - 1/2) * r`
+    and `d` is the mean absolute residual of a first ridge regression. Because of `d`,
+    the penalty has the unit of the loss, and `alpha` is about as strong as in
     `sklearn.linear_model.Ridge`.
 
-    In each step the absolute value of a residual is replaced by a parabola above it
-    which touches it at the last residual, `r ** 2 / (2 * abs(last))` and a constant
-    (Hunter and Lange, 2000); `abs(last)` is a little enlarged, so that no row gets all
-    the weight. What is left is a ridge regression with weights
-    `s * d / abs(last)` on targets that are shifted by `(2 * quantile - 1) *
-    abs(last)`. Other than in the paper the intercept, which is not penalised, is then
-    set to the best one.
+    In each step, the absolute value of a residual is replaced by a parabola above it
+    that touches it at the last residual, `r ** 2 / (2 * abs(last))` plus a constant
+    (Hunter and Lange, 2000). `abs(last)` is slightly enlarged, so that no row gets all
+    the weight. This leads to a ridge regression with weights `s * d / abs(last)` and
+    with targets that are shifted by `(2 * quantile - 1) * abs(last)`. Unlike in the
+    paper, the intercept, which is not penalized, is then set to its optimum.
 
     Parameters
     ----------
@@ -43,11 +42,11 @@ class QuantileLinearRegressor(RegressorMixin, BaseEstimator):
     alpha : float, default=1.0
         Strength of the penalty.
     max_iter : int, default=100
-        Most steps.
+        Largest number of steps.
     tol : float, default=1e-4
-        Share of the loss; a step that gains less is the last one.
+        Training stops after a step that reduces the loss by a smaller share.
     warm_start : bool, default=False
-        Whether to go on from the coefficients of the last call to `fit`.
+        Whether to continue from the coefficients of the last call to `fit`.
 
     Attributes
     ----------
@@ -58,9 +57,9 @@ class QuantileLinearRegressor(RegressorMixin, BaseEstimator):
     scale_ : float
         Mean absolute residual of the first ridge regression.
     n_iter_ : int
-        Steps of the last call to `fit`.
+        Number of steps of the last call to `fit`.
     n_features_in_ : int
-        Number of columns.
+        Number of features seen during fit.
 
     References
     ----------
@@ -166,7 +165,7 @@ class QuantileLinearRegressor(RegressorMixin, BaseEstimator):
         return tags
 
     def _descend(self, X, y, weight) -> None:
-        """Take steps until one gains little."""
+        """Take steps until one of them gains little."""
         residual = self._center(X, y, weight)
         self.n_iter_ = 0
         if self.scale_ == 0:  # the ridge regression is exact, as for a constant y
@@ -188,7 +187,7 @@ class QuantileLinearRegressor(RegressorMixin, BaseEstimator):
         self.coef_, self.intercept_ = ridge.coef_, float(ridge.intercept_)
 
     def _center(self, X, y, weight) -> np.ndarray:
-        """Set the best intercept for the coefficients, and return the residuals."""
+        """Set the optimal intercept for the coefficients, and return the residuals."""
         residual = y - X @ self.coef_
         order = np.argsort(residual)
         total = np.cumsum(weight[order])

@@ -1,4 +1,4 @@
-"""Nearest neighbours that predict a quantile in place of the mean."""
+"""Nearest neighbours that predict a quantile instead of the mean."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from automodel.families._weighted_quantile import weighted_quantile
 
-POOLED = 2**20  # targets of neighbours that are sorted at a time
+POOLED = 2**20  # targets that are sorted at a time
 
 
 class QuantileNeighborsRegressor(KNeighborsRegressor):
@@ -20,15 +20,15 @@ class QuantileNeighborsRegressor(KNeighborsRegressor):
     Parameters
     ----------
     n_neighbors : int, default=5
-        Rows whose targets are asked.
+        Number of neighbours.
     quantile : float, default=0.5
         The quantile that is predicted; 0.5 is the median.
     weights : {"uniform", "distance"}, default="uniform"
-        Whether the target of a near row counts for more.
+        Whether all neighbours have the same weight, or near ones have more.
     p : float, default=2
         Power of the Minkowski distance.
     n_jobs : int, default=None
-        Threads that search for neighbours.
+        Number of threads that search for neighbours.
 
     Examples
     --------
@@ -56,7 +56,7 @@ class QuantileNeighborsRegressor(KNeighborsRegressor):
         return tags
 
     def fit(self, X, y):
-        """Keep the rows.
+        """Store the training rows.
 
         Parameters
         ----------
@@ -101,7 +101,7 @@ class QuantileNeighborsRegressor(KNeighborsRegressor):
         )
 
     def _weigh(self, distances: np.ndarray) -> np.ndarray:
-        """Return the weights of neighbours; where some are alike, theirs alone."""
+        """Return the weights of neighbours, those at distance 0 alone if any are."""
         if self.weights == "uniform":
             return np.ones_like(distances)
         is_same = distances == 0

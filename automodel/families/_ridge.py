@@ -1,4 +1,4 @@
-"""Settings of ridge regression that suit the rows."""
+"""Parameters of ridge regression for dense and sparse matrices."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any
 
 from scipy.sparse import issparse
 
-EXACT_CELLS = 1_000_000  # of a sparse matrix, that conjugate gradients solve exactly
-MOST_CG_STEPS = 200  # beyond: seconds without an end, and no better predictions
+EXACT_CELLS = 1_000_000  # of a sparse matrix that is solved to full precision
+MOST_CG_STEPS = 200  # more take long and do not improve predictions
 
 
 def ridge_params(X) -> dict[str, Any]:
-    """Return the solver, its tolerance and its steps where the rows are sparse."""
+    """Return the solver, its tolerance and its iterations for a sparse matrix."""
     if not issparse(X):
         return {}
     is_small = X.shape[0] * X.shape[1] <= EXACT_CELLS

@@ -1,4 +1,4 @@
-"""TabularFamily: what families of tables have beyond the contract of all families."""
+"""TabularFamily: the base of families that learn from tables."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ if TYPE_CHECKING:
 
 
 class TabularFamily(ModelFamily):
-    """A family of models of tables, whose encoder is read from the estimator.
+    """A family that learns from tables, and whose encoder suits its estimator.
 
-    `task.facts` is a `TableFacts` in all methods.
+    In all methods, `task.facts` is a `TableFacts`.
 
     Attributes
     ----------
     categorical : bool
-        Whether the estimator takes pandas columns of dtype "category". It cannot
-        be read from the tags: they are False for the boosting libraries.
+        Whether the estimator takes pandas columns of dtype "category". The tags of
+        estimators do not tell: those of the boosting libraries are False.
     """
 
     modality = "tabular"
     categorical: bool = False
 
     def n_columns(self, task: Task) -> int:
-        """Return about how many columns its encoder makes of the table."""
+        """Return the approximate number of columns that the encoder returns."""
         return encoded_columns(task)
 
     def preprocessor(self, estimator: BaseEstimator, task: Task) -> BaseEstimator:
-        """Return the encoder from `Table` to what the estimator takes.
+        """Return the encoder that turns a `Table` into the input of the estimator.
 
-        Read from the estimator: one that takes NaN is taken for a tree, any other
-        gets imputed, standardised and one-hot encoded columns.
+        An estimator that accepts NaN is assumed to be a tree. Any other gets imputed,
+        standardized and one-hot encoded columns.
         """
         from automodel.preprocessing.tabular import TabularEncoder
 

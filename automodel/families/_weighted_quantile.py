@@ -1,4 +1,4 @@
-"""Quantiles of many rows of weighted values at once."""
+"""Weighted quantiles of the rows of a matrix."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import numpy as np
 def weighted_quantile(
     values: np.ndarray, weights: np.ndarray, quantile: float
 ) -> np.ndarray:
-    """Return a quantile of each row of values.
+    """Return a weighted quantile of each row.
 
-    It is interpolated between neighbouring values as the method "hazen" of
-    `numpy.quantile` does where all weights are equal. Values without weight do not
-    count.
+    It is interpolated between neighbouring values. If all weights are equal, it is the
+    quantile of `numpy.quantile` with `method="hazen"`. Values of weight zero are
+    ignored.
 
     Parameters
     ----------
     values, weights : ndarray of shape (n_rows, n_values)
-        The values and their weights, of which each row has a positive one.
+        The values and their weights. Each row must have a positive weight.
     quantile : float
-        Between 0 and 1.
+        The quantile, between 0 and 1.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""ModelFamily: the contract between one kind of model and the search."""
+"""ModelFamily: the contract between a kind of model and the search."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 class FoldPart(NamedTuple):
-    """Encoded training and validation part of a fold.
+    """The encoded training and validation part of a fold.
 
-    Labels are numbers of all classes, also those that the training part lacks.
-    `valid_rows` are the numbers of the validation rows: folds that are repeated have
-    some in common. `groups` are those of the training rows.
+    Classes are numbered among all classes, also those that the training part lacks.
+    `valid_rows` are the positions of the validation rows, some of which several folds
+    have in common if the folds are repeated. `groups` are those of the training rows.
     """
 
     X: Any
@@ -40,78 +40,74 @@ class FoldPart(NamedTuple):
 
 @dataclass(frozen=True)
 class Resources:
-    """What a worker needs for a model, besides a core.
+    """What a worker needs to train a model, in addition to a core.
 
     Parameters
     ----------
     library : str, default=""
-        Import name of the library that it loads first; "" if every worker has it.
+        Import name of a library that is slow to load, or "" if there is none.
     start_seconds : float, default=0.0
-        What loading it and its first call cost.
-    accelerator : bool, default=False
-        Whether the model trains on an accelerator, if there is one.
+        Seconds that it takes to import the library and to call it for the first time.
     """
 
     library: str = ""
     start_seconds: float = 0.0
-    accelerator: bool = False
 
 
 class ModelFamily:
-    """One kind of model: its estimator, its space, its proven settings, its cost.
+    """A kind of model: its estimator, search space, proven settings and cost.
 
-    Subclasses set the class attributes and write `estimator`, `search_space` and
-    `preprocessor`; the rest has defaults that are read from the estimator. Families of
-    tables inherit from `TabularFamily`, which has a `preprocessor`.
+    Subclasses set the class attributes and implement `estimator`, `search_space` and
+    `preprocessor`. The other methods have defaults. Families of tables inherit from
+    `TabularFamily`, which implements `preprocessor`.
 
     Attributes
     ----------
     name : str
-        Name in `families=` and in the leaderboard.
+        Name in the `families` parameter and in the leaderboard.
     modality : str
-        Kind of input, such as "tabular"; a subclass has to set it.
+        Kind of input, such as "tabular". A subclass must set it.
     tasks : tuple of str
         Values of `Task.kind` that the family can learn.
     requires : tuple of str
         Import names of optional libraries.
     extra : str
-        The extra of automodel that installs them.
+        The extra of automodel that installs these libraries.
     iteration_param : str or None
         The parameter that counts boosting rounds, trees or epochs.
     rank : int
-        Order of the first try; low is early. Cheap and good families come first.
+        Position in the order of the first trials. Cheap and accurate families have a
+        low rank and come first.
     start_seconds : float
-        What the import and the first call cost, so that a short budget can do
-        without.
+        Seconds that the first import and call take. A short search does without
+        families for which they are too many.
     by_default : bool
-        Whether `families=None` tries it. False for what costs more than it brings
-        on most tables: it is tried where `families=` names it.
+        Whether `families=None` includes the family. It is False for a family that costs
+        more than it gains on most tables.
     seldom_helps : bool
-        Whether an ensemble with the other families rarely gains from it: it is tried
-        where that costs little of the time.
+        Whether an ensemble of the other families rarely gains from it. It is then only
+        tried if that takes little of the time.
     least_share : float
-        Share of its usual seconds in which a first trial is still worthwhile; below 1
-        for models that fit their training into the time they get.
+        The share of its usual seconds in which a first trial is still worthwhile. It is
+        below 1 for models that adapt their training to the time they get.
     starts_search : bool
-        Whether its first trial may run in the process of the user while the workers
-        start: for what is cheap, obeys its deadline, and cannot crash.
+        Whether the first trial may run in the process of the user while the workers
+        start. The family must be cheap, keep its deadline, and never crash.
     joins_folds : bool
-        Whether `fit_folds` trains the models of all folds in one run. They are kept,
-        and not refitted on all rows; only with a single split `fit` is called, and
-        called again for the refit.
+        Whether `fit_folds` trains the models of all folds in one run. These models are
+        kept, and not refitted on all rows. With a single split, `fit` is called
+        instead, and called again for the refit.
     chooses_rounds : bool
-        Whether `fit` stops on the validation part of the fold and notes its best round.
-        The model keeps all rounds that it has trained until `cut` is called, so that
-        each fold can be scored at the rounds that the other folds have chosen. `fit`
-        notes all of them in `Monitor.steps_trained`.
+        Whether `fit` stops early on the validation part of the fold and records its
+        best round. The model keeps all rounds until `cut` is called, so that each fold
+        can be scored at the rounds that the other folds have chosen. `fit` records the
+        number of all rounds in `Monitor.steps_trained`.
     stops_on_own_rows : bool
-        Whether `fit` may stop early on rows that it holds out by itself, so that fewer
-        steps than it was asked for are no sign of a training that was cut.
+        Whether `fit` may stop early on rows that it holds out by itself. Fewer steps
+        than requested then do not mean that time was up.
     is_random : bool
-        Whether another `random_state` makes another model, so that their mean is
+        Whether the model depends on `random_state`, so that the mean of several is
         better than one.
-    gpu : bool
-        Whether the family gains from an accelerator.
     """
 
     name: str = ""
@@ -130,30 +126,29 @@ class ModelFamily:
     chooses_rounds: bool = False
     stops_on_own_rows: bool = False
     is_random: bool = True
-    gpu: bool = False
 
     def estimator(self, task: Task, random_state: int) -> BaseEstimator:
-        """Return a new estimator with the fixed parameters set, one thread."""
+        """Return a new estimator with its fixed parameters, which uses one thread."""
         raise NotImplementedError
 
     def losses(self, task: Task) -> Sequence[str]:
-        """Return the losses that a trial chooses from, where there is a choice.
+        """Return the losses that a trial can choose from, if there is a choice.
 
-        Such as squares beside absolute errors: they are learned in fewer rounds, and
-        where noise is small and even they come nearer to the median as well. Proven
-        settings are tried with each, in this order. `task.objective` is then that of
-        the loss chosen, in all methods.
+        For example, squared errors are learned in fewer rounds than absolute errors,
+        and if the noise is small and symmetric, they lead closer to the median as well.
+        Proven settings are tried with each loss, in this order. In all other methods,
+        `task.objective` is the one of the chosen loss.
         """
         return ()
 
     def search_space(self, trial: optuna.Trial, task: Task) -> dict[str, Any]:
-        """Suggest parameters for `estimator().set_params`, define-by-run."""
+        """Suggest parameters of the estimator, define-by-run."""
         raise NotImplementedError
 
     def portfolio(self, task: Task) -> Sequence[dict[str, Any]]:
-        """Return proven settings, in the names of the trial; the first is the default.
+        """Return proven settings, by the names of the trial. The first is the default.
 
-        What a setting leaves out is drawn by the sampler.
+        The sampler draws the parameters that a setting leaves out.
         """
         return []
 
@@ -162,17 +157,17 @@ class ModelFamily:
         return task.modality == self.modality and task.kind in self.tasks
 
     def takes_sample_weight(self, task: Task) -> bool:
-        """Tell whether `fit` of the estimator has a `sample_weight`."""
+        """Tell whether `fit` of the estimator has a `sample_weight` parameter."""
         return has_fit_parameter(self.estimator(task, 0), "sample_weight")
 
     def cost(self, params: dict[str, Any], task: Task) -> float:
-        """Return about the seconds of one fit on one core; NaN if nothing is known."""
+        """Estimate the seconds of a fit on one core, or return NaN."""
         return math.nan
 
     def resources(self, task: Task) -> Resources:
-        """Return what a worker needs for a model, besides a core."""
+        """Return what a worker needs to train a model, in addition to a core."""
         library = self.requires[0] if self.requires else ""
-        return Resources(library, self.start_seconds, self.gpu)
+        return Resources(library, self.start_seconds)
 
     def fit(
         self,
@@ -183,42 +178,42 @@ class ModelFamily:
         sample_weight: Any = None,
         monitor: Monitor,
     ) -> BaseEstimator:
-        """Train `estimator` on encoded rows and return it, fitted.
+        """Fit the estimator to encoded rows, and return it.
 
-        Its loss is that of `task.objective`, which `estimator` has set. Families that
-        train in steps report to the monitor, stop when it is expired, and train
-        `monitor.n_iterations` steps without early stopping when there is no validation
-        part.
+        The method `estimator` has set the loss of `task.objective`. A family that
+        trains in steps reports to the monitor and stops when it is expired. If there is
+        no validation part, it trains `monitor.n_iterations` steps without early
+        stopping.
         """
         if sample_weight is None:
             return estimator.fit(X, y)
         return estimator.fit(X, y, sample_weight=sample_weight)
 
     def cut(self, estimator: BaseEstimator, n_iterations: Steps) -> BaseEstimator:
-        """Return a copy of a fitted estimator with its first rounds alone.
+        """Return a copy of a fitted estimator that has only its first rounds.
 
-        `n_iterations` are those of all columns of the target, or a list of one each.
-        Only for families that set `chooses_rounds`. Of a model with fewer rounds all
-        are kept.
+        `n_iterations` is a number for all columns of the target, or a list of a number
+        for each. A model that has fewer rounds keeps all of them. This method is for
+        families that set `chooses_rounds`.
         """
         raise NotImplementedError
 
     def fit_folds(
         self, estimator: BaseEstimator, parts: Sequence[FoldPart], *, monitor: Monitor
     ) -> list[BaseEstimator]:
-        """Train on the training parts of several folds, and return a model of each.
+        """Train on the training parts of several folds, and return a model for each.
 
-        Only for families that set `joins_folds`. The model of a fold may learn from
-        the validation parts of the other folds, never from rows of its own.
+        The model of a fold may learn from the validation parts of other folds, but
+        never from its own. This method is for families that set `joins_folds`.
         """
         raise NotImplementedError
 
     def preprocessor(self, estimator: BaseEstimator, task: Task) -> BaseEstimator:
-        """Return the encoder from rows of this modality to what the estimator takes."""
+        """Return the encoder that turns rows into the input of the estimator."""
         raise NotImplementedError
 
     def missing_libraries(self) -> list[str]:
-        """Return the libraries in `requires` that are not installed."""
+        """Return the required libraries that are not installed."""
         return [m for m in self.requires if importlib.util.find_spec(m) is None]
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""CatBoost: symmetric boosted trees, the best default of all boosting libraries."""
+"""CatBoost: symmetric boosted trees, with the best defaults of the libraries."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from automodel.families._cost import (
 if TYPE_CHECKING:
     from automodel.task import Task
 
-LIKELY_ROUNDS_TIMES_RATE = 40.0  # symmetric trees take more rounds than others
+LIKELY_ROUNDS_TIMES_RATE = 40.0  # symmetric trees need more rounds than others
 MAX_CATEGORIES = 1_000_000  # CatBoost smooths rare categories itself
-NEARLY_GAMMA = 1.99  # the power of a Tweedie deviance is below 2 here
+NEARLY_GAMMA = 1.99  # CatBoost requires a power below 2
 LOGARITHMS = ("Poisson", "Tweedie")
 QUANTILES = ("MAE", "Quantile")
 MOST_APART = 4  # columns, each of which has trees of its own
 LOSSES_OF_COLUMNS = {"multilabel": "MultiLogloss", "multioutput": "MultiRMSE"}
-# Exact leaves, the default of quantiles, are the better ones but ignore the weights.
+# Exact leaves, the default for quantiles, are more accurate but ignore weights.
 WEIGHTED_QUANTILES = {
     "leaf_estimation_method": "Gradient",
     "leaf_estimation_iterations": 5,
@@ -47,9 +47,9 @@ WEIGHTED_QUANTILES = {
 class CatBoost(BoostingFamily):
     """Boosting with oblivious trees and ordered statistics of categories.
 
-    Prokhorenkova et al. (2018). The learning rate is always given, since the
-    library's own choice depends on the number of rounds: a model that is refitted
-    with the rounds that its folds took would learn at another rate.
+    See Prokhorenkova et al. (2018). The learning rate is always set. The default of the
+    library depends on the number of rounds, so that a refit with the rounds of the
+    folds would have another rate.
     """
 
     name = "catboost"
@@ -87,7 +87,7 @@ class CatBoost(BoostingFamily):
             "subsample": trial.suggest_float("subsample", 0.7, 1.0),
             "colsample_bylevel": trial.suggest_float("colsample_bylevel", 0.5, 1.0),
         }
-        if not task.objective.is_quantile:  # a leaf is a quantile, in one step
+        if not task.objective.is_quantile:  # where one step finds the quantile
             params["leaf_estimation_iterations"] = trial.suggest_int(
                 "leaf_estimation_iterations", 1, 20, log=True
             )
@@ -103,13 +103,13 @@ class CatBoost(BoostingFamily):
     def portfolio(self, task: Task) -> Sequence[dict[str, Any]]:
         if not task.is_classification:
             default = _setting(0.09, 7, 1e-5, random_strength=0.0, steps=5, task=task)
-        elif task.n_classes > 8:  # a leaf holds a value for each class
+        elif task.n_classes > 8:  # a leaf has a value for each class
             default = _setting(0.2, 5, 1.0, random_strength=0.8, steps=1, task=task)
         else:
             default = _setting(0.08, 6, 1.0, random_strength=0.8, steps=1, task=task)
         return [
             default,
-            # The library's own default, slower and smoother.
+            # The default of the library, which is slower and smoother.
             _setting(0.04, 6, 3.0, random_strength=1.0, steps=1, task=task),
             # Few interactions, for small or noisy data.
             _setting(0.08, 4, 3.0, random_strength=1.0, steps=1, task=task),
@@ -171,13 +171,13 @@ def _setting(
     }
     if not task.objective.is_quantile:
         setting["leaf_estimation_iterations"] = steps
-    if task.facts.n_categorical:  # crosses of pairs: some columns tell nothing alone
+    if task.facts.n_categorical:  # pairs, since some columns tell nothing alone
         setting |= {"one_hot_max_size": 15, "max_ctr_complexity": 2}
     return setting
 
 
 class _Callback:
-    """Hand each round to the tracker; keep its error, which CatBoost would wrap."""
+    """Passes each round to the tracker, and keeps its error from being wrapped."""
 
     def __init__(self, tracker: RoundTracker):
         self.tracker = tracker
@@ -196,7 +196,7 @@ class _Callback:
 
 
 def _loss(task: Task) -> dict[str, str]:
-    """Return the parameters of the loss; none where it is the default."""
+    """Return the parameters of the loss, or none for the default."""
     asked = task.objective
     if task.kind in LOSSES_OF_COLUMNS and _is_native(task):
         return {"loss_function": LOSSES_OF_COLUMNS[task.kind]}
@@ -210,7 +210,7 @@ def _loss(task: Task) -> dict[str, str]:
     if task.is_classification or asked.loss not in losses:
         return {}
     params = {"loss_function": losses[asked.loss]}
-    if asked.loss == "gamma":  # Newton's step of a few small targets is huge
+    if asked.loss == "gamma":  # Newton steps of a few small targets are huge
         params["leaf_estimation_method"] = "Gradient"
     return params
 
@@ -231,10 +231,10 @@ def _loss_of(estimator) -> str:
 
 
 def _unit(estimator, y, sample_weight) -> float:
-    """Return what the target is divided by for training.
+    """Return the unit by which the target is divided for training.
 
-    The mean where its logarithm is learned, which starts at 0 whatever the target. The
-    steps and the tolerance of a quantile are of a fixed size.
+    It is the mean if a logarithm is learned, since training starts at 0. For quantiles,
+    whose steps and tolerance have a fixed size, it is the standard deviation.
     """
     loss = _loss_of(estimator)
     if loss.startswith(LOGARITHMS):
@@ -243,7 +243,7 @@ def _unit(estimator, y, sample_weight) -> float:
 
 
 def _pool(X, y, weight, unit: float):
-    """Return the rows as the library takes them, the target in multiples of a unit."""
+    """Return rows in the format of the library, and the target divided by its unit."""
     from catboost import Pool
 
     y = y if unit == 1 else y / unit
@@ -251,7 +251,7 @@ def _pool(X, y, weight, unit: float):
 
 
 def _multiply(estimator, unit: float) -> None:
-    """Make a model that was trained on multiples of a unit predict in the target's."""
+    """Make a model that was trained on multiples of a unit predict the target."""
     if unit == 1:
         return
     scale, bias = estimator.get_scale_and_bias()
@@ -268,8 +268,8 @@ def _categorical_columns(X) -> list:
 
 
 def _is_constant(X) -> bool:
-    """Whether no column has two values, which CatBoost takes for an error."""
-    if hasattr(X, "iloc"):
+    """Whether all columns are constant, which is an error in CatBoost."""
+    if hasattr(X, "nunique"):
         return bool((X.nunique(dropna=False) < 2).all())
     values = X.toarray() if hasattr(X, "toarray") else np.asarray(X)
     same = (values == values[:1]) | (np.isnan(values) & np.isnan(values[:1]))

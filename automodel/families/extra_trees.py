@@ -1,4 +1,4 @@
-"""Extremely randomised trees: the most accuracy per second on small data."""
+"""Extremely randomized trees, which learn the most per second on small data."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class ExtraTrees(ForestFamily):
     """Forest of trees with random thresholds (Geurts et al., 2006).
 
-    Trying at least half of the columns at a node is what makes it competitive; the
-    library's square root of the columns is a weak default.
+    It is competitive if at least half of the columns are tried at a node. The square
+    root of their number, the default of scikit-learn, is a weak choice.
     """
 
     name = "extra_trees"
@@ -32,6 +32,6 @@ class ExtraTrees(ForestFamily):
             self.setting(task, share=0.75, split=5),
             # Smoother probabilities, for noisy targets.
             self.setting(task, share=1.0, split=12, leaf=4),
-            # Fully grown, for targets without noise.
+            # Fully grown trees, for targets without noise.
             self.setting(task, share=0.5, split=2),
         ]

@@ -1,4 +1,4 @@
-"""Extremely randomised trees on sums, differences, products and ratios of columns."""
+"""Extremely randomized trees on sums, differences, products and ratios of columns."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from automodel.families.extra_trees import ExtraTrees
 
 
 class ExtraTreesArithmetic(OnPairs, ExtraTrees):
-    """Forest of trees with random thresholds that sees pairs of columns as one."""
+    """Extremely randomized trees that also learn from pairs of numeric columns."""
 
     name = "extra_trees_arithmetic"
     rank = 42

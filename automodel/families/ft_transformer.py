@@ -27,7 +27,6 @@ class FTTransformerFamily(NetFamily):
     name = "ft_transformer"
     rank = 90
     by_default = False
-    gpu = True
     classifier = "FTTransformerClassifier"
     regressor = "FTTransformerRegressor"
 

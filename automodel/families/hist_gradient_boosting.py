@@ -1,4 +1,4 @@
-"""Scikit-learn's histogram boosting: boosted trees without another library."""
+"""Histogram boosting of scikit-learn: boosted trees without another library."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ if TYPE_CHECKING:
     from automodel.task import Task
 
 FIRST_ROUNDS = 8
-SAFETY = 0.7  # share of the time left that the next chunk may be expected to take
+SAFETY = 0.7  # share of the time left that the next chunk may take
 POWERS = {"poisson": 1.0, "gamma": 2.0}
 
 
 class HistGradientBoosting(BoostingFamily):
-    """Histogram boosting of scikit-learn, in chunks of rounds that double.
+    """Histogram boosting of scikit-learn, trained in chunks of rounds that double.
 
-    It cannot be stopped within a fit, and a warm start bins the rows again.
+    A fit cannot be interrupted, and each warm start bins the rows again.
     """
 
     name = "hist_gradient_boosting"
     categorical = True
     iteration_param = "max_iter"
-    # Without LightGBM it is the first boosting to try, with it hardly a complement.
+    # The first boosting family to try if LightGBM is missing, and else a late one.
     rank = 25 if find_spec("lightgbm") is None else 90
     start_seconds = 0.2
 
@@ -98,7 +98,7 @@ class HistGradientBoosting(BoostingFamily):
             * np.log2(1 + leaves)
             / 5
         )
-        return 3 * trees * (5e-5 * leaves + scan)  # chunks bin and predict anew
+        return 3 * trees * (5e-5 * leaves + scan)  # each chunk bins and predicts again
 
     @by_column
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):
@@ -134,13 +134,13 @@ def _setting(learning_rate, max_leaf_nodes, min_samples_leaf, max_features):
 
 
 def _sizes(n_rounds: int, monitor: Monitor) -> Iterator[int]:
-    """Yield the rounds to grow to; without a deadline they are always the same."""
+    """Yield the numbers of rounds to grow to, which depend on the time left."""
     size, start = 0, monitor.clock.now()
     while size < n_rounds:
         step = max(size, FIRST_ROUNDS)
         if monitor.deadline.exists:
-            # Seconds per round are overrated, since each call bins anew: on the safe
-            # side. The first chunk is one round, which tells what the rest will cost.
+            # The seconds per round are overestimated, since each call bins again. The
+            # first chunk is a single round, which shows what the others will cost.
             seconds_per_round = (monitor.clock.now() - start) / max(size, 1)
             affordable = SAFETY * monitor.seconds_left / max(seconds_per_round, 1e-9)
             step = min(step, int(affordable)) if size else 1
@@ -151,7 +151,7 @@ def _sizes(n_rounds: int, monitor: Monitor) -> Iterator[int]:
 
 
 def _follow(estimator, tracker: RoundTracker, score: Callable[..., float]) -> bool:
-    """Hand the rounds of the last chunk to the tracker; return whether to stop."""
+    """Pass the rounds of the last chunk to the tracker; return whether to stop."""
     if not tracker.stops_early:
         tracker.rounds = estimator.n_iter_
         return False
@@ -169,21 +169,21 @@ def _follow(estimator, tracker: RoundTracker, score: Callable[..., float]) -> bo
 
 
 def _loss(task: Task) -> dict[str, Any]:
-    """Return the parameters of the loss; none where it is the default."""
+    """Return the parameters of the loss, or none for the default."""
     asked = task.objective
     if task.is_classification or asked.loss == "squared_error":
         return {}
     if asked.loss == "quantile":
         return {"loss": "quantile", "quantile": asked.quantile}
-    if asked.loss == "tweedie":  # not offered; the mean is best by either deviance
+    if asked.loss == "tweedie":  # not available, but the mean minimizes both deviances
         return {"loss": "poisson"}
     return {"loss": asked.loss}
 
 
 def _score_of(estimator, unit: float) -> Callable[..., float]:
-    """Return `score(y, prediction, sample_weight)` by the loss of the estimator.
+    """Return the score of the loss, a function of y, predictions and sample weights.
 
-    The predictions are multiples of the unit.
+    The predictions are in multiples of the unit.
     """
     if is_classifier(estimator):
         return neg_log_loss
@@ -200,10 +200,10 @@ def _score_of(estimator, unit: float) -> Callable[..., float]:
 
 
 def _multiply(estimator, unit: float) -> None:
-    """Make a model that was trained on multiples of a unit predict in the target's.
+    """Make a model of the Poisson deviance predict y itself, not multiples of a unit.
 
-    Of the Poisson deviance: its hessians are in the unit of the target, the least of a
-    leaf is not. Weights could free them of it, but they make the library's bins slow.
+    The hessians of this deviance have the unit of y, but the least hessian of a leaf
+    has none. Weights could scale them, but would make the binning slow.
     """
     if unit != 1:
         estimator._baseline_prediction = estimator._baseline_prediction + np.log(unit)

@@ -1,4 +1,4 @@
-"""Nearest neighbours: weak alone, unlike every other family in an ensemble."""
+"""Nearest neighbours, weak alone but different from all others in an ensemble."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from automodel.families._tabular import TabularFamily
 if TYPE_CHECKING:
     from automodel.task import Task
 
-MOST_ROWS = 50_000  # prediction then takes longer than a boosted model's training
-MOST_COLUMNS = 100  # distances say little among more
+MOST_ROWS = 50_000  # more take longer to predict than boosting takes to train
+MOST_COLUMNS = 100  # distances in more dimensions tell little
 
 
 class NearestNeighbors(TabularFamily):
-    """Mean or quantile over the nearest rows, of standardised columns."""
+    """Mean or quantile of the nearest rows, in standardized columns."""
 
     name = "knn"
     tasks = ALL_TASKS
@@ -26,11 +26,10 @@ class NearestNeighbors(TabularFamily):
     start_seconds = 0.1
 
     def supports(self, task: Task) -> bool:
-        """Refuse tables on which neighbours are hopeless or slow.
+        """Refuse tables on which nearest neighbours are inaccurate or slow.
 
-        Text and sparse matrices have too many columns for distances to mean
-        anything, and the estimator takes no sample weights, which relative errors
-        need.
+        Texts and sparse matrices have too many columns for distances to be meaningful.
+        The estimator has no sample weights, which relative errors need.
         """
         needs_weights = task.is_weighted or task.objective.is_relative
         if not super().supports(task) or needs_weights:
@@ -65,12 +64,12 @@ class NearestNeighbors(TabularFamily):
         few, many = (min(n, max(2, task.n_samples // 3)) for n in (20, 60))
         return [
             {"n_neighbors": few, "weights": "distance", "p": 2},
-            # City-block distance is less ruled by a single odd column.
+            # A single outlying column matters less in the city-block distance.
             {"n_neighbors": many, "weights": "distance", "p": 1},
         ]
 
     def cost(self, params: dict[str, Any], task: Task) -> float:
-        # Training is free; predicting the out-of-fold rows is what is paid for.
+        # Training takes no time, but predicting the validation rows does.
         per_metric = 4.0 if params.get("p", 2) == 1 else 1.0
         n_models = task.n_outputs if task.objective.is_quantile else 1
         columns = n_models * (task.facts.n_features + 5)

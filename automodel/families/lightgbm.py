@@ -1,4 +1,4 @@
-"""LightGBM: leaf-wise boosted trees, the best accuracy for a minute of CPU."""
+"""LightGBM: leaf-wise boosted trees, the most accurate for a minute of training."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from automodel.task import Task
 
 SMALL_ROWS = 2000
-OBJECTIVES = {  # but for squared errors, the default
+OBJECTIVES = {  # except for squared errors, the default
     "absolute_error": "regression_l1",
     "quantile": "quantile",
     "poisson": "poisson",
@@ -42,8 +42,8 @@ class LightGBM(BoostingFamily):
     """Leaf-wise histogram boosting (Ke et al., 2017).
 
     The first setting is the meta-tuned default of Holzmueller et al. (2024,
-    arXiv:2407.04491); the slower ones are close to those that the study of Salinas
-    and Erickson (2024, arXiv:2311.02971) chose by their joint performance.
+    arXiv:2407.04491). The slower ones are close to those that Salinas and Erickson
+    (2024, arXiv:2311.02971) chose for their performance as an ensemble.
     """
 
     name = "lightgbm"
@@ -104,11 +104,11 @@ class LightGBM(BoostingFamily):
     def portfolio(self, task: Task) -> Sequence[dict[str, Any]]:
         settings = [
             _default(task),
-            # Random thresholds and few columns a tree: the best complement in TabRepo.
+            # Random thresholds, few columns per tree: the best complement in TabRepo.
             setting(0.03, 39, 3, 0.9, 0.46, extra_trees=True, task=task),
-            # Shallow trees: hardly any interaction, for small or noisy data.
+            # Shallow trees with few interactions, for small or noisy data.
             setting(0.05, 5, 20, 0.9, 0.7, extra_trees=True, task=task),
-            # Slow and deep, where there is time for it.
+            # Deep trees at a low learning rate, if there is time.
             setting(0.015, 84, 3, 0.9, 0.53, task=task),
             setting(0.04, 16, 10, 0.8, 0.6, reg_lambda=1.0, task=task),
             setting(0.02, 180, 12, 0.95, 0.4, extra_trees=True, task=task),
@@ -213,7 +213,7 @@ def _validation(estimator, tracker: RoundTracker) -> dict[str, Any]:
 
 
 def _callback(tracker: RoundTracker, empty_rounds: list[int]):
-    """Return what follows the rounds, and notes those that find no split: no tree."""
+    """Return a callback that follows the rounds and records those without a split."""
     from lightgbm.callback import EarlyStopException
 
     n_trees = 0
@@ -221,7 +221,7 @@ def _callback(tracker: RoundTracker, empty_rounds: list[int]):
     def after_round(env):
         nonlocal n_trees
         results = env.evaluation_result_list
-        # The last entry is rmse where l2, the objective, comes first.
+        # The last entry is rmse; the first one is l2, the objective.
         value = -results[-1][2] if tracker.stops_early else None
         is_over = tracker.add_round(value)
         n_before, n_trees = n_trees, env.model.num_trees()

@@ -15,7 +15,7 @@ LARGE_ROWS = 5000
 
 
 class LightGBMArithmetic(OnPairs, LightGBM):
-    """LightGBM that sees pairs of numeric columns as one."""
+    """LightGBM that also learns from pairs of numeric columns."""
 
     name = "lightgbm_arithmetic"
     rank = 32

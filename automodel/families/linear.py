@@ -1,7 +1,7 @@
-"""Linear models: the first model on every task.
+"""Linear models, the first to be tried.
 
-Logistic regression for classes; for values ridge regression, or what goes with the
-loss: a linear quantile, or a linear model of the logarithm of a mean.
+They are logistic regression for classes, and for values ridge regression, linear
+quantile regression or a generalized linear model, depending on the loss.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
     from automodel.monitor import Monitor
     from automodel.task import Task
 
-NEWTON_SIZE = 600  # columns of the Hessian up to which Newton steps are the fastest
-NEWTON_WORK = 2e9  # rows times columns squared, as well
+NEWTON_SIZE = 600  # columns of the Hessian up to which Newton's method is fastest
+NEWTON_WORK = 2e9  # rows times columns squared up to which it is
 NEWTON_TOL = 1e-10
 LBFGS_TOL = 1e-5
-SPARSE_TOL = 1e-4  # a tenth of it takes text twice as long for the same score
+SPARSE_TOL = 1e-4  # a tenth of it takes twice as long for text, with equal scores
 NEWTON_CHUNK = 8
-LBFGS_CHUNK = 64  # long, since a new start forgets the curvature
-PROBE = 4  # iterations that tell what the others will cost, where there is a deadline
-WIDE_CATEGORIES = 50  # one-hot columns from which a sparse matrix is smaller
+LBFGS_CHUNK = 64  # long, since a warm start forgets the curvature
+PROBE = 4  # iterations that show what the others will cost
+WIDE_CATEGORIES = 50  # one-hot columns above which a sparse matrix is smaller
 QUANTILE_CHUNK = 8
-QUANTILE_STEPS = 3.0  # the cost of its steps, in fits of any other loss
-MOST_ITERATIONS = 1000  # of what is fitted in chunks
-SAFETY = 0.8  # share of the time left that the next chunk may be expected to take
+QUANTILE_STEPS = 3.0  # its cost relative to that of any other loss
+MOST_ITERATIONS = 1000  # in all chunks
+SAFETY = 0.8  # share of the time left that the next chunk may take
 
 
 class Linear(TabularFamily):
-    """Logistic regression for classes, and for values a linear model of their loss."""
+    """Logistic regression, or a linear model with the loss of the task."""
 
     name = "linear"
     tasks = ALL_TASKS
@@ -68,7 +68,7 @@ class Linear(TabularFamily):
     def search_space(self, trial, task: Task) -> dict[str, Any]:
         if task.is_classification:
             return {"C": trial.suggest_float("C", 1e-3, 1e3, log=True)}
-        # A deviance is a mean over the rows, where the other losses are sums.
+        # A deviance is a mean over the rows, and the other losses are sums.
         low, high = (1e-6, 10.0) if task.objective.is_deviance else (1e-3, 1e4)
         return {"alpha": trial.suggest_float("alpha", low, high, log=True)}
 
@@ -76,7 +76,7 @@ class Linear(TabularFamily):
         if not task.is_classification:
             strengths = (1e-3, 0.1) if task.objective.is_deviance else (1.0, 100.0)
             return [{"alpha": strength} for strength in strengths]
-        # TF-IDF columns are small, so that they need large coefficients.
+        # TF-IDF has small values, which need large coefficients.
         strengths = (10.0, 1.0) if task.facts.n_text else (1.0, 0.03)
         return [{"C": strength} for strength in strengths]
 
@@ -146,7 +146,7 @@ def _fit_logistic(estimator, X, y, sample_weight, monitor: Monitor) -> None:
 
 
 def _fit_deviance(estimator, X, y, sample_weight, monitor: Monitor) -> None:
-    """Fit in units of the mean, so that tolerance and penalty do not depend on it."""
+    """Fit y divided by its mean, so that tolerance and penalty have no unit."""
     mean = float(np.average(y, weights=sample_weight))
     first = _choose_solver(estimator, X, X.shape[1])
     _fit_chunks(estimator, X, y / mean, sample_weight, monitor, first)
@@ -154,7 +154,7 @@ def _fit_deviance(estimator, X, y, sample_weight, monitor: Monitor) -> None:
 
 
 def _choose_solver(estimator, X, size: int) -> int:
-    """Set the solver for so many coefficients; return its first chunk of iterations."""
+    """Set the solver for this number of coefficients, and return its first chunk."""
     use_newton = size <= NEWTON_SIZE and X.shape[0] * size**2 <= NEWTON_WORK
     tol = SPARSE_TOL if issparse(X) else LBFGS_TOL
     if use_newton:
@@ -164,7 +164,7 @@ def _choose_solver(estimator, X, size: int) -> int:
 
 
 def _fit_chunks(estimator, X, y, sample_weight, monitor: Monitor, first: int) -> None:
-    """Fit in chunks of iterations, since a fit cannot be interrupted."""
+    """Fit in chunks of iterations, since scikit-learn cannot interrupt a fit."""
     most = estimator.max_iter
     estimator.set_params(warm_start=True)
     with warnings.catch_warnings():
@@ -177,7 +177,7 @@ def _fit_chunks(estimator, X, y, sample_weight, monitor: Monitor, first: int) ->
 
 
 def _chunks(first: int, most: int, monitor: Monitor) -> Iterator[int]:
-    """Yield chunks of iterations that double, shorter where time is short."""
+    """Yield chunks of iterations that double, or are shorter if time is short."""
     done, start = 0, monitor.clock.now()
     while done < most:
         chunk = min(max(done, first), most - done)

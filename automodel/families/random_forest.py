@@ -1,4 +1,4 @@
-"""Random forests: bagged trees with the best thresholds."""
+"""Random forests: bagged trees whose thresholds are optimal."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class RandomForest(ForestFamily):
         return forest_space(trial, task) | {"max_samples": share}
 
     def portfolio(self, task: Task) -> Sequence[dict[str, Any]]:
-        # Pure leaves make probabilities of 0 and 1, which are overconfident.
+        # Pure leaves have probabilities of 0 and 1, which are overconfident.
         leaf = 3 if task.is_classification else 1
         return [
             self.setting(task, share=0.5, split=4, leaf=leaf) | {"max_samples": 1.0},
-            # Less alike trees, for noisy targets.
+            # More diverse trees, for noisy targets.
             self.setting(task, share=0.4, split=8, leaf=5) | {"max_samples": 0.6},
         ]

@@ -28,7 +28,7 @@ from automodel.families._cost import (
 if TYPE_CHECKING:
     from automodel.task import Task
 
-OBJECTIVES = {  # but for squared errors, the default
+OBJECTIVES = {  # except for squared errors, the default
     "absolute_error": "reg:absoluteerror",
     "quantile": "reg:quantileerror",
     "poisson": "count:poisson",
@@ -100,7 +100,7 @@ class XGBoost(BoostingFamily):
             )
         return [
             default,
-            # Shallow and regularised, for small or noisy data.
+            # Shallow and regularized, for small or noisy data.
             _setting(0.05, 3, 1.0, subsample=0.8, reg_lambda=1.0, task=task),
             # Half of the columns at each node decorrelates it from the default.
             _setting(
@@ -120,7 +120,7 @@ class XGBoost(BoostingFamily):
         tracker = RoundTracker(monitor)
         set_rounds(estimator, self.iteration_param, monitor)
         power = power_of(estimator, POWERS)
-        if power is not None:  # the library's own start may be far from the mean
+        if power is not None:  # the default start may be far from the mean
             estimator.set_params(base_score=mean_of(y, sample_weight))
         if estimator.objective == "reg:squarederror":
             scale_penalty(estimator, y)
@@ -137,7 +137,7 @@ class XGBoost(BoostingFamily):
         try:
             weight = deviance_weights(y, sample_weight, power)
             estimator.fit(X, y, sample_weight=weight, **validation)
-        finally:  # the callback must not be copied or stored with the model
+        finally:  # the callback must not be stored with the model
             estimator.set_params(callbacks=None)
         monitor.steps_used = tracker.rounds_used
         return estimator
@@ -179,7 +179,7 @@ def _callback(tracker: RoundTracker):
     from xgboost.callback import TrainingCallback
 
     class FollowRounds(TrainingCallback):
-        """Hand each round to the tracker."""
+        """Passes each round to the tracker."""
 
         def after_iteration(self, model, epoch, evals_log):
             value = None

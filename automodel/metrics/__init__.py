@@ -1,1 +1,1 @@
-"""What is scored: the scorers of scikit-learn on pooled predictions."""
+"""Metrics: the scorers of scikit-learn, applied to pooled predictions."""

@@ -1,4 +1,4 @@
-"""Scores of pooled predictions at a tenth of the cost of scikit-learn's scorers."""
+"""Scores of pooled predictions, ten times faster than scikit-learn's scorers."""
 
 from __future__ import annotations
 
@@ -31,11 +31,12 @@ TINY = 1e-15
 
 
 class Fast(NamedTuple):
-    """A score at a tenth of the cost of scikit-learn's scorer.
+    """A fast form of a score.
 
     `score(y_true, part, sample_weight)` takes the part of a prediction that
-    `decisive(y_true, prediction)` returns; None is the whole. If it
-    `is_mean_of_columns`, the columns of a prediction can be chosen one by one.
+    `decisive(y_true, prediction)` returns, or the whole prediction if that is None. If
+    the score `is_mean_of_columns`, the models of each column of a target can be chosen
+    by themselves.
     """
 
     score: Callable[..., float]
@@ -43,7 +44,7 @@ class Fast(NamedTuple):
     is_mean_of_columns: bool = False
 
     def of_column(self, column: int) -> Fast:
-        """Return the score of one column; that of all is the mean of such."""
+        """Return the score of one column, if the score is a mean over the columns."""
         score = self.score
         if isinstance(score, MeanOfColumns):
             score = replace(score, factors=score.factors[[column]])
@@ -51,7 +52,7 @@ class Fast(NamedTuple):
 
 
 def neg_log_loss(y_true, proba, sample_weight=None):
-    """Return the mean log probability of each row's class, a column number."""
+    """Return the mean log probability of the class of each row."""
     return _mean_log(y_true, _own_probability(y_true, proba), sample_weight)
 
 
@@ -70,7 +71,7 @@ def positive_probability(y_true, proba):
 
 
 def roc_auc(y_true, score, sample_weight):
-    """Return the share of pairs of rows of two classes that are in order."""
+    """Return the area under the ROC curve of two classes."""
     positive = y_true == 1
     if sample_weight is None:
         return _share_above(np.sort(score[positive]), np.sort(score[~positive]))
@@ -85,10 +86,10 @@ def roc_auc(y_true, score, sample_weight):
 
 
 def _share_above(positive, negative):
-    """Return the share of pairs of sorted scores that are in order; ties count half."""
+    """Return the share of pairs of scores that are in order. Ties count half."""
     if min(len(positive), len(negative)) == 0:
         return np.nan
-    if len(positive) > len(negative):  # the fewer are looked up
+    if len(positive) > len(negative):  # fewer scores are looked up
         return 1.0 - _share_above(negative, positive)
     below = np.searchsorted(negative, positive, "left").sum()
     not_above = np.searchsorted(negative, positive, "right").sum()
@@ -100,7 +101,7 @@ def _accuracy(y_true, proba, sample_weight):
 
 
 def neg_root_mean_squared_error(y_true, prediction, sample_weight=None):
-    """Return the root of the mean squared error, negated."""
+    """Return the negative root mean squared error."""
     return _root_mean_loss(Objective(), y_true, prediction, sample_weight)
 
 
@@ -117,7 +118,7 @@ def _mean_loss(objective: Objective, y_true, prediction, sample_weight):
 
 
 def _mean_absolute_loss(objective: Objective, y_true, prediction, sample_weight):
-    # The pinball loss of the median is half of the absolute error.
+    # The absolute error is twice the pinball loss of the median.
     return 2.0 * _mean_loss(objective, y_true, prediction, sample_weight)
 
 
@@ -126,26 +127,26 @@ def _root_mean_loss(objective: Objective, y_true, prediction, sample_weight):
 
 
 def fast_score_of_values(scorer) -> Fast | None:
-    """Return the fast form of a score that is a mean loss, or its root."""
+    """Return the fast form of a score that is a mean loss or its root, or None."""
     parts = parts_of(scorer)
     if parts is None or not is_own_loss(scorer) or parts.function not in _OF_MEANS:
         return None
     mean = _OF_MEANS[parts.function]
     objective = objective_of(scorer)
     if parts.function is mean_tweedie_deviance and not objective.is_deviance:
-        return None  # of a power that no model learns
+        return None  # no model learns this power
     return Fast(partial(mean, objective), _as_column)
 
 
 def fast_score_of_columns(scorer, target) -> Fast | None:
-    """Return the fast form of a score that is a mean over columns.
+    """Return the fast form of a score that is a mean over columns, or None.
 
     Parameters
     ----------
     scorer : callable
         A scorer of scikit-learn, or the default of the target.
     target : ValuesTarget
-        Says how the columns are scaled.
+        Holds the scales of the columns.
     """
     parts = parts_of(scorer)
     if parts is None or not is_own_loss(scorer) or objective_of(scorer).is_relative:
@@ -177,16 +178,16 @@ def _mean_r2(y_true, prediction, sample_weight=None):
 
 @dataclass(frozen=True)
 class MeanOfColumns:
-    """The mean over columns of mean losses, or of their roots, negated.
+    """The negative mean over columns of their mean losses, or of the roots of these.
 
     Parameters
     ----------
     objective : Objective
         The loss.
     factors : ndarray of shape (n_columns,)
-        From the units that are learned to those of the loss.
+        Factors that convert mean losses of the scaled columns to units of the user.
     has_root : bool
-        Whether the root of each mean is taken.
+        Whether the square root of each mean loss is taken.
     """
 
     objective: Objective
@@ -200,7 +201,7 @@ class MeanOfColumns:
         return -float(np.mean(np.sqrt(means) if self.has_root else means))
 
 
-# The ensemble scores thousands of mixtures.
+# An ensemble scores thousands of mixtures.
 FAST_SCORES: dict[str, Fast] = {
     "neg_log_loss": Fast(_mean_log, _own_probability),
     "roc_auc": Fast(roc_auc, positive_probability),

@@ -1,4 +1,4 @@
-"""Scores of several labels a row, and the thresholds that they reward."""
+"""Scores of several labels per row, and the choice of thresholds for them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sklearn.metrics import (
 )
 
 from automodel.clock import NO_DEADLINE, Deadline
-from automodel.metrics.confusion import confusions_above, ratio
+from automodel.metrics.confusion import confusions_above, fbeta, jaccard, ratio
 from automodel.metrics.fast_scores import TINY, Fast, roc_auc
 from automodel.metrics.scorers import known_name, parts_of
 from automodel.metrics.threshold import bags, known_rows
@@ -34,9 +34,9 @@ def labels_log_loss(y_true, y_proba, sample_weight=None):
     Parameters
     ----------
     y_true : array-like of shape (n_samples, n_labels)
-        An indicator matrix.
+        Indicator matrix of the labels.
     y_proba : array-like of shape (n_samples, n_labels)
-        The probability of each label.
+        Probabilities of the labels.
     sample_weight : ndarray of shape (n_samples,), default=None
         Weights of the rows.
     """
@@ -52,35 +52,35 @@ NEG_LOG_LOSS = make_scorer(
 
 
 def scorer_of_labels(scorer: Any) -> Any:
-    """Return a scorer that is right for indicator matrices.
+    """Return a scorer that is correct for indicator matrices.
 
     Raises
     ------
     ValueError
-        If scikit-learn takes an indicator matrix for one of classes, and only warns.
+        If scikit-learn would treat the labels as classes, and only warn.
     """
     parts = parts_of(scorer)
     if parts is None:
         return scorer
     if parts.function is d2_log_loss_score:
         raise ValueError(
-            "scoring='d2_log_loss_score' is not defined for several labels a row. Use "
-            "'neg_log_loss'."
+            "scoring='d2_log_loss_score' is not defined for several labels per row. "
+            "Use 'neg_log_loss'."
         )
     return NEG_LOG_LOSS if parts.function is log_loss else scorer
 
 
 @dataclass(frozen=True)
 class LabelFormula:
-    """A score of indicator matrices by hits, rows with a label, and answers.
+    """A score of indicator matrices that is an average of F-scores or Jaccard indices.
 
     Parameters
     ----------
     each : callable
-        The score of one label: maps hits, rows that have it and rows that are said to
-        have it to a number.
-    average : str
-        "macro", "weighted", "micro" or "samples", as scikit-learn has them.
+        The score of one label, as a function of the number of true positives, of
+        positive rows and of positive predictions.
+    average : {"macro", "weighted", "micro", "samples"}
+        The average, as in scikit-learn.
     """
 
     each: Callable[..., np.ndarray]
@@ -88,7 +88,7 @@ class LabelFormula:
 
     @property
     def is_separable(self) -> bool:
-        """Whether the best threshold of a label does not depend on the others."""
+        """Whether the best threshold of a label is independent of the other labels."""
         return self.average in ("macro", "weighted")
 
     def __call__(self, y_true, answers, sample_weight=None) -> float:
@@ -105,13 +105,13 @@ class LabelFormula:
         return self.averaged(self.each(hits, truth, found), truth)
 
     def averaged(self, values, truth) -> float:
-        """Return the mean of the scores of the labels."""
+        """Return the average of the scores of the labels."""
         if self.average == "macro":
             return float(np.mean(values))
         return float(ratio((values * truth).sum(), truth.sum()))
 
     def over_thresholds(self, y_true, probability, weight):
-        """Return the thresholds of one label, and the score at each of them."""
+        """Return the distinct thresholds of one label, and the score at each."""
         thresholds, confusions = confusions_above(y_true, probability, weight)
         hits, found = confusions[:, 1, 1], confusions[:, :, 1].sum(axis=1)
         return thresholds, self.each(hits, confusions[:, 1].sum(axis=1), found)
@@ -119,9 +119,9 @@ class LabelFormula:
 
 @dataclass(frozen=True)
 class AtBestThresholds:
-    """The largest value of a score of labels: at the best threshold of each label.
+    """The largest value of a score of labels over the thresholds of the labels.
 
-    Where a score is not the mean of those of the labels, all have the same threshold.
+    If the score is not an average over the labels, all labels have the same threshold.
     """
 
     formula: LabelFormula
@@ -140,7 +140,7 @@ class AtBestThresholds:
 
 
 def forms_of_labels(scorer: Any) -> tuple[LabelFormula | None, Fast | None]:
-    """Return the formula of a score of labels, and the fast form of a score."""
+    """Return the formula and the fast form of a scorer, or None for each."""
     parts = parts_of(scorer)
     if parts is None:
         return None, None
@@ -157,7 +157,7 @@ def forms_of_labels(scorer: Any) -> tuple[LabelFormula | None, Fast | None]:
 
 
 def thresholds_of_labels(
-    metric: Any,
+    formula: LabelFormula,
     y: np.ndarray,
     proba: np.ndarray,
     sample_weight: np.ndarray | None = None,
@@ -166,19 +166,20 @@ def thresholds_of_labels(
     deadline: Deadline = NO_DEADLINE,
     random_state: int = 0,
 ) -> np.ndarray:
-    """Choose the threshold above which a row is said to have each label.
+    """Choose the probability above which each label is predicted.
 
-    Their log odds are the means of those that are best on bootstraps of the rows. They
-    are used only if, in the mean over the bootstraps, they score better than one half
-    on the rows that are not in it. Scores that are means over the labels get one for
-    each, other scores one for all. For the parameters see `weights_of_labels`.
+    The best thresholds are found on bootstraps of the rows, and their log odds are
+    averaged. They are used only if they score better than one half, on average, on the
+    rows outside of the bootstraps. If the score is an average over the labels, each
+    label has a threshold of its own. Otherwise all have the same one. The other
+    parameters are those of `weights_of_labels`.
 
     Returns
     -------
     ndarray of shape (n_labels,)
         The thresholds.
     """
-    formula, n_labels = metric.formula, proba.shape[1]
+    n_labels = proba.shape[1]
     rng = np.random.default_rng(random_state)
     known = known_rows(proba, rng)
     half = np.full(n_labels, 0.5)
@@ -208,14 +209,14 @@ def _best_thresholds(formula: LabelFormula, y, proba, weight) -> np.ndarray:
 
 
 def _best_of_label(formula: LabelFormula, y, probability, weight) -> float:
-    if not (y[weight > 0] == 1).any():  # all thresholds are alike
+    if not (y[weight > 0] == 1).any():  # all thresholds score alike
         return 0.5
     thresholds, scores = formula.over_thresholds(y, probability, weight)
     return float(thresholds[np.argmax(scores)])
 
 
 def _best_common(formula: LabelFormula, y, proba, weight) -> tuple[float, float]:
-    """Return the best threshold of all labels together, and the score at it."""
+    """Return the best common threshold of all labels, and its score."""
     if formula.average == "micro":
         weight = np.ones(len(y)) if weight is None else weight
         cells = y.ravel(), proba.ravel(), np.repeat(weight, proba.shape[1])
@@ -230,7 +231,7 @@ def _best_common(formula: LabelFormula, y, proba, weight) -> tuple[float, float]
 def _formula_of(parts) -> LabelFormula | None:
     options = dict(parts.options)
     average = options.pop("average", "binary")
-    if options.get("zero_division") == 0:  # as `ratio` has it
+    if options.get("zero_division") == 0:  # as in `ratio`
         del options["zero_division"]
     if (
         parts.function not in (f1_score, fbeta_score, jaccard_score)
@@ -239,18 +240,10 @@ def _formula_of(parts) -> LabelFormula | None:
         or average not in ("macro", "weighted", "micro", "samples")
     ):
         return None
-    each: Callable[..., np.ndarray] = _jaccard
+    each: Callable[..., np.ndarray] = jaccard
     if parts.function is not jaccard_score:
-        each = partial(_fbeta, beta=options.pop("beta", 1.0))
+        each = partial(fbeta, beta=options.pop("beta", 1.0))
     return None if options else LabelFormula(each, average)
-
-
-def _fbeta(hits, truth, found, beta):
-    return ratio((1 + beta**2) * hits, beta**2 * truth + found)
-
-
-def _jaccard(hits, truth, found):
-    return ratio(hits, truth + found - hits)
 
 
 def _own_probability(y_true, proba):
@@ -267,7 +260,7 @@ def _subset_accuracy(y_true, proba, sample_weight):
 
 
 def _mean_roc_auc(y_true, proba, sample_weight):
-    """Return the mean over the labels that rows differ in."""
+    """Return the mean over the labels that are not constant."""
     varies = (y_true != y_true[:1]).any(axis=0)
     if not varies.any():
         return np.nan
@@ -276,7 +269,7 @@ def _mean_roc_auc(y_true, proba, sample_weight):
 
 
 _MEAN_ROC_AUC = Fast(_mean_roc_auc, is_mean_of_columns=True)
-_FAST = {  # scikit-learn's functions take no notice of `multi_class` here
+_FAST = {  # scikit-learn ignores `multi_class` for several labels
     "accuracy": Fast(_subset_accuracy),
     "roc_auc": _MEAN_ROC_AUC,
     "roc_auc_ovr": _MEAN_ROC_AUC,

@@ -1,26 +1,25 @@
-"""Metric: one adapter between a scikit-learn scorer and pooled predictions."""
+"""Metric: applies a scikit-learn scorer to pooled predictions."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
 from automodel.clock import NO_DEADLINE, Deadline
 from automodel.metrics.confusion import (
     AtBestThreshold,
     AtLikeliest,
-    confusion_of,
+    ScoreOfConfusion,
     formula_of,
     needs_threshold,
 )
 from automodel.metrics.fast_scores import (
     FAST_SCORES,
-    TINY,
     Fast,
     fast_score_of_columns,
     fast_score_of_values,
@@ -36,14 +35,8 @@ from automodel.metrics.objectives import (
     objective_of,
     scores_columns_alike,
 )
-from automodel.metrics.scorers import (
-    ScorerParts,
-    known_name,
-    name_of,
-    parts_of,
-    scorer_named,
-    takes,
-)
+from automodel.metrics.pooled_scorer import PooledScorer
+from automodel.metrics.scorers import known_name, name_of, scorer_named
 from automodel.metrics.threshold import weights_of_labels
 from automodel.quiet import no_warnings
 from automodel.targets.base import Target, averaged
@@ -51,20 +44,20 @@ from automodel.targets.base import Target, averaged
 
 @dataclass(frozen=True)
 class Metric:
-    """Score pooled predictions; greater is better.
+    """Scores pooled predictions of a target. Greater is better.
 
     Parameters
     ----------
     name : str
         Name of the scorer, or of the callable.
     scorer : callable
-        `scorer(estimator, X, y)` as scikit-learn calls it. The estimator it gets
-        answers from predictions made before, and X holds the row numbers.
+        A scorer of scikit-learn, or any callable `scorer(estimator, X, y)`.
     target : Target
-        What is scored; targets and predictions come as it encodes them.
+        What is scored. y and predictions are given as the target encodes them.
     formula : callable, default=None
-        The score of a confusion matrix, or of an indicator matrix of labels. The score
-        of two classes, or of labels, is then that of the best threshold.
+        The score of a confusion matrix, or the `LabelFormula` of a score of several
+        labels. If there is one, the score of probabilities of two classes or of several
+        labels is the one at the best threshold.
     """
 
     name: str
@@ -72,7 +65,6 @@ class Metric:
     target: Target
     formula: Any = field(default=None, repr=False)
     _fast: Fast | None = field(default=None, repr=False)
-    _takes_weight: bool = True
 
     @classmethod
     def from_scoring(
@@ -87,19 +79,20 @@ class Metric:
         Parameters
         ----------
         scoring : str, callable or None
-            None is the default of the target.
+            None stands for the default of the target.
         target : Target
-            What is scored. The metric has the one whose models learn what it asks for.
+            What is scored. The target of the metric is a copy whose objective follows
+            from the score.
         y : array-like of shape (n_samples,), default=None
-            As the user gave it, checked; it sets the limits of predictions.
+            The checked y of the user, which sets the limits of predictions.
         sample_weight : ndarray of shape (n_samples,), default=None
-            Rows of weight zero set no limits.
+            Rows of weight zero are ignored.
 
         Raises
         ------
         ValueError
-            If the name is unknown, the scorer is for the other kind of task, or a value
-            of y is outside the domain of the score.
+            If scikit-learn has no scorer of this name, the scorer does not fit the
+            target, or a value of y is outside the domain of the score.
         """
         scoring = target.default_scoring if scoring is None else scoring
         if isinstance(scoring, str):
@@ -109,10 +102,10 @@ class Metric:
         counted = None if sample_weight is None else sample_weight > 0
         target = target.learning(objective_of(scorer), y, name, counted)
         scorer, formula, fast = _FORMS.get(target.scored_as, _of_any)(scorer, target)
-        return cls(name, scorer, target, formula, fast, takes(scorer, "sample_weight"))
+        return cls(name, scorer, target, formula, fast)
 
     def of_column(self, column: int) -> Metric | None:
-        """Return the score of one column; None unless the score is their mean."""
+        """Return the metric of one column, or None if the score is not their mean."""
         if self._fast is None or not self._fast.is_mean_of_columns:
             return None
         target = averaged(self.target).column(column)
@@ -120,36 +113,28 @@ class Metric:
 
     @property
     def classes(self) -> np.ndarray | None:
-        """The labels of the user, in the order of the columns of a prediction."""
+        """The classes of the user, in the order of the columns of a prediction."""
         return self.target.classes
 
     @property
     def is_own_loss(self) -> bool:
-        """Whether it is best where the mean loss of values is least."""
+        """Whether the score is best where the mean loss of the objective is least."""
         if self.classes is not None or not is_own_loss(self.scorer):
             return False
         return self.target.scored_as != "values" or scores_columns_alike(self.scorer)
 
     @property
     def needs_threshold(self) -> bool:
-        """Whether it scores labels, and other labels than the likeliest may be best."""
-        if not self._takes_weight:
+        """Whether the score may be better with other labels than the likeliest."""
+        if not self._pooled.takes_weight:
             return False
         if self.classes is None:
             return self.formula is not None
         return needs_threshold(self.scorer)
 
     @cached_property
-    def _parts(self) -> ScorerParts | None:
-        return parts_of(self.scorer)
-
-    @cached_property
-    def _takes_labels(self) -> bool:
-        """Whether it reads probabilities and can be told all labels."""
-        parts = self._parts
-        return bool(
-            parts and parts.reads_probabilities and takes(self.scorer, "labels")
-        )
+    def _pooled(self) -> PooledScorer:
+        return PooledScorer(self.scorer, self.target)
 
     def score(
         self,
@@ -157,7 +142,7 @@ class Metric:
         prediction: np.ndarray,
         sample_weight: np.ndarray | None = None,
     ) -> float:
-        """Score a prediction.
+        """Score predictions.
 
         Parameters
         ----------
@@ -177,9 +162,11 @@ class Metric:
         return self.score_decisive(y_true, decisive, sample_weight)
 
     def decisive(self, y_true: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-        """Return what the score depends on, such as each row's class alone.
+        """Return the part of a prediction that decides the score.
 
-        The mean of predictions has the mean of it.
+        For the log loss, this is the probability of the class of each row. The part of
+        a mean of predictions is the mean of their parts, so that an ensemble can score
+        many mixtures at little cost.
         """
         objective = self.target.objective
         if objective.decodes:
@@ -194,35 +181,9 @@ class Metric:
         decisive: np.ndarray,
         sample_weight: np.ndarray | None = None,
     ) -> float:
-        """Score what `decisive` returned, or the mean of several."""
-        if self._fast is not None:
-            return float(self._fast.score(y_true, decisive, sample_weight))
-        return float(self._call_scorer(y_true, decisive, sample_weight))
-
-    def score_confusion(self, confusion: np.ndarray) -> float:
-        """Score labels by how often each class got each of them.
-
-        Parameters
-        ----------
-        confusion : ndarray of shape (n_classes, n_classes)
-            Weights of rows; a row of it holds those of one true class.
-
-        Returns
-        -------
-        float
-            The score, at this threshold.
-        """
-        if self.formula is not None:
-            return float(self.formula(confusion))
-        truth, answer = np.nonzero(confusion)
-        parts, labels = self._parts, np.asarray(self.classes)
-        assert parts is not None  # only of scores that need a threshold
-        return parts.sign * parts.function(
-            labels[truth],
-            labels[answer],
-            sample_weight=confusion[truth, answer],
-            **parts.options,
-        )
+        """Score what `decisive` has returned, or the mean of several such parts."""
+        score = self._pooled if self._fast is None else self._fast.score
+        return float(score(y_true, decisive, sample_weight))
 
     def choose_decision(
         self,
@@ -234,34 +195,38 @@ class Metric:
         deadline: Deadline = NO_DEADLINE,
         random_state: int = 0,
     ) -> np.ndarray | None:
-        """Choose by what predictions become answers, on out-of-fold predictions.
+        """Choose how predictions become answers, on out-of-fold predictions.
 
         Parameters
         ----------
         y_true : sequence of length n_samples
             Encoded by the target.
         prediction : ndarray of shape (n_samples, n_outputs)
-            Out of fold; rows of NaN are left out.
+            Out-of-fold predictions; rows of NaN are ignored.
         sample_weight : ndarray of shape (n_samples,), default=None
             Weights of the rows.
         groups : ndarray of shape (n_samples,), default=None
             Rows of one group are drawn together.
         deadline : Deadline, default=NO_DEADLINE
-            Moment at which the choice ends with what it has.
+            Moment at which the search for a better choice ends.
         random_state : int, default=0
-            Seed of what is drawn.
+            Seed of the bootstraps.
 
         Returns
         -------
         ndarray or None
-            What `Target.decode` takes; None where the likeliest answer is scored, or
-            no answer at all.
+            The weights of the classes or the thresholds of the labels, as
+            `Target.decode` takes them. None if the score does not need any.
         """
         if not self.needs_threshold:
             return None
-        choose = thresholds_of_labels if self.classes is None else weights_of_labels
+        choose: Callable[..., np.ndarray]
+        if self.classes is None:
+            choose = partial(thresholds_of_labels, self.formula)
+        else:
+            formula = self.formula or ScoreOfConfusion(self.scorer, self.classes)
+            choose = partial(weights_of_labels, formula)
         return choose(
-            self,
             y_true,
             prediction,
             sample_weight,
@@ -276,31 +241,18 @@ class Metric:
         decided: Any,
         sample_weight: np.ndarray | None = None,
     ) -> float:
-        """Score predictions that `Target.decided` has returned."""
-        if self.classes is None:
-            assert self.formula is not None  # only of scores that need a threshold
-            return float(self.formula(y_true, decided, sample_weight))
-        return self.score_labels(y_true, decided.argmax(axis=1), sample_weight)
-
-    def score_labels(
-        self,
-        y_true: np.ndarray,
-        labels: np.ndarray,
-        sample_weight: np.ndarray | None = None,
-    ) -> float:
-        """Score labels that are given as column numbers."""
-        n_classes = len(self.classes)  # type: ignore[arg-type]
-        if self.formula is None:
-            answers = np.eye(n_classes)[labels]
-            return float(self._call_scorer(y_true, answers, sample_weight))
-        return self.score_confusion(
-            confusion_of(y_true, labels, n_classes, sample_weight)
-        )
+        """Score answers that `Target.decided` has returned."""
+        score = self.formula
+        if score is None:
+            score = self._pooled
+        elif self.classes is not None:
+            score = AtLikeliest(score)
+        return float(score(y_true, decided, sample_weight))
 
     def check(
         self, y_true: np.ndarray, sample_weight: np.ndarray | None = None
     ) -> None:
-        """Raise if predictions for this target cannot be scored.
+        """Check that predictions for this target can be scored.
 
         Parameters
         ----------
@@ -312,13 +264,13 @@ class Metric:
         Raises
         ------
         ValueError
-            If the scorer is for the other kind of task, or not for these labels.
+            If the scorer does not fit the target.
         """
         kind = self.target.kind if self.classes is None else "classification"
         prediction = self.target.sample(y_true)
         with no_warnings():
             try:
-                float(self._call_scorer(y_true, prediction, sample_weight))
+                float(self._pooled(y_true, prediction, sample_weight))
                 score = self.score(y_true, prediction, sample_weight)
                 if math.isnan(score) and self.target.scored_as == "labels":
                     raise ValueError("it is NaN for labels that have one value only.")
@@ -328,28 +280,6 @@ class Metric:
                     f"Use a scorer that fits the target, such as "
                     f"{_name_of_default(self.target)}."
                 ) from error
-
-    def _call_scorer(self, y_true, prediction, sample_weight):
-        weight = {}
-        if sample_weight is not None and self._takes_weight:
-            weight = {"sample_weight": sample_weight}
-        truth, parts = self.target.restore(y_true), self._parts
-        if self.classes is None:
-            return self._call(self.target.answers(prediction), truth, weight)
-        proba = prediction.astype(np.float64)
-        proba = proba / proba.sum(axis=1, keepdims=True)
-        if len(self.classes) == 2 or parts is None or not self._takes_labels:
-            return self._call(self.target.answers(proba), truth, weight)
-        known = np.arange(len(self.classes))
-        if parts.function is roc_auc_score:  # there is none of a class without rows
-            known = np.unique(y_true)
-        proba = proba[:, known] + TINY
-        proba /= proba.sum(axis=1, keepdims=True)
-        options = {"labels": self.classes[known], **parts.options, **weight}
-        return parts.sign * parts.function(truth, proba, **options)
-
-    def _call(self, answers, y, weight):
-        return self.scorer(answers, np.arange(len(y)).reshape(-1, 1), y, **weight)
 
 
 def _name_of_default(target: Target) -> str:

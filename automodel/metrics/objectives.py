@@ -1,4 +1,4 @@
-"""The objective that models learn, which follows from the scorer."""
+"""The objective that models learn for a scorer."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from automodel.metrics.scorers import ScorerParts, parts_of
 from automodel.targets.objective import Objective
 from automodel.targets.several_values import scaled_root_mean_squared_error
 
-LEAST_QUANTILE = 1e-3  # that a model can learn: the ends are no loss
+LEAST_QUANTILE = 1e-3  # a model cannot learn 0 or 1
 
 
 def objective_of(scorer: Any) -> Objective:
-    """Return the objective of a scorer: squared errors where nothing else is known.
+    """Return the objective of a scorer, by default squared errors.
 
-    The coefficient of determination, the explained variance and the largest error are
-    learned by squares. The median of absolute errors is learned by their mean, and
-    each D2 by the loss that it compares.
+    For the coefficient of determination, the explained variance and the maximum error,
+    models learn squared errors. For the median absolute error, they learn absolute
+    errors, and for each D2 score, the loss that it is made of.
 
     Examples
     --------
@@ -57,7 +57,7 @@ def objective_of(scorer: Any) -> Objective:
 
 
 def is_own_loss(scorer: Any) -> bool:
-    """Tell whether a score is best where the mean loss of its objective is least."""
+    """Tell whether a score is best where the mean loss of the objective is least."""
     parts = parts_of(scorer)
     if parts is None or not _is_known(parts):
         return False
@@ -65,7 +65,7 @@ def is_own_loss(scorer: Any) -> bool:
 
 
 def scores_columns_alike(scorer: Any) -> bool:
-    """Tell whether errors count in units of the deviation of their column."""
+    """Tell whether errors are measured in standard deviations of their column."""
     parts = parts_of(scorer)
     return (
         parts is not None
@@ -75,7 +75,7 @@ def scores_columns_alike(scorer: Any) -> bool:
 
 
 def _is_known(parts: ScorerParts) -> bool:
-    """Tell whether a score has an objective, and does not ask for the worst."""
+    """Tell whether a score has an objective and the usual sign."""
     function = parts.function
     if not isinstance(function, Hashable) or function not in _OBJECTIVES:
         return False
@@ -118,13 +118,13 @@ def _tweedie(parts: ScorerParts) -> Objective:
     power = float(parts.options.get("power", 0.0))
     if power == 0:
         return Objective()
-    if power < 0:  # of a stable distribution, which no library learns
+    if power < 0:  # which no library learns
         return Objective(power=power)
     if power == 1:
         return _poisson(parts)
     if power < 2:
         return Objective("tweedie", power=power, domain=(0.0, True))
-    return replace(_gamma(parts), power=power)  # learned by the nearest that there is
+    return replace(_gamma(parts), power=power)  # models learn the nearest one
 
 
 _OBJECTIVES: dict[Callable[..., Any], Callable[[ScorerParts], Objective]] = {

@@ -1,7 +1,8 @@
-"""Scorers: what a scorer of scikit-learn is made of, however it was written.
+"""ScorerParts: what a scorer of scikit-learn is made of.
 
-`"r2"`, `get_scorer("r2")` and `make_scorer(r2_score)` are one score. All that depends
-on the score, such as the loss of the models, goes by these parts.
+`"r2"`, `get_scorer("r2")` and `make_scorer(r2_score)` are the same score. Anything that
+depends on the score, such as the loss of the models, is decided by its parts. No other
+file reads private attributes of scorers.
 """
 
 from __future__ import annotations
@@ -19,20 +20,20 @@ from sklearn.metrics import get_scorer, get_scorer_names
 
 @dataclass(frozen=True)
 class ScorerParts:
-    """What a scorer is made of.
+    """What a scorer of scikit-learn is made of.
 
     Parameters
     ----------
     function : callable
-        The metric, such as `sklearn.metrics.r2_score`.
+        The function that scores, such as `sklearn.metrics.r2_score`.
     sign : int
         1 if greater is better, -1 for a loss.
     options : dict
-        Keyword arguments of the metric that differ from its defaults.
+        Keyword arguments of the function that differ from its defaults.
     reads_labels : bool
-        Whether it scores what `predict` returns.
+        Whether the function takes the output of `predict`.
     reads_probabilities : bool
-        Whether it scores what `predict_proba` returns, or may do so.
+        Whether the function can take the output of `predict_proba`.
     """
 
     function: Callable[..., Any]
@@ -43,7 +44,7 @@ class ScorerParts:
 
 
 def parts_of(scorer: Any) -> ScorerParts | None:
-    """Return the parts of a scorer; None for any other callable."""
+    """Return the parts of a scorer, or None if it is not one of scikit-learn."""
     function = getattr(scorer, "_score_func", None)
     if function is None or not hasattr(scorer, "_sign"):
         return None
@@ -58,7 +59,7 @@ def parts_of(scorer: Any) -> ScorerParts | None:
 
 
 def name_of(scorer: Any) -> str:
-    """Return the name that scikit-learn has for a scorer, or that of its function."""
+    """Return the name of a scorer in scikit-learn, or else that of its function."""
     parts = parts_of(scorer)
     function = scorer if parts is None else parts.function
     own_name: str = getattr(function, "__name__", type(scorer).__name__)
@@ -66,7 +67,7 @@ def name_of(scorer: Any) -> str:
 
 
 def known_name(scorer: Any) -> str | None:
-    """Return the name that scikit-learn has for a scorer; None if it has none."""
+    """Return the name of a scorer in scikit-learn, or None if it has none."""
     parts = parts_of(scorer)
     if parts is None:
         return None
@@ -76,12 +77,12 @@ def known_name(scorer: Any) -> str | None:
 
 
 def scorer_named(name: str) -> Callable[..., float]:
-    """Return the scorer of a name.
+    """Return the scorer of scikit-learn that has this name.
 
     Raises
     ------
     ValueError
-        If scikit-learn has none; names the one that is most alike.
+        If there is none. The message suggests the most similar name.
     """
     names = get_scorer_names()
     if name not in names:
@@ -95,9 +96,9 @@ def scorer_named(name: str) -> Callable[..., float]:
 
 
 def takes(scorer: Any, parameter: str) -> bool:
-    """Tell whether the metric of a scorer, or a callable, has a parameter."""
-    function = getattr(scorer, "_score_func", None)
-    return parameter in _parameters(function or scorer)
+    """Tell whether the function of a scorer, or a callable, has a parameter."""
+    parts = parts_of(scorer)
+    return parameter in _parameters(scorer if parts is None else parts.function)
 
 
 @cache
@@ -107,7 +108,7 @@ def _known_parts() -> dict[str, ScorerParts]:
 
 
 def _given_options(function, options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options that are not the defaults, and that have a say."""
+    """Return the options that have an effect and differ from the defaults."""
     parameters = _parameters(function)
     given = {
         name: value
@@ -115,15 +116,15 @@ def _given_options(function, options: dict[str, Any]) -> dict[str, Any]:
         if name not in parameters or not _is_same(parameters[name].default, value)
     }
     if given.get("average", "binary") != "binary":
-        given.pop("pos_label", None)  # of two classes alone
+        given.pop("pos_label", None)  # which is then ignored
     return given
 
 
 def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
-    """Return the parameters of a function; none where it has no signature."""
+    """Return the parameters of a function, or none if it has no signature."""
     try:
         return inspect.signature(function).parameters
-    except (TypeError, ValueError):  # compiled
+    except (TypeError, ValueError):  # a compiled function
         return {}
 
 
@@ -132,17 +133,17 @@ def _is_same(one: Any, other: Any) -> bool:
 
 
 def score_or_nan(score: Callable[..., Any], *data: Any) -> float:
-    """Return a score of rows that a scorer was not checked on; NaN if there is none.
+    """Return a score of some rows, or NaN if they cannot be scored.
 
-    A scorer of the user is made for a whole target: of a fold, a bootstrap or a class
-    alone it may raise anything.
+    A scorer is checked on all rows before the search. For the rows of a fold or of a
+    bootstrap, the scorer of a user may raise any error.
 
     Parameters
     ----------
     score : callable
-        A method of `Metric` or `Folds` that scores.
+        A function that scores, such as a method of `Metric`.
     *data
-        What it is called with.
+        The arguments of the function.
     """
     try:
         value = float(score(*data))

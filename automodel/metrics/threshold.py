@@ -1,9 +1,8 @@
-"""From probabilities to labels, in the way that a score of labels rewards."""
+"""The choice of class weights by which probabilities become labels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 
@@ -14,15 +13,15 @@ from automodel.sampling.clusters import bootstrap
 from automodel.targets.classes import labels_of
 
 N_BAGS = 10
-MOST_CELLS = 1_000_000  # rows x classes that take part
-N_THRESHOLDS = 50  # of each class
+MOST_CELLS = 1_000_000  # rows times classes that are used
+N_THRESHOLDS = 50  # for each class
 LEAST_SHARE = 1e-4  # of a class, and of a threshold
 FACTORS = 2.0 ** np.array([-3.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 3.0])
 N_PASSES = 2
 
 
 def weights_of_labels(
-    metric: Any,
+    formula: Callable[[np.ndarray], float],
     y: np.ndarray,
     proba: np.ndarray,
     sample_weight: np.ndarray | None = None,
@@ -31,26 +30,26 @@ def weights_of_labels(
     deadline: Deadline = NO_DEADLINE,
     random_state: int = 0,
 ) -> np.ndarray:
-    """Choose the weight of each class by which probabilities become labels.
+    """Choose weights of the classes, by which probabilities become labels.
 
-    The weights are the geometric mean of those that are best on bootstraps of the
-    rows. They are used only if, in the mean over the bootstraps, they score better
-    than equal weights on the rows that are not in it.
+    The best weights are found on bootstraps of the rows, and their geometric mean is
+    taken. They are used only if they score better than equal weights, on average, on
+    the rows outside of the bootstraps.
 
     Parameters
     ----------
-    metric : Metric
-        One that needs a threshold. (It imports this module.)
+    formula : callable
+        The score of a confusion matrix.
     y : ndarray of shape (n_samples,)
-        Column numbers.
+        Class numbers.
     proba : ndarray of shape (n_samples, n_classes)
-        Out-of-fold probabilities; rows of NaN are left out.
+        Out-of-fold probabilities. Rows of NaN are ignored.
     sample_weight : ndarray of shape (n_samples,), default=None
         Weights of the rows.
     groups : ndarray of shape (n_samples,), default=None
         Rows of one group are drawn together.
     deadline : Deadline, default=NO_DEADLINE
-        Moment at which the choice ends with what it has.
+        Moment at which the search for better weights ends.
     random_state : int, default=0
         Seed of the bootstraps.
 
@@ -68,8 +67,8 @@ def weights_of_labels(
     for drawn, out in bags(known, groups, rng, deadline):
         if len(np.unique(y[drawn])) < 2:
             continue
-        best = _best_weights(metric, y[drawn], proba[drawn], weight[drawn], deadline)
-        score = _scorer(metric, y[out], proba[out], weight[out])
+        best = _best_weights(formula, y[drawn], proba[drawn], weight[drawn], deadline)
+        score = _scorer(formula, y[out], proba[out], weight[out])
         gains.append(score(best) - score(equal))
         logs.append(np.log(best))
     if not np.mean(gains or [0.0]) > 0:  # nor where it is NaN
@@ -79,7 +78,7 @@ def weights_of_labels(
 
 
 def known_rows(proba: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the rows that have a prediction, as many as are worth the time."""
+    """Return the rows that have a prediction, or a sample of them if they are many."""
     known = np.flatnonzero(np.isfinite(proba[:, 0]))
     return rng.permutation(known)[: max(MOST_CELLS // proba.shape[1], 1)]
 
@@ -90,7 +89,7 @@ def bags(
     rng: np.random.Generator,
     deadline: Deadline,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the rows of each bootstrap of the known rows, and those not in it."""
+    """Yield the rows of each bootstrap of the known rows, and the other rows."""
     part = None if groups is None else groups[known]
     for _ in range(N_BAGS):
         if deadline.is_over:
@@ -101,10 +100,10 @@ def bags(
             yield drawn, out
 
 
-def _best_weights(metric, y, proba, weight, deadline) -> np.ndarray:
+def _best_weights(formula, y, proba, weight, deadline) -> np.ndarray:
     if proba.shape[1] == 2:
-        return _best_threshold(metric, y, proba[:, 1], weight)
-    score = _scorer(metric, y, proba, weight)
+        return _best_threshold(formula, y, proba[:, 1], weight)
+    score = _scorer(formula, y, proba, weight)
     shares = np.bincount(y, weight, proba.shape[1])
     balanced = 1 / np.maximum(shares / shares.sum(), LEAST_SHARE)
     starts = np.ones(len(shares)), balanced
@@ -112,8 +111,8 @@ def _best_weights(metric, y, proba, weight, deadline) -> np.ndarray:
     return _ascended(score, start, deadline)
 
 
-def _best_threshold(metric, y, probability, weight) -> np.ndarray:
-    """Return the best of some thresholds, even in what lies above of either class."""
+def _best_threshold(formula, y, probability, weight) -> np.ndarray:
+    """Return the best of some thresholds, at quantiles of the rows of each class."""
     thresholds, confusions = confusions_above(y, probability, weight)
     steps = np.linspace(0, 1, N_THRESHOLDS)
     above = confusions[:, :, 1].T
@@ -122,10 +121,7 @@ def _best_threshold(metric, y, probability, weight) -> np.ndarray:
     inner = chosen[(chosen > 0) & (chosen < len(thresholds) - 1)]
     if not len(inner):
         return np.ones(2)
-    scores = [
-        score_or_nan(metric.score_confusion, confusion)
-        for confusion in confusions[inner]
-    ]
+    scores = [score_or_nan(formula, confusion) for confusion in confusions[inner]]
     threshold = thresholds[inner[_best(scores)]]
     threshold = np.clip(threshold, LEAST_SHARE, 1 - LEAST_SHARE)
     return np.array([threshold, 1 - threshold])
@@ -152,14 +148,13 @@ def _ascended(score, weights, deadline) -> np.ndarray:
     return weights
 
 
-def _scorer(metric, y, proba, weight) -> Callable[[np.ndarray], float]:
-    """Return the score of some rows as a function of the weights of the classes."""
+def _scorer(formula, y, proba, weight) -> Callable[[np.ndarray], float]:
+    """Return a function that scores some rows, given the weights of the classes."""
 
     def score(weights):
         labels = labels_of(proba, weights)
-        return score_or_nan(
-            metric.score_confusion, confusion_of(y, labels, proba.shape[1], weight)
-        )
+        confusion = confusion_of(y, labels, proba.shape[1], weight)
+        return score_or_nan(formula, confusion)
 
     return score
 

@@ -6,7 +6,6 @@ import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from threading import Lock
 
 import torch
 from skorch import NeuralNet
@@ -15,6 +14,7 @@ from automodel.nets._device import precision_context
 from automodel.nets._layers import Dropout
 from automodel.nets._optimizers import clip_gradients
 from automodel.nets._schedules import learning_rate_factor, regularization_factor
+from automodel.shared_context import SharedContext
 
 
 class StopTraining(Exception):
@@ -261,25 +261,22 @@ class LeanNet(NeuralNet):
         return loss
 
 
-_threads_lock = Lock()
-_threads = {"users": 0, "before": 1}
-
-
-@contextmanager
-def one_thread():
-    """Let torch use one thread, and restore the count when the last user leaves.
+def one_thread() -> SharedContext:
+    """Return a context in which torch uses one thread.
 
     Small nets lose by more threads, by a factor of 200 where cores are busy.
     """
-    with _threads_lock:
-        if _threads["users"] == 0:
-            _threads["before"] = torch.get_num_threads()
-            torch.set_num_threads(1)
-        _threads["users"] += 1
+    return _ONE_THREAD
+
+
+@contextmanager
+def _limited_to_one():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
         yield
     finally:
-        with _threads_lock:
-            _threads["users"] -= 1
-            if _threads["users"] == 0:
-                torch.set_num_threads(_threads["before"])
+        torch.set_num_threads(before)
+
+
+_ONE_THREAD = SharedContext(_limited_to_one)

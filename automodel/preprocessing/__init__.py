@@ -1,1 +1,1 @@
-"""From columns as they come to matrices that models take."""
+"""Readers of tables, and encoders that turn them into matrices for models."""

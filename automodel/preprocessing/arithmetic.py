@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-FEWEST_VALUES = 3  # of a column that takes part
-ROWS_LOOKED_AT = 5000
+FEWEST_VALUES = 3  # that a column must have
+ROWS_LOOKED_AT = 5000  # to count the values, and to measure the scale
 
 
 class ArithmeticColumns(TransformerMixin, BaseEstimator):
-    """Make columns of pairs of numeric columns.
+    """Compute sums, differences, products and ratios of pairs of numeric columns.
 
-    A tree needs many splits for a ratio or a difference, and has it at once where it
-    is a column. This is the arithmetic part of the features of TabPrep
-    (arXiv:2606.02384).
+    A tree needs many splits to express a ratio or a difference, and only one if it is a
+    column of its own. These are the arithmetic features of TabPrep (arXiv:2606.02384).
 
     Parameters
     ----------
     n_features : int, default=150
-        Columns to make; all pairs and operations if there are no more, else a draw.
+        Largest number of new columns. If there are more combinations of a pair and an
+        operation, some of them are drawn at random.
     n_columns : int, default=30
-        Columns that take part: those of the most different values.
+        Largest number of columns that are combined. Those with the most distinct values
+        are chosen.
     random_state : int, default=0
-        Seed of the draw.
+        Seed of the random choice.
 
     Attributes
     ----------
     operations_ : list of (ufunc, left, right)
-        What is made, with the numbers of two columns.
+        The operation of each new column, and the positions of the two columns that it
+        combines.
     scale_ : ndarray of shape (n_features_in,)
-        Standard deviations, so that sums are not those of the largest column alone.
+        Standard deviations of the columns. Each column is divided by its own first, so
+        that a sum does not depend on the larger column alone.
 
     Examples
     --------
@@ -52,7 +56,7 @@ class ArithmeticColumns(TransformerMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X: np.ndarray, y=None, sample_weight: np.ndarray | None = None):
-        """Choose the pairs; rows of weight zero have no influence."""
+        """Choose the pairs. Rows of weight zero are ignored."""
         if sample_weight is not None:
             X = X[sample_weight > 0]
         rows = np.linspace(0, len(X) - 1, min(len(X), ROWS_LOOKED_AT)).astype(int)
@@ -75,7 +79,7 @@ class ArithmeticColumns(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:
-        """Return the made columns; NaN where a value is missing or not finite."""
+        """Return the new columns, with NaN where a result is missing or infinite."""
         made = np.empty((len(X), len(self.operations_)), order="F")
         with np.errstate(all="ignore"):
             scaled = X / self.scale_
@@ -84,9 +88,19 @@ class ArithmeticColumns(TransformerMixin, BaseEstimator):
         made[~np.isfinite(made)] = np.nan
         return made
 
+    def names_out(self, names: Sequence[str]) -> list[str]:
+        """Return the names of the new columns, such as "height / width"."""
+        return [
+            f"{names[left]} {_SIGNS[operation]} {names[right]}"
+            for operation, left, right in self.operations_
+        ]
+
+
+_SIGNS = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/"}
+
 
 def _spread(X: np.ndarray) -> np.ndarray:
-    """Return the standard deviation of each column; 1 where there is none."""
+    """Return the standard deviation of each column, or 1 if it is 0 or not finite."""
     known = np.isfinite(X)
     with np.errstate(all="ignore"):
         spread = np.array([c[k].std() for c, k in zip(X.T, known.T, strict=True)])

@@ -1,6 +1,8 @@
-"""Categories: pool the rare ones, one-hot columns, target and frequency encoding."""
+"""Encoders of categories: pooling, one-hot, target and frequency encoding."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import sparse
@@ -8,6 +10,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from automodel.sampling.clusters import even_parts
 
+RARE = "infrequent"  # the common name of the pooled categories of a column
 N_FOLDS = 5
 MAX_ENCODED_CLASSES = 10
 PRIOR_ROWS = 10.0
@@ -15,22 +18,24 @@ TINY = 1e-300
 
 
 class PooledCategories(TransformerMixin, BaseEstimator):
-    """Number the categories of each column anew, the rare ones in one.
+    """Renumber the categories of each column, and pool the rare ones.
 
     Parameters
     ----------
     max_categories : int, default=254
-        Categories that keep a number of their own; the rarer ones share one.
+        Number of categories of each column that keep a number of their own, the most
+        frequent ones. All others share a number.
     own_pool : bool, default=False
-        Whether the shared number is the last one of a column. If not, it is 0,
-        that of missing and unknown.
+        Whether the shared number is an additional one, the last of the column. If
+        False, it is 0, as for missing values and unknown categories.
 
     Attributes
     ----------
     numbers_ : list of ndarray of int32
-        New number of each code; the last entry is for missing and unknown.
+        The new number of each code. The last entry is that of missing values and
+        unknown categories.
     sizes_ : list of int
-        Largest number of each column.
+        The largest new number of each column.
     """
 
     def __init__(self, max_categories: int = 254, own_pool: bool = False):
@@ -49,7 +54,7 @@ class PooledCategories(TransformerMixin, BaseEstimator):
         for column, cardinality in zip(codes.T, cardinalities, strict=True):
             counts = count_codes(column, cardinality, sample_weight)
             numbers = np.zeros(cardinality + 1, dtype=np.int32)
-            # Rounded, so that a multiple of the weights breaks ties alike.
+            # Round, so that a multiple of the weights breaks ties in the same way.
             shares = np.round(counts / max(counts.sum(), TINY), 9)
             common = np.argsort(-shares, kind="stable")[: self.max_categories]
             common = np.sort(common[counts[common] > 0])
@@ -64,22 +69,43 @@ class PooledCategories(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, codes: np.ndarray) -> np.ndarray:
-        """Return the new numbers; 0 stands for missing and unknown."""
+        """Return the new numbers, with 0 for missing values and unknown categories."""
         numbers = np.empty(codes.shape, dtype=np.int32)
         for i, new in enumerate(self.numbers_):
             numbers[:, i] = new[codes[:, i]]
         return numbers
 
+    def labels(self, column: int, categories: Sequence[str]) -> list[str]:
+        """Return the categories that the numbers of a column stand for, from 1 on.
+
+        Parameters
+        ----------
+        column : int
+            Position of the column.
+        categories : sequence of str
+            The categories that its codes stand for. If empty, the codes are returned.
+        """
+        new, codes, counts = np.unique(
+            self.numbers_[column][:-1], return_index=True, return_counts=True
+        )
+        labels = [
+            str(categories[code] if categories else code) if count == 1 else RARE
+            for code, count in zip(codes.tolist(), counts, strict=True)
+        ]
+        return labels[int(np.searchsorted(new, 1)) :]
+
 
 class OneHotColumns(TransformerMixin, BaseEstimator):
-    """Turn categories into columns of 0 and 1; missing and unknown give zeros only.
+    """Turn categories into columns of 0 and 1.
 
-    Two categories without missing values give one column.
+    A missing value or an unknown category gives zeros only. A column of two categories
+    without missing values becomes a single column.
 
     Parameters
     ----------
     max_categories : int, default=254
-        Categories with a column of their own; the rarer ones share one.
+        Number of categories that get a column of their own, the most frequent ones. All
+        others share a column.
 
     Attributes
     ----------
@@ -123,16 +149,31 @@ class OneHotColumns(TransformerMixin, BaseEstimator):
         shape = (len(codes), self.n_columns_)
         return sparse.csr_matrix((ones, columns, pointers), shape=shape)
 
+    def labels(self, categories: Sequence[Sequence[str]]) -> list[list[str]]:
+        """Return the categories that the columns of 0 and 1 stand for, by column.
+
+        Parameters
+        ----------
+        categories : sequence of sequences of str
+            The categories that the codes of each column stand for. If empty, the codes
+            are returned.
+        """
+        return [
+            self.pool_.labels(i, categories[i] if categories else ())[first - 1 :]
+            for i, first in enumerate(self.first_)
+        ]
+
 
 class TargetMeans(TransformerMixin, BaseEstimator):
-    """Encode categories by the mean of the target among their rows.
+    """Encode each category by the mean target and by the share of its rows.
 
-    Training rows get means of the other folds, so that the column tells nothing of
-    a row's own target, nor of those of its group; new rows get means of all training
-    rows. A mean is drawn to the overall one with the weight of ten rows.
-    Classification has a mean per class: one for two classes, and at most ten, the
-    most frequent, for many. Several columns of the target have a mean each. The share
-    of the category among the training rows follows.
+    A training row gets the mean of the rows in the other folds, which depends neither
+    on its own target nor on those of its group. A new row gets the mean of all training
+    rows. Each mean is shrunk towards the overall mean, which counts as ten rows. For
+    classification, there is a mean for each class: a single one for two classes, and at
+    most ten for many classes, those of the most frequent ones. If the target has
+    several columns, there is a mean of each. The last column is the share of the
+    category among the training rows.
 
     Parameters
     ----------
@@ -141,10 +182,13 @@ class TargetMeans(TransformerMixin, BaseEstimator):
 
     Attributes
     ----------
+    classes_ : list of int
+        Classes that have a mean; empty if the target does not hold classes.
     means_ : list of ndarray of shape (n_categories + 1, n_targets)
-        Means per code; the last entry is for missing and unknown.
+        The means of each code. The last row is for missing values and unknown
+        categories.
     shares_ : list of ndarray of shape (n_categories + 1,)
-        Shares of the codes.
+        The share of each code.
     """
 
     def __init__(self, random_state: int = 0):
@@ -170,9 +214,10 @@ class TargetMeans(TransformerMixin, BaseEstimator):
         cardinalities: tuple[int, ...] = (),
         groups: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Learn the means, and return those of the other folds for each row."""
+        """Learn the means, and return out-of-fold means of the training rows."""
         weight = np.ones(len(codes)) if sample_weight is None else sample_weight
-        targets = np.empty((len(codes), 0)) if y is None else _targets(y, weight)
+        self.classes_ = _encoded_classes(y, weight)
+        targets = _targets(y, self.classes_, len(codes))
         folds = _folds(y, len(codes), self.random_state, groups)
         self.means_, self.shares_, columns = [], [], []
         for column, cardinality in zip(codes.T, cardinalities, strict=True):
@@ -195,6 +240,18 @@ class TargetMeans(TransformerMixin, BaseEstimator):
         ]
         return _stacked(columns, len(codes))
 
+    def names_out(self, names: Sequence[str]) -> list[str]:
+        """Return the names of the columns."""
+        found = []
+        for name, means in zip(names, self.means_, strict=True):
+            if means.shape[1] == 1:
+                found.append(f"{name}_mean")
+            else:
+                numbers = self.classes_ or range(means.shape[1])
+                found += [f"{name}_mean_{number}" for number in numbers]
+            found.append(f"{name}_frequency")
+        return found
+
     def _joined(self, means: np.ndarray, shares: np.ndarray) -> np.ndarray:
         return np.column_stack([means, shares])
 
@@ -204,18 +261,26 @@ def _stacked(columns: list[np.ndarray], n_rows: int) -> np.ndarray:
 
 
 def count_codes(column, cardinality: int, sample_weight) -> np.ndarray:
-    """Return the weight of each code; -1 is not counted."""
+    """Return the total weight of the rows of each code, without those of -1."""
     return np.bincount(column + 1, sample_weight, minlength=cardinality + 1)[1:]
 
 
-def _targets(y: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Return the columns whose means are taken."""
-    if y.ndim == 2 or y.dtype.kind not in "iub":
-        return y.reshape(len(y), -1).astype(np.float64)
+def _encoded_classes(y: np.ndarray | None, weight: np.ndarray) -> list[int]:
+    """Return the classes that have a mean; none if y does not hold classes."""
+    if y is None or y.ndim == 2 or y.dtype.kind not in "iub":
+        return []
     counts = np.bincount(y, weight)
     classes = np.argsort(-counts, kind="stable")[:MAX_ENCODED_CLASSES]
-    chosen = [1] if len(counts) == 2 else np.sort(classes[counts[classes] > 0]).tolist()
-    return np.column_stack([y == c for c in chosen]).astype(np.float64)
+    return [1] if len(counts) == 2 else np.sort(classes[counts[classes] > 0]).tolist()
+
+
+def _targets(y: np.ndarray | None, classes: list[int], n_rows: int) -> np.ndarray:
+    """Return the columns whose means are computed."""
+    if y is None:
+        return np.empty((n_rows, 0))
+    if not classes:
+        return y.reshape(len(y), -1).astype(np.float64)
+    return np.column_stack([y == c for c in classes]).astype(np.float64)
 
 
 def _folds(
@@ -223,8 +288,8 @@ def _folds(
 ) -> np.ndarray:
     """Return the fold of each row.
 
-    Several groups are kept whole. Without them, classes and ranges of y are spread
-    evenly; of several columns those of their first principal component.
+    If there are several groups, none is divided among the folds. Otherwise the folds
+    are stratified by y, or by the first principal component of several columns.
     """
     if groups is not None:
         _, numbers, sizes = np.unique(groups, return_inverse=True, return_counts=True)
@@ -240,7 +305,7 @@ def _folds(
 
 
 def _first_component(y: np.ndarray) -> np.ndarray:
-    """Return the one column that tells most of several, by their correlations."""
+    """Return the first principal component of the standardized columns."""
     centered = y - y.mean(axis=0)
     spread = centered.std(axis=0)
     centered /= np.where(spread > 0, spread, 1.0)
@@ -249,7 +314,7 @@ def _first_component(y: np.ndarray) -> np.ndarray:
 
 
 def _target_means(column, targets, weight, folds, counts):
-    """Return means per code over all rows, and out of fold per row."""
+    """Return the means of each code over all rows, and the out-of-fold means."""
     n_codes, n_targets = len(counts), targets.shape[1]
     means = np.empty((n_codes, n_targets))
     out_of_fold = np.empty((len(column), n_targets))
@@ -272,7 +337,7 @@ def _target_means(column, targets, weight, folds, counts):
 
 
 def _shrunk(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return the means of the codes, drawn to the mean of all."""
+    """Return the means of the codes, shrunk towards the overall mean."""
     total = counts.sum()
     overall = sums.sum() / total if total > 0 else 0.0
     return (sums + PRIOR_ROWS * overall) / (counts + PRIOR_ROWS)

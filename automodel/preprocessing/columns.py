@@ -21,19 +21,19 @@ NO_NUMBER = frozenset({"", "na", "n/a", "nan", "none", "null", "nil", "?", "-", 
 
 @dataclass(frozen=True)
 class Column:
-    """Values of one column.
+    """The values of one column.
 
     Parameters
     ----------
     form : {"number", "date", "duration", "label"}
-        What the values are.
+        The form of the values.
     values : ndarray of shape (n_samples,)
         Numbers (float64), moments in UTC (datetime64[us]), seconds (float64), or
         positions in `uniques`, -1 for missing.
     uniques : sequence
-        The different values of a label column, as they came.
+        The distinct values of a label column, as the user has them.
     zone : tzinfo, str or None
-        Time zone of a date column, as it came.
+        Time zone of a date column, as the user has it.
     is_category : bool
         Whether the user declared the column to be categorical.
     """
@@ -52,7 +52,7 @@ class Column:
         return bool(np.isnan(self.values).all())
 
     def used(self) -> Column:
-        """Return the label column without the values that no row has."""
+        """Return the label column, with only those values that occur in a row."""
         counts = np.bincount(self.values + 1, minlength=len(self.uniques) + 1)[1:]
         if counts.all():
             return self
@@ -64,7 +64,7 @@ class Column:
 
 
 def column_of_objects(values: Any, name: str) -> Column:
-    """Return the column of an array or Series of strings or Python objects.
+    """Return the column that an array or Series of strings or objects holds.
 
     Raises
     ------
@@ -123,8 +123,8 @@ _DURATIONS = (datetime.timedelta, datetime.time, np.timedelta64)
 def _wrong_type(name: str, value: Any) -> TypeError:
     return TypeError(
         f"Column {name!r} of X holds a value of type {type(value).__name__!r}: the "
-        "argument must be a table of strings, numbers or dates. Turn the values into "
-        "such, or leave the column out."
+        "argument must be a table of strings, numbers or dates. Convert the values, or "
+        "drop the column."
     )
 
 
@@ -149,20 +149,20 @@ def _moment(date: Any) -> np.datetime64:
 
     if not isinstance(date, datetime.datetime) or isinstance(date, pd.Timestamp):
         return pd.Timestamp(date).as_unit("us").to_datetime64()
-    # By hand, since pandas does not take all zones.
+    # pandas does not support all time zones.
     offset = date.utcoffset() or datetime.timedelta(0)
     return np.datetime64(date.replace(tzinfo=None), "us") - np.timedelta64(offset)
 
 
 def _main_zone(codes, uniques) -> datetime.tzinfo | None:
-    """Return the zone that most rows have, of those that have one."""
+    """Return the most frequent time zone, or None if no date has one."""
     counts = np.bincount(codes[codes >= 0], minlength=len(uniques)).tolist()
     zones: dict[str, datetime.tzinfo] = {}
     rows: dict[str, int] = {}
     for date, count in zip(uniques, counts, strict=True):
         zone = getattr(date, "tzinfo", None)
         if zone is not None:
-            name = str(zone)  # pytz has one object for winter and one for summer
+            name = str(zone)  # pytz has different objects for winter and summer
             zones.setdefault(name, zone)
             rows[name] = rows.get(name, 0) + count
     return zones[max(rows, key=rows.__getitem__)] if rows else None
@@ -184,7 +184,7 @@ def _floats(uniques) -> np.ndarray:
 
 
 def _clipped_float(value) -> float:
-    """Return a float of a whole number that may have hundreds of digits."""
+    """Return an integer as a float, clipped to the range of float32 on overflow."""
     try:
         return float(value)
     except OverflowError:
@@ -192,7 +192,7 @@ def _clipped_float(value) -> float:
 
 
 def _spread(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Return the value of each code; -1 gives NaN or NaT."""
+    """Return the value of each code, with NaN or NaT for -1."""
     if values.dtype.kind == "M":
         missing = np.array(["NaT"], dtype=values.dtype)
     else:
@@ -204,10 +204,10 @@ _NUMBERS = (float, np.floating, bool, np.bool_)
 
 
 def label_of(value: Any) -> str | None:
-    """Return the string that stands for a value; None for a blank.
+    """Return the string that represents a value, or None if it is blank.
 
-    Whole numbers read alike whether they come as int, float or bool: a missing value
-    turns a column of ints into floats, and a column of bools alone holds numbers.
+    A whole number has the same string as an int, a float or a bool. A missing value
+    turns a column of ints into floats, and a column of bools alone is one of numbers.
     """
     if isinstance(value, str):
         text = str(value)
@@ -221,7 +221,7 @@ def label_of(value: Any) -> str | None:
 
 
 def as_labels(column: Column) -> tuple[np.ndarray, list[str | None]]:
-    """Return positions per row (-1 missing) and the strings they stand for."""
+    """Return the position of each row's string, -1 if missing, and the strings."""
     if column.form == LABEL:
         return column.values, [label_of(u) for u in column.uniques]
     missing = np.isnan(column.values)
@@ -238,9 +238,9 @@ def as_labels(column: Column) -> tuple[np.ndarray, list[str | None]]:
 
 
 def parse_numbers(labels: Sequence[str | None]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers that strings hold, and which strings hold none at all.
+    """Parse strings, and tell which of them are neither numbers nor missing.
 
-    The usual marks of a missing value count as NaN.
+    The usual marks of a missing value are parsed as NaN.
     """
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Open arrays and DataFrames: numeric columns as one block, others one by one."""
+"""Read the columns of arrays and DataFrames, the numeric ones as one block."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _COMPLEX = "Complex data not supported. X holds complex numbers; split them in t
 
 
 class Columns:
-    """The columns of a table, read when they are asked for and once.
+    """The columns of a table, each read once when it is first needed.
 
     Attributes
     ----------
     n_rows : int
-        Rows of the table.
+        Number of rows.
     labels : sequence or None
-        The user's names of the columns; None for arrays.
+        Names of the columns of a DataFrame; None for an array.
     numeric : ndarray of int
-        Positions of the columns that hold numbers by their type.
+        Positions of the columns that have a numeric dtype.
     """
 
     n_rows: int
@@ -44,11 +44,11 @@ class Columns:
 
     @cached_property
     def names(self) -> list[str]:
-        """Names for messages: the user's where there are, without repeats."""
+        """Distinct names of the columns, for messages."""
         if self.labels is None:
             return [str(i) for i in range(self.n_columns)]
         names = [str(label) for label in self.labels]
-        if len(set(names)) < len(names):  # the int 1 beside the string "1"
+        if len(set(names)) < len(names):  # for example the int 1 and the string "1"
             names = [f"{name} ({i})" for i, name in enumerate(names)]
         return names
 
@@ -144,7 +144,7 @@ class PandasColumns(Columns):
 
 
 class PolarsColumns(Columns):
-    """Columns of a polars DataFrame; pyarrow is not needed."""
+    """Columns of a polars DataFrame, read without pyarrow."""
 
     def __init__(self, frame):
         super().__init__()
@@ -193,7 +193,7 @@ _NAT = np.datetime64("NaT").astype(np.int64).item()
 
 
 def open_columns(X: Any) -> Columns:
-    """Open the user's X.
+    """Return the columns of X.
 
     Parameters
     ----------
@@ -208,7 +208,7 @@ def open_columns(X: Any) -> Columns:
     Raises
     ------
     ValueError
-        If X has not two dimensions, holds complex numbers or repeats a name.
+        If X is not 2-dimensional, holds complex numbers or repeats a column name.
 
     Examples
     --------
@@ -236,7 +236,7 @@ def open_columns(X: Any) -> Columns:
 
 
 def _is_frame_of(library: str, X: Any) -> bool:
-    """Tell whether X is a DataFrame of a library, without an import of it."""
+    """Tell whether X is a DataFrame of a library, without importing the library."""
     module = sys.modules.get(library)
     return module is not None and isinstance(X, module.DataFrame)
 
@@ -244,7 +244,7 @@ def _is_frame_of(library: str, X: Any) -> bool:
 def _array_of(X: Any) -> np.ndarray:
     array = np.asarray(X)
     if array.dtype.kind in "US" and not hasattr(X, "__array__"):
-        return np.asarray(X, dtype=object)  # numpy made strings of the numbers
+        return np.asarray(X, dtype=object)  # numpy has converted numbers to strings
     return array
 
 
@@ -271,7 +271,7 @@ def _column_of_array(values: np.ndarray, name: str) -> Column:
 
 
 def _column_of_dates(series) -> Column:
-    """Return the column of a Series of dates: with a zone, or of Arrow."""
+    """Return the column of a Series of dates, with or without a time zone."""
     import pandas as pd
 
     zone = None

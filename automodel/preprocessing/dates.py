@@ -1,4 +1,4 @@
-"""Dates: recognise them in strings, and turn moments into numbers."""
+"""Recognise dates in strings, and turn dates into numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from automodel.preprocessing.zones import Zone, local_clock
 PARTS = ("time", "year", "month", "day", "weekday", "hour")
 SAMPLE = 50
 
-# Month first is tried before day first: where both fit, nothing can tell.
+# Formats with the month first are preferred where a day-first format fits as well.
 _FORMATS = (
     ("ISO8601", r"\d{4}-\d{2}(-\d{2}([T ]\d{2}:?\d{2}.*)?)?"),
     ("%Y/%m/%d", r"\d{4}/\d{1,2}/\d{1,2}"),
@@ -34,7 +34,7 @@ _FORMATS = (
 
 
 def find_date_format(labels: Sequence[str]) -> str | None:
-    """Return the format in which all strings are dates, or None.
+    """Return a format that all strings match, or None if there is none.
 
     Examples
     --------
@@ -60,7 +60,7 @@ def find_date_format(labels: Sequence[str]) -> str | None:
 def parse_dates(
     labels: Sequence[str | None], date_format: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return moments in UTC (NaT where there is none) and which strings failed."""
+    """Parse dates to moments in UTC, and tell which strings are not valid dates."""
     import pandas as pd
 
     texts = [None if label is None else label.strip() for label in labels]
@@ -73,22 +73,22 @@ def parse_dates(
 
 
 def date_parts(moments: np.ndarray, origin: np.datetime64, zone: Zone | None):
-    """Return the numbers of moments, one column for each of `PARTS`.
+    """Return the parts of dates as numbers, one column for each of `PARTS`.
 
     Parameters
     ----------
     moments : ndarray of datetime64[us]
         Moments in UTC.
     origin : datetime64
-        Where the continuous time, in days, is zero; near the data, so that
-        float32 still tells minutes apart.
+        The moment at which the continuous time, in days, is zero. It is near the data,
+        so that float32 can still represent single minutes.
     zone : str, ClockChanges or None
-        Time zone whose clock gives the parts.
+        Time zone in which year, month, day and hour are read; UTC if None.
 
     Returns
     -------
     ndarray of shape (n_samples, len(PARTS))
-        NaN where the moment is missing.
+        The numbers, with NaN where a moment is missing.
     """
     missing = np.isnat(moments)
     moments = np.where(missing, origin, moments).astype("datetime64[us]")

@@ -1,4 +1,4 @@
-"""What encoders return: an array, a scipy sparse matrix or a DataFrame, row by row."""
+"""Operations on the rows of arrays, sparse matrices and DataFrames."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from scipy.sparse import issparse, vstack
 def take_rows(X: Any, rows: Any) -> Any:
     """Return some rows.
 
-    Those of an array that is mapped from a file are mapped still if they are a slice.
-    A sparse matrix is always copied: CatBoost takes none that is read-only.
+    A slice of an array that is mapped from a file is still mapped. A sparse matrix is
+    always copied, since CatBoost accepts no read-only one.
 
     Parameters
     ----------
     X : ndarray, sparse matrix or DataFrame
         The encoded rows.
     rows : ndarray of int or bool, or slice
-        Their numbers, or which of them.
+        Positions of the rows, or a mask.
     """
     return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
 
 
 def joined(parts: list[Any]) -> Any:
-    """Return the rows of all parts, which are of one kind."""
+    """Concatenate the rows of several parts of the same type."""
     if issparse(parts[0]):
         return vstack(parts, format="csr")
     if hasattr(parts[0], "iloc"):
@@ -36,7 +36,7 @@ def joined(parts: list[Any]) -> Any:
 
 
 def nbytes_of(X: Any) -> int:
-    """Return about the bytes that encoded rows hold."""
+    """Return the size of encoded rows in bytes, approximately."""
     if hasattr(X, "memory_usage"):
         return int(X.memory_usage(index=False).sum())
     if issparse(X):

@@ -1,4 +1,4 @@
-"""Parts of an output in a file: what a process that was ended leaves to the next."""
+"""Drafts of outputs: files of encoded parts that another process can continue."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ import numpy as np
 from automodel import mapped
 from automodel.preprocessing.encoded import joined
 
-PART_ROWS = 256  # fixed, since the last bits of a result may depend on it
+PART_ROWS = 256  # fixed, since the rounding of a result may depend on it
 
 
 class Parts:
-    """The parts of an output that are in its draft, in the order of the rows.
+    """The parts of an output that have been written to its draft, in row order.
 
-    Those of an earlier process are there from the beginning. What is behind the last
-    whole part is cut off: that process was killed there. The file has no buffer, so
-    that a part is either written or raises an `OSError`.
+    A draft that an earlier process has left is continued. If that process was killed
+    while it wrote a part, the incomplete part is cut off. The file is not buffered, so
+    that a part is either written or an `OSError` is raised.
 
     Parameters
     ----------
     path : Path
-        That of the output, without a suffix.
+        Path of the output, without a suffix.
     n_rows : int
-        All rows that it will have.
+        Number of rows of the complete output.
 
     Attributes
     ----------
     n_written : int
-        The rows of the parts.
+        Number of rows that have been written.
     """
 
     suffix: str
-    n_copies: int  # of the rows, on the disk, while the output is made of its parts
+    n_copies: int  # of the rows on the disk while the parts become the output
 
     def __init__(self, path: Path, n_rows: int):
         self.output = path.with_suffix(self.suffix)
@@ -66,7 +66,7 @@ class Parts:
         self._file.close()
 
     def take_back(self) -> Iterator[Any]:
-        """Return the parts, and remove the draft."""
+        """Return the parts and remove the draft."""
         parts = list(self.read())
         self.close()
         with suppress(OSError):  # the folder is gone
@@ -78,11 +78,11 @@ class Parts:
         raise NotImplementedError
 
     def finish(self) -> None:
-        """Make the output of the parts, which are all there."""
+        """Turn the draft, which is complete, into the output."""
         raise NotImplementedError
 
     def _resume(self) -> int:
-        """Cut off what is not whole, and return the rows of the rest."""
+        """Cut off an incomplete part, and return the number of rows before it."""
         raise NotImplementedError
 
     def _bytes_of(self, part: Any) -> memoryview:
@@ -90,7 +90,7 @@ class Parts:
 
 
 class ArrayParts(Parts):
-    """Parts of an array, end to end behind the header of a file of numpy's."""
+    """Parts of an array, written one after the other to a `.npy` file."""
 
     suffix = ".npy"
     n_copies = 1
@@ -115,7 +115,7 @@ class ArrayParts(Parts):
         try:
             np.lib.format.read_magic(self._file)
             shape, _, self._dtype = np.lib.format.read_array_header_2_0(self._file)
-        except ValueError:  # of a header that is not whole
+        except ValueError:  # the header is incomplete
             return 0
         self._shape, self._start = shape[1:], self._file.tell()
         row_bytes = math.prod(self._shape) * self._dtype.itemsize
@@ -129,14 +129,15 @@ class ArrayParts(Parts):
         header = b"" if self.n_written else self._begin(part)
         if part.shape[1:] != self._shape or part.dtype != self._dtype:
             raise ValueError(
-                f"An encoder returned {part.dtype} of shape {part.shape[1:]} a row "
-                f"after {self._dtype} of shape {self._shape}. One that learns nothing "
-                "has to return the same of any rows."
+                f"An encoder returned rows of dtype {part.dtype} and shape "
+                f"{part.shape[1:]} after rows of dtype {self._dtype} and shape "
+                f"{self._shape}. An encoder that learns nothing must return the same "
+                "dtype and shape for all rows."
             )
         return memoryview(header + part.tobytes())
 
     def _begin(self, first: np.ndarray) -> bytes:
-        """Return the header that the first part asks for."""
+        """Return the header of the file, which depends on the first part."""
         self._file.truncate(0)
         self._shape, self._dtype = first.shape[1:], first.dtype
         header = {
@@ -151,7 +152,7 @@ class ArrayParts(Parts):
 
 
 class PickledParts(Parts):
-    """Parts of another kind, one pickle after the other; the output is one value."""
+    """Parts of any other type, one pickle after the other."""
 
     suffix = ".mapped"
     n_copies = 2
@@ -160,7 +161,7 @@ class PickledParts(Parts):
         """See `Parts.read`."""
         self._file.seek(0)
         end = 0
-        with suppress(EOFError, pickle.UnpicklingError):  # of a part that is not whole
+        with suppress(EOFError, pickle.UnpicklingError):  # of an incomplete part
             while True:
                 yield pickle.load(self._file)
                 end = self._file.tell()

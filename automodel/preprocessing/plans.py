@@ -1,4 +1,4 @@
-"""ColumnPlan: what a column was taken for on fit, and how it is read from then on."""
+"""ColumnPlan: the kind of a column, decided on fit, and how the column is read."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ from automodel.preprocessing.zones import Zone, kept_zone
 NUMERIC, DATES, DURATIONS = "numeric", "date", "duration"
 CATEGORICAL, TEXT, BOTH, DROPPED = "categorical", "text", "categorical+text", "dropped"
 
-MANY_CATEGORIES = 100  # with several words each, the words say more than the code
+MANY_CATEGORIES = 100  # of several words each: the words say more than the code
 SEVERAL_WORDS = 1.8
-MAX_CHAR_TEXTS = 50_000  # pieces of words are many; for more texts, words must do
+MAX_CHAR_TEXTS = 50_000  # more texts are cut into words, which are fewer
 TEXT_WORDS = 8.0
 TEXT_DISTINCT = 0.3
 NEARLY_DISTINCT = 0.9
-MOSTLY_DISTINCT = 0.5  # a category has less than two rows to learn from
-MIN_ROWS_OF_IDS = 20  # in fewer rows all values differ by chance
-ORDERED_ABOVE = 30  # fewer categories a model tells apart by themselves
+MOSTLY_DISTINCT = 0.5  # then a category has less than two rows on average
+MIN_ROWS_OF_IDS = 20  # in fewer rows all values may differ by chance
+ORDERED_ABOVE = 30  # a model can tell fewer categories apart without an order
 MOST_IN_ALPHABET = 1000
 
 
@@ -51,31 +51,32 @@ class ColumnPlan:
     Parameters
     ----------
     position : int
-        Position in the user's X.
+        Position of the column in X.
     name : str
-        Name for messages.
+        Name of the column, for messages.
     kind : str
-        "numeric", "date", "duration", "categorical", "text", "categorical+text" or
-        "dropped".
+        One of "numeric", "date", "duration", "categorical", "text",
+        "categorical+text" and "dropped".
     reason : str
         Why the column is dropped.
     from_strings : bool
-        Whether numbers or dates came as strings on fit: what does not parse later
-        is then missing, and an error otherwise.
+        Whether the numbers or dates were strings on fit. If so, a string that cannot be
+        parsed later counts as missing. If not, it is an error.
     categories : list of str
         The known strings, sorted.
     alphabet : list of str
-        Strings in order, at most 1,000, if the place of a string among them is a
-        numeric column: what begins alike is often of a kind, as tickets, cabins and
-        family names are, and a string that is new has a place too.
+        At most 1,000 strings in alphabetical order. If there are any, the place of a
+        string among them is a numeric column. Strings that begin alike are often of a
+        kind, such as tickets, cabins and family names, and a new string has a place
+        among them too.
     tokens : {"", "word", "char"}
-        How text is cut.
+        How text is tokenized; "" if the column is not read as text.
     date_format : str
         Format of dates in strings.
     origin : int
-        Zero of the continuous time, in microseconds since 1970.
+        The moment at which the continuous time is zero, in microseconds since 1970.
     zone : str, ClockChanges or None
-        Time zone whose clock gives the parts of a date.
+        Time zone in which the parts of a date are read.
     """
 
     position: int
@@ -92,10 +93,16 @@ class ColumnPlan:
 
     @property
     def width(self) -> int:
-        """Number of numeric columns that the column gives."""
+        """Number of numeric columns that are made of the column."""
         if self.kind == DATES:
             return len(PARTS)
         return int(self.kind in (NUMERIC, DURATIONS) or bool(self.alphabet))
+
+    def number_names(self, name: str, width: int) -> list[str]:
+        """Return the names of the numeric columns made of the column called `name`."""
+        if width == len(PARTS):
+            return [f"{name}_{part}" for part in PARTS]
+        return [f"{name}_rank" if self.alphabet else name] * width
 
     def numbers(self, column: Column) -> np.ndarray:
         """Return the numeric columns, of shape (n_samples, width)."""
@@ -118,12 +125,12 @@ class ColumnPlan:
         return np.append(values, np.nan)[codes].reshape(-1, 1)
 
     def codes(self, column: Column) -> np.ndarray:
-        """Return the category numbers; -1 where the value is missing or unknown."""
+        """Return the category numbers, with -1 for missing and unknown values."""
         known = _by_label(column, lambda label: _position(self.categories, label), -1)
         return known.astype(np.int32)
 
     def _places(self, column: Column) -> np.ndarray:
-        """Return how many strings of the alphabet come before each."""
+        """Return the number of strings in the alphabet that come before each value."""
         return _by_label(
             column, lambda label: bisect_left(self.alphabet, label), np.nan
         )
@@ -159,7 +166,7 @@ class ColumnPlan:
 def _by_label(
     column: Column, value_of: Callable[[str], int], missing: float
 ) -> np.ndarray:
-    """Return a number for each row, computed once for each different label."""
+    """Return a number for each row, computed once for each distinct label."""
     codes, labels = as_labels(column)
     values = [missing if label is None else value_of(label) for label in labels]
     return np.array([*values, missing])[codes]
@@ -180,21 +187,21 @@ def _parse_durations(labels) -> tuple[np.ndarray, np.ndarray]:
 
 
 def plan_column(position: int, name: str, column: Column) -> ColumnPlan:
-    """Decide what a column is.
+    """Decide how a column is read.
 
     Parameters
     ----------
     position : int
-        Position in the user's X.
+        Position of the column in X.
     name : str
-        Name for messages.
+        Name of the column, for messages.
     column : Column
-        All training rows.
+        The column, with all training rows.
 
     Returns
     -------
     ColumnPlan
-        The decision.
+        How the column is read.
     """
     if column.is_all_missing:
         return ColumnPlan(position, name, DROPPED, reason="all missing")
@@ -219,7 +226,7 @@ def _plan_labels(position: int, name: str, column: Column) -> ColumnPlan:
     if not given:
         return ColumnPlan(position, name, DROPPED, reason="all missing")
     if not column.is_category:
-        plan = _plan_parsed(position, name, labels, given)
+        plan = _plan_parsed(position, name, given)
         if plan is not None:
             return plan
     counts = np.bincount(codes[codes >= 0], minlength=len(labels))
@@ -233,8 +240,8 @@ def _plan_labels(position: int, name: str, column: Column) -> ColumnPlan:
     return _plan_strings(position, name, given, counts, categories, column.is_category)
 
 
-def _plan_parsed(position, name, labels, given) -> ColumnPlan | None:
-    """Return the plan of numbers or dates that came as strings, or None."""
+def _plan_parsed(position, name, given) -> ColumnPlan | None:
+    """Return the plan of numbers or dates in strings; None if they are neither."""
     values, failed = parse_numbers(given[:50])
     if not failed.any():
         values, failed = parse_numbers(given)
@@ -290,13 +297,13 @@ def _plan_strings(
 
 
 def _alphabet(categories: list[str]) -> list[str]:
-    """Return the strings, or every n-th of them; none of few."""
+    """Return at most 1,000 of the strings, evenly spaced; none if they are few."""
     if len(categories) <= ORDERED_ABOVE:
         return []
     return categories[:: math.ceil(len(categories) / MOST_IN_ALPHABET)]
 
 
 def as_texts(column: Column) -> tuple[np.ndarray, list[Any]]:
-    """Return positions per row (-1 missing) and the texts they stand for."""
+    """Return the position of each row's text, -1 if missing, and the texts."""
     codes, labels = as_labels(column.used() if column.form == LABEL else column)
     return codes, [label or "" for label in labels]

@@ -1,13 +1,14 @@
-"""TableReader: turn whatever table the user has into a `Table`."""
+"""TableReader: reads arrays, sparse matrices and DataFrames into a `Table`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from automodel.preprocessing.columns import FLOAT32_MAX, Column
 from automodel.preprocessing.containers import Columns, open_columns
@@ -28,22 +29,29 @@ from automodel.preprocessing.text import count_tokens
 HASHED_ROWS = 512
 
 
-class TableReader(TransformerMixin, BaseEstimator):
+class TableReader(
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,  # type: ignore[call-arg]
+):
     """Read arrays, sparse matrices and DataFrames into a `Table`.
 
-    Each column gets a kind on fit and keeps it. Columns are matched by position.
+    The kind of each column is decided on fit. Later, columns are matched by position.
 
     Attributes
     ----------
     kinds_ : dict of str to str
-        Kind of each column: "numeric", "date", "duration", "categorical", "text",
+        The kind of each column: "numeric", "date", "duration", "categorical", "text",
         "categorical+text" or "dropped".
     dropped_ : dict of str to str
-        Why columns are dropped: "constant", "all missing", "duplicate", "id-like".
+        Why each dropped column is dropped: "constant", "all missing", "duplicate" or
+        "id-like".
     all_missing_ : list of str
-        Columns without any value.
+        Names of the columns without any value.
     n_features_in_ : int
-        Columns of X on fit.
+        Number of columns seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns seen during fit. Defined only if X is a DataFrame.
 
     Examples
     --------
@@ -58,18 +66,18 @@ class TableReader(TransformerMixin, BaseEstimator):
 
     @property
     def strings(self) -> list[str]:
-        """Names of the columns of categories and texts: "01" there is not 1."""
+        """Names of the columns of categories and texts, in which "01" is not 1."""
         kinds = self.kinds_.items()
         return [name for name, kind in kinds if kind in (CATEGORICAL, BOTH, TEXT)]
 
     def fit(self, X: Any, y: Any = None):
-        """Decide what each column is.
+        """Decide the kind of each column.
 
         Parameters
         ----------
         X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
             All rows that may be used for training.
-        y : object
+        y : None
             Ignored.
 
         Returns
@@ -82,7 +90,7 @@ class TableReader(TransformerMixin, BaseEstimator):
         TypeError
             If a value is neither a string, nor a number, nor a date.
         ValueError
-            If X has not two dimensions, holds complex numbers or repeats a name.
+            If X is not 2-dimensional, holds complex numbers or repeats a column name.
         """
         if sparse.issparse(X):
             self._fit_sparse(X)
@@ -91,7 +99,7 @@ class TableReader(TransformerMixin, BaseEstimator):
         return self
 
     def fit_transform(self, X: Any, y: Any = None) -> Table:
-        """Decide what each column is, and read all rows."""
+        """Decide the kind of each column, and read all rows."""
         if sparse.issparse(X):
             return self._fit_sparse(X)
         columns = open_columns(X)
@@ -99,20 +107,19 @@ class TableReader(TransformerMixin, BaseEstimator):
         return self._read(columns)
 
     def facts(self, table: Table) -> TableFacts:
-        """Return what families of tables ask of the columns."""
+        """Return the facts about the columns that families use."""
         return TableFacts(
             self.n_features_in_,
             n_numeric=table.numeric.shape[1],
             n_categorical=table.codes.shape[1],
             n_text=len(table.text),
             max_cardinality=max(table.cardinalities, default=0),
-            has_missing=bool(np.isnan(table.numeric).any()),
             is_sparse=table.sparse is not None,
         )
 
     @property
     def notes_(self) -> list[str]:
-        """What the user should know of the columns."""
+        """Notes about the columns for the user."""
         names = list(self.all_missing_)
         return [f"Columns without any value are left out: {names[:10]}."] * bool(names)
 
@@ -122,7 +129,7 @@ class TableReader(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
-            The rows, with the columns of fit in their order.
+            The rows, with the same columns in the same order as on fit.
 
         Returns
         -------
@@ -145,6 +152,39 @@ class TableReader(TransformerMixin, BaseEstimator):
         self._check_width(columns.n_columns)
         return self._read(columns)
 
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return the names of the columns of the table.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the columns of X. By default, the names that were seen during fit,
+            or x0, x1 and so on if X was not a DataFrame.
+
+        Returns
+        -------
+        ndarray of str objects
+            Names of the numeric columns, followed by those of the categories and those
+            of the texts. A date becomes several columns, such as "sold_year". The place
+            of a string in the alphabet is a column such as "name_rank".
+        """
+        check_is_fitted(self)
+        names = _check_feature_names_in(self, input_features)
+        if self.is_sparse_:
+            return names
+        return np.array(self._names(names), dtype=object)
+
+    def _names(self, names: Sequence[str]) -> list[str]:
+        numeric = np.empty(self.offsets_[-1], dtype=object)
+        for plan in self.plans_:
+            start, end = self.offsets_[plan.position : plan.position + 2]
+            numeric[start:end] = plan.number_names(names[plan.position], end - start)
+        return [
+            *numeric[self.kept_],
+            *(names[p.position] for p in self.plans_ if p.kind in (CATEGORICAL, BOTH)),
+            *(names[p.position] for p in self.plans_ if p.tokens),
+        ]
+
     def _check_width(self, n_columns: int) -> None:
         if n_columns != self.n_features_in_:
             raise ValueError(
@@ -155,6 +195,7 @@ class TableReader(TransformerMixin, BaseEstimator):
     def _fit_sparse(self, X) -> Table:
         matrix = _read_sparse(X)
         self.is_sparse_ = True
+        self.__dict__.pop("feature_names_in_", None)
         self.n_features_in_ = matrix.shape[1]
         self.kinds_ = {str(i): NUMERIC for i in range(matrix.shape[1])}
         self.dropped_: dict[str, str] = {}
@@ -166,6 +207,9 @@ class TableReader(TransformerMixin, BaseEstimator):
         self.is_sparse_ = False
         self.n_features_in_ = columns.n_columns
         names = columns.names
+        self.__dict__.pop("feature_names_in_", None)
+        if columns.labels is not None:
+            self.feature_names_in_ = np.array(names, dtype=object)
         numeric = set(columns.numeric.tolist())
         plans = [
             ColumnPlan(i, names[i], NUMERIC)
@@ -179,6 +223,7 @@ class TableReader(TransformerMixin, BaseEstimator):
         self.dropped_ = {p.name: p.reason for p in plans if p.kind == DROPPED}
         self.all_missing_ = [n for n, r in self.dropped_.items() if r == "all missing"]
         self.plans_ = [plan for plan in plans if plan.kind != DROPPED]
+        self.names_ = tuple(self.get_feature_names_out())
 
     def _drop_repeated_labels(self, plans, columns) -> None:
         seen = set()
@@ -194,14 +239,14 @@ class TableReader(TransformerMixin, BaseEstimator):
                 seen.add(key)
 
     def _keep_numbers(self, plans, columns) -> None:
-        """Choose among the numeric columns those that add something."""
+        """Drop the numeric columns that add nothing to the others."""
         widths = np.array([plan.width for plan in plans], dtype=np.intp)
         self.offsets_ = np.concatenate([[0], np.cumsum(widths)])
         self.kept_ = np.arange(self.offsets_[-1])
         matrix = self._numbers(columns, {p.position: p for p in plans if p.width})
         is_part = np.zeros(matrix.shape[1], dtype=bool)
         for plan, start in zip(plans, self.offsets_, strict=False):
-            # The first part of a date, the time, shows where the date is missing.
+            # The first part of a date, the time, is kept: it is missing with the date.
             is_part[start + 1 : start + plan.width] = True
         reasons = _useless_columns(matrix, is_part)
         self.kept_ = np.array(
@@ -214,12 +259,11 @@ class TableReader(TransformerMixin, BaseEstimator):
 
     def _read(self, columns: Columns) -> Table:
         plans = self.plans_
-        codes, text = [], []
-        cardinalities = []
+        codes, categories, text = [], [], []
         for plan in plans:
             if plan.kind in (CATEGORICAL, BOTH):
                 codes.append(plan.codes(columns.column(plan.position)))
-                cardinalities.append(len(plan.categories))
+                categories.append(plan.categories)
             if plan.tokens:
                 text.append(_texts(plan, columns.column(plan.position)))
         numbers = self._numbers(columns, {p.position: p for p in plans if p.width})
@@ -227,12 +271,14 @@ class TableReader(TransformerMixin, BaseEstimator):
         return Table(
             numeric=numbers,
             codes=np.column_stack(codes) if codes else empty,
-            cardinalities=tuple(cardinalities),
+            cardinalities=tuple(map(len, categories)),
             text=tuple(text),
+            names=self.names_,
+            categories=tuple(categories),
         )
 
     def _numbers(self, columns: Columns, plans: dict[int, ColumnPlan]) -> np.ndarray:
-        """Return the kept numeric columns, cleaned."""
+        """Return the numeric columns that are kept, in the range of float32."""
         is_block = np.zeros(self.n_features_in_, dtype=bool)
         for position, plan in plans.items():
             is_block[position] = plan.kind == NUMERIC
@@ -258,9 +304,9 @@ def _chosen(matrix: np.ndarray, kept: np.ndarray) -> np.ndarray:
 
 
 def _cleaned(values: np.ndarray) -> np.ndarray:
-    """Return values with infinities as NaN and the others in the range of float32.
+    """Replace infinities by NaN, and clip values to the range of float32.
 
-    The array itself where there is nothing to do; it may be the user's.
+    If nothing has to be changed, the array itself is returned.
     """
     if values.size == 0:
         return values
@@ -272,9 +318,10 @@ def _cleaned(values: np.ndarray) -> np.ndarray:
 
 
 def _useless_columns(matrix: np.ndarray, is_part: np.ndarray) -> dict[int, str]:
-    """Return columns that are constant, all missing or equal to an earlier one.
+    """Return the columns that add nothing, and why.
 
-    One value beside missing ones is no constant, except in a part of a date.
+    They are constant, all missing, or equal to an earlier column. A column of one value
+    and missing values is not constant, unless it is a part of a date.
     """
     if matrix.size == 0:
         return {}
@@ -297,7 +344,7 @@ def _useless_columns(matrix: np.ndarray, is_part: np.ndarray) -> dict[int, str]:
 
 
 def _column_hashes(matrix: np.ndarray) -> np.ndarray:
-    """Return a number per column, equal for equal columns."""
+    """Return a number for each column, equal for equal columns."""
     generator = np.random.default_rng(0)
     hashes = np.zeros(matrix.shape[1], dtype=np.uint64)
     for start in range(0, len(matrix), HASHED_ROWS):
@@ -312,7 +359,7 @@ def _column_hashes(matrix: np.ndarray) -> np.ndarray:
 
 def _texts(plan: ColumnPlan, column: Column) -> Texts:
     codes, labels = as_texts(column)
-    counts = count_tokens([*labels, ""], plan.tokens)  # the last one is blank
+    counts = count_tokens([*labels, ""], plan.tokens)  # the last is for missing texts
     return Texts(counts, np.where(codes < 0, len(labels), codes).astype(np.int32))
 
 

@@ -1,4 +1,4 @@
-"""Rows: what a search holds of X, whatever its modality; and what encodes them."""
+"""Rows and Encoder: what a search knows about X, whatever its modality."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any, Protocol, Self
 
 
 class Rows(Protocol):
-    """The rows that models learn from, as a reader has made them of X.
+    """The rows that models learn from, which a reader has made of X.
 
-    A search takes some of them, counts their bytes and tells them from others. What is
-    in them is the matter of the encoders alone.
+    A search takes some of the rows, asks for their size, and tells them from other
+    rows. Only encoders look inside of them.
     """
 
     def __len__(self) -> int:
@@ -21,33 +21,33 @@ class Rows(Protocol):
         Parameters
         ----------
         rows : ndarray of int, or slice
-            Their numbers.
+            Positions of the rows.
         """
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the rows hold in memory."""
+        """Size of the rows in memory, in bytes."""
 
     def fingerprint(self) -> str:
-        """Return a text that other rows do not have, the same in all processes."""
+        """Return a hash of the rows, which is the same in all processes."""
 
 
 class Encoder(Protocol):
-    """A scikit-learn transformer from Rows to what the estimator of a family takes.
+    """A scikit-learn transformer from Rows to the input of an estimator.
 
-    It returns an array, a scipy sparse matrix or a DataFrame with one row for each. Two
-    encoders of one class with equal parameters are taken for the same, so the
-    parameters, by their `repr`, say all that the output depends on.
+    The output is an array, a scipy sparse matrix or a DataFrame, with one row for each
+    of the Rows. Two encoders of the same class whose parameters have the same `repr`
+    are considered equal, so the output must not depend on anything else.
 
     An encoder that learns nothing from the rows, such as a pretrained net or a hashing
-    vectoriser, says so by scikit-learn's tag `requires_fit = False`. It is then never
-    fitted, and `transform` is called with parts of the rows, once for all folds and
-    processes. What it returns for a row must not depend on the others in the part,
-    and has the same type and shape for every row. What it loads to compute that should
-    not be pickled with it, since it is kept with the models.
+    vectorizer, has scikit-learn's tag `requires_fit = False`. It is never fitted, and
+    `transform` is called with parts of the rows, once for all folds and processes. The
+    output for a row must not depend on the other rows of the part, and must have the
+    same type and shape for all rows. Anything large that the encoder loads should not
+    be pickled with it, since it is kept with the models.
 
-    To work alone in a `Pipeline` or `GridSearchCV` an encoder accepts X as the user has
-    it as well as the Rows that a reader has made of it.
+    To work alone in a `Pipeline` or `GridSearchCV`, an encoder should accept X itself
+    as well as the Rows that a reader has made of it.
     """
 
     def fit_transform(self, rows: Any, y: Any = None, sample_weight: Any = None) -> Any:
@@ -58,11 +58,11 @@ class Encoder(Protocol):
         rows : Rows
             Training rows.
         y : ndarray, default=None
-            Their targets.
+            Targets of the rows.
         sample_weight : ndarray of shape (n_samples,), default=None
-            Their weights.
+            Weights of the rows.
         groups : ndarray of shape (n_samples,)
-            Their groups, passed only if the signature has a parameter of this name.
+            Groups of the rows, passed only if the method has a parameter of this name.
         """
 
     def transform(self, rows: Any) -> Any:

@@ -1,12 +1,14 @@
-"""SparseColumns: scale a sparse matrix, or make it dense for models that need it."""
+"""SparseColumns: scales a sparse matrix, and makes it dense if a model needs that."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from automodel.preprocessing.text import fit_components
+from automodel.preprocessing.text import component_names, fit_components
 
 DENSE_COLUMNS = 2000
 DENSE_CELLS = 2e7
@@ -14,26 +16,26 @@ COMPONENTS = 100
 
 
 class SparseColumns(TransformerMixin, BaseEstimator):
-    """Scale a sparse matrix without centring, which would fill it.
+    """Scale a sparse matrix without centring, so that it stays sparse.
 
     Parameters
     ----------
     missing : {"keep", "impute"}, default="keep"
-        "impute" reads a missing value as zero.
+        "impute" replaces missing values by zero.
     scale : bool, default=False
-        Whether to divide each column by its largest magnitude.
+        Whether to divide each column by its largest absolute value.
     sparse_output : bool, default=True
-        Whether to return a csr_matrix. If not, the matrix is made dense when it is
-        small, and reduced to at most 100 components when it is not.
+        Whether to return a csr_matrix. If False, a small matrix is made dense, and a
+        large one is reduced to at most 100 components.
     random_state : int, default=0
-        Seed of the components.
+        Seed of the randomized SVD.
 
     Attributes
     ----------
     largest_ : ndarray of shape (n_features,)
-        Largest magnitude of each column, 1 where that is 0.
+        Largest absolute value of each column, or 1 if that is 0.
     components_ : ndarray of shape (n_features, n_components) or None
-        What the scaled matrix is multiplied with.
+        The components on which the scaled matrix is projected.
     """
 
     def __init__(
@@ -49,7 +51,7 @@ class SparseColumns(TransformerMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X: sparse.csr_matrix, y=None, sample_weight=None):
-        """Learn the largest magnitudes, and the components where they are needed."""
+        """Learn the largest absolute values, and the components if they are needed."""
         if sample_weight is not None:
             X = X[sample_weight > 0]
         n_rows, n_columns = X.shape
@@ -66,11 +68,17 @@ class SparseColumns(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: sparse.csr_matrix):
-        """Return the scaled matrix, dense or sparse as decided on fit."""
+        """Return the scaled matrix, or its components."""
         if self.components_ is not None:
             return np.asarray(self._scaled(X, fill=True) @ self.components_)
         scaled = self._scaled(X, fill=self.missing == "impute")
         return scaled if self.sparse_output else scaled.toarray()
+
+    def names_out(self, names: Sequence[str]) -> list[str]:
+        """Return the names of the columns."""
+        if self.components_ is None:
+            return list(names)
+        return component_names("x", self.components_.shape[1])
 
     def _scaled(self, X: sparse.csr_matrix, fill: bool) -> sparse.csr_matrix:
         data = X.data

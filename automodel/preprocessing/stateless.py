@@ -1,4 +1,4 @@
-"""The output of an encoder that learns nothing: of all rows, mapped from a file."""
+"""The output of an encoder that learns nothing, computed once and kept in a file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from automodel.preprocessing.parts import PART_ROWS, ArrayParts, Parts, PickledP
 from automodel.preprocessing.rows import Encoder, Rows
 
 POLL_SECONDS = 0.01
-DISK_SHARE = 0.5  # of what they and nothing take, for outputs that are kept
+DISK_SHARE = 0.5  # of the free disk space and their own, for outputs
 OUTPUTS: dict[str, Callable[[Path], Any]] = {
     ArrayParts.suffix: lambda path: np.asarray(np.load(path, mmap_mode="r")),
     PickledParts.suffix: mapped.load,
@@ -32,7 +32,7 @@ OUTPUTS: dict[str, Callable[[Path], Any]] = {
 def output_in_memory(
     encoder: Encoder, rows: Rows, deadline: Deadline = NO_DEADLINE
 ) -> Any:
-    """Return what an encoder that learns nothing makes of rows, seeing few at a time.
+    """Return the output of an encoder that learns nothing, computed part by part.
 
     Raises
     ------
@@ -45,33 +45,33 @@ def output_in_memory(
 def output_of(
     encoder: Encoder, rows: Rows, path: Path, deadline: Deadline
 ) -> tuple[Any, bool]:
-    """Return what an encoder makes of all rows, computed by one process.
+    """Return the output of an encoder for all rows, computed by a single process.
 
     Parameters
     ----------
     encoder : Encoder
-        One that learns nothing from the rows.
+        An encoder that learns nothing from the rows.
     rows : Rows
-        All of them.
+        All rows.
     path : Path
-        Where the output is kept for other processes, without a suffix, in a folder
-        that has nothing but outputs.
+        Where the output is kept for other processes, without a suffix. The folder must
+        hold nothing but outputs.
     deadline : Deadline
-        Is looked at between parts of the rows, and while another process computes.
+        Checked between parts of the rows, and while another process computes.
 
     Returns
     -------
     X : ndarray, sparse matrix or DataFrame
         The output.
     is_mapped : bool
-        Whether its arrays are mapped from a file, read-only. They are in memory if
+        Whether the arrays are mapped from a file, and read-only. They are in memory if
         the file cannot be written.
 
     Raises
     ------
     DeadlineReached
-        If the output is not ready in time. The next call goes on with the parts that
-        are written, also if this process is killed.
+        If the output is not ready in time. The next call continues with the parts that
+        have been written, also if this process is killed.
     """
     try:
         return _from_file(encoder, rows, path, deadline), True
@@ -80,7 +80,7 @@ def output_of(
 
 
 def bytes_written(folder: Path) -> int:
-    """Return the bytes of all outputs in a folder, also of those in the making."""
+    """Return the size in bytes of all outputs and drafts in a folder."""
     try:
         return sum(size for _, size, _ in _files(folder))
     except OSError:  # the folder is gone
@@ -91,7 +91,7 @@ def bytes_written(folder: Path) -> int:
 def held(
     acquire: Callable[[], bool], release: Callable[[], None], deadline: Deadline
 ) -> Iterator[None]:
-    """Hold a lock; `acquire` is called until it returns True or time is up."""
+    """Hold a lock. `acquire` is called until it returns True or time is up."""
     while not acquire():
         deadline.check()
         deadline.clock.wait(POLL_SECONDS)
@@ -102,9 +102,9 @@ def held(
 
 
 class _NoFileError(Exception):
-    """There is no place for a file: the folder is gone, full, or knows no locks.
+    """The file cannot be written: the folder is gone, full, or does not support locks.
 
-    The parts of the output are still to be used.
+    The parts of the output can still be used.
     """
 
     def __init__(self, parts: Iterator[Any]):
@@ -123,13 +123,13 @@ def _encoded(
         if encoded.shape[0] != len(part):
             raise ValueError(
                 f"{type(encoder).__name__}.transform returned {encoded.shape[0]} rows "
-                f"for {len(part)}. An encoder has to return one row for each."
+                f"for {len(part)} rows. An encoder must return one row for each."
             )
         yield encoded
 
 
 def _from_file(encoder: Encoder, rows: Rows, path: Path, deadline: Deadline) -> Any:
-    """Return the output from its file, which has its name only when it is complete."""
+    """Return the output from its file, after computing it if there is none."""
     compute = partial(_encoded, encoder, rows, deadline)
     with ExitStack() as stack:
         with _instead_of_file(compute):
@@ -158,9 +158,9 @@ def _from_file(encoder: Encoder, rows: Rows, path: Path, deadline: Deadline) -> 
 
 @contextmanager
 def _instead_of_file(parts: Callable[[], Iterator[Any]]) -> Iterator[None]:
-    """Use these parts if there is trouble with a file.
+    """Raise `_NoFileError` with these parts if the file cannot be read or written.
 
-    Nothing that an encoder does belongs here: it may raise an `OSError`, too.
+    The encoder must not be called inside, since it may raise an `OSError` too.
     """
     try:
         yield
@@ -173,7 +173,7 @@ def _rest(draft: Parts, part: Any, parts: Iterator[Any]) -> Iterator[Any]:
 
 
 def _begun(path: Path, n_rows: int) -> Parts | None:
-    """Return the draft that another process has left, if there are rows in it."""
+    """Return the draft of another process, or None if there are no rows in it."""
     for kind in (ArrayParts, PickledParts):
         if kind.draft_of(path).exists():
             draft = kind(path, n_rows)
@@ -184,7 +184,7 @@ def _begun(path: Path, n_rows: int) -> Parts | None:
 
 
 def _new_draft(path: Path, n_rows: int, first: Any) -> Parts:
-    """Begin a draft, after the first part, if the disk has room for all of them."""
+    """Begin a draft if the disk has room for as many rows of the size of the first."""
     is_plain = isinstance(first, np.ndarray) and not first.dtype.hasobject
     kind = ArrayParts if is_plain else PickledParts
     n_bytes = nbytes_of(first) / max(first.shape[0], 1) * n_rows * kind.n_copies
@@ -194,10 +194,10 @@ def _new_draft(path: Path, n_rows: int, first: Any) -> Parts:
 
 
 def _has_room(folder: Path, n_bytes: float) -> bool:
-    """Tell whether so much can be written; remove the outputs used least recently.
+    """Tell whether there is room, after removing the least recently used outputs.
 
-    Those that are kept take a share of the disk, as far as it is theirs or free. One
-    that another process has mapped stays readable there.
+    Outputs may take a share of the disk space that they take already or that is free.
+    A process that has mapped a removed output can still read it.
     """
     files = sorted(_files(folder))
     used = sum(size for _, size, _ in files)
@@ -206,14 +206,14 @@ def _has_room(folder: Path, n_bytes: float) -> bool:
         if used + n_bytes <= most:
             break
         if path.suffix in OUTPUTS:
-            with suppress(OSError):  # Windows removes no file that is mapped
+            with suppress(OSError):  # Windows does not remove a file that is mapped
                 path.unlink()
                 used -= size
     return n_bytes < shutil.disk_usage(folder).free
 
 
 def _files(folder: Path) -> Iterator[tuple[int, int, Path]]:
-    """Yield the time of use, the bytes and the path of each output or draft."""
+    """Yield the time of use, the size and the path of each output or draft."""
     for path in folder.iterdir():
         with suppress(FileNotFoundError):  # another process removes some
             found = path.stat()
@@ -221,7 +221,7 @@ def _files(folder: Path) -> Iterator[tuple[int, int, Path]]:
 
 
 def _load(path: Path) -> Any:
-    """Return an output that is complete, and note its use; None if there is none."""
+    """Return the complete output and note its use; None if there is none."""
     for suffix, load in OUTPUTS.items():
         file = path.with_suffix(suffix)
         with suppress(FileNotFoundError):

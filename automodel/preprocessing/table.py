@@ -1,23 +1,25 @@
-"""Table: one compact form for every kind of tabular input."""
+"""Table: a compact form of tabular data from any container."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import joblib
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from automodel.preprocessing.encoded import nbytes_of
+
 
 @dataclass(frozen=True)
 class Texts:
-    """A column of texts; each different one is held once, however many rows have it.
+    """A column of texts, in which each distinct text is held once.
 
     Parameters
     ----------
     counts : csr_matrix of shape (n_texts, n_buckets)
-        Hashed token counts of the different texts.
+        Hashed token counts of the distinct texts.
     codes : ndarray of shape (n_samples,), int32
-        Which of them each row has.
+        The position of the text of each row.
     """
 
     counts: csr_matrix
@@ -29,7 +31,7 @@ class Texts:
     @property
     def nbytes(self) -> int:
         """Bytes that the arrays hold."""
-        return sparse_nbytes(self.counts) + self.codes.nbytes
+        return nbytes_of(self.counts) + self.codes.nbytes
 
     @property
     def repeats(self) -> np.ndarray:
@@ -41,7 +43,7 @@ class Texts:
         return Texts(self.counts, self.codes[rows])
 
     def used(self) -> "Texts":
-        """Return the same rows without the texts that none of them has."""
+        """Return the same rows, with only those texts that occur in a row."""
         used, codes = np.unique(self.codes, return_inverse=True)
         if len(used) == self.counts.shape[0]:
             return self
@@ -50,21 +52,27 @@ class Texts:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows as arrays, whatever the user's container was.
+    """Rows of a table as arrays.
 
     Parameters
     ----------
     numeric : ndarray of shape (n_samples, n_numeric), float64
-        Finite numbers; missing values and infinities are NaN. Holds the parts
-        of dates, durations (seconds) and booleans as well.
+        Finite numbers, with NaN for missing values and infinities. The parts of dates,
+        durations in seconds and booleans are numbers as well.
     codes : ndarray of shape (n_samples, n_categorical), int32
-        Category numbers; -1 is missing or unknown.
+        Category numbers, with -1 for missing values and unknown categories.
     cardinalities : tuple of int
         Number of categories of each column of `codes`.
     text : tuple of Texts
         One for each text column.
     sparse : csr_matrix of shape (n_samples, n_features) or None
         Set when X is a scipy sparse matrix; the other parts are then empty.
+    names : tuple of str
+        Names of the columns of `numeric`, `codes` and `text`, in this order. If empty,
+        the columns are called x0, x1 and so on, and so are those of `sparse`.
+    categories : tuple of sequences of str
+        The categories that the numbers in each column of `codes` stand for; empty if
+        they are not known.
     """
 
     numeric: np.ndarray
@@ -72,6 +80,8 @@ class Table:
     cardinalities: tuple[int, ...] = ()
     text: tuple[Texts, ...] = ()
     sparse: csr_matrix | None = None
+    names: tuple[str, ...] = ()
+    categories: tuple[Sequence[str], ...] = ()
 
     def __len__(self) -> int:
         return self.numeric.shape[0]
@@ -80,8 +90,14 @@ class Table:
     def nbytes(self) -> int:
         """Bytes that the arrays hold."""
         dense = self.numeric.nbytes + self.codes.nbytes
-        matrix = 0 if self.sparse is None else sparse_nbytes(self.sparse)
+        matrix = 0 if self.sparse is None else nbytes_of(self.sparse)
         return dense + sum(texts.nbytes for texts in self.text) + matrix
+
+    @property
+    def n_columns(self) -> int:
+        """Number of columns of all parts."""
+        n_dense = self.numeric.shape[1] + self.codes.shape[1] + len(self.text)
+        return n_dense if self.sparse is None else self.sparse.shape[1]
 
     def fingerprint(self) -> str:
         """Return a hash of all values."""
@@ -89,15 +105,10 @@ class Table:
 
     def take(self, rows: Sequence[int] | np.ndarray | slice) -> "Table":
         """Return the table of the given rows."""
-        return Table(
+        return replace(
+            self,
             numeric=self.numeric[rows],
             codes=self.codes[rows],
-            cardinalities=self.cardinalities,
             text=tuple(texts.take(rows) for texts in self.text),
             sparse=None if self.sparse is None else self.sparse[rows],
         )
-
-
-def sparse_nbytes(matrix: csr_matrix) -> int:
-    """Return about the bytes that a sparse matrix holds."""
-    return matrix.data.nbytes + matrix.indices.nbytes

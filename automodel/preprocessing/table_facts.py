@@ -1,26 +1,24 @@
-"""TableFacts: what families of tables read of a task."""
+"""TableFacts: what families know about the columns of a table."""
 
 from dataclasses import dataclass
 
-TEXT_COLUMNS = 30  # that a text column becomes, for most models
+TEXT_COLUMNS = 30  # that are made of a text column, for most models
 
 
 @dataclass(frozen=True)
 class TableFacts:
-    """The columns of a table, as `Task.facts`.
+    """Facts about the columns of a table, the `Task.facts` of families of tables.
 
     Parameters
     ----------
     n_features : int
-        Columns as the user gave them.
+        Number of columns of X.
     n_numeric, n_categorical, n_text : int, default=0
-        Columns of each kind after reading; dates count as numeric columns.
+        Number of columns of each kind after reading. The parts of dates are numeric.
     max_cardinality : int, default=0
-        Categories of the largest categorical column.
-    has_missing : bool, default=False
-        Whether any numeric cell is missing.
+        Largest number of categories of a column.
     is_sparse : bool, default=False
-        Whether X came as a scipy sparse matrix.
+        Whether X is a scipy sparse matrix.
     """
 
     n_features: int
@@ -28,10 +26,9 @@ class TableFacts:
     n_categorical: int = 0
     n_text: int = 0
     max_cardinality: int = 0
-    has_missing: bool = False
     is_sparse: bool = False
 
     @property
     def width(self) -> int:
-        """About how many columns a usual model makes of a row."""
+        """Approximate number of columns that a typical encoder returns."""
         return self.n_numeric + self.n_categorical + TEXT_COLUMNS * self.n_text

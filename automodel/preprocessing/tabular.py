@@ -1,4 +1,4 @@
-"""TabularEncoder: from a `Table` to the matrix that a model takes."""
+"""TabularEncoder: turns a `Table` into the matrix that an estimator takes."""
 
 from __future__ import annotations
 
@@ -26,47 +26,59 @@ DENSE_ONE_HOT_COLUMNS = 1000
 _CHOICES: dict[str, tuple] = {
     "missing": ("keep", "impute"),
     "categories": ("native", "onehot", "target"),
-    "scale": (None, "standard", "robust"),
+    "scale": (None, "standard"),
     "text": ("svd", "tfidf"),
     "dtype": ("float32", "float64"),
 }
 
 
-class TabularEncoder(TransformerMixin, BaseEstimator):
-    """Encode a `Table`; fitted on the training part of a fold.
+class TabularEncoder(
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,  # type: ignore[call-arg]
+):
+    """Encode a `Table` as a matrix of numbers.
 
     Parameters
     ----------
     missing : {"keep", "impute"}, default="keep"
-        Leave NaN, or impute the median and append columns that mark it.
+        "keep" leaves missing numbers as NaN. "impute" replaces them by the median, and
+        appends indicator columns.
     categories : {"native", "onehot", "target"}, default="native"
-        "native": columns of dtype "category" in a DataFrame, with 0 for missing,
-        unknown and rare. "onehot": columns of 0 and 1. "target": one-hot for few
-        categories, and the mean of the target, out of fold, for many.
-    scale : {None, "standard", "robust"}, default=None
+        How categories are encoded:
+
+        - "native": as columns of dtype "category" in a DataFrame, with 0 for missing
+          values and for unknown and rare categories.
+        - "onehot": as columns of 0 and 1.
+        - "target": as columns of 0 and 1 if a column has few categories, and else by
+          the mean target, see `TargetMeans`.
+    scale : {None, "standard"}, default=None
         How numeric columns are scaled, see `NumericColumns`.
     text : {"svd", "tfidf"}, default="svd"
-        Components of TF-IDF, or TF-IDF itself, which needs `sparse_output`.
+        "svd" encodes texts as components of their TF-IDF matrix. "tfidf" returns the
+        matrix itself, provided that `sparse_output` is True.
     sparse_output : bool, default=False
-        Whether to return a csr_matrix where most columns are one-hot or text. A
-        table of numbers alone is returned dense.
+        Whether to return a csr_matrix if most columns are one-hot columns or TF-IDF.
+        Other matrices are returned dense.
     dtype : {"float32", "float64"}, default="float32"
-        Type of the numbers.
+        Data type of the numbers.
     max_categories : int, default=254
-        Categories of a column that are told apart, the most frequent.
+        Number of categories of each column that are told apart, the most frequent ones.
     target_encode_above : int or None, default=30
-        With "native", columns of more categories are target encoded as well; None
-        for estimators that do so themselves.
+        If `categories="native"`, columns with more categories are target encoded as
+        well. None is for estimators that do so themselves.
     n_arithmetic : int, default=0
-        Columns to make of pairs of numeric columns, see `ArithmeticColumns`.
+        Number of columns to make of pairs of numeric columns, see `ArithmeticColumns`.
     random_state : int, default=0
-        Seed of the folds of target encoding, of the components of text and of the
-        pairs.
+        Seed of the folds of target encoding, of the components of texts and of the
+        choice of pairs.
 
     Attributes
     ----------
+    n_features_in_ : int
+        Number of columns of the table.
     n_features_out_ : int
-        Columns of the result.
+        Number of encoded columns.
 
     Examples
     --------
@@ -126,16 +138,18 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         table : Table
             Training rows.
         y : ndarray of shape (n_samples,), default=None
-            Positions of classes (int) or values (float), for target encoding.
+            Class numbers (int) or values (float), for target encoding.
         sample_weight : ndarray of shape (n_samples,), default=None
-            Weights; rows of weight zero have no influence.
+            Weights of the rows. Rows of weight zero are ignored.
         groups : ndarray of shape (n_samples,), default=None
-            Groups of the rows; no row is target encoded by rows of its own.
+            Groups of the rows. The target encoding of a row does not depend on the
+            targets of its group.
 
         Returns
         -------
         ndarray, csr_matrix or DataFrame of shape (n_samples, n_features_out_)
-            Differs from `transform` in the target encoded columns.
+            The encoded rows. Target encoded columns are computed out of fold, and
+            differ from those of `transform`.
         """
         self._check_parameters()
         result = self._fit(table, y, sample_weight, groups)
@@ -143,6 +157,11 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         return result
 
     def _fit(self, table: Table, y, sample_weight, groups):
+        self.n_features_in_, self.names_ = table.n_columns, table.names
+        self.n_numeric_, self.n_categorical_ = (
+            table.numeric.shape[1],
+            table.codes.shape[1],
+        )
         y = None if y is None else np.asarray(y)
         weight = None if sample_weight is None else np.asarray(sample_weight, float)
         if table.sparse is not None:
@@ -166,7 +185,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         table : Table
-            Rows of the same reader.
+            Rows that the same reader has read.
 
         Returns
         -------
@@ -180,6 +199,75 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         pairs = zip(self.text_, table.text, strict=True)
         text = [encoder.transform(texts) for encoder, texts in pairs]
         return self._assemble(table, self._numbers(table, means), text)
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return the names of the encoded columns.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the columns of the table. By default, those seen during fit.
+
+        Returns
+        -------
+        ndarray of str objects of shape (n_features_out_,)
+            Names such as "age", "missingindicator_age", "city=Paris", "city_mean",
+            "city_frequency", "comment_component0" and "height / width". A column of
+            TF-IDF is called "comment_bucket17", since several words may share it.
+
+        Examples
+        --------
+        >>> from automodel.preprocessing.reader import TableReader
+        >>> from automodel.preprocessing.tabular import TabularEncoder
+        >>> table = TableReader().fit_transform([[1, "red"], [2, "blue"], [3, None]])
+        >>> TabularEncoder(categories="onehot").fit(table).get_feature_names_out()
+        array(['x0', 'x1=blue', 'x1=red'], dtype=object)
+        """
+        check_is_fitted(self)
+        names = self._names_in(input_features)
+        if self.sparse_columns_ is not None:
+            found = self.sparse_columns_.names_out(names)
+        else:
+            found = self._names_out(names)
+        return np.array(found or ["constant"], dtype=object)
+
+    def _names_in(self, input_features: Any) -> list[str]:
+        n_columns = self.n_features_in_
+        if input_features is None:
+            return list(self.names_) or [f"x{i}" for i in range(n_columns)]
+        if len(input_features) != n_columns:
+            raise ValueError(
+                "input_features should have length equal to number of features "
+                f"({n_columns}), got {len(input_features)}"
+            )
+        return list(input_features)
+
+    def _names_out(self, names: list[str]) -> list[str]:
+        """Return the names of the columns in the order in which they are joined."""
+        end = self.n_numeric_ + self.n_categorical_
+        numeric, codes = names[: self.n_numeric_], names[self.n_numeric_ : end]
+        numbers = numeric + self.means_.names_out([codes[i] for i in self.encoded_])
+        if self.n_arithmetic:
+            numbers += self.arithmetic_.names_out(numeric)
+        one_hot = [
+            f"{codes[i]}={label}"
+            for i, labels in zip(
+                self.one_hot_columns_, self.one_hot_labels_, strict=True
+            )
+            for label in labels
+        ]
+        text = [
+            found
+            for encoder, name in zip(self.text_, names[end:], strict=True)
+            for found in encoder.names_out(name)
+        ]
+        light = one_hot + text if self._has_tfidf else text + one_hot
+        native = [codes[i] for i in self.native_]
+        return self.numeric_.names_out(numbers) + light + native
+
+    @property
+    def _has_tfidf(self) -> bool:
+        return self.text == "tfidf" and self.sparse_output
 
     def _check_parameters(self) -> None:
         for name, allowed in _CHOICES.items():
@@ -201,7 +289,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         return self._finished(encoder.transform(table.sparse))
 
     def _fit_categories(self, table: Table, y, weight, groups) -> np.ndarray:
-        """Choose the encoding of each column; return the target encoded columns."""
+        """Choose the encoding of each column, and return the target encoded columns."""
         sizes = _used_categories(table, weight)
         if self.categories == "native":
             self.native_ = np.flatnonzero(sizes > 0)
@@ -217,6 +305,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         self.pool_.fit(*_part(table, self.native_, weight))
         self.one_hot_ = OneHotColumns(self._one_hot_limit())
         self.one_hot_.fit(*_part(table, self.one_hot_columns_, weight))
+        known = [table.categories[i] for i in self.one_hot_columns_ if table.categories]
+        self.one_hot_labels_ = self.one_hot_.labels(known)
         self.means_ = TargetMeans(self.random_state)
         codes, _, weight, cardinalities = _part(table, self.encoded_, weight)
         return self.means_.fit_transform(codes, y, weight, cardinalities, groups)
@@ -233,7 +323,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         used = slice(None) if weight is None else weight > 0
         y_used = None if y is None else y[used]
         for texts in table.text:
-            if self.text == "tfidf" and self.sparse_output:
+            if self._has_tfidf:
                 encoder: Any = TfidfColumns()
             else:
                 encoder = TextComponents(random_state=self.random_state)
@@ -266,7 +356,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         return matrix if matrix.shape[1] else self._finished(matrix)
 
     def _finished(self, matrix: Any):
-        """Return the matrix in its type, finite, and with at least one column."""
+        """Return the matrix in its dtype, finite, and with at least one column."""
         if matrix.shape[1] == 0:
             return np.zeros((matrix.shape[0], 1), dtype=self.dtype)
         if isinstance(matrix, np.ndarray):
@@ -275,13 +365,13 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         return sparse.csr_matrix(parts, shape=matrix.shape)
 
     def _typed(self, parts: list[np.ndarray]) -> np.ndarray:
-        """Join parts to a new array in C order, in the range of float32."""
+        """Join parts to a C-contiguous array, clipped to the range of float32."""
         with np.errstate(over="ignore"):
             values = np.hstack(parts, dtype=self.dtype, casting="same_kind")
         return np.ascontiguousarray(np.clip(values, -BOUND, BOUND, out=values))
 
     def _frame(self, matrix: np.ndarray, table: Table):
-        """Return a DataFrame: numbers, then columns of dtype "category"."""
+        """Return a DataFrame of the numbers and of columns of dtype "category"."""
         import pandas as pd
 
         numbers = matrix.T
@@ -298,7 +388,7 @@ def _beside(numbers: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _used_categories(table: Table, weight) -> np.ndarray:
-    """Return how many categories of each column the training rows have."""
+    """Return the number of categories of each column in the training rows."""
     codes = table.codes if weight is None else table.codes[weight > 0]
     sizes = [len(np.unique(column[column >= 0])) for column in codes.T]
     return np.array(sizes, dtype=np.intp)

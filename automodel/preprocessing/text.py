@@ -1,4 +1,4 @@
-"""Text: hashed token counts, and what models get of them."""
+"""Encoders of texts: hashed token counts, TF-IDF and its components."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def count_tokens(texts: Sequence[str], tokens: str) -> sparse.csr_matrix:
     texts : sequence of str
         The texts.
     tokens : {"word", "char"}
-        Words and pairs of words, or pieces of 3 and 4 characters inside words:
-        names and titles are short, and their parts tell more than whole words.
+        "word" counts words and pairs of words. "char" counts sequences of 3 and 4
+        characters within words, which suit short texts such as names and titles.
 
     Returns
     -------
     csr_matrix of shape (len(texts), 2**18), float32
-        The counts.
+        The token counts.
 
     Examples
     --------
@@ -53,22 +53,21 @@ def count_tokens(texts: Sequence[str], tokens: str) -> sparse.csr_matrix:
 
 
 class TfidfColumns(TransformerMixin, BaseEstimator):
-    """Weigh the hashed token counts of one text column.
+    """Turn the hashed token counts of a text column into TF-IDF.
 
-    Buckets are chosen and weighted on the training rows: those that occur in at
-    least two rows, the most frequent first.
+    Only the most frequent buckets that occur in at least two training rows are kept.
 
     Parameters
     ----------
     max_buckets : int, default=50000
-        Most buckets that are kept.
+        Largest number of buckets.
 
     Attributes
     ----------
     buckets_ : ndarray of int
-        The buckets kept, ascending.
+        The buckets that are kept, in ascending order.
     idf_ : ndarray of float32
-        Their smoothed inverse document frequencies.
+        The smoothed inverse document frequency of each bucket.
     """
 
     def __init__(self, max_buckets: int = 50_000):
@@ -95,8 +94,12 @@ class TfidfColumns(TransformerMixin, BaseEstimator):
         texts = texts.used()
         return self.weighed(texts.counts)[texts.codes]
 
+    def names_out(self, name: str) -> list[str]:
+        """Return the names of the columns, which are those of their buckets."""
+        return [f"{name}_bucket{bucket}" for bucket in self.buckets_]
+
     def weighed(self, counts: sparse.csr_matrix) -> sparse.csr_matrix:
-        """Return the weights of the tokens of single texts."""
+        """Return the TF-IDF of texts, given their token counts."""
         chosen = counts[:, self.buckets_].astype(np.float32)
         if not chosen.nnz:
             return chosen
@@ -105,18 +108,18 @@ class TfidfColumns(TransformerMixin, BaseEstimator):
 
 
 class TextComponents(TransformerMixin, BaseEstimator):
-    """Reduce one text column to a few dense columns by truncated SVD of TF-IDF.
+    """Reduce a text column to a few dense columns by a truncated SVD of its TF-IDF.
 
     Parameters
     ----------
     n_components : int, default=30
-        Most components.
+        Largest number of components.
     alpha : float, default=0.1
-        With a target, components are kept whose p-value is below it (F-test of a
-        linear relation, or of classes with different means), the best one at least. Of
-        few rows most components are noise, in which a model of trees gets lost.
+        If there is a target, only the components whose p-value in an F-test is at most
+        `alpha` are kept, and at least the best one. If there are few rows, most
+        components are noise, which misleads trees.
     random_state : int, default=0
-        Seed of the randomised SVD.
+        Seed of the randomized SVD.
     """
 
     def __init__(
@@ -127,7 +130,7 @@ class TextComponents(TransformerMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, texts: Texts, y=None):
-        """Learn the components, and which of them tell something about y."""
+        """Learn the components, and which of them are related to y."""
         texts = texts.used()
         self.tfidf_ = TfidfColumns(max_buckets=20_000).fit(texts)
         matrix = self.tfidf_.weighed(texts.counts)
@@ -146,19 +149,29 @@ class TextComponents(TransformerMixin, BaseEstimator):
         matrix = self.tfidf_.weighed(texts.counts)
         return np.asarray(matrix @ self.components_)[texts.codes]
 
+    def names_out(self, name: str) -> list[str]:
+        """Return the names of the components."""
+        return component_names(name, self.components_.shape[1])
+
+
+def component_names(name: str, n_components: int) -> list[str]:
+    """Return the names of the components of the column or matrix called `name`."""
+    return [f"{name}_component{i}" for i in range(n_components)]
+
 
 def telling_columns(X: np.ndarray, y: np.ndarray, alpha: float) -> np.ndarray:
-    """Return the positions of the columns that have to do with the target.
+    """Return the positions of the columns that are related to the target.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_columns)
         The columns.
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        Positions of classes (int) or values (float); of several columns one is enough.
+        Class numbers (int) or values (float). If there are several columns, it is
+        enough to be related to one of them.
     alpha : float
-        The p-value of the F-test below which a column counts. The one with the lowest
-        is returned in any case, and all where y has one value.
+        Largest p-value of a column in the F-test. The column with the lowest p-value is
+        always returned. If y is constant, all columns are.
     """
     from sklearn.feature_selection import f_classif, f_regression  # slow to load
 
@@ -181,21 +194,22 @@ def fit_components(
     random_state: int,
     repeats: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return what to multiply a matrix with to get the components of its rows.
+    """Return the axes on which a matrix is projected to get components of its rows.
 
-    They come from a truncated SVD of at most 20,000 rows. All are scaled alike,
-    the widest one to unit spread: the last ones are noise and shall stay small.
+    They are found by a truncated SVD of at most 20,000 rows. All are scaled by the same
+    factor, so that the widest component has unit standard deviation and the last ones,
+    which are mostly noise, stay small.
 
     Parameters
     ----------
     matrix : csr_matrix of shape (n_rows, n_columns)
         The rows.
     n_components : int
-        Most components.
+        Largest number of components.
     random_state : int
-        Seed of the randomised SVD.
+        Seed of the randomized SVD.
     repeats : ndarray of shape (n_rows,), default=None
-        How many times each row stands for; once if None.
+        How many times each row occurs. If None, each occurs once.
 
     Returns
     -------

@@ -1,9 +1,9 @@
-"""Zones: keep the time zone of a column, whatever library it came from.
+"""Time zones in a form that does not depend on a library or a machine.
 
-A fitted model shows the clock that the column had on fit on every machine and with
-every library. So a zone is kept by its IANA name if it has one ("Europe/Oslo"), or by
-its offset if that never changes ("UTC+02:00"). What is left, such as the local time of
-a machine, is kept as the moments at which its clock is changed.
+A fitted model reads dates in the time zone that the column had on fit. A zone is kept
+by its IANA name if it has one ("Europe/Oslo"), or by its offset from UTC if that never
+changes ("UTC+02:00"). Any other zone, such as the local time of a machine, is kept as a
+table of the moments at which its offset changes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 
 WEEK = 7 * 24 * 3600
-# A clock that is put forward for a month, as in Morocco, is seen by a look each week.
+# Looking once a week finds even changes that last for a month, as in Morocco.
 LOOKS = range(WEEK, 130 * 52 * WEEK, WEEK)  # from 1970 to 2099, in seconds
 _FILE = re.compile(r"tzfile\('(?:.*zoneinfo/)?([^']+)'\)")  # of dateutil
 _OFFSET = re.compile(r"(?:UTC)?([+-]\d{2}:\d{2}.*)")
@@ -24,22 +24,22 @@ _OFFSET = re.compile(r"(?:UTC)?([+-]\d{2}:\d{2}.*)")
 
 @dataclass(frozen=True)
 class ClockChanges:
-    """A local clock as a table, for zones that have no name.
+    """The changes of a local clock, for time zones without a name.
 
     Parameters
     ----------
     seconds : tuple of int
         Moments at which the clock is changed, in seconds since 1970, ascending.
     offsets : tuple of float
-        Seconds by which the clock is ahead of UTC: before the first change, and after
-        each.
+        Seconds by which the clock is ahead of UTC before the first change, and after
+        each change.
     """
 
     seconds: tuple[int, ...]
     offsets: tuple[float, ...]
 
     def local(self, moments: np.ndarray) -> np.ndarray:
-        """Return what the clock shows at moments in UTC."""
+        """Convert moments in UTC to local time."""
         changes = np.array(self.seconds, dtype="datetime64[s]")
         offsets = (np.array(self.offsets) * 1e6).astype("timedelta64[us]")
         return moments + offsets[np.searchsorted(changes, moments, side="right")]
@@ -49,18 +49,18 @@ Zone = str | ClockChanges
 
 
 def kept_zone(zone: tzinfo | str) -> Zone:
-    """Return a zone as plain values that mean the same on every machine.
+    """Return a time zone in a form that means the same on every machine.
 
     Parameters
     ----------
     zone : tzinfo or str
-        Of datetime, zoneinfo, dateutil, pytz or another library, or the name that a
-        container has for it.
+        A time zone of datetime, zoneinfo, dateutil, pytz or another library, or its
+        name.
 
     Returns
     -------
     str or ClockChanges
-        An IANA name, a fixed offset such as "UTC+02:00", or the table of the clock.
+        An IANA name, a fixed offset such as "UTC+02:00", or a table of the changes.
 
     Examples
     --------
@@ -83,7 +83,7 @@ def kept_zone(zone: tzinfo | str) -> Zone:
 
 
 def local_clock(moments: np.ndarray, zone: Zone) -> np.ndarray:
-    """Return what the clock of a zone shows at moments in UTC (datetime64[us])."""
+    """Convert moments in UTC (datetime64[us]) to the local time of a zone."""
     if isinstance(zone, ClockChanges):
         return zone.local(moments)
     if zone == "UTC":
@@ -97,7 +97,7 @@ def local_clock(moments: np.ndarray, zone: Zone) -> np.ndarray:
 
 
 def local_texts(moments: np.ndarray, zone: tzinfo | str) -> list[str]:
-    """Return moments in UTC as dates of the zone are written."""
+    """Format moments in UTC as local times with an offset."""
     import pandas as pd
 
     clock = local_clock(moments, kept_zone(zone))
@@ -109,9 +109,9 @@ def local_texts(moments: np.ndarray, zone: tzinfo | str) -> list[str]:
 
 
 def _iana_name(zone: tzinfo | str) -> str | None:
-    """Return the name if all machines know it by that, and None otherwise.
+    """Return the IANA name of a zone, or None if it has none.
 
-    Names that are given to fixed offsets do not count: "CET" may stand for one.
+    A name that was given to a fixed offset does not count, even if it is "CET".
     """
     name: str | None = zone if isinstance(zone, str) else _own_name(zone)
     if not name or name == "localtime":
@@ -124,7 +124,7 @@ def _iana_name(zone: tzinfo | str) -> str | None:
 
 
 def _own_name(zone: tzinfo) -> str | None:
-    """Return the name that a zone of zoneinfo, pytz or dateutil has."""
+    """Return the name of a zone of zoneinfo, pytz or dateutil."""
     name = getattr(zone, "key", None) or getattr(zone, "zone", None)
     if name:
         return name
@@ -145,7 +145,7 @@ def _offset_name(offset: timedelta) -> str:
 
 
 def _changes(zone: tzinfo) -> ClockChanges:
-    """Return the table of a clock: look at it each week, and halve what differs."""
+    """Find the changes of a clock by looking at it once a week and then bisecting."""
     seconds: list[int] = []
     offsets = [_offset_at(zone, LOOKS[0])]
     for look in LOOKS[1:]:
@@ -157,7 +157,7 @@ def _changes(zone: tzinfo) -> ClockChanges:
 
 
 def _change_between(zone: tzinfo, before: int, after: int) -> int:
-    """Return the first second that has the offset of `after`."""
+    """Return the first second that has the same offset as `after`."""
     new = _offset_at(zone, after)
     while after - before > 1:
         middle = (before + after) // 2

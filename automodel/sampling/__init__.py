@@ -1,1 +1,1 @@
-"""How rows are drawn: held out, with replacement, group by group."""
+"""Draws of rows: hold-out splits and bootstraps, with respect to groups."""

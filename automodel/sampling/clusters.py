@@ -1,7 +1,8 @@
-"""Rows that belong together: how they are drawn, and how sure a mean over them is.
+"""Draws of rows in groups, and the uncertainty of means over them.
 
-Rows of one group are alike. Drawn one by one they would be on both sides of a
-bootstrap, and a mean would look as sure as if each row told something new.
+The rows of a group are alike. If they were drawn one by one, some of a group would be
+inside of a bootstrap and others outside, and a mean over them would seem more certain
+than it is.
 """
 
 from __future__ import annotations
@@ -14,19 +15,19 @@ import numpy as np
 def bootstrap(
     rng: np.random.Generator, n_rows: int, size: int, groups: np.ndarray | None
 ) -> np.ndarray:
-    """Return about `size` row numbers, drawn with replacement, group by group.
+    """Draw about `size` row numbers with replacement, group by group.
 
-    For fewer rows than there are, some of each group that is drawn are left out: a few
-    groups alone would speak for all.
+    If `size` is less than the number of rows, as many groups are drawn as for all rows,
+    and then some of their rows. Otherwise a few groups would stand for all.
 
     Parameters
     ----------
     rng : Generator
-        Draws them.
+        Random number generator.
     n_rows : int
-        Rows to draw from.
+        Number of rows to draw from.
     size : int
-        How many to draw, at most as many as there are.
+        Number of rows to draw, at most `n_rows`.
     groups : ndarray of shape (n_rows,) or None
         Group of each row.
     """
@@ -44,21 +45,23 @@ def bootstrap(
 def variance_of_mean(
     values: np.ndarray, weight: np.ndarray, groups: np.ndarray | None
 ) -> float:
-    """Return the variance of a weighted mean whose values are spread around it.
+    """Return the variance of a weighted mean.
 
     Parameters
     ----------
     values : ndarray of shape (n_rows,)
         Deviations from the mean.
     weight : ndarray of shape (n_rows,)
-        Weights of the rows; one of 2 counts as two rows.
+        Weights of the rows. A row of weight 2 counts as two rows.
     groups : ndarray of shape (n_rows,) or None
-        Rows of one group have errors in common, so that their sums are what is drawn.
+        Groups of the rows. The errors of a group are correlated, so that the sums over
+        the groups are taken for independent in place of the rows.
 
     Returns
     -------
     float
-        Infinite for a single group, which tells nothing of others.
+        The variance. It is infinite for a single group, which tells nothing about
+        other groups.
     """
     total = weight.sum()
     if groups is None:
@@ -74,10 +77,10 @@ def variance_of_mean(
 def design_effect(
     values: np.ndarray, weight: np.ndarray, groups: np.ndarray | None
 ) -> float:
-    """Return how many rows tell as much as one that is independent, at least 1.
+    """Return how many rows tell as much as one independent row, at least 1.
 
-    The ratio of the variances of a mean with and without the groups (Kish, 1965, Survey
-    Sampling). For `values` and the rest see `variance_of_mean`.
+    This is the ratio of the variances of a mean with and without the groups (Kish,
+    1965, Survey Sampling). The parameters are those of `variance_of_mean`.
     """
     if groups is None:
         return 1.0
@@ -91,11 +94,11 @@ def design_effect(
 def honest_parts(
     first_folds: np.ndarray, groups: np.ndarray | None, n_parts: int, seed: int
 ) -> np.ndarray:
-    """Return the part of each row, for parts that are judged by what the rest chooses.
+    """Return the part of each row, for parts that are judged by a choice of the others.
 
-    A part is made of whole validation folds: the rows of a fold were predicted by the
-    same model, whose luck would be on both sides. Rows of a single fold are parted by
-    groups or, without any, one by one.
+    A part consists of whole validation folds. The rows of a fold were predicted by the
+    same model, whose luck must not be on both sides. If there is a single fold, its
+    rows are divided by groups or, without groups, one by one.
 
     Parameters
     ----------
@@ -104,12 +107,12 @@ def honest_parts(
     groups : ndarray of shape (n_rows,) or None
         Group of each row.
     n_parts : int
-        The most parts.
+        Largest number of parts.
     seed : int
-        Seed of what is drawn.
+        Seed of the random order.
     """
     units = first_folds
-    if groups is not None:  # a group that folds have parted is with its first row
+    if groups is not None:  # a group that is in several folds follows its first row
         _, first, group = np.unique(groups, return_index=True, return_inverse=True)
         units = units[first][group]
     if len(np.unique(units)) < 2 and groups is not None:
@@ -121,16 +124,16 @@ def honest_parts(
 
 
 def even_parts(sizes: np.ndarray, n_parts: int, seed: int) -> np.ndarray:
-    """Return the part of each group: the largest first, each to the smallest part.
+    """Assign groups to parts, the largest group first, each to the smallest part.
 
     Parameters
     ----------
     sizes : ndarray of int of shape (n_groups,)
-        Rows of each group.
+        Number of rows of each group.
     n_parts : int
-        Parts to fill.
+        Number of parts.
     seed : int
-        Seed of the order of groups of one size.
+        Seed of the order of groups of the same size.
     """
     shuffled = np.random.default_rng(seed).permutation(len(sizes))
     order = shuffled[np.argsort(-sizes[shuffled], kind="stable")]

@@ -177,7 +177,7 @@ def test_no_limit_at_all_is_refused():
 BAD_FAMILIES = {
     "unknown": (["liner"], "unknown name 'liner'. Did you mean 'linear'"),
     "no name": (["linear", 3], "names and ModelFamily objects. Got 3 of type int"),
-    "none at all": ([], r"families=\[\] leaves nothing to try"),
+    "none at all": ([], r"families=\[\] holds no family"),
     "twice": (["linear", "linear"], "names linear more than once"),
 }
 

@@ -599,7 +599,7 @@ class Odd(Doubled):
 
 @pytest.mark.parametrize("kind", ["fewer rows", "more columns", "another type"])
 def test_parts_that_do_not_fit_together_are_an_error(kind, log, folder):
-    with pytest.raises(ValueError, match="has to return"):
+    with pytest.raises(ValueError, match="must return"):
         encoded(folds_of(folder=folder), 0, Odd(log, kind))
     assert ".npy" not in kept_in(folder)
 

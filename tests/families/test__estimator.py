@@ -57,7 +57,7 @@ def test_the_tags_say_whether_it_learns_several_columns(estimator, tasks):
 
 
 def test_an_estimator_that_is_neither_is_refused():
-    with pytest.raises(ValueError, match=r"StandardScaler.*give tasks="):
+    with pytest.raises(ValueError, match=r"StandardScaler.*set `tasks`"):
         EstimatorFamily("scaler", StandardScaler(), empty_space)
 
 

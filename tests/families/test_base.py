@@ -53,9 +53,9 @@ def test_only_families_of_tables_have_an_encoder_of_tables():
 
 def test_resources_follow_the_class_attributes():
     family = ToneFamily()
-    assert family.resources(TONES) == Resources("", 0.0, accelerator=False)
-    family.requires, family.start_seconds, family.gpu = ("torch", "skorch"), 4.5, True
-    assert family.resources(TONES) == Resources("torch", 4.5, accelerator=True)
+    assert family.resources(TONES) == Resources("", 0.0)
+    family.requires, family.start_seconds = ("torch", "skorch"), 4.5
+    assert family.resources(TONES) == Resources("torch", 4.5)
 
 
 def test_a_family_without_a_modality_is_of_tables_and_warned_of(frame, labels, cheap):

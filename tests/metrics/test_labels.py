@@ -15,7 +15,6 @@ from sklearn.metrics import (
 )
 
 from automodel.clock import Deadline
-from automodel.metrics.labels import thresholds_of_labels
 from automodel.metrics.metric import Metric
 from automodel.targets.labels import LabelsTarget
 
@@ -56,7 +55,7 @@ def test_the_log_loss_is_the_mean_of_those_of_the_labels(scoring, weighted):
     )
     assert metric.name == "neg_log_loss"
     assert metric.score(y, proba, weight) == pytest.approx(-expected)
-    assert metric._call_scorer(y, proba, weight) == pytest.approx(-expected)
+    assert metric._pooled(y, proba, weight) == pytest.approx(-expected)
     assert not metric.needs_threshold
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -77,7 +76,7 @@ def test_scores_are_those_of_scikit_learn(name, weighted):
     answer = (proba > 0.5).astype(int) if name == "accuracy" else proba
     expected = scorer._score_func(y, answer, sample_weight=weight)
     assert metric.score(y, proba, weight) == pytest.approx(expected)
-    assert metric._call_scorer(y, proba, weight) == pytest.approx(expected)
+    assert metric._pooled(y, proba, weight) == pytest.approx(expected)
 
 
 def test_roc_auc_leaves_out_labels_of_one_value():
@@ -144,20 +143,20 @@ def test_thresholds_that_bring_nothing_are_one_half():
     y, proba, _ = make_rows(400)
     certain = 0.98 * y + 0.01
     np.testing.assert_array_equal(
-        thresholds_of_labels(metric_of("f1_macro"), y, certain), 0.5
+        metric_of("f1_macro").choose_decision(y, certain), 0.5
     )
     over = Deadline(0.0)
-    found = thresholds_of_labels(metric_of("f1_macro"), y, proba, deadline=over)
+    found = metric_of("f1_macro").choose_decision(y, proba, deadline=over)
     np.testing.assert_array_equal(found, 0.5)
 
 
 def test_rows_without_a_prediction_choose_no_threshold():
     y, proba, weight = make_rows(800)
     metric = metric_of("f1_macro")
-    expected = thresholds_of_labels(metric, y[:600], proba[:600], weight[:600])
+    expected = metric.choose_decision(y[:600], proba[:600], weight[:600])
     proba[600:] = np.nan
     np.testing.assert_allclose(
-        thresholds_of_labels(metric, y, proba, weight), expected, atol=0.1
+        metric.choose_decision(y, proba, weight), expected, atol=0.1
     )
 
 

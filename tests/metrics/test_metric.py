@@ -83,7 +83,7 @@ def test_fast_scores_of_values_equal_those_of_scikit_learn(name, weighted):
     )
     score = metric.score(encode(y), encode(prediction), weight)
     assert score == pytest.approx(expected, rel=1e-12)
-    called = metric._call_scorer(encode(y), encode(prediction), weight)
+    called = metric._pooled(encode(y), encode(prediction), weight)
     assert called == pytest.approx(expected, rel=1e-12)
 
 

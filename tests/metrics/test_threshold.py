@@ -12,7 +12,6 @@ from sklearn.metrics import (
 
 from automodel.clock import Deadline
 from automodel.metrics.metric import Metric
-from automodel.metrics.threshold import weights_of_labels
 from automodel.targets.classes import ClassTarget, labels_of
 
 N_ROWS = 3000
@@ -20,6 +19,10 @@ N_ROWS = 3000
 
 def metric_of(scoring, n_classes):
     return Metric.from_scoring(scoring, ClassTarget(np.arange(n_classes)))
+
+
+def score_of(metric, y, labels):
+    return metric.score_decided(y, metric.target.truth(labels))
 
 
 def make_rare(shares, seed, strength=1.0):
@@ -51,17 +54,17 @@ SCORES = {
 def test_weights_are_better_on_other_rows_where_classes_are_rare(scoring, n_classes):
     metric = metric_of(scoring, n_classes)
     shares = np.array([0.9, 0.07, 0.03])[:n_classes]
-    weights = weights_of_labels(metric, *make_rare(shares, seed=0))
+    weights = metric.choose_decision(*make_rare(shares, seed=0))
     y, proba = make_rare(shares, seed=1)
-    plain = metric.score_labels(y, proba.argmax(axis=1))
+    plain = score_of(metric, y, proba.argmax(axis=1))
     assert weights[0] < weights[1]
-    assert metric.score_labels(y, labels_of(proba, weights)) > plain + 0.02
+    assert score_of(metric, y, labels_of(proba, weights)) > plain + 0.02
 
 
 def test_the_threshold_of_f1_is_half_of_its_best_value():
     """Zhao et al. (2013), Beyond Fano's inequality."""
     y, proba = make_rare(np.array([0.9, 0.1]), seed=0)
-    weights = weights_of_labels(metric_of("f1", 2), y, proba)
+    weights = metric_of("f1", 2).choose_decision(y, proba)
     best = f1_score(y, labels_of(proba, weights))
     assert weights[0] / weights.sum() == pytest.approx(best / 2, abs=0.06)
 
@@ -69,7 +72,7 @@ def test_the_threshold_of_f1_is_half_of_its_best_value():
 def test_balanced_accuracy_weighs_by_the_shares_of_the_classes():
     shares = np.array([0.9, 0.07, 0.03])
     y, proba = make_rare(shares, seed=0)
-    weights = weights_of_labels(metric_of("balanced_accuracy", 3), y, proba)
+    weights = metric_of("balanced_accuracy", 3).choose_decision(y, proba)
     by_share = 1 / np.bincount(y)
     ours, best = (
         balanced_accuracy_score(y, labels_of(proba, w)) for w in (weights, by_share)
@@ -90,7 +93,7 @@ def test_weights_that_are_not_better_on_other_rows_are_not_used():
     used = []
     for seed in range(8):
         y, proba = make_rare(np.ones(3) / 3, seed)
-        weights = weights_of_labels(metric, y[:60], proba[:60])
+        weights = metric.choose_decision(y[:60], proba[:60])
         used.append(not np.array_equal(weights, np.ones(3)))
     assert np.mean(used) < 0.5
 
@@ -98,8 +101,8 @@ def test_weights_that_are_not_better_on_other_rows_are_not_used():
 def test_sample_weights_count():
     y, proba = make_rare(np.array([0.9, 0.1]), seed=0)
     metric = metric_of("f1", 2)
-    plain = weights_of_labels(metric, y, proba)
-    frequent = weights_of_labels(metric, y, proba, np.where(y == 1, 10.0, 1.0))
+    plain = metric.choose_decision(y, proba)
+    frequent = metric.choose_decision(y, proba, np.where(y == 1, 10.0, 1.0))
     assert frequent[0] / frequent.sum() < plain[0] / plain.sum()
 
 
@@ -107,7 +110,7 @@ def test_rows_without_a_prediction_are_left_out():
     y, proba = make_rare(np.array([0.9, 0.1]), seed=0)
     with_gaps, rows = proba.copy(), np.arange(0, N_ROWS, 3)
     with_gaps[rows] = np.nan
-    assert np.isfinite(weights_of_labels(metric_of("f1", 2), y, with_gaps)).all()
+    assert np.isfinite(metric_of("f1", 2).choose_decision(y, with_gaps)).all()
 
 
 def test_a_score_that_cannot_be_told_leaves_the_likeliest_class():
@@ -118,13 +121,13 @@ def test_a_score_that_cannot_be_told_leaves_the_likeliest_class():
     for n_classes in (2, 3):
         metric = metric_of(make_scorer(of_whole_columns), n_classes)
         wide = np.column_stack([proba, np.zeros(len(y))])[:, :n_classes]
-        np.testing.assert_array_equal(weights_of_labels(metric, y, wide), 1)
+        np.testing.assert_array_equal(metric.choose_decision(y, wide), 1)
 
 
 def test_no_time_leaves_the_likeliest_class():
     y, proba = make_rare(np.array([0.9, 0.1]), seed=0)
     late = Deadline.after(-1.0)
-    weights = weights_of_labels(metric_of("f1", 2), y, proba, deadline=late)
+    weights = metric_of("f1", 2).choose_decision(y, proba, deadline=late)
     np.testing.assert_array_equal(weights, 1)
 
 
@@ -133,4 +136,4 @@ def test_a_confusion_matrix_has_the_score_of_its_labels():
     metric = metric_of("f1_macro", 3)
     labels = proba.argmax(axis=1)
     expected = get_scorer("f1_macro")._score_func(y, labels, average="macro")
-    assert metric.score_labels(y, labels) == pytest.approx(expected)
+    assert score_of(metric, y, labels) == pytest.approx(expected)

@@ -1,24 +1,29 @@
 import numpy as np
 import pytest
 
-from automodel.preprocessing.numeric import NumericColumns, weighted_quantiles
-
-QUANTILES = [0.25, 0.5, 0.75]
+from automodel.preprocessing.numeric import NumericColumns, weighted_medians
 
 
 @pytest.mark.parametrize("n_rows", [1, 2, 3, 4, 10, 11])
-def test_quantiles_are_the_averaged_ones_of_numpy(n_rows):
+def test_medians_are_those_of_numpy(n_rows):
     X = np.random.default_rng(n_rows).normal(size=(n_rows, 3))
-    expected = np.quantile(X, QUANTILES, axis=0, method="averaged_inverted_cdf")
-    np.testing.assert_allclose(weighted_quantiles(X, QUANTILES), expected)
+    np.testing.assert_allclose(weighted_medians(X), np.median(X, axis=0))
     weight = np.full(n_rows, 0.1)
-    np.testing.assert_allclose(weighted_quantiles(X, QUANTILES, weight), expected)
+    np.testing.assert_allclose(weighted_medians(X, weight), np.median(X, axis=0))
 
 
-def test_quantiles_leave_missing_values_out():
+def test_medians_of_weighted_rows_are_those_of_repeated_rows():
+    rng = np.random.default_rng(0)
+    X, weight = rng.normal(size=(20, 3)), rng.integers(1, 4, 20)
+    repeated = np.repeat(X, weight, axis=0)
+    expected = np.median(repeated, axis=0)
+    np.testing.assert_allclose(weighted_medians(X, weight.astype(float)), expected)
+
+
+def test_medians_leave_missing_values_out():
     X = np.array([[np.nan, 1.0], [2.0, np.nan], [4.0, 3.0]])
-    assert weighted_quantiles(X, [0.5]).tolist() == [[3.0, 2.0]]
-    assert weighted_quantiles(X, [0.5], np.ones(3)).tolist() == [[3.0, 2.0]]
+    assert weighted_medians(X).tolist() == [3.0, 2.0]
+    assert weighted_medians(X, np.ones(3)).tolist() == [3.0, 2.0]
 
 
 @pytest.mark.parametrize("weight", [None, np.array([2.0, 1.0, 1.0])])

@@ -19,7 +19,6 @@ def test_a_reader_tells_the_facts_of_a_table(frame):
         n_numeric=3,
         n_categorical=1,
         max_cardinality=3,
-        has_missing=True,
     )
 
 

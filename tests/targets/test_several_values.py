@@ -88,7 +88,7 @@ def test_the_default_score_is_in_units_of_deviations():
     assert metric.score(y, encoded) == pytest.approx(-expected)
     assert metric.name == "scaled_root_mean_squared_error"
     assert metric.is_own_loss
-    of_scorer = metric._call_scorer(y, encoded, None)
+    of_scorer = metric._pooled(y, encoded, None)
     assert of_scorer == pytest.approx(-expected)
     loss = scaled_root_mean_squared_error(Y, prediction, deviations=Y.std(axis=0))
     assert loss == pytest.approx(expected)
