@@ -106,8 +106,9 @@ def families(arguments: Namespace) -> int:
     rows = [("name", "tasks", "installed")]
     for family in all_families().values():
         installed = "yes"
-        if family.missing_libraries():
-            installed = f"no: pip install 'automodel[{family.extra}]'"
+        missing = family.missing_libraries()
+        if missing:
+            installed = f"no: pip install {' '.join(missing)}"
         rows.append((family.name, ", ".join(family.tasks), installed))
     widths = [max(len(row[i]) for row in rows) for i in range(2)]
     for name, tasks, installed in rows:

@@ -203,6 +203,5 @@ def _need_pyarrow(path: Path) -> None:
 
     if find_spec("pyarrow") is None:
         raise MissingLibraryError(
-            f"{path} is Parquet, which needs pyarrow. "
-            "Run: pip install 'automodel[parquet]'"
+            f"{path} is Parquet, which needs pyarrow. Run: pip install pyarrow"
         )

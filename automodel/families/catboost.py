@@ -52,7 +52,6 @@ class CatBoost(BoostingFamily):
 
     name = "catboost"
     requires = ("catboost",)
-    extra = "boosting"
     categorical = True
     iteration_param = "iterations"
     rank = 30
