@@ -1,4 +1,4 @@
-"""Keep what training changes in a process within the block that trains."""
+"""Undo the changes that training makes to its process."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _IS_CONTAINED: ContextVar[bool] = ContextVar("is_contained", default=False)
 
 @contextmanager
 def contained() -> Iterator[None]:
-    """Train with one thread, no warnings and silent libraries; restore all after.
+    """Train with one thread, no warnings and silent libraries, and restore all later.
 
-    Fits of several threads may overlap: the first to enter saves the state of the
-    process, the last to leave restores it. The limit of OpenMP is each thread's own. A
-    block within another, as in a thread that a fit has started in its context, changes
-    nothing else: such a thread may never leave.
+    Blocks of several threads may overlap: the first to enter saves the state of the
+    process, and the last to leave restores it. The limit of OpenMP belongs to each
+    thread. A block within another changes only this limit. The inner one may be in a
+    thread that a fit has started in its context, and that thread may never end.
     """
     with threadpool_limits(1, user_api="openmp"):
         if _IS_CONTAINED.get():
@@ -68,9 +68,9 @@ def _enter() -> ExitStack:
 
 
 def _take_control_of_blas() -> None:
-    """Let this thread restore what another has limited.
+    """Let this thread restore limits that another thread has set.
 
-    From version 3.8 on, threadpoolctl ignores all threads but the one that limited
+    From version 3.8 on, threadpoolctl ignores all threads except the one that limited
     OpenBLAS first.
     """
     controller = getattr(threadpoolctl, "OpenBLASController", None)
@@ -80,10 +80,10 @@ def _take_control_of_blas() -> None:
 
 
 def give_memory_back() -> None:
-    """Return freed memory to the system, where the C library has a call for it.
+    """Return freed memory to the system, if the C library has a function for it.
 
-    Models are many small allocations; glibc keeps their pages otherwise, and a worker
-    grows with each trial.
+    Models make many small allocations. Without this call glibc keeps their pages, and a
+    worker grows with each trial.
     """
     gc.collect()
     if sys.platform == "linux":

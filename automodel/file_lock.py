@@ -8,7 +8,7 @@ from typing import IO
 if sys.platform == "win32":
     import msvcrt
 
-    FAR = 2**40  # a byte that no content reaches: a lock there hides none from readers
+    FAR = 2**40  # beyond all content, so that the lock keeps no reader from any
 
     def try_lock(file: IO[bytes]) -> bool:
         """Lock a file for this handle alone; False if another holds the lock."""

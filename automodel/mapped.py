@@ -1,4 +1,4 @@
-"""A value in a file whose arrays every process maps, and none has to read."""
+"""Values in files whose arrays are memory-mapped instead of read."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
-ALIGNMENT = 64  # bytes, of arrays in the file
+ALIGNMENT = 64  # of arrays in the file, in bytes
 OFFSET_BYTES = 8  # at the end of the file: where the pickle begins
 
 
 class _Pickler(cloudpickle.Pickler):
     def reducer_override(self, obj):
-        if type(obj) is np.memmap:  # alone among arrays it would be copied
+        if type(obj) is np.memmap:  # the only kind of array that would be copied
             return np.asarray(obj).__reduce_ex__(pickle.HIGHEST_PROTOCOL)
         return super().reducer_override(obj)
 
 
 def dump(value: Any, path: Path) -> None:
-    """Write a value, as cloudpickle does; an `OSError` leaves an incomplete file."""
+    """Write a value as cloudpickle does; an `OSError` leaves an incomplete file."""
     buffers: list[pickle.PickleBuffer] = []
     stream = io.BytesIO()
     pickler = _Pickler(stream, protocol=5, buffer_callback=buffers.append)

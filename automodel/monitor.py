@@ -1,4 +1,4 @@
-"""Monitor: the one line between a model that trains in steps and its search."""
+"""Monitor: how a model that trains in steps communicates with its search."""
 
 from __future__ import annotations
 
@@ -12,57 +12,61 @@ from sklearn.base import BaseEstimator
 from automodel.clock import NO_DEADLINE, Clock, Deadline
 from automodel.exceptions import TrialPruned
 
-MIN_FOLD_SECONDS = 0.3  # for training, so that a slow encoding leaves some
+MIN_FOLD_SECONDS = 0.3  # always left for training, however slow the encoding is
 SLOTS_PER_FOLD = 16  # reports of one fold: steps 1, 2, 4, ..., then the fold's end
 
-Steps = int | list[int]  # of one model, or of that of each column of the target
+Steps = int | list[int]  # of one model, or of the model of each column of the target
 
 
 class Monitor:
-    """The one line between a model that trains in steps and its search.
+    """Connect a model that trains in steps with its search.
+
+    The model asks the monitor for its time and its validation part, and reports its
+    progress and its number of steps.
 
     Parameters
     ----------
     deadline : Deadline, default=NO_DEADLINE
-        Moment at which training has to end.
+        Deadline of the training.
     n_iterations : int or list of int, default=None
-        Steps to train when there is no validation part, of all columns of the target or
-        of each; None for the family's own.
+        Steps to train if there is no validation part, for all columns of the target or
+        for each of them. None leaves the number to the family.
     valid : tuple of (X, y, sample_weight), default=None
-        Encoded validation part, labels as the estimator knows them.
+        Encoded validation part, with labels as the estimator knows them.
     score : callable, default=None
-        `score(estimator)` on the validation part, greater is better.
+        Function that is called as `score(estimator)` and returns the score on the
+        validation part; greater is better.
     should_prune : callable, default=None
-        `should_prune(reports)`, asked after each report; `reports` maps slots to
-        values.
+        Function that is called as `should_prune(reports)` after each report; `reports`
+        maps slots to values.
     fold : int, default=0
         Number of the fold in training.
     step_plan : list, default=None
         The `step_plan_used` of an earlier training, to repeat it without a clock.
     groups : ndarray of shape (n_samples,), default=None
-        Group of each training row. Rows of one group must not be parted where a family
-        holds out rows of its own.
+        Group of each training row. A family that holds out rows must keep the rows of a
+        group together.
     has_own_loss : bool, default=True
-        Whether the loss that is learned is that of the objective. Reports of another
-        one could not be compared, and are left to the ends of the folds.
+        Whether the model learns the loss of the objective. If it learns another loss,
+        its reports are not comparable, and only the ends of the folds are reported.
 
     Attributes
     ----------
     X_valid, y_valid, sample_weight_valid
         The validation part, or None.
     steps_used : int, list of int or None
-        To be set by the family: steps that the returned model is made of, in a list if
-        each column of the target has a model of its own. Where a family
-        `chooses_rounds`, those that are best on the validation part.
+        Number of steps of the returned model, which the family sets. It is a list if
+        each column of the target has its own model. A family that `chooses_rounds` sets
+        the number of steps that is best on the validation part.
     steps_trained : int, list of int or None
-        To be set by a family that `chooses_rounds`: all those that the model has.
+        Number of all steps of the model, which a family that `chooses_rounds` sets.
     steps_cut : int or None
-        To be set by a family that drops steps which early stopping on rows of its own
-        found to be too many: the steps that it trained, if the clock ended them. None
-        if its schedule or its patience did.
+        Number of trained steps if the clock ended the training. It is set by a family
+        that stops early on rows that it holds out and then drops later steps. None if
+        the schedule or the patience ended the training.
     step_plan_used : list
-        To be set by a family whose model depends on how the steps were cut to the
-        time: what it needs to train the same again, in values that JSON can hold.
+        What a family needs to repeat the training, in values that JSON can hold. It is
+        set by a family whose model depends on how the steps were cut to the time.
     """
 
     def __init__(
@@ -97,12 +101,12 @@ class Monitor:
 
     @property
     def has_validation(self) -> bool:
-        """Whether there is a validation part to stop early on."""
+        """Whether there is a validation part for early stopping."""
         return self.X_valid is not None
 
     @property
     def clock(self) -> Clock:
-        """What tells how long a step takes."""
+        """Clock of the deadline, to measure how long a step takes."""
         return self.deadline.clock
 
     @property
@@ -112,13 +116,13 @@ class Monitor:
 
     @property
     def expired(self) -> bool:
-        """Whether to stop now and return the model as it is."""
+        """Whether time is up, so that the model should be returned as it is."""
         return self.seconds_left <= 0
 
     def planned(self, steps: Iterable[int]) -> Iterator[int]:
-        """Yield steps that depend on the time left, or those of an earlier training.
+        """Yield the given steps, or those of `step_plan` if there is one.
 
-        They are noted in `step_plan_used`.
+        The steps may depend on the time left. They are stored in `step_plan_used`.
         """
         for step in self.step_plan or steps:
             self.step_plan_used.append(step)
@@ -148,7 +152,7 @@ class Monitor:
         return self.planned(steps)
 
     def check_time(self) -> None:
-        """Raise `DeadlineReached` if expired, where no model is usable yet."""
+        """Raise `DeadlineReached` if time is up; for use before a model is usable."""
         self.deadline.check()
 
     def score(self, estimator: BaseEstimator) -> float:
@@ -156,20 +160,20 @@ class Monitor:
         return math.nan if self._score is None else self._score(estimator)
 
     def is_due(self, step: int) -> bool:
-        """Tell whether a report at this step (1, 2, ...) would be read."""
+        """Tell whether a report at this step (1, 2, ...) would be used."""
         is_read = self._should_prune is not None and self._has_own_loss
         return is_read and _slot(step) > self._last_slot
 
     def report(self, step: int, value: float) -> None:
-        """Report a value, greater is better, after `step` steps.
+        """Report a value after `step` steps, where greater is better.
 
-        Read at steps 1, 2, 4, 8 and so on; all values of one family must be of
-        one kind. Does nothing where no one prunes.
+        Reports are used at steps 1, 2, 4, 8 and so on, if there is a pruner. All values
+        of a family must be of the same kind.
 
         Raises
         ------
         TrialPruned
-            If the candidate is worse than its family's earlier ones.
+            If the pruner stops the trial.
         """
         if self.is_due(step):
             self._last_slot = _slot(step)
@@ -188,9 +192,9 @@ class Monitor:
 
 
 class TrialTime:
-    """Shares the time for training among the folds of a trial.
+    """Divide the time for training among the folds of a trial.
 
-    Imports and encoding are left out: what is encoded serves many trials.
+    Imports and encoding do not count, because an encoding serves many trials.
     """
 
     def __init__(self, deadline: Deadline, time_limit: float | None, n_folds: int):
@@ -200,14 +204,14 @@ class TrialTime:
         self._start = 0.0
 
     def start_fold(self) -> Deadline:
-        """Return the moment at which the training of a fold has to end."""
+        """Return the deadline for the training of a fold."""
         self._start = self.deadline.clock.now()
         if self._left is None:
             return self.deadline
         return self.deadline.within(max(self._left / self._n_folds, MIN_FOLD_SECONDS))
 
     def end_fold(self) -> None:
-        """Book the time that the fold took."""
+        """Subtract the time that the fold took."""
         if self._left is not None:
             self._left -= self.deadline.clock.now() - self._start
         self._n_folds -= 1

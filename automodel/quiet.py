@@ -1,4 +1,4 @@
-"""Silence warnings, also where fits of several threads overlap."""
+"""Silence warnings, even if fits of several threads overlap."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Told apart from the filters of users by its pattern, which copies keep: joblib makes
-# them with `warnings.filterwarnings`, and so with this flag. Warnings of former names
-# of automodel are for those who write families, and pass.
+# The pattern, which copies keep, distinguishes this filter from those of users: joblib
+# copies it with `warnings.filterwarnings`, and therefore with this flag. Warnings about
+# former names of automodel are for authors of families, and are not ignored.
 _OTHERS = r"(?s)(?!.* has moved to .* former name will be removed in the next release)"
 _IGNORE = ("ignore", re.compile(_OTHERS, re.IGNORECASE), Warning, None, 0)
 _LOCK = threading.Lock()
@@ -19,11 +19,11 @@ _STATE: dict = {"entered": 0, "before": None, "within": None}
 
 @contextmanager
 def no_warnings() -> Iterator[None]:
-    """Ignore all warnings in the block, in every thread, but of former names.
+    """Ignore all warnings in the block and in every thread, except of former names.
 
-    `warnings.catch_warnings` restores in the order of exits, so that blocks of two
-    threads which overlap leave the filters of one of them behind for good. Here the
-    first block that is entered saves the filters, and the last one restores them.
+    `warnings.catch_warnings` restores in the order of exits, so that overlapping blocks
+    of two threads would leave the filters of one of them in place. Here the first block
+    to be entered saves the filters, and the last one to be left restores them.
     """
     with _LOCK:
         if _STATE["entered"] == 0:
@@ -41,7 +41,7 @@ def no_warnings() -> Iterator[None]:
 
 
 def _restore(before, within) -> None:
-    # Without the filter, a block around this one has ended and restored its own.
+    # If the filter is missing, an enclosing block has ended and restored its filters.
     if _IGNORE in warnings.filters:
         warnings.filters = before
     # A block of another thread may have saved this list, to restore it later.

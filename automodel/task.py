@@ -1,4 +1,4 @@
-"""Task: what is to be learned, from what; every module may read it."""
+"""Task: what is learned, and from which data; every module may read it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from automodel.targets.base import Target
 from automodel.targets.objective import Objective
 
-FORMER_FACTS = (  # they were fields of `Task`, and are those of `TableFacts`
+FORMER_FACTS = (  # former fields of `Task` that have moved to `TableFacts`
     "n_features",
     "n_numeric",
     "n_categorical",
@@ -21,40 +21,39 @@ FORMER_FACTS = (  # they were fields of `Task`, and are those of `TableFacts`
 
 
 class Facts(Protocol):
-    """What the reader of a modality tells about the rows; the rest is its own."""
+    """Facts about the rows of a modality; only `width` is common to all."""
 
     @property
     def width(self) -> int:
-        """About how many columns a usual model makes of a row."""
+        """Approximate number of columns into which a usual model encodes a row."""
         ...
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be learned, from what.
+    """Describe what is learned, and from which data.
 
     Parameters
     ----------
     kind : str
-        That of the target: "binary", "multiclass", "multilabel", "regression",
-        "multioutput", or that of a target of one's own.
+        Kind of the target: "binary", "multiclass", "multilabel", "regression" or
+        "multioutput", or the kind of a target of your own.
     n_samples : int
-        Rows used for fitting.
+        Number of rows for fitting.
     n_outputs : int
-        Columns of a prediction, such as one for each class.
+        Number of columns of a prediction, such as one for each class.
     n_classes : int, default=0
-        Number of classes, of which a row has one; 0 where there are none.
+        Number of classes if each row has one class, and 0 otherwise.
     is_weighted : bool, default=False
         Whether sample weights were given.
     time_budget : float, default=None
-        Seconds that the user gave; None when only trials are counted.
+        Time budget of the user in seconds, or None.
     objective : Objective
-        The loss of values that the score asks for; a classifier learns log losses.
+        Loss that the score asks regressors to learn; classifiers learn the log loss.
     modality : str, default=""
-        Kind of input; families of another modality are left out.
+        Kind of input; only families of this modality are used.
     facts : Facts, default=None
-        What the reader tells about the rows, such as `TableFacts`; None where nothing
-        is known.
+        Facts about the rows from the reader, such as `TableFacts`; None if unknown.
     """
 
     kind: str
@@ -70,7 +69,7 @@ class Task:
 
     @classmethod
     def of_target(cls, target: Target, n_samples: int, **options: Any) -> Task:
-        """Return the task of a target, before its rows are described."""
+        """Return the task of a target, without facts about the rows."""
         return cls(
             target.kind,
             n_samples,
@@ -81,23 +80,23 @@ class Task:
         )
 
     def learning(self, loss: str) -> Task:
-        """Return the task of models that learn another loss for the same score."""
+        """Return the task with another loss to learn for the same score."""
         return replace(self, objective=self.objective.learning(loss))
 
     @property
     def is_classification(self) -> bool:
-        """Whether the target is a class, or several labels."""
+        """Whether the target consists of classes or labels."""
         return self.kind in ("binary", "multiclass", "multilabel")
 
     @property
     def cost(self) -> int:
-        """Relative cost of one model on all rows: rows, columns and outputs."""
+        """Relative cost of one model on all rows: rows x columns x outputs."""
         facts: Facts | None = self.facts
         columns = 1 if facts is None else max(facts.width, 1)
         outputs = 1 if self.n_classes == 2 else self.n_outputs
         return self.n_samples * columns * outputs
 
-    if not TYPE_CHECKING:  # or any attribute would pass for one of a task
+    if not TYPE_CHECKING:  # otherwise mypy would accept any attribute
 
         def __getattr__(self, name):
             if name not in FORMER_FACTS:

@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
 
 class AutoEstimator(ReportMixin, BaseEstimator):
-    """What the estimators of all modalities and targets share.
+    """Base class of the estimators of all modalities and targets.
 
-    A subclass says how X is checked and read, and what y is.
+    A subclass defines how X is checked and read, and what y is.
     """
 
     _parameter_constraints: dict = {
@@ -108,16 +108,17 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
-            Numbers, text, categories, dates and durations; cells may be missing.
+            Numbers, text, categories, dates and durations; values may be missing.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Labels of any type, or numbers for a regressor; none may be missing. Several
-            columns are numbers for a regressor, and for a classifier a multilabel
-            indicator of 0 and 1, dense or sparse.
+            Labels of any type for a classifier, or numbers for a regressor, without
+            missing values. Several columns are a multilabel indicator of 0 and 1, dense
+            or sparse, for a classifier, and numbers for a regressor.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows in models, scores and the ensemble. A multiple of all
-            of them makes no difference.
+            Weights of the rows in models, scores and the ensemble. Multiplying all of
+            them by a constant has no effect.
         groups : array-like of shape (n_samples,), default=None
-            Rows of one group are never in two folds, nor parted in any inner split.
+            Group of each row. Rows of one group are in the same fold, and stay together
+            in all inner splits of models.
 
         Returns
         -------
@@ -127,8 +128,8 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            If the data or a parameter cannot be used; says what was expected, and
-            comes before any model is trained.
+            If the data or a parameter is invalid. The error is raised before any model
+            is trained.
         """
         from automodel.search.budget import Budget
 
@@ -146,7 +147,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         if self.time_budget is None and self.n_trials is None:
             raise ValueError(
                 f"The 'time_budget' and 'n_trials' of {type(self).__name__} are both "
-                "None, so the search would never end. Give one of them."
+                "None, so the search would never end. Set one of them."
             )
         check_callbacks(self.callbacks)
         as_bytes(self.memory_limit)
@@ -155,7 +156,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         return families, self._check_data(X, y, sample_weight, groups)
 
     def _prepare_search(self, data: Data) -> tuple[Archive | None, Prepared]:
-        """Read the data; refuse a storage that was begun with others."""
+        """Read the data, and refuse a storage that was begun with other data."""
         from automodel.search.storage.resume import check_same_search, open_archive
 
         archive = open_archive(self.storage, self.study_name)
@@ -209,29 +210,29 @@ class AutoEstimator(ReportMixin, BaseEstimator):
     def replay(self, X, y, sample_weight=None, groups=None):
         """Fit the members of the ensemble again, without a search or a clock.
 
-        The settings, seeds and weights are those of the ensemble, and each model
-        trains as many steps as it did: on the data of `fit` the result is the same
-        model, also after a search under a time budget. (Not with a `cv` that draws
-        other splits at each call.) On other rows of the same columns it is the same
-        recipe, learned anew.
+        The settings, seeds and weights of the ensemble are used again, and each model
+        trains as many steps as before. With the data of `fit` the result is therefore
+        the same model, even after a search with a time budget, unless `cv` draws
+        different splits at each call. With other rows, the same settings are fitted to
+        the new data.
 
         Parameters
         ----------
         X, y, sample_weight, groups
-            As in `fit`.
+            The same as in `fit`.
 
         Returns
         -------
         AutoEstimator
-            A copy of this estimator with new models; its scores and its leaderboard
-            are still those of the search. Its `best_estimator_` is the member of the
+            A copy of this estimator with new models. Its scores and its leaderboard are
+            those of the search, and its `best_estimator_` is the member with the
             largest weight.
 
         Raises
         ------
         ValueError
-            If y is of another kind, such as of other classes, or has values outside
-            the domain of the score.
+            If y is of a different kind or has different classes, or if it has values
+            outside of the domain of the score.
         RuntimeError
             If a model cannot be fitted on this data.
 
@@ -260,8 +261,8 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         again._best_model = heaviest.models[0]
         return again
 
-    # What a subclass sets: its modality, the check of X (a method that returns what the
-    # reader takes), the class of the reader, and the check and the class of the target.
+    # A subclass sets its modality, the check of X (a method that returns the input of
+    # the reader), the class of the reader, and the check and the class of the target.
     _modality: str
     _check_X: Callable[..., Any]
     _reader_class: Callable[[], Any]
@@ -291,9 +292,9 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         )
 
     def _seed_and_seconds(self, archive) -> tuple[int, float | None]:
-        """Return the seed, and the time budget that the splits are chosen for.
+        """Return the seed, and the time budget for which the splits are chosen.
 
-        A search that goes on keeps those it was begun with.
+        A search that is resumed uses those with which it was begun.
         """
         seconds = None if self.time_budget is None else float(self.time_budget)
         seed = _seed(self.random_state)
@@ -318,7 +319,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         from automodel.containment import contained
 
         rows = self._reader.transform(self._check_X(X, reset=False))
-        with contained():  # many small trees cost more in threads than in one
+        with contained():  # one thread is faster than several with many small trees
             return self.ensemble_.predict(rows)
 
     @property
@@ -337,7 +338,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
 
     @property
     def leaderboard_(self):
-        """One row a trial, best first, as a pandas DataFrame."""
+        """All trials as a pandas DataFrame with one row for each, the best first."""
         check_is_fitted(self, "ensemble_")
         from automodel.reporting.leaderboard import leaderboard
 
@@ -356,7 +357,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
 
     @property
     def failures_(self):
-        """The rows of the leaderboard of trials that failed."""
+        """The rows of the leaderboard for trials that failed."""
         board = self.leaderboard_
         return board[board["status"] == "failed"].reset_index(drop=True)
 
@@ -369,8 +370,8 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         if version != __version__:
             warnings.warn(
                 f"This {type(self).__name__} was saved by automodel {version} and is "
-                f"loaded by {__version__}. Predictions may differ; fit it again to be "
-                "sure.",
+                f"loaded by {__version__}. Its predictions may differ. Fit it again to "
+                "be safe.",
                 VersionWarning,
                 stacklevel=2,
             )
@@ -378,7 +379,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
 
 
 def _seed(random_state) -> int:
-    """Return a seed, without a draw from NumPy's global state for None."""
+    """Return a seed; None does not draw from NumPy's global state."""
     if random_state is None:
         return int(np.random.SeedSequence().generate_state(1)[0] >> 1)
     if isinstance(random_state, Integral):

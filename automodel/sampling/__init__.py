@@ -1,1 +1,1 @@
-"""How rows are drawn: held out, with replacement, group by group."""
+"""How rows are drawn: held out or with replacement, as single rows or as groups."""

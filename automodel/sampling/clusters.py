@@ -1,7 +1,7 @@
-"""Rows that belong together: how they are drawn, and how sure a mean over them is.
+"""Rows that belong together: how they are drawn, and the variance of their means.
 
-Rows of one group are alike. Drawn one by one they would be on both sides of a
-bootstrap, and a mean would look as sure as if each row told something new.
+Rows of one group are alike. If they were drawn one by one, they would be on both sides
+of a bootstrap, and a mean would look as certain as if all rows were independent.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ def bootstrap(
 ) -> np.ndarray:
     """Return about `size` row numbers, drawn with replacement, group by group.
 
-    For fewer rows than there are, some of each group that is drawn are left out: a few
-    groups alone would speak for all.
+    If `size` is less than the number of rows, some rows of each drawn group are left
+    out. Otherwise only a few groups would represent all.
 
     Parameters
     ----------
     rng : Generator
-        Draws them.
+        Random number generator.
     n_rows : int
-        Rows to draw from.
+        Number of rows to draw from.
     size : int
-        How many to draw, at most as many as there are.
+        Number of rows to draw, at most `n_rows`.
     groups : ndarray of shape (n_rows,) or None
         Group of each row.
     """
@@ -44,21 +44,22 @@ def bootstrap(
 def variance_of_mean(
     values: np.ndarray, weight: np.ndarray, groups: np.ndarray | None
 ) -> float:
-    """Return the variance of a weighted mean whose values are spread around it.
+    """Return the variance of a weighted mean.
 
     Parameters
     ----------
     values : ndarray of shape (n_rows,)
         Deviations from the mean.
     weight : ndarray of shape (n_rows,)
-        Weights of the rows; one of 2 counts as two rows.
+        Weights of the rows; a weight of 2 counts as two rows.
     groups : ndarray of shape (n_rows,) or None
-        Rows of one group have errors in common, so that their sums are what is drawn.
+        Group of each row. Rows of one group have errors in common, so that the sums of
+        groups are considered as drawn.
 
     Returns
     -------
     float
-        Infinite for a single group, which tells nothing of others.
+        The variance; infinite for a single group, which says nothing about others.
     """
     total = weight.sum()
     if groups is None:
@@ -74,10 +75,11 @@ def variance_of_mean(
 def design_effect(
     values: np.ndarray, weight: np.ndarray, groups: np.ndarray | None
 ) -> float:
-    """Return how many rows tell as much as one that is independent, at least 1.
+    """Return how many rows carry as much information as one independent row.
 
-    The ratio of the variances of a mean with and without the groups (Kish, 1965, Survey
-    Sampling). For `values` and the rest see `variance_of_mean`.
+    This is the ratio of the variances of a mean with and without the groups (Kish,
+    1965, Survey Sampling), and at least 1. The parameters are those of
+    `variance_of_mean`.
     """
     if groups is None:
         return 1.0
@@ -91,11 +93,11 @@ def design_effect(
 def honest_parts(
     first_folds: np.ndarray, groups: np.ndarray | None, n_parts: int, seed: int
 ) -> np.ndarray:
-    """Return the part of each row, for parts that are judged by what the rest chooses.
+    """Return the part of each row, where the other parts choose what a part evaluates.
 
-    A part is made of whole validation folds: the rows of a fold were predicted by the
-    same model, whose luck would be on both sides. Rows of a single fold are parted by
-    groups or, without any, one by one.
+    A part consists of whole validation folds, because the rows of a fold were predicted
+    by the same model, whose luck would otherwise be on both sides. Rows of a single
+    fold are divided by groups or, without groups, one by one.
 
     Parameters
     ----------
@@ -104,12 +106,12 @@ def honest_parts(
     groups : ndarray of shape (n_rows,) or None
         Group of each row.
     n_parts : int
-        The most parts.
+        Maximum number of parts.
     seed : int
-        Seed of what is drawn.
+        Seed of the order in which parts are filled.
     """
     units = first_folds
-    if groups is not None:  # a group that folds have parted is with its first row
+    if groups is not None:  # a group that spans folds is in the fold of its first row
         _, first, group = np.unique(groups, return_index=True, return_inverse=True)
         units = units[first][group]
     if len(np.unique(units)) < 2 and groups is not None:
@@ -121,16 +123,16 @@ def honest_parts(
 
 
 def even_parts(sizes: np.ndarray, n_parts: int, seed: int) -> np.ndarray:
-    """Return the part of each group: the largest first, each to the smallest part.
+    """Return the part of each group; the largest groups go first, to the smallest part.
 
     Parameters
     ----------
     sizes : ndarray of int of shape (n_groups,)
-        Rows of each group.
+        Number of rows of each group.
     n_parts : int
-        Parts to fill.
+        Number of parts.
     seed : int
-        Seed of the order of groups of one size.
+        Seed of the order of groups of equal size.
     """
     shuffled = np.random.default_rng(seed).permutation(len(sizes))
     order = shuffled[np.argsort(-sizes[shuffled], kind="stable")]

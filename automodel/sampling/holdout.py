@@ -1,4 +1,4 @@
-"""One split of rows: some held out, classes spread evenly and groups kept whole."""
+"""A split that holds out rows, with classes spread evenly and groups kept together."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sklearn.model_selection import (
 
 from automodel.quiet import no_warnings
 
-MOST_GROUPS_TIMES_FOLDS = 20_000  # above it, classes are spread in seconds, not moments
+MOST_GROUPS_TIMES_FOLDS = 20_000  # above it, it takes seconds to spread the classes
 
 
 def hold_out(
@@ -23,22 +23,22 @@ def hold_out(
     labels: np.ndarray | None = None,
     groups: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows that stay, and those that are held out, in random order.
+    """Return the rows that stay and the rows that are held out, in random order.
 
     Parameters
     ----------
     n_rows : int
-        Rows to split, at least two.
+        Number of rows to split, at least two.
     share : float
         Share of the rows to hold out.
     seed : int
         Seed of the split.
     labels : ndarray of shape (n_rows,), default=None
-        Class numbers, to be spread evenly. Classes of one row, and the rarest where
-        there are more than rows in a part, are spread together as one.
+        Class numbers, which are spread evenly. Classes of one row are treated as one
+        class, and so are the rarest if there are more classes than rows in a part.
     groups : ndarray of shape (n_rows,), default=None
-        Rows of one group stay together. With a single group there is no such split,
-        and rows are drawn one by one.
+        Group of each row; rows of one group stay together. If there is only one group,
+        rows are drawn one by one.
 
     Examples
     --------
@@ -77,16 +77,16 @@ def _groups_held_out(rows, share, seed, labels, groups):
 
 
 def _strata(labels: np.ndarray, share: float) -> np.ndarray | None:
-    """Return the labels with the rarest pooled; None if even that cannot be spread."""
+    """Pool the rarest labels; return None if they still cannot be spread."""
     counts = np.bincount(labels)
     n_out = int(np.ceil(share * len(labels)))
-    most = min(n_out, len(labels) - n_out)  # each part takes a row of each
+    most = min(n_out, len(labels) - n_out)  # each part needs a row of each class
     order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
     is_rare = np.zeros(len(counts), dtype=bool)
     is_rare[order[max(most - 1, 0) :]] = len(order) > most
     is_rare |= counts < 2
     n_rare = counts[is_rare].sum()
-    if n_rare == 1:  # a class of its own that cannot be spread: with the next rarest
+    if n_rare == 1:  # one row cannot be spread, so it joins the next rarest class
         is_rare[order[counts[order] >= 2][-1:]] = True
     strata = np.where(is_rare[labels], len(counts), labels)
     kinds, sizes = np.unique(strata, return_counts=True)
