@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -56,8 +56,9 @@ class Monitor:
         The validation part, or None.
     steps_used : int, list of int or None
         Number of steps of the returned model, which the family sets. It is a list if
-        each column of the target has its own model. A family that `chooses_rounds` sets
-        the number of steps that is best on the validation part.
+        each column of the target has its own model, with 0 for a column that was not
+        trained. A family that `chooses_rounds` sets the number of steps that is best on
+        the validation part.
     steps_trained : int, list of int or None
         Number of all steps of the model, which a family that `chooses_rounds` sets.
     steps_cut : int or None
@@ -67,6 +68,9 @@ class Monitor:
     step_plan_used : list
         What a family needs to repeat the training, in values that JSON can hold. It is
         set by a family whose model depends on how the steps were cut to the time.
+    n_columns : int
+        Number of columns of the target that have their own models, of which this
+        training is one; 1 if a single model learns all columns.
     """
 
     def __init__(
@@ -93,6 +97,7 @@ class Monitor:
         self.step_plan = step_plan
         self.step_plan_used: list = []
         self.reports = {} if reports is None else reports
+        self.n_columns = 1
         self._score = score
         self._should_prune = should_prune
         self._has_own_loss = has_own_loss
@@ -215,6 +220,15 @@ class TrialTime:
         if self._left is not None:
             self._left -= self.deadline.clock.now() - self._start
         self._n_folds -= 1
+
+
+def mean_steps(steps: Sequence[Steps]) -> np.ndarray:
+    """Return the mean steps of several models, rounded, for each column if it has some.
+
+    Those of 0 do not count: a column that had one value in a fold was not trained.
+    """
+    mean = np.ma.masked_equal(steps, 0).mean(axis=0)
+    return np.rint(np.ma.filled(mean, 0))
 
 
 def _warn_of_name(former: str, name: str) -> None:

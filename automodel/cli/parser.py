@@ -110,16 +110,17 @@ def _add_fit(commands) -> None:
     fit = commands.add_parser(
         "fit",
         allow_abbrev=False,
-        help="learn a column of a table from the others",
-        description="Learn a column of a table from the others. Ctrl-C or SIGTERM "
-        "ends the search early, and the best ensemble so far is saved.",
+        help="learn columns of a table from the others",
+        description="Learn one or several columns of a table from the others. Ctrl-C "
+        "or SIGTERM ends the search early, and the best ensemble so far is saved.",
     )
     fit.add_argument("table", type=Path, help=TABLES)
     fit.add_argument(
         "--target",
         required=True,
         metavar="COL[,COL...]",
-        help="column to learn, or several columns of numbers or of 0 and 1",
+        help="column to learn, or several columns of numbers or of 0 and 1; among "
+        "several, put a name with a comma in double quotes",
     )
     fit.add_argument(
         "--out",
@@ -248,7 +249,7 @@ def _add_predict(commands) -> None:
     predict.add_argument(
         "--proba",
         action="store_true",
-        help="add a column for the probability of each class",
+        help="add a column for the probability of each class or label",
     )
     predict.add_argument("--quiet", action="store_true", help="print no notes")
 

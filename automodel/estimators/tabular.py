@@ -13,6 +13,7 @@ from automodel.preprocessing.reader import TableReader
 from automodel.targets.base import Target
 from automodel.targets.checks import column_names, has_several_columns
 from automodel.targets.classes import ClassTarget
+from automodel.targets.decoded import classes_of_labels
 from automodel.targets.labels import LabelsTarget
 from automodel.targets.several_values import ValuesTarget
 from automodel.targets.values import ValueTarget
@@ -108,8 +109,8 @@ class AutoClassifier(ClassifierMixin, TabularEstimator):
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
-        Class labels. For a multilabel indicator, the numbers of its columns.
+    classes_ : ndarray of shape (n_classes,) or (n_labels, 2)
+        Class labels. For a multilabel indicator, 0 and 1 for each of its columns.
     ensemble_ : FittedEnsemble
         Ensemble of fitted members with their weights.
     best_estimator_ : Pipeline
@@ -171,9 +172,8 @@ class AutoClassifier(ClassifierMixin, TabularEstimator):
 
     def _keep_prepared(self, prepared):
         super()._keep_prepared(prepared)
-        target = self._target
-        several = np.arange(target.n_outputs)  # as in scikit-learn's MLPClassifier
-        self.classes_ = several if target.classes is None else target.classes
+        classes, n_outputs = self._target.classes, self._target.n_outputs
+        self.classes_ = classes_of_labels(n_outputs) if classes is None else classes
 
     def _keep_trained(self, trained):
         super()._keep_trained(trained)

@@ -4,6 +4,7 @@ import pickle
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import optuna
@@ -16,13 +17,15 @@ from automodel.clock import Deadline
 from automodel.evaluation.evaluate import Candidate, Folds, Monitor, evaluate
 from automodel.exceptions import DeadlineReached, TrialPruned
 from automodel.families import all_families, find_families
+from automodel.families._columns import ColumnsEstimator
 from automodel.families._net import NetFamily
 from automodel.preprocessing.reader import TableReader
-from tests.conftest import make_task
+from tests.conftest import FakeClock, make_task
 from tests.makers import make_metric
 
 KINDS = ["binary", "multiclass", "regression", "multilabel", "multioutput"]
 OF_CLASSES = ("binary", "multiclass")  # one in each row
+SEVERAL = ("multilabel", "multioutput")
 N_COLUMNS = 3
 FAMILIES = [f for f in all_families().values() if not f.missing_libraries()]
 MOST_STEPS = 60
@@ -126,6 +129,14 @@ def watched(valid, **options):
     return Monitor(valid=(*valid, None), score=score_of(*valid), **options)
 
 
+@cache
+def watched_fit(family, kind):
+    """Return a model of half of the rows, and its monitor, which nothing may change."""
+    train, valid = halves(*make_rows(kind))
+    monitor = watched(valid)
+    return fit(family, kind, *train, monitor=monitor), monitor
+
+
 @pytest.fixture(params=FAMILIES, ids=lambda family: family.name)
 def family(request):
     return request.param
@@ -138,6 +149,23 @@ def kind(request, family):
     return request.param
 
 
+def skip_several(kind):
+    """Skip what concerns X alone, and is the same with several columns."""
+    if kind in SEVERAL:
+        pytest.skip("as with one column")
+
+
+def learns_by_column(family, kind):
+    estimator = family.estimator(new_task(kind, 100, 8, 2), 0)
+    return isinstance(estimator, ColumnsEstimator)
+
+
+def skip_second_wrapper(family, kind):
+    """Skip columns of numbers where they are fitted as labels are, one by one."""
+    if kind == "multioutput" and learns_by_column(family, kind):
+        pytest.skip("as for several labels")
+
+
 def test_a_model_is_better_than_the_prior(family, kind):
     X, y = make_rows(kind)
     (X_train, y_train), (X_valid, y_valid) = halves(X, y)
@@ -145,7 +173,8 @@ def test_a_model_is_better_than_the_prior(family, kind):
     if kind not in OF_CLASSES:
         error = np.mean((answer - y_valid) ** 2, axis=0)
         assert answer.shape == y_valid.shape
-        assert np.all(error < 0.8 * np.var(y_valid, axis=0))
+        most = 0.6 if kind == "regression" else 0.8
+        assert np.all(error < most * np.var(y_valid, axis=0))
     else:
         prior = np.bincount(y_valid).max() / len(y_valid)
         assert np.mean(answer.argmax(axis=1) == y_valid) > prior + 0.15
@@ -172,6 +201,7 @@ def test_a_column_of_one_value_is_predicted_as_it_is(family, kind):
 
 
 def test_the_same_seed_gives_the_same_model(family, kind):
+    skip_second_wrapper(family, kind)
     X, y = make_rows(kind)
     train, valid = halves(X, y)
     first, second = (
@@ -182,6 +212,7 @@ def test_the_same_seed_gives_the_same_model(family, kind):
 
 
 def test_a_fit_leaves_the_global_random_state_alone(family, kind):
+    skip_several(kind)
     X, y = make_rows(kind)
     np.random.seed(7)  # noqa: NPY002  the global state is what is under test
     before = np.random.get_state()[1].copy()  # noqa: NPY002
@@ -190,18 +221,16 @@ def test_a_fit_leaves_the_global_random_state_alone(family, kind):
 
 
 def test_a_fitted_model_survives_pickle(family, kind):
-    X, y = make_rows(kind)
-    train, valid = halves(X, y)
-    model = fit(family, kind, *train, monitor=watched(valid))
+    X, _ = make_rows(kind)
+    model, _ = watched_fit(family, kind)
     restored = pickle.loads(pickle.dumps(model))
     np.testing.assert_allclose(predict(restored, X), predict(model, X), rtol=1e-6)
 
 
 def test_a_fitted_model_can_be_cloned(family, kind):
-    X, y = make_rows(kind)
-    train, valid = halves(X, y)
-    copy = clone(fit(family, kind, *train, monitor=watched(valid)))
-    assert type(copy) is type(new_estimator(family, task_of(kind, X, y)))
+    copy = clone(watched_fit(family, kind)[0])
+    estimator = new_estimator(family, task_of(kind, *make_rows(kind)))
+    assert type(copy) is type(estimator)
 
 
 def test_the_estimator_can_be_cloned_before_it_is_fitted(family, kind):
@@ -223,7 +252,7 @@ def test_a_model_cut_by_the_deadline_is_usable(family, kind):
         pytest.skip("trains in one step")
     X, y = make_rows(kind)
     train, valid = halves(X, y)
-    monitor = ExpiresAfterSteps(2, valid)
+    monitor = ExpiresAfterSteps(1 if learns_by_column(family, kind) else 2, valid)
     model = fit(family, kind, *train, monitor=monitor)
     assert np.isfinite(predict(model, X)).all()
     assert 1 <= np.min(monitor.steps_used) < MOST_STEPS
@@ -234,7 +263,7 @@ class ExpiresAfterSteps(Monitor):
 
     def __init__(self, n_steps, valid):
         super().__init__(
-            Deadline.after(3600.0),
+            Deadline.after(3600.0, FakeClock()),
             valid=(*valid, None),
             score=score_of(*valid),
             should_prune=lambda reports: False,
@@ -255,7 +284,8 @@ def test_a_pruned_trial_leaves_the_fit_as_trial_pruned(family, kind):
         pytest.skip("trains in one step")
     X, y = make_rows(kind)
     train, valid = halves(X, y)
-    monitor = watched(valid, should_prune=lambda reports: len(reports) >= 2)
+    n_reports = 1 if learns_by_column(family, kind) else 2  # one of three columns
+    monitor = watched(valid, should_prune=lambda reports: len(reports) >= n_reports)
     with pytest.raises(TrialPruned):
         fit(family, kind, *train, monitor=monitor)
 
@@ -263,10 +293,7 @@ def test_a_pruned_trial_leaves_the_fit_as_trial_pruned(family, kind):
 def test_steps_used_are_the_steps_of_the_returned_model(family, kind):
     if family.iteration_param is None:
         pytest.skip("trains in one step")
-    X, y = make_rows(kind)
-    train, valid = halves(X, y)
-    monitor = watched(valid)
-    fit(family, kind, *train, monitor=monitor)
+    _, monitor = watched_fit(family, kind)
     assert np.min(monitor.steps_used) >= 1
     assert np.max(monitor.steps_used) <= MOST_STEPS
 
@@ -329,6 +356,7 @@ def test_constant_columns_are_no_error(family, kind):
 
 
 def test_missing_values_are_no_error_where_the_tags_promise_it(family, kind):
+    skip_several(kind)
     X, y = make_rows(kind)
     estimator = new_estimator(family, task_of(kind, X, y))
     if not estimator.__sklearn_tags__().input_tags.allow_nan:
@@ -341,6 +369,7 @@ def test_missing_values_are_no_error_where_the_tags_promise_it(family, kind):
 
 
 def test_twelve_rows_are_enough(family, kind):
+    skip_second_wrapper(family, kind)
     X, y = make_rows(kind)
     rows = np.arange(12)
     if kind in OF_CLASSES:
@@ -351,6 +380,7 @@ def test_twelve_rows_are_enough(family, kind):
 
 
 def test_single_precision_will_do(family, kind):
+    skip_several(kind)
     X, y = make_rows(kind, dtype=np.float32)
     train, valid = halves(X, y)
     assert np.isfinite(
@@ -369,13 +399,15 @@ def test_weights_change_the_model(family, kind):
     weighted = fit(
         family, kind, X_train, y_train, sample_weight=weight, monitor=monitor
     )
-    plain = fit(family, kind, X_train, y_train, monitor=watched(valid))
+    plain, _ = watched_fit(family, kind)
     assert not np.allclose(predict(weighted, X), predict(plain, X))
 
 
 def test_category_columns_are_taken_where_promised(family, kind):
     if not family.categorical:
         pytest.skip("takes no category columns")
+    if family.name != "catboost" and not isinstance(family, NetFamily):
+        skip_several(kind)
     pd = pytest.importorskip("pandas")
     X, y = make_rows(kind)
     codes = np.digitize(X[:, 0], [-1, 0, 1])
@@ -404,6 +436,8 @@ def mixed_table(kind):
 
 @pytest.mark.parametrize("container", ["mixed", "sparse"])
 def test_a_default_candidate_completes_on_any_table(family, kind, container):
+    if container == "sparse":
+        skip_several(kind)
     frame, y = mixed_table(kind)
     if container == "sparse":
         frame = csr_matrix(np.nan_to_num(frame.to_numpy()[:, :8].astype(float)))
@@ -427,6 +461,8 @@ def test_a_default_candidate_completes_on_any_table(family, kind, container):
 def test_the_portfolio_lies_inside_the_search_space(
     family, kind, n_samples, n_classes, n_categorical
 ):
+    if kind not in OF_CLASSES and n_classes != 2:
+        pytest.skip("has no classes")
     task = new_task(kind, n_samples, 12, n_classes, n_categorical=n_categorical)
     for setting in family.portfolio(task):
         study = optuna.create_study()
