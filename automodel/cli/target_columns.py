@@ -53,7 +53,7 @@ def rows_with_targets(
             lacks |= missing
     if lacks.all():
         raise UsageError(
-            f"no row of {path} has a value of each target: {listed(map(repr, names))}."
+            f"no row of {path} has values for all targets: {listed(map(repr, names))}."
         )
     return table[~lacks]
 
@@ -101,7 +101,7 @@ def checked(y: pd.DataFrame, is_of_classes: bool) -> np.ndarray | pd.DataFrame:
         column = y.iloc[:, 0]
         return _checked_classes(column) if is_of_classes else _checked_numbers(column)
     if not is_of_classes:
-        repair = "Code labels as 0 and 1, or learn one column at a time."
+        repair = "Encode labels as 0 and 1, or learn one column at a time."
         return pd.DataFrame({name: _checked_numbers(y[name], repair) for name in y})
     LabelsTarget.check(y)
     return y.reset_index(drop=True)
@@ -142,7 +142,7 @@ def _checked_classes(y: pd.Series) -> np.ndarray:
 
 
 def _checked_numbers(
-    y: pd.Series, repair: str = "Use --task classification, or repair the column."
+    y: pd.Series, repair: str = "Use --task classification, or correct the column."
 ) -> np.ndarray:
     values = pd.to_numeric(y, errors="coerce")
     if values.isna().any():

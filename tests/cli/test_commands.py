@@ -631,7 +631,7 @@ def test_labels_of_zero_and_one_are_classification(several, capsys):
     ("options", "words"),
     [
         ("--target kind,price", "target 'kind' holds 'a'"),
-        ("--target kind,price", "Code labels as 0 and 1, or learn one column"),
+        ("--target kind,price", "Encode labels as 0 and 1, or learn one column"),
         ("--target ,", "',' names no column"),
         ("--target grade,warm --task classification", "MultiOutputClassifier"),
         ("--target warm,warm", "only one role"),
@@ -649,7 +649,7 @@ def test_targets_that_no_row_has_together_are_refused(several, capsys):
     several.loc[::2, "price"], several.loc[1::2, "size"] = None, None
     several.to_csv("gaps.csv", index=False)
     text = error_of(capsys, ["fit", "gaps.csv", "--target", "price,size"])
-    assert "no row of gaps.csv has a value of each target: 'price', 'size'" in text
+    assert "no row of gaps.csv has values for all targets: 'price', 'size'" in text
 
 
 def test_dates_among_several_targets_are_refused(several, capsys):
