@@ -1,6 +1,7 @@
-"""Scikit-learn estimators that search models and return an ensemble.
+"""Scikit-learn estimators that search for models and return an ensemble.
 
-The heavy libraries (torch, Optuna, the boosting libraries, pandas) load on first use.
+Heavy libraries (torch, Optuna, the boosting libraries, pandas) are imported when they
+are first used.
 """
 
 __version__ = "0.2.0"

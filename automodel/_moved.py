@@ -1,4 +1,4 @@
-"""Names that live elsewhere now: their former paths work for one more release."""
+"""Names that have moved, whose former paths work for one more release."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 
 def moved(old: str, new: str) -> Callable[[str], Any]:
-    """Return the `__getattr__` of a module whose names are in another one.
+    """Return a `__getattr__` for a module whose names have moved to another module.
 
     Parameters
     ----------
     old, new : str
-        Paths of the modules.
+        Former and new path of the module.
     """
 
     def getattr_of_module(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The clock that a fit reads, and moments on it at which something has to end."""
+"""Clocks, and deadlines on them."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from automodel.exceptions import DeadlineReached
 
 
 class Clock(Protocol):
-    """What tells the time. All processes of a machine share one."""
+    """A monotonic clock, the same for all processes of a machine."""
 
     def now(self) -> float:
-        """Return the moment, in seconds that only ever increase."""
+        """Return the current time in seconds, which never decreases."""
 
     def wait(self, seconds: float) -> None:
-        """Let so many seconds pass."""
+        """Return after the given seconds."""
 
 
 class SystemClock:
     """The monotonic clock of the system."""
 
     def now(self) -> float:
-        """Return the moment, in seconds since some start of the system's own."""
+        """Return the current time, in seconds since an arbitrary start."""
         return time.monotonic()
 
     def wait(self, seconds: float) -> None:
-        """Sleep."""
+        """Sleep for the given seconds."""
         time.sleep(seconds)
 
 
@@ -37,14 +37,16 @@ SYSTEM_CLOCK = SystemClock()
 
 @dataclass(frozen=True, order=True)
 class Deadline:
-    """A moment at which something has to end; the earliest of several is their `min`.
+    """A moment at which something has to end.
+
+    Deadlines can be ordered; the `min` of several is the earliest.
 
     Parameters
     ----------
     moment : float, default=inf
-        The moment, in the seconds of the clock; infinite for none.
+        The moment, in seconds of the clock. It is infinite if there is no deadline.
     clock : Clock, default=SYSTEM_CLOCK
-        Tells when it has come.
+        The clock that is read.
 
     Examples
     --------
@@ -58,45 +60,45 @@ class Deadline:
 
     @classmethod
     def after(cls, seconds: float | None, clock: Clock = SYSTEM_CLOCK) -> Deadline:
-        """Return the moment after so many seconds from now; None for no deadline."""
+        """Return the deadline in the given seconds from now; None means no deadline."""
         if seconds is None or seconds == math.inf:
             return cls(clock=clock)
         return cls(clock.now() + seconds, clock)
 
     @property
     def exists(self) -> bool:
-        """Whether there is such a moment. Without one nothing depends on the clock."""
+        """Whether there is a deadline. Without one, the clock is not read."""
         return self.moment < math.inf
 
     @property
     def seconds_left(self) -> float:
-        """Seconds until the moment, negative after it; infinite without one."""
+        """Seconds until the deadline, negative after it and infinite without one."""
         return self.moment - self.clock.now() if self.exists else math.inf
 
     @property
     def is_over(self) -> bool:
-        """Whether the moment has come."""
+        """Whether the deadline has passed."""
         return self.exists and self.clock.now() >= self.moment
 
     def check(self) -> None:
-        """Raise `DeadlineReached` if the moment has come."""
+        """Raise `DeadlineReached` if the deadline has passed."""
         if self.is_over:
             raise DeadlineReached
 
     def share(self, share: float) -> Deadline:
-        """Return the moment at which a share of the time left is over."""
+        """Return the deadline after the given share of the remaining time."""
         if not self.exists:
             return self
         return Deadline.after(share * self.seconds_left, self.clock)
 
     def within(self, seconds: float | None) -> Deadline:
-        """Return this deadline, or the one after so many seconds if that is earlier."""
+        """Return this deadline, or the one in the given seconds if that is earlier."""
         if seconds is None:
             return self
         return Deadline(min(self.moment, self.clock.now() + seconds), self.clock)
 
     def later(self, seconds: float) -> Deadline:
-        """Return the moment so many seconds after this one; before it, if negative."""
+        """Return a deadline that is the given seconds later, or earlier if negative."""
         return Deadline(self.moment + seconds, self.clock)
 
 
@@ -104,5 +106,5 @@ NO_DEADLINE = Deadline()
 
 
 def wall_time() -> float:
-    """Return the seconds since 1970, the clock of modification times of files."""
+    """Return the seconds since 1970, as in the modification times of files."""
     return time.time()

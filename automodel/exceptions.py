@@ -1,33 +1,33 @@
-"""Exceptions and warnings of the package, by who can act on them."""
+"""Exceptions and warnings of the package."""
 
 
 class AutoModelError(Exception):
-    """Base of all errors that are raised by automodel itself."""
+    """Base class of all errors that automodel itself raises."""
 
 
 class TrialPruned(AutoModelError):
-    """A trial is worse than its family's earlier ones and ends early."""
+    """Raised if a trial is stopped early because its family has better trials."""
 
 
 class DeadlineReached(AutoModelError):
-    """Time is up, and the model in training is not usable yet."""
+    """Raised if time is up before the model in training is usable."""
 
 
 class MissingLibraryError(AutoModelError, ImportError, ValueError):
-    """An optional library is needed; the message names the pip command."""
+    """Raised if an optional library is missing; the message names the pip command."""
 
 
 class FitWarning(UserWarning):
-    """Something about the data or the search that the user should know."""
+    """Warning about the data or the search that concerns the user."""
 
 
 class VersionWarning(UserWarning):
-    """A fitted estimator was saved by another version of automodel."""
+    """Warning that a fitted estimator was saved by another version of automodel."""
 
 
 def describe_error(error: BaseException) -> str:
-    """Return the class and the text of an exception, whatever its own code does."""
+    """Return the class and the text of an exception, even if its `__str__` raises."""
     try:
         return f"{type(error).__name__}: {error}"
-    except Exception:  # noqa: BLE001  of `__str__`
+    except Exception:  # noqa: BLE001  `__str__` may raise anything
         return type(error).__name__

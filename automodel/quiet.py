@@ -1,4 +1,4 @@
-"""Silence warnings, also where fits of several threads overlap."""
+"""Silence warnings, even if fits of several threads overlap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How good a model does half a minute find, and which?"""
+"""Search for half a minute, and show the model that was found."""
 
 from pathlib import Path
 

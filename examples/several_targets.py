@@ -1,4 +1,4 @@
-"""How are several targets learned at once? Numbers of any unit, and labels."""
+"""Learn several targets at once: numbers in any units, and labels."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def main():
     table = pd.read_csv(Path(__file__).parent / "data" / "penguins.csv").dropna()
     train, test = train_test_split(table, random_state=0)
 
-    # Millimetres and grams: each column counts in units of its own deviation.
+    # Millimetres and grams: each column is scaled by its own standard deviation.
     X, y = table.columns.difference(NUMBERS), NUMBERS
     regressor = AutoRegressor(time_budget=SECONDS, random_state=0)
     regressor.fit(train[X], train[y])
@@ -24,7 +24,7 @@ def main():
     for name, score in zip(regressor.target_names_, scores, strict=True):
         print(f"R2 of {name:20} {score:.3f}")
 
-    # An indicator tells which labels a row has: any number of them.
+    # An indicator says which labels a row has, which may be any number of them.
     labels = pd.DataFrame(
         {
             "female": table["sex"] == "female",

@@ -1,4 +1,4 @@
-"""Does it work inside scikit-learn's own tools? In a pipeline, and cross-validated."""
+"""Use automodel with scikit-learn's own tools: in a pipeline and cross-validated."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def main():
     table = pd.read_csv(Path(__file__).parent / "data" / "penguins.csv")
     X, y = table.drop(columns="species"), table["species"]
 
-    # A number of trials in place of a time budget: the result repeats exactly.
+    # With a number of trials instead of a time budget, the result repeats exactly.
     search = AutoClassifier(
         families=["linear", "extra_trees"],
         n_trials=N_TRIALS,
@@ -29,7 +29,7 @@ def main():
     ).set_output(transform="pandas")
     pipeline = make_pipeline(without_year, search)
 
-    # The whole search runs once per fold, so the score is that of rows it never saw.
+    # The whole search runs once for each fold, so it has never seen the scored rows.
     scores = cross_val_score(pipeline, X, y, cv=3, scoring="accuracy")
     print(f"Accuracy of the whole search: {scores.mean():.3f} +- {scores.std():.3f}")
 

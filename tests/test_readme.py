@@ -8,11 +8,12 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+GUIDE = ROOT / "docs" / "user_guide.md"
 EXAMPLES = sorted(ROOT.glob("examples/*.py"))
 
 
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README.read_text(), flags=re.DOTALL)
+def blocks(language, page=README):
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), flags=re.DOTALL)
 
 
 def hurried(code):
@@ -42,13 +43,8 @@ def test_examples_run(path, capsys):
 def test_commands_are_understood_by_the_parser():
     from automodel.cli.parser import _parser
 
-    lines = [line for block in blocks("console") for line in block.splitlines()]
-    commands = [line.split("&&")[-1].strip() for line in lines]
-    words = [
-        shlex.split(command.removeprefix(".venv/bin/"))[1:]
-        for command in commands
-        if command.removeprefix(".venv/bin/").startswith("automodel ")
-    ]
+    lines = [line for block in blocks("console", GUIDE) for line in block.splitlines()]
+    words = [shlex.split(line)[1:] for line in lines]
     assert len(words) == 4
     for argv in words:
         with contextlib.redirect_stderr(None):

@@ -1,4 +1,4 @@
-"""Callbacks of a search, each called with an Optuna study and trial."""
+"""Callbacks of a search, which are called with an Optuna study and a trial."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -12,9 +12,9 @@ from automodel.exceptions import FitWarning, describe_error
 def running(
     callbacks: Sequence[Any], time_budget: float | None, n_trials: int | None
 ) -> Iterator[None]:
-    """Set the callbacks up before the search, and close them in any case.
+    """Set up the callbacks before the search, and tear them down in any case.
 
-    One that cannot be closed warns: a fit that has ended is not lost by it.
+    An error of a teardown becomes a warning, so that a finished fit is not lost.
     """
     with ExitStack() as stack:
         for callback in callbacks:
@@ -28,7 +28,7 @@ def _close(callback: Any) -> None:
     try:
         if hasattr(callback, "teardown"):
             callback.teardown()
-    except Exception as error:  # noqa: BLE001  of the user
+    except Exception as error:  # noqa: BLE001  the user's code may raise anything
         warnings.warn(
             f"The callback {type(callback).__name__} could not be closed: "
             f"{describe_error(error)}",

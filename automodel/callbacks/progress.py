@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 # `{desc}` comes last, so that a narrow terminal cuts the text and not the bar.
 BAR_FORMAT = "{percentage:3.0f}%|{bar}| {desc}"
-LOG_SECONDS = 10.0  # between two lines where stderr is a file or a pipe
+LOG_SECONDS = 10.0  # between two lines if stderr is a file or a pipe
 
 
 class ProgressBar:
     """Show time, trials and the best score of a search on one line of stderr.
 
-    A callback for `AutoClassifier(callbacks=[...])`; `verbose=1` adds one by itself.
-    The line moves with the clock as well, through a thread that ends with the
-    search.
+    This is a callback for `AutoClassifier(callbacks=[...])`; `verbose=1` adds it
+    automatically. A thread, which ends with the search, updates the line between
+    trials.
 
     Parameters
     ----------
     refresh_seconds : float, default=0.5
-        Seconds between two updates of the line. Where stderr is a file or a pipe,
-        at least ten seconds.
+        Seconds between two updates of the line. If stderr is a file or a pipe, at least
+        ten seconds are used.
 
     Examples
     --------
@@ -45,7 +45,7 @@ class ProgressBar:
         self._live: _LiveBar | None = None
 
     def setup(self, *, time_budget: float | None, n_trials: int | None) -> None:
-        """Open the line; the clock starts now."""
+        """Open the line and start its clock."""
         self.teardown()
         self._live = _LiveBar(self.refresh_seconds, time_budget, n_trials)
 
@@ -55,7 +55,7 @@ class ProgressBar:
             self._live.count(study.study_name, trial)
 
     def teardown(self) -> None:
-        """Close the line; does nothing if it is closed."""
+        """Close the line, if it is open."""
         live, self._live = self._live, None
         if live is not None:
             live.close()
@@ -65,7 +65,7 @@ class ProgressBar:
 
 
 class _LiveBar:
-    """What exists between setup and teardown only."""
+    """The state of a bar between setup and teardown."""
 
     def __init__(self, refresh_seconds, time_budget, n_trials):
         self.time_budget = time_budget
@@ -96,7 +96,7 @@ class _LiveBar:
     def close(self) -> None:
         self._ended.set()
         self._clock.join()
-        # A notebook paints a bar that is closed before its end in the red of errors.
+        # A notebook shows a bar that is closed before its end in red, like an error.
         self.show(share=1.0)
         self._bar.close()
 
@@ -111,7 +111,7 @@ class _LiveBar:
             self.show()
 
     def _share(self, elapsed: float) -> float:
-        """Return the part that is done: by time or by trials, what is further."""
+        """Return the share that is done, of the time or of the trials if greater."""
         shares = [0.0]
         if self.time_budget:
             shares.append(elapsed / self.time_budget)
@@ -156,7 +156,7 @@ def _new_bar(refresh_seconds: float):
 
 
 def _has_size_zero(stream) -> bool:
-    """Tell whether this is a terminal without a size, as containers give it."""
+    """Tell whether this is a terminal without a size, as in some containers."""
     try:
         return 0 in os.get_terminal_size(stream.fileno())
     except (AttributeError, OSError, ValueError):  # not a terminal

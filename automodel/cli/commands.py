@@ -50,11 +50,11 @@ def fit(arguments: Namespace) -> int:
     """Learn columns of a table and save the model."""
     say = _nothing if arguments.quiet else _note
     check_writable(arguments.out)
-    # Costs nothing and fails before a large table is read.
+    # Cheap, and an unknown name raises before a large table is read.
     find_families(arguments.families)
     storage = _storage(arguments)
     table = read_table(arguments.table)
-    notes: list[str] = []  # said once nothing can be wrong any more
+    notes: list[str] = []  # printed when all checks have passed
     X, y, extra = _split(table, arguments, notes.append)
     is_of_classes = is_classification(y, arguments.task)
     notes.append(note_of_task(y, arguments.task, is_of_classes))
@@ -66,12 +66,15 @@ def fit(arguments: Namespace) -> int:
     with _interrupts(model) as (interrupts, held):
         with _warnings_as_notes(say):
             model.set_params(callbacks=[_Reminder(interrupts)]).fit(X, target, **extra)
-        model.set_params(callbacks=())  # is of this process alone
+        model.set_params(callbacks=())  # the reminder belongs to this process
         model.target_name_ = arguments.target
         with replaced_when_done(arguments.out) as part:
             joblib.dump(model, part, compress=1)
     if interrupts:
-        say(f"ended early by {interrupts[0]}; the best so far is saved.")
+        say(
+            f"the search was ended early by {interrupts[0]}; the best ensemble so far "
+            "is saved."
+        )
     sys.stdout.write(text_summary(model) + f"\n\nModel saved: {arguments.out}\n")
     return EXIT_OF_SIGNAL + held[0] if held else 0
 
@@ -86,8 +89,8 @@ def predict(arguments: Namespace) -> int:
         model = _load_model(arguments.model)
         if arguments.proba and not hasattr(model, "predict_proba"):
             raise UsageError(
-                "--proba needs a classifier, and the model in "
-                f"{arguments.model} is a regressor."
+                f"--proba needs a classifier, but the model in {arguments.model} is a "
+                "regressor."
             )
         table = read_table(arguments.table, strings=model._reader.strings)
         X = _model_columns(model, table, arguments.table, say)
@@ -102,12 +105,13 @@ def predict(arguments: Namespace) -> int:
 
 
 def families(arguments: Namespace) -> int:
-    """List the families with their tasks and what is installed."""
+    """List the families with their tasks and whether they are installed."""
     rows = [("name", "tasks", "installed")]
     for family in all_families().values():
         installed = "yes"
-        if family.missing_libraries():
-            installed = f"no: pip install 'automodel[{family.extra}]'"
+        missing = family.missing_libraries()
+        if missing:
+            installed = f"no: pip install {' '.join(missing)}"
         rows.append((family.name, ", ".join(family.tasks), installed))
     widths = [max(len(row[i]) for row in rows) for i in range(2)]
     for name, tasks, installed in rows:
@@ -134,18 +138,22 @@ def _split(table: pd.DataFrame, arguments: Namespace, say: Say):
     twice = {name for name in special if (special + arguments.drop).count(name) > 1}
     if twice:
         raise UsageError(
-            f"the column {twice.pop()!r} can have one role only: the target, groups, "
-            "the weight or left out."
+            f"the column {twice.pop()!r} can have only one role. It is named more than "
+            "once by --target, --groups, --weight and --drop."
         )
     table = rows_with_targets(table, targets, path, say)
     X = table.drop(columns=[*special, *dict.fromkeys(arguments.drop)])
     if X.shape[1] == 0:
         raise UsageError(
-            f"{path} has no column left to learn {arguments.target!r} from."
+            f"{path} has no columns left from which {arguments.target!r} can be "
+            "learned."
         )
     for name in X.columns:
         if name.startswith("Unnamed: "):
-            say(f"the column {name!r} has no name; if it counts rows, use --drop.")
+            say(
+                f"the column {name!r} has no name. If it holds row numbers, leave it "
+                "out with --drop."
+            )
     extra = {}
     if arguments.groups is not None:
         extra["groups"] = _groups(table[arguments.groups])
@@ -165,14 +173,16 @@ def _check_column(name: str, table: pd.DataFrame, path: Path) -> None:
     elif same or near:
         hint = f" Did you mean {(same or near)[0]!r}?"
     raise UsageError(
-        f"{path} has no column {name!r}.{hint} Its columns: {listed(table.columns)}."
+        f"{path} has no column {name!r}.{hint} Its columns are: "
+        f"{listed(table.columns)}."
     )
 
 
 def _groups(column: pd.Series) -> np.ndarray:
     if column.isna().any():
         raise UsageError(
-            f"the groups {column.name!r} are missing in {column.isna().sum()} rows."
+            f"the groups column {column.name!r} has {column.isna().sum()} missing "
+            "values. Every row needs a group."
         )
     return pd.factorize(column)[0]
 
@@ -181,17 +191,20 @@ def _weights(column: pd.Series) -> np.ndarray:
     weights = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float)
     if not (np.isfinite(weights) & (weights >= 0)).all() or weights.sum() == 0:
         raise UsageError(
-            f"the weights {column.name!r} must be numbers of at least 0 in all rows."
+            f"the values of the weight column {column.name!r} must be numbers of at "
+            "least 0, and not all of them 0."
         )
     return weights
 
 
 def _storage(arguments: Namespace) -> dict[str, Any]:
-    """Return the parameters about where a search is kept, those that are given."""
+    """Return the given parameters that say where a search is stored."""
     storage = arguments.storage
     if arguments.database is not None:
         if storage is None:
-            raise UsageError("--database needs --storage, a folder for the arrays.")
+            raise UsageError(
+                "--database needs --storage, the folder for predictions and models."
+            )
         storage = SharedStorage(arguments.database, storage)
     check_storage(storage, arguments.study_name)
     as_bytes(arguments.memory_limit)
@@ -223,14 +236,14 @@ def _new_model(arguments: Namespace, is_of_classes: bool) -> Any:
 
 @contextmanager
 def _interrupts(model: Any) -> Iterator[tuple[list[str], list[int]]]:
-    """Let SIGTERM end a fit as Ctrl-C does, and let neither keep it from being saved.
+    """Let SIGTERM end a fit as Ctrl-C does, and let the model be saved after either.
 
     Yields
     ------
     list of str
         The signals that ended the fit.
     list of int
-        Those that came once the model was fitted. The second one interrupts.
+        The signals that arrived after the fit. The second one interrupts the saving.
     """
     came: list[str] = []
     held: list[int] = []
@@ -256,9 +269,9 @@ def _interrupts(model: Any) -> Iterator[tuple[list[str], list[int]]]:
 
 
 class _Reminder:
-    """Interrupt again after a trial whose library has swallowed the interrupt.
+    """Repeat an interrupt after a trial whose library has swallowed it.
 
-    The callbacks that boosting libraries call from native code cannot raise.
+    Exceptions cannot leave the callbacks that boosting libraries call from native code.
     """
 
     def __init__(self, interrupts: list[str]):
@@ -271,7 +284,7 @@ class _Reminder:
 
 @contextmanager
 def _warnings_as_notes(say: Say) -> Iterator[None]:
-    """Say warnings for users in one line each; leave out those for developers."""
+    """Print each warning for users as one line, and ignore those for developers."""
 
     def show(message, category, *rest, **details):
         if issubclass(category, UserWarning):
@@ -291,24 +304,27 @@ def _load_model(path: Path) -> Any:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("automodel."):
             raise UsageError(
-                f"the model in {path} was saved by another version of automodel. Make "
-                "it with: automodel fit"
+                f"the model in {path} was saved by another version of automodel. "
+                "Create it again with: automodel fit"
             ) from error
         raise UsageError(
             f"the model in {path} needs {error.name}, which is not installed."
         ) from error
     except Exception as error:  # noqa: BLE001  a broken pickle raises anything
         raise UsageError(
-            f"{path} is not a model file, or it is broken or of another version "
-            f"({type(error).__name__}). Make it with: automodel fit"
+            f"{path} is not a model file, or it is damaged or from another version "
+            f"({type(error).__name__}). Create it with: automodel fit"
         ) from error
     if not isinstance(model, AutoClassifier | AutoRegressor):
         raise UsageError(
-            f"{path} holds a {type(model).__name__} and no automodel estimator. "
-            "Make it with: automodel fit"
+            f"{path} holds a {type(model).__name__} instead of an automodel estimator. "
+            "Create it with: automodel fit"
         )
     if not hasattr(model, "ensemble_"):
-        raise UsageError(f"the {type(model).__name__} in {path} was saved before fit.")
+        raise UsageError(
+            f"the {type(model).__name__} in {path} is not fitted. "
+            "Create it with: automodel fit"
+        )
     return model
 
 
@@ -318,15 +334,15 @@ def _model_columns(model, table: pd.DataFrame, path: Path, say: Say) -> pd.DataF
     if names is None:
         if table.shape[1] != model.n_features_in_:
             raise UsageError(
-                f"the model knows no column names and takes {model.n_features_in_} "
-                f"columns; {path} has {table.shape[1]}."
+                "the model was fitted without column names and needs "
+                f"{model.n_features_in_} columns, but {path} has {table.shape[1]}."
             )
         return table
     missing = [name for name in names if name not in table.columns]
     if missing:
         raise UsageError(
-            f"{path} lacks {listed(map(repr, missing))}, from which the model "
-            f"predicts. Its columns: {listed(table.columns)}."
+            f"{path} lacks columns that the model needs: "
+            f"{listed(map(repr, missing))}. Its columns are: {listed(table.columns)}."
         )
     targets = _names_of_predictions(model) or []
     known = {*names, *targets}
@@ -335,12 +351,12 @@ def _model_columns(model, table: pd.DataFrame, path: Path, say: Say) -> pd.DataF
         say(f"columns that the model predicts are ignored: {listed(predicted)}.")
     ignored = [name for name in table.columns if name not in known]
     if ignored:
-        say(f"columns that the model does not know are not read: {listed(ignored)}.")
+        say(f"columns that the model does not know are ignored: {listed(ignored)}.")
     return table[list(names)]
 
 
 def _names_of_predictions(model) -> list[str] | None:
-    """Return the names of the targets; None for a model that was told none."""
+    """Return the names of the targets, or None if the model does not have them."""
     if hasattr(model, "target_names_"):
         return list(model.target_names_)
     return [model.target_name_] if hasattr(model, "target_name_") else None

@@ -16,8 +16,8 @@ EXIT_INTERRUPTED = 130  # as shells report a program that Ctrl-C ended
 
 TASK_RULE = (
     "auto: classification if the target holds text, true/false, or at most 20 "
-    "different whole numbers that repeat (no more than half as many as rows); "
-    "regression otherwise. Several targets are classification if all hold 0 and 1 alone"
+    "distinct whole numbers that repeat (at most half as many as there are rows); "
+    "regression otherwise. Several targets are classification if all hold only 0 and 1"
 )
 TABLES = "a .csv, .csv.gz, .tsv, .tsv.gz or .parquet file"
 
@@ -28,13 +28,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : sequence of str, default=None
-        Words after the program's name; None for those of the process.
+        Arguments after the name of the program; None for those of the process.
 
     Returns
     -------
     int
-        0, 2 for bad use or bad data, 130 if interrupted with nothing to save, or 143
-        (SIGTERM) and 130 (Ctrl-C) if that came while the model was saved, in full.
+        0 for success, 2 for wrong options or unusable data, and 130 if the command was
+        interrupted before there was a model. If a signal arrived while the model was
+        being saved, saving is completed, and the code is 143 (SIGTERM) or 130 (Ctrl-C).
 
     Examples
     --------
@@ -46,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         return _run(arguments)
-    except BrokenPipeError:  # the reader, such as `head`, has what it wants
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
@@ -55,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    # Only now: --help and --version answer without pandas, scikit-learn or torch.
+    # Imported late, so that --help and --version do not wait for heavy libraries.
     from automodel.cli import commands
     from automodel.exceptions import AutoModelError
 
@@ -70,7 +71,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that answers bad use with one line."""
+    """A parser that reports wrong options in one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(
@@ -86,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="automodel",
         allow_abbrev=False,
-        description="Search models for a table and keep the ensemble of the best.",
+        description="Search for models of a table and save an ensemble of the best.",
     )
     parser.add_argument(
         "--version", action="version", version=f"automodel {__version__}"
@@ -98,8 +99,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_predict(commands)
     commands.add_parser(
         "families",
-        help="list the families of models and what is installed",
-        description="List the families of models, their tasks and what is installed.",
+        help="list the families of models",
+        description="List the families of models with their tasks and whether they "
+        "are installed.",
     )
     return parser
 
@@ -110,15 +112,15 @@ def _add_fit(commands) -> None:
         allow_abbrev=False,
         help="learn columns of a table from the others",
         description="Learn one or several columns of a table from the others. Ctrl-C "
-        "or SIGTERM ends the search early, and the best so far is saved.",
+        "or SIGTERM ends the search early, and the best ensemble so far is saved.",
     )
     fit.add_argument("table", type=Path, help=TABLES)
     fit.add_argument(
         "--target",
         required=True,
         metavar="COL[,COL...]",
-        help="columns to learn: one, or several of numbers or of 0 and 1; put a name "
-        "with a comma in double quotes if there are several",
+        help="column to learn, or several columns of numbers or of 0 and 1; among "
+        "several, put a name with a comma in double quotes",
     )
     fit.add_argument(
         "--out",
@@ -133,7 +135,7 @@ def _add_fit(commands) -> None:
     fit.add_argument(
         "--quiet",
         action="store_true",
-        help="no progress bar and no notes; the result is still printed",
+        help="print only the result, without progress bar and notes",
     )
 
 
@@ -143,11 +145,11 @@ def _add_search_options(fit: argparse.ArgumentParser) -> None:
         "--time-budget",
         type=_positive_float,
         metavar="SECONDS",
-        help="for all of the fit: checks, search, ensemble, refit "
-        "(default: 300, or none with --n-trials)",
+        help="limit for the whole fit: checks, search, ensemble and refit "
+        "(default: 300, or no limit with --n-trials)",
     )
     search.add_argument(
-        "--n-trials", type=_positive_int, metavar="N", help="models to try at most"
+        "--n-trials", type=_positive_int, metavar="N", help="maximum number of trials"
     )
     search.add_argument(
         "--task",
@@ -159,20 +161,23 @@ def _add_search_options(fit: argparse.ArgumentParser) -> None:
         "--families",
         type=_names,
         metavar="A,B",
-        help="families to try (default: the usual; see `automodel families`)",
+        help="families to try (default: most of those that `automodel families` lists)",
     )
     search.add_argument(
         "--scoring", metavar="S", help="a scorer of scikit-learn, such as roc_auc"
     )
     search.add_argument(
-        "--cv", type=_fold_count, metavar="K", help="folds (default: by the rows)"
+        "--cv",
+        type=_fold_count,
+        metavar="K",
+        help="number of folds (default: depends on the number of rows)",
     )
     search.add_argument(
         "--jobs",
         type=_positive_int,
         default=-1,
         metavar="N",
-        help="processes (default: all cores)",
+        help="number of worker processes (default: one for each core)",
     )
     search.add_argument(
         "--random-state", type=_whole_number, metavar="N", help="seed of the search"
@@ -184,20 +189,21 @@ def _add_storage_options(fit: argparse.ArgumentParser) -> None:
     storage.add_argument(
         "--memory-limit",
         metavar="SIZE",
-        help="resident memory of a worker, such as 4GB; a trial above it fails",
+        help="limit of the resident memory of a worker, such as 4GB; a trial that "
+        "exceeds it fails",
     )
     storage.add_argument(
         "--storage",
         type=Path,
         metavar="DIR",
-        help="folder that keeps the search: the same command goes on where it ended, "
-        "also after a kill, and several at once share it",
+        help="folder that stores the search: the same command continues it, also after "
+        "it was killed, and several commands at a time share it",
     )
     storage.add_argument(
         "--database",
         metavar="URL",
-        help="database for the trials, such as postgresql://user@host/name; "
-        "needs --storage for the arrays",
+        help="database for the trials, such as postgresql://user@host/name; also needs "
+        "--storage, for predictions and models",
     )
     storage.add_argument(
         "--study-name", metavar="NAME", help="name of the search in the storage"
@@ -216,10 +222,11 @@ def _add_column_options(fit: argparse.ArgumentParser) -> None:
     columns.add_argument(
         "--groups",
         metavar="COL",
-        help="rows with the same value here stay in the same fold (not a feature)",
+        help="column whose equal values mark rows that stay in the same fold "
+        "(not a feature)",
     )
     columns.add_argument(
-        "--weight", metavar="COL", help="weights of the rows (not a feature)"
+        "--weight", metavar="COL", help="column of row weights (not a feature)"
     )
 
 
@@ -229,9 +236,9 @@ def _add_predict(commands) -> None:
         allow_abbrev=False,
         help="predict the rows of a table with a saved model",
         description="Predict the rows of a table with a saved model. A model file "
-        "is a pickle and runs code when it is opened: open only those you trust.",
+        "is a pickle and can run code when it is loaded: open only files you trust.",
     )
-    predict.add_argument("model", type=Path, help="a file of `automodel fit`")
+    predict.add_argument("model", type=Path, help="a file saved by `automodel fit`")
     predict.add_argument("table", type=Path, help=TABLES)
     predict.add_argument(
         "--out",
@@ -244,13 +251,13 @@ def _add_predict(commands) -> None:
         action="store_true",
         help="add a column for the probability of each class or label",
     )
-    predict.add_argument("--quiet", action="store_true", help="no notes")
+    predict.add_argument("--quiet", action="store_true", help="print no notes")
 
 
 def _names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
-        raise argparse.ArgumentTypeError("needs at least one name, got none")
+        raise argparse.ArgumentTypeError(f"must be at least one name, got {text!r}")
     return names
 
 

@@ -21,25 +21,25 @@ FORMATS = ".csv, .csv.gz, .tsv, .tsv.gz, .parquet"
 
 
 class FileError(AutoModelError, OSError):
-    """A file cannot be read or written; the message says why and what to do."""
+    """Raised if a file cannot be read or written; the message says what to do."""
 
 
 def read_table(path: str | Path, strings: Iterable[str] = ()) -> pd.DataFrame:
-    """Read a table, its columns named by its first line.
+    """Read a table from a file whose first line names the columns.
 
     Parameters
     ----------
     path : str or Path
         The file.
     strings : iterable of str, default=()
-        Columns that are text, whatever the text of a CSV file looks like.
+        Columns of a CSV file to read as text, even if they look like numbers.
 
     Raises
     ------
     FileError
-        If there is no such file, or it is empty, broken or has a name twice.
+        If the file is missing, empty or damaged, or two columns have the same name.
     MissingLibraryError
-        If a Parquet file comes without pyarrow.
+        If the file is Parquet and pyarrow is not installed.
 
     Examples
     --------
@@ -60,13 +60,13 @@ def read_table(path: str | Path, strings: Iterable[str] = ()) -> pd.DataFrame:
         table = _read_text(path, kind, dtype=dict.fromkeys(strings, str))
     if table.shape[1] == 0 or table.empty:
         raise FileError(
-            f"{path} holds no rows. A header and at least one row is needed."
+            f"{path} holds no rows. A header and at least one row are needed."
         )
     return table.rename(columns=str)
 
 
 def write_table(table: pd.DataFrame, path: str | Path) -> None:
-    """Write a table whole or not at all, in the format of the file's name."""
+    """Write a table completely or not at all; the file's name gives the format."""
     path = Path(path)
     kind = table_format(path)
     with replaced_when_done(path) as part:
@@ -83,42 +83,44 @@ def write_text(table: pd.DataFrame, stream: TextIO) -> None:
 
 
 def table_format(path: str | Path) -> str:
-    """Return ".csv", ".tsv" or ".parquet" from a file's name, gzipped or not."""
+    """Return the format of a file, gzipped or not: ".csv", ".tsv" or ".parquet"."""
     suffixes = [suffix.lower() for suffix in Path(path).suffixes]
     kind = suffixes[-1] if suffixes else ""
     if kind == ".gz" and len(suffixes) > 1 and suffixes[-2] in SEPARATORS:
         return suffixes[-2]
     if kind in SEPARATORS or kind == ".parquet":
         return kind
-    raise FileError(f"{path} has no known ending. Use one of {FORMATS}.")
+    raise FileError(f"{path} has no known extension. Use one of {FORMATS}.")
 
 
 def check_readable(path: Path) -> None:
-    """Raise FileError unless a file can be opened and holds something."""
+    """Raise FileError unless a file can be opened and is not empty."""
     if path.is_dir():
-        raise FileError(f"{path} is a folder, a file is needed.")
+        raise FileError(f"{path} is a folder. Name a file instead.")
     if not path.exists():
         raise FileError(f"there is no file {path}. Check the name and the folder.")
     if not os.access(path, os.R_OK):
-        raise FileError(f"{path} may not be read. Check its permissions.")
+        raise FileError(f"{path} cannot be read. Check its permissions.")
     if path.stat().st_size == 0:
         raise FileError(f"{path} is empty.")
 
 
 def check_writable(path: Path) -> None:
-    """Raise FileError unless a file can be put there."""
+    """Raise FileError unless a file can be written there."""
     folder = path.parent
     if not folder.is_dir():
-        raise FileError(f"there is no folder {folder} for {path.name}. Make it first.")
+        raise FileError(
+            f"there is no folder {folder} for {path.name}. Create it first."
+        )
     if path.is_dir():
-        raise FileError(f"{path} is a folder, the name of a file is needed.")
+        raise FileError(f"{path} is a folder. Name a file instead.")
     if not os.access(folder, os.W_OK):
-        raise FileError(f"the folder {folder} may not be written to.")
+        raise FileError(f"the folder {folder} cannot be written to.")
 
 
 @contextmanager
 def replaced_when_done(path: Path) -> Iterator[Path]:
-    """Give a file to write beside `path` that takes its place at the end."""
+    """Yield a temporary file beside `path`, which replaces `path` at the end."""
     check_writable(path)
     try:
         with tempfile.TemporaryDirectory(prefix=".automodel-", dir=path.parent) as part:
@@ -133,7 +135,7 @@ def replaced_when_done(path: Path) -> Iterator[Path]:
 
 
 def words_of_missing(path: str | Path, column: pd.Series) -> list[str]:
-    """Return the words, such as "None", that a column of the file misses for them."""
+    """Return the words of a column, such as "None", that are read as missing."""
     path = Path(path)
     kind = table_format(path)
     if kind == ".parquet":
@@ -165,10 +167,12 @@ def _read_text(path: Path, kind: str, **options) -> pd.DataFrame:
     except pd.errors.ParserWarning as error:
         raise FileError(
             f"{path} has more values in its lines than names in its first line. Name "
-            f"every column, and quote values that hold {mark!r}."
+            f"every column, and quote values that contain {mark!r}."
         ) from error
     except UnicodeDecodeError as error:
-        raise FileError(f"{path} is not text in UTF-8. Save it as UTF-8.") from error
+        raise FileError(
+            f"{path} is not text in UTF-8. Save it in that encoding."
+        ) from error
     except pd.errors.EmptyDataError as error:
         raise FileError(f"{path} is empty.") from error
     except (ValueError, csv.Error, OSError, EOFError) as error:
@@ -194,7 +198,7 @@ def _check_names(path: Path, names: list[str]) -> None:
     if twice:
         raise FileError(
             f"{path} names {', '.join(map(repr, twice))} more than once in its first "
-            "line. Give every column a name of its own."
+            "line. Give every column a different name."
         )
 
 
@@ -203,6 +207,5 @@ def _need_pyarrow(path: Path) -> None:
 
     if find_spec("pyarrow") is None:
         raise MissingLibraryError(
-            f"{path} is Parquet, which needs pyarrow. "
-            "Run: pip install 'automodel[parquet]'"
+            f"{path} is Parquet, which needs pyarrow. Run: pip install pyarrow"
         )

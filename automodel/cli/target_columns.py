@@ -1,4 +1,4 @@
-"""The columns of a table that a command learns: what they hold, and how it is said."""
+"""The target columns of a table: their checks, and the kind of task they give."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ MAX_CLASSES = 20
 
 
 def names_of_targets(target: str, table: pd.DataFrame) -> list[str]:
-    """Return the columns to learn; one of a name with a comma is that column.
+    """Split the names of the columns to learn, unless they name one column together.
 
-    Among several such a name stands in double quotes, as in a CSV file.
+    Among several columns, such a name is in double quotes, as in a CSV file.
     """
     if target in table.columns or "," not in target:
         return [target]
@@ -37,26 +37,29 @@ def names_of_targets(target: str, table: pd.DataFrame) -> list[str]:
 def rows_with_targets(
     table: pd.DataFrame, names: list[str], path: Path, say: Say
 ) -> pd.DataFrame:
-    """Leave out the rows that lack a target, and say so."""
+    """Leave out the rows that lack a target, and report how many."""
     lacks = pd.Series(False, index=table.index)
     for name in names:
         missing = table[name].isna()
         if missing.all():
-            raise UsageError(f"the target {name!r} has no value in any row of {path}.")
+            raise UsageError(f"the target {name!r} is missing in all rows of {path}.")
         if missing.any():
             words = words_of_missing(path, table[name])
-            why = f" ({listed(map(repr, words))} count as none)" if words else ""
-            say(f"{missing.sum()} of {len(table)} rows left out: no {name!r}{why}.")
+            why = f" ({listed(map(repr, words))} count as missing)" if words else ""
+            say(
+                f"{missing.sum()} of {len(table)} rows are left out because {name!r} "
+                f"is missing{why}."
+            )
             lacks |= missing
     if lacks.all():
         raise UsageError(
-            f"no row of {path} has a value of each target: {listed(map(repr, names))}."
+            f"no row of {path} has values for all targets: {listed(map(repr, names))}."
         )
     return table[~lacks]
 
 
 def is_classification(y: pd.DataFrame, task: str) -> bool:
-    """Decide by the rule that `automodel fit --help` states."""
+    """Decide the task by the rule that `automodel fit --help` states."""
     if task != "auto":
         return task == "classification"
     for name in y.columns:
@@ -75,7 +78,7 @@ def is_classification(y: pd.DataFrame, task: str) -> bool:
 
 
 def note_of_task(y: pd.DataFrame, task: str, is_of_classes: bool) -> str:
-    """Return what is learned, in a sentence."""
+    """Return a sentence that says what is learned."""
     column, n_columns = y.iloc[:, 0], y.shape[1]
     kind, other = "regression", "classification"
     if is_of_classes:
@@ -88,17 +91,17 @@ def note_of_task(y: pd.DataFrame, task: str, is_of_classes: bool) -> str:
         numbers = pd.to_numeric(column, errors="coerce")
         text = f"{numbers.min()} to {numbers.max()}"
     if task == "auto":
-        text += f" (chosen from the values; --task {other} for the other)"
+        text += f" (chosen from the values; --task {other} overrides this)"
     return f"{','.join(y.columns)}: {kind}, {text}."
 
 
 def checked(y: pd.DataFrame, is_of_classes: bool) -> np.ndarray | pd.DataFrame:
-    """Return the target as `fit` takes it; several columns keep their names."""
+    """Return the target in the form for `fit`; several columns keep their names."""
     if y.shape[1] == 1:
         column = y.iloc[:, 0]
         return _checked_classes(column) if is_of_classes else _checked_numbers(column)
     if not is_of_classes:
-        repair = "Code labels as 0 and 1, or learn one column at a time."
+        repair = "Encode labels as 0 and 1, or learn one column at a time."
         return pd.DataFrame({name: _checked_numbers(y[name], repair) for name in y})
     LabelsTarget.check(y)
     return y.reset_index(drop=True)
@@ -107,7 +110,7 @@ def checked(y: pd.DataFrame, is_of_classes: bool) -> np.ndarray | pd.DataFrame:
 def check_scoring(
     scoring: str | None, y: np.ndarray | pd.DataFrame, is_of_classes: bool
 ) -> None:
-    """Raise if the score does not fit the target, before a search begins."""
+    """Raise an error before the search if the score does not suit the target."""
     target: Target
     if y.ndim == 1:
         target = ClassTarget(np.unique(y)) if is_of_classes else ValueTarget()
@@ -130,21 +133,21 @@ def _is_of_labels(column: pd.Series) -> bool:
 def _checked_classes(y: pd.Series) -> np.ndarray:
     if y.nunique() < 2:
         raise UsageError(
-            f"the target {y.name!r} has one class only, {y.iloc[0]!r}. "
-            "Two are needed to learn anything."
+            f"the target {y.name!r} has only one class, {y.iloc[0]!r}. "
+            "At least two classes are needed."
         )
     if pd.api.types.is_float_dtype(y) and (y % 1 == 0).all():
-        y = y.astype(np.int64)  # whole numbers, read as floats beside a gap
+        y = y.astype(np.int64)  # pandas reads integers with missing values as floats
     return y.to_numpy(dtype=object) if y.dtype.kind not in "biuf" else y.to_numpy()
 
 
 def _checked_numbers(
-    y: pd.Series, repair: str = "Use --task classification, or repair the column."
+    y: pd.Series, repair: str = "Use --task classification, or correct the column."
 ) -> np.ndarray:
     values = pd.to_numeric(y, errors="coerce")
     if values.isna().any():
         raise UsageError(
-            f"the target {y.name!r} holds {y[values.isna()].iloc[0]!r}, and regression "
+            f"the target {y.name!r} holds {y[values.isna()].iloc[0]!r}, but regression "
             f"needs numbers. {repair}"
         )
     return values.to_numpy(dtype=float)

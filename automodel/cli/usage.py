@@ -1,4 +1,4 @@
-"""What is said to those who use the command line."""
+"""Messages to users of the command line."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ Say = Callable[[str], None]
 
 
 class UsageError(AutoModelError, ValueError):
-    """The command asks for what the data or the model do not have."""
+    """Raised if the options do not suit the data or the model."""
 
 
 def listed(names: Iterable[str], most: int = 8) -> str:
-    """Return names in one line, and how many are left out."""
+    """Return the first names in one line, and the number of the others."""
     names = list(names)
     text = ", ".join(names[:most])
     return text if len(names) <= most else f"{text} and {len(names) - most} more"

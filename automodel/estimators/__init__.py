@@ -1,1 +1,1 @@
-"""The public estimators, and the checks of what the user gives them."""
+"""The public estimators, and the checks of their arguments."""

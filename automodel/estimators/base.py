@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 class AutoEstimator(ReportMixin, BaseEstimator):
     """Base class of the estimators of all modalities and targets.
 
-    A subclass says how X is checked and read, and what y is.
+    A subclass defines how X is checked and read, and what y is.
     """
 
     _parameter_constraints: dict = {
@@ -110,15 +110,15 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
             Numbers, text, categories, dates and durations; values may be missing.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Labels of any type, or numbers for a regressor; none may be missing. Several
-            columns are numbers for a regressor. For a classifier they are a multilabel
-            indicator of 0 and 1, dense or sparse.
+            Labels of any type for a classifier, or numbers for a regressor, without
+            missing values. Several columns are a multilabel indicator of 0 and 1, dense
+            or sparse, for a classifier, and numbers for a regressor.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows in models, scores and the ensemble. Only their ratios
-            matter.
+            Weights of the rows in models, scores and the ensemble. Multiplying all of
+            them by a constant has no effect.
         groups : array-like of shape (n_samples,), default=None
-            Groups of the rows. Rows of one group are never in two folds, nor on both
-            sides of an inner split.
+            Group of each row. Rows of one group are in the same fold, and stay together
+            in all inner splits of models.
 
         Returns
         -------
@@ -128,8 +128,8 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            If the data or a parameter cannot be used. It is raised before any model is
-            trained, and says what was expected.
+            If the data or a parameter is invalid. The error is raised before any model
+            is trained.
         """
         from automodel.search.budget import Budget
 
@@ -147,7 +147,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         if self.time_budget is None and self.n_trials is None:
             raise ValueError(
                 f"The 'time_budget' and 'n_trials' of {type(self).__name__} are both "
-                "None, so the search would never end. Give one of them."
+                "None, so the search would never end. Set one of them."
             )
         check_callbacks(self.callbacks)
         as_bytes(self.memory_limit)
@@ -210,29 +210,29 @@ class AutoEstimator(ReportMixin, BaseEstimator):
     def replay(self, X, y, sample_weight=None, groups=None):
         """Fit the members of the ensemble again, without a search or a clock.
 
-        Settings, seeds and weights are those of the ensemble, and each model is trained
-        for as many steps as before. On the data of `fit` the result is the same model,
-        even after a search with a time budget, unless `cv` draws new splits at each
-        call. On other rows with the same columns, it is the same recipe with new
-        models.
+        The settings, seeds and weights of the ensemble are used again, and each model
+        trains as many steps as before. With the data of `fit` the result is therefore
+        the same model, even after a search with a time budget, unless `cv` draws
+        different splits at each call. With other rows, the same settings are fitted to
+        the new data.
 
         Parameters
         ----------
         X, y, sample_weight, groups
-            As in `fit`.
+            The same as in `fit`.
 
         Returns
         -------
         AutoEstimator
             A copy of this estimator with new models. Its scores and its leaderboard are
-            still those of the search. Its `best_estimator_` is the member with the
+            those of the search, and its `best_estimator_` is the member with the
             largest weight.
 
         Raises
         ------
         ValueError
-            If y is of another kind, for example has other classes, or has values
-            outside the domain of the score.
+            If y is of a different kind or has different classes, or if it has values
+            outside of the domain of the score.
         RuntimeError
             If a model cannot be fitted on this data.
 
@@ -261,8 +261,8 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         again._best_model = heaviest.models[0]
         return again
 
-    # What a subclass sets: its modality, the check of X (a method that returns what the
-    # reader takes), the class of the reader, and the check and the class of the target.
+    # A subclass sets its modality, the check of X (a method that returns the input of
+    # the reader), the class of the reader, and the check and the class of the target.
     _modality: str
     _check_X: Callable[..., Any]
     _reader_class: Callable[[], Any]
@@ -292,9 +292,9 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         )
 
     def _seed_and_seconds(self, archive) -> tuple[int, float | None]:
-        """Return the seed, and the time budget that decides about the splits.
+        """Return the seed, and the time budget for which the splits are chosen.
 
-        A stored search that goes on keeps the ones that it was begun with.
+        A search that is resumed uses those with which it was begun.
         """
         seconds = None if self.time_budget is None else float(self.time_budget)
         seed = _seed(self.random_state)
@@ -319,7 +319,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         from automodel.containment import contained
 
         rows = self._reader.transform(self._check_X(X, reset=False))
-        with contained():  # many small trees cost more in threads than in one
+        with contained():  # one thread is faster than several with many small trees
             return self.ensemble_.predict(rows)
 
     @property
@@ -338,7 +338,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
 
     @property
     def leaderboard_(self):
-        """The trials as a pandas DataFrame, one row for each, best first."""
+        """All trials as a pandas DataFrame with one row for each, the best first."""
         check_is_fitted(self, "ensemble_")
         from automodel.reporting.leaderboard import leaderboard
 
@@ -372,8 +372,8 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         if version != __version__:
             warnings.warn(
                 f"This {type(self).__name__} was saved by automodel {version} and is "
-                f"loaded by {__version__}. Predictions may differ; fit it again to be "
-                "sure.",
+                f"loaded by {__version__}. Its predictions may differ. Fit it again to "
+                "be safe.",
                 VersionWarning,
                 stacklevel=2,
             )
@@ -381,7 +381,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
 
 
 def _seed(random_state) -> int:
-    """Return a seed. For None, nothing is drawn from NumPy's global state."""
+    """Return a seed; None does not draw from NumPy's global state."""
     if random_state is None:
         return int(np.random.SeedSequence().generate_state(1)[0] >> 1)
     if isinstance(random_state, Integral):

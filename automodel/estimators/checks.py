@@ -1,4 +1,4 @@
-"""Checks of what the user gives to `fit` and `predict`, before any model is trained."""
+"""Checks of the arguments of `fit` and `predict`, before any model is trained."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sklearn.utils.validation import (
 
 from automodel.targets.checks import missing
 
-MOST_COUNT = 100  # that a weight is taken to count rows up to
+MOST_COUNT = 100  # larger multiples of the least weight do not count rows
 COUNT_TOLERANCE = 1e-6
 
 
@@ -26,9 +26,9 @@ def is_frame(X: Any) -> bool:
 
 
 def check_X(estimator: Any, X: Any, *, reset: bool) -> Any:
-    """Check the shape and the columns of X, and return it as a container of rows.
+    """Check the shape and the columns of X.
 
-    Frames are returned as they are, anything else as an array or a sparse matrix.
+    Data frames are returned unchanged, anything else as an array or a sparse matrix.
 
     Raises
     ------
@@ -65,15 +65,16 @@ def check_X(estimator: Any, X: Any, *, reset: bool) -> Any:
 def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
     """Return the weights in units of rows, or None.
 
-    Penalties and priors are held against the sum of the weights, so that their unit
-    has to be that of a row, and a multiple of all weights has to mean the same. Where
-    all are small multiples of the least one they count rows: a row of twice its weight
-    is that row twice. All others have a mean of 1, but for rows of weight zero.
+    Penalties and priors are compared with the sum of the weights. The weights therefore
+    need rows as their unit, and multiplying all of them by a constant must have no
+    effect. If all weights are small multiples of the least one, they count rows: a row
+    of twice that weight is two equal rows. Otherwise they are scaled so that the mean
+    of those above zero is 1.
 
     Raises
     ------
     ValueError
-        If there are too many or too few, one is negative, or all are zero.
+        If their number is wrong, one is negative, or all are zero.
     """
     if sample_weight is None:
         return None
@@ -82,8 +83,8 @@ def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
     )
     if not weight.any():
         raise ValueError(
-            "Sample weights must contain at least one non-zero number; all "
-            f"{n_rows} are zero. Leave sample_weight out to weight all rows alike."
+            "Sample weights must contain at least one non-zero number, but all "
+            f"{n_rows} are zero. Leave sample_weight out to weight all rows equally."
         )
     weight = weight / weight.max()
     positive = weight[weight > 0]
@@ -91,37 +92,37 @@ def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
     are_whole = np.abs(counts - np.rint(counts)).max() < COUNT_TOLERANCE
     if are_whole and counts.max() <= MOST_COUNT:
         return np.rint(counts)
-    # Rounded, so that multiples of the weights are equal to the last bit.
+    # Rounded, so that multiples of the weights give exactly the same numbers.
     return (weight / positive.mean()).astype(np.float32).astype(np.float64)
 
 
 def check_groups(groups: Any, n_rows: int) -> np.ndarray | None:
-    """Return the groups as numbers, one a row, or None.
+    """Return the group of each row as a number, or None.
 
     Raises
     ------
     ValueError
-        If their number is not that of the rows, or one is missing.
+        If there are more or fewer groups than rows, or one is missing.
     """
     if groups is None:
         return None
     groups = column_or_1d(groups)
     if len(groups) != n_rows:
         raise ValueError(
-            f"groups has {len(groups)} values and X has {n_rows} rows. Give the "
-            "group of each row."
+            f"groups has {len(groups)} values and X has {n_rows} rows. Pass one group "
+            "for each row."
         )
     n_missing = int(missing(groups).sum())
     if n_missing:
         raise ValueError(
-            f"groups holds {n_missing} missing values. Give these rows a group of "
+            f"groups contains {n_missing} missing values. Give these rows a group of "
             "their own."
         )
     return np.unique(_plain_objects(groups), return_inverse=True)[1]
 
 
 def check_same_length(X: Any, y: Any) -> int:
-    """Return the number of rows of X; raise if y has another."""
+    """Return the number of rows of X, which must be that of y."""
     n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
     if n_rows != len(y):
         raise ValueError(
@@ -132,7 +133,7 @@ def check_same_length(X: Any, y: Any) -> int:
 
 
 def _plain_objects(y: np.ndarray) -> np.ndarray:
-    """Return an object array as one of a plain type, for a defined order."""
+    """Convert an object array to a plain type, whose values have an order."""
     if y.dtype != object:
         return y
     kinds = {type(value) for value in y.tolist()}
@@ -149,18 +150,18 @@ def _check_distinct(columns: list) -> None:
     twice = sorted(str(c) for c, count in Counter(columns).items() if count > 1)
     if twice:
         raise ValueError(
-            f"X has duplicate column names: {', '.join(twice)}. "
-            "Rename or drop them; columns are matched by name at predict."
+            f"X has duplicate column names: {', '.join(twice)}. Rename or drop them, "
+            "because predict matches columns by name."
         )
 
 
 def as_bytes(memory_limit: int | str | None) -> int | None:
-    """Return a size such as 4_000_000_000, "4GB", "512 MiB" or "4e9" in bytes.
+    """Convert a size such as 4_000_000_000, "4GB", "512 MiB" or "4e9" to bytes.
 
     Raises
     ------
     InvalidParameterError
-        If the text is no size.
+        If the text is not a size.
     """
     if not isinstance(memory_limit, str):
         return memory_limit
@@ -184,12 +185,12 @@ def check_callbacks(callbacks: Any) -> None:
     Raises
     ------
     TypeError
-        If one cannot.
+        If one of them cannot be called.
     """
     for callback in callbacks:
         if not callable(callback):
             raise TypeError(
-                "The 'callbacks' parameter must hold callables, called as "
+                "The 'callbacks' parameter must contain callables, which are called as "
                 "callback(study, trial) after each trial. "
                 f"Got {callback!r} of type {type(callback).__name__} instead."
             )

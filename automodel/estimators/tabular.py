@@ -20,17 +20,17 @@ from automodel.targets.values import ValueTarget
 
 
 class TabularEstimator(AutoEstimator):
-    """What the estimators of tables share."""
+    """Base class of the estimators of tables."""
 
     _modality = "tabular"
 
     _check_X = check_X
     _reader_class = TableReader
-    _target_of_column: type[Any]  # the class of the target of one column of y
-    _target_of_columns: type[Any]  # and of several
+    _target_of_column: type[Any]  # the class of the target if y has one column
+    _target_of_columns: type[Any]  # the class if y has several columns
 
     def _check_y(self, y: Any) -> np.ndarray:
-        self.__dict__.pop("target_names_", None)  # of a fit to another y
+        self.__dict__.pop("target_names_", None)  # of an earlier fit
         if not has_several_columns(y):
             return self._target_of_column.check(y)
         names = column_names(y)
@@ -53,98 +53,102 @@ class TabularEstimator(AutoEstimator):
 
 
 class AutoClassifier(ClassifierMixin, TabularEstimator):
-    """Search for classifiers within a time budget, and combine the best.
+    """Search for classifiers within a time budget and combine the best.
 
     Parameters
     ----------
     families : list of str or ModelFamily, default=None
-        Kinds of models to try; None for all that are installed, but for those that
-        are tried only where they are named. ``automodel.families.all_families()``
-        lists the names.
+        Families of models to try. None tries all whose libraries are installed, except
+        for those that are tried only if they are named.
+        ``automodel.families.all_families()`` returns all names.
     scoring : str or callable, default=None
-        What is selected for: a scorer of scikit-learn. None is "neg_log_loss", the
-        mean over the labels where y is a multilabel indicator. A regressor also learns
-        by it, see the user guide.
+        Scorer of scikit-learn that the search maximises. None is "neg_log_loss", or its
+        mean over the labels if y is a multilabel indicator. For regressors, it also
+        determines the loss that models learn; see the user guide.
     cv : int, splitter or iterable, default=None
-        How candidates are compared. None chooses from the size of the data: five
-        folds, repeated when small, one holdout when large.
+        Splits on which candidates are compared. None chooses them from the size of the
+        data: five folds, which are repeated for few rows, or one holdout for many rows.
     time_budget : float, default=300.0
-        Seconds for the whole of `fit`, a hard limit; None for no limit.
+        Hard limit for the whole of `fit`, in seconds; None for no limit.
     n_trials : int, default=None
-        Trials to run; None for no limit. With ``time_budget=None`` a fit repeats
-        exactly for one `random_state`.
+        Maximum number of trials; None for no limit. With ``time_budget=None``, the
+        result of `fit` depends only on the data and on `random_state`.
     sampler : optuna.samplers.BaseSampler or callable, default=None
-        Proposes parameters; copied for each family. A callable maps a seed to a new
-        sampler. None is Optuna's TPE.
+        Sampler that proposes parameters; each family gets a copy. A callable gets a
+        seed and returns a new sampler. None is Optuna's TPE.
     pruner : optuna.pruners.BasePruner, default=None
-        Stops bad trials early. The steps it sees are numbered by reports, 16 a fold.
+        Pruner that stops unpromising trials. The steps that it sees count the reports
+        of a trial, 16 for each fold. None compares a trial with the best of its family.
     ensemble_size : int, default=25
-        Steps of the greedy ensemble selection; 1 for the best single model, whose
-        probabilities are calibrated.
+        Number of steps of the greedy ensemble selection. With 1, the ensemble is the
+        best single model, with calibrated probabilities.
     refit : bool or "auto", default="auto"
-        Whether members are fitted again on all rows, or the models of the folds are
-        averaged. "auto" refits, the heaviest members first, as far as the time goes.
+        Whether members are fitted again on all rows. If False, the models of the folds
+        are averaged. "auto" refits the heaviest members first, while there is time.
     storage : str, Path or SharedStorage, default=None
-        A folder that keeps the search, so that a later `fit` with the same data goes
-        on where this one ends, also after a kill, and several processes share it; or
-        a database with a folder. None keeps it in memory and writes nothing.
+        Folder that stores the search, or a database with a folder. A later `fit` with
+        the same data continues the search, also after it was killed, and several
+        processes can share it. None keeps the search in memory.
     study_name : str, default=None
         Name of the search within the storage; None is "automodel".
     memory_limit : int or str, default=None
-        Resident memory of a worker process, in bytes or as in "4GB". A trial above it
-        fails. With it trials run in a process of their own also when ``n_jobs=1``.
+        Limit of the resident memory of a worker process, in bytes or as in "4GB". A
+        trial that exceeds it fails. With a limit, trials run in a worker process even
+        if ``n_jobs=1``.
     callbacks : list of callable, default=()
-        Called as ``callback(study, trial)`` after each trial; ``study.stop()`` ends
-        the search.
+        Functions that are called as ``callback(study, trial)`` after each trial;
+        ``study.stop()`` ends the search.
     n_jobs : int, default=None
-        Trials at a time, each with one thread: in processes, or in the joblib
-        backend that ``parallel_config`` makes active.
+        Number of trials that run at a time, each with one thread. They run in processes
+        that `fit` starts, or in the joblib backend that ``parallel_config`` sets. None
+        means 1, and -1 means one trial for each core.
     random_state : int, RandomState or None, default=None
         Seed of splits, samplers and models.
     verbose : int, default=0
-        1 shows a progress bar.
+        If 1, show a progress bar.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,) or (n_labels, 2)
-        The labels; of a multilabel indicator 0 and 1 for each of its columns.
+        Class labels. For a multilabel indicator, 0 and 1 for each of its columns.
     ensemble_ : FittedEnsemble
-        Members with their weights.
+        Ensemble of fitted members with their weights.
     best_estimator_ : Pipeline
-        The best single model, fitted.
+        Best single model, fitted.
     best_score_ : float
-        Out-of-fold score of the ensemble.
+        Out-of-fold score of the ensemble, on the rows that chose it.
     expected_score_ : float
-        The same, on validation folds that had no part in choosing the ensemble.
+        Estimate of the score on new rows, from validation folds that had no part in
+        choosing the ensemble. NaN if it could not be computed.
     metric_name_ : str
         Name of the score.
     decision_weights_ : ndarray of shape (n_classes,)
-        `predict` answers with the class of the largest weighted probability. All are 1
-        unless `scoring` is a score of labels, such as "f1" or "balanced_accuracy":
-        then they are chosen on out-of-fold predictions. For two classes the second is
-        predicted where its probability is above
+        Weights of the classes; `predict` returns the class with the largest weighted
+        probability. If `scoring` is a score of labels, such as "f1" or
+        "balanced_accuracy", they are chosen on out-of-fold predictions. Otherwise all
+        are 1. With two classes, the second is predicted if its probability is above
         ``decision_weights_[0] / decision_weights_.sum()``.
     decision_thresholds_ : ndarray of shape (n_labels,)
-        Of a multilabel indicator, in place of `decision_weights_`: `predict` gives a
-        row the labels whose probabilities are above them. All are 0.5 unless `scoring`
-        is a score of labels, such as "f1_macro": then they are chosen on out-of-fold
-        predictions.
+        Thresholds of the labels of a multilabel indicator, instead of
+        `decision_weights_`; `predict` returns the labels whose probabilities are above
+        them. If `scoring` is a score of labels, such as "f1_macro", they are chosen on
+        out-of-fold predictions. Otherwise all are 0.5.
     leaderboard_, failures_ : DataFrame
-        All trials, best first, and those that failed.
+        All trials, the best first, and the trials that failed.
     studies_ : dict of str to list of optuna.trial.FrozenTrial
         Trials of each family.
     fit_report_ : dict of str to float
-        Seconds of each stage.
+        Seconds that each stage of `fit` took.
     n_features_in_ : int
-        Columns of X.
+        Number of columns of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, when X has string names.
+        Names of the columns of X, if all of them are strings.
     target_names_ : ndarray of shape (n_outputs,)
-        Names of the columns of y, when y is a data frame of several columns.
+        Names of the columns of y, if y is a data frame with several columns.
 
     See Also
     --------
-    AutoRegressor : The same for numeric targets.
+    AutoRegressor : The same search for numeric targets.
 
     Examples
     --------
@@ -182,7 +186,7 @@ class AutoClassifier(ClassifierMixin, TabularEstimator):
             self.decision_weights_ = equal if chosen is None else chosen
 
     def predict_proba(self, X):
-        """Predict the probabilities of the classes.
+        """Predict the probabilities of the classes or labels.
 
         Parameters
         ----------
@@ -192,14 +196,16 @@ class AutoClassifier(ClassifierMixin, TabularEstimator):
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            Columns in the order of `classes_`; rows sum to 1. For a multilabel
-            indicator the probability of each label, and no such sum.
+            Probabilities of the classes in the order of `classes_`, which sum to 1 in
+            each row. For a multilabel indicator, the probability of each label.
         """
         proba = self._predict_outputs(X)
         return self._target.probabilities(proba)
 
     def predict(self, X):
-        """Predict the class, by default the most probable one, or all labels of a row.
+        """Predict the class or the labels of each row.
+
+        The class is the most probable one, unless `decision_weights_` says otherwise.
 
         Parameters
         ----------
@@ -209,7 +215,7 @@ class AutoClassifier(ClassifierMixin, TabularEstimator):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_labels)
-            Labels, of the type that `fit` got, or an indicator matrix of them.
+            Class labels of the type that `fit` got, or a multilabel indicator.
         """
         proba = self.predict_proba(X)
         is_of_labels = self._target.classes is None
@@ -218,16 +224,17 @@ class AutoClassifier(ClassifierMixin, TabularEstimator):
 
 
 class AutoRegressor(RegressorMixin, TabularEstimator):
-    """Search for regressors within a time budget, and combine the best.
+    """Search for regressors within a time budget and combine the best.
 
-    The parameters and attributes are those of `AutoClassifier`, apart from `classes_`,
+    The parameters and attributes are those of `AutoClassifier`, except for `classes_`,
     `decision_weights_` and `decision_thresholds_`. ``scoring=None`` is
-    "neg_root_mean_squared_error". If y has several columns, it is the mean of their
-    root mean squared errors, each in units of the standard deviation of its column.
+    "neg_root_mean_squared_error". If y has several columns, it is the negative mean of
+    their root mean squared errors, each divided by the standard deviation of its
+    column.
 
     See Also
     --------
-    AutoClassifier : The same for labels, with all parameters explained.
+    AutoClassifier : The same search for classes, with a description of all parameters.
 
     Examples
     --------
@@ -250,7 +257,7 @@ class AutoRegressor(RegressorMixin, TabularEstimator):
         return tags
 
     def predict(self, X):
-        """Predict the target.
+        """Predict the target of each row.
 
         Parameters
         ----------

@@ -119,7 +119,7 @@ def _find_family(family: str | ModelFamily, known) -> ModelFamily:
     if missing:
         raise MissingLibraryError(
             f"The family {found.name!r} needs {', '.join(missing)}, which is not "
-            f"installed. Run: pip install 'automodel[{found.extra}]'"
+            f"installed. Run: pip install {' '.join(missing)}"
         )
     return found
 

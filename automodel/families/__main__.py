@@ -4,12 +4,13 @@ from automodel.families import all_families
 
 
 def main() -> None:
-    """Print name, tasks, whether it is installed, and the extra that installs it."""
-    row = "{:<24} {:<56} {:<10} {}"
-    print(row.format("family", "tasks", "installed", "extra"))
+    """Print each family with its tasks and whether its libraries are installed."""
+    row = "{:<24} {:<56} {}"
+    print(row.format("family", "tasks", "installed"))
     for family in all_families().values():
-        installed = "no" if family.missing_libraries() else "yes"
-        print(row.format(family.name, ", ".join(family.tasks), installed, family.extra))
+        missing = family.missing_libraries()
+        installed = f"no: pip install {' '.join(missing)}" if missing else "yes"
+        print(row.format(family.name, ", ".join(family.tasks), installed))
 
 
 if __name__ == "__main__":

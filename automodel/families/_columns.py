@@ -1,8 +1,9 @@
 """One model for each column of a target of several columns.
 
-For libraries that learn one column at a time. A family wraps its estimator by
-`one_per_column`, and its `fit` by `by_column`. If the library learns several columns at
-once, but none of a single value, `fit` is wrapped by `without_constants`.
+This module is for libraries that learn one column at a time: a family wraps its
+estimator by `one_per_column`, and its `fit` by `by_column`. If a library learns several
+columns at once, but fails on columns with a single value, a family wraps `fit` by
+`without_constants`.
 """
 
 from __future__ import annotations
@@ -28,25 +29,25 @@ if TYPE_CHECKING:
 
 SEVERAL_COLUMNS = ("multilabel", "multioutput")
 ALL_TASKS = (*ModelFamily.tasks, *SEVERAL_COLUMNS)
-FIRST_SLOT = 6  # of the reports; pruners take those before for the first few rounds
+FIRST_SLOT = 6  # of the reports; pruners consider earlier slots as the first few rounds
 MOST_SECONDS_LATE = 1.0  # that columns may take once time is up
 
 
 class ColumnsEstimator(BaseEstimator):
-    """Fits a clone of an estimator to each column.
+    """Fit a clone of an estimator to each column.
 
-    The parameters of the estimator are its own as well, so that those of a trial suit
-    one column and several.
+    It also has the parameters of the estimator, so that the parameters of a trial are
+    the same for one column and for several.
 
     Parameters
     ----------
     estimator : estimator
-        Learns one column.
+        Estimator that learns one column.
 
     Attributes
     ----------
     estimators_ : list
-        The fitted model of each column; a constant where a column has one value.
+        Fitted model of each column; a constant if the column has a single value.
     """
 
     def __init__(self, estimator):
@@ -71,7 +72,7 @@ class ColumnsEstimator(BaseEstimator):
         X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
             The rows.
         y : array-like of shape (n_samples, n_columns)
-            Their numbers or labels.
+            Numbers or labels of the rows.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
 
@@ -94,17 +95,17 @@ class ColumnsEstimator(BaseEstimator):
 
 
 class ColumnsRegressor(RegressorMixin, ColumnsEstimator):
-    """One regressor for each column.
+    """Fit one regressor to each column.
 
     Parameters
     ----------
     estimator : estimator
-        Learns one column.
+        Regressor that learns one column.
 
     Attributes
     ----------
     estimators_ : list
-        The fitted regressor of each column.
+        Fitted regressor of each column.
 
     Examples
     --------
@@ -127,17 +128,17 @@ class ColumnsRegressor(RegressorMixin, ColumnsEstimator):
 
 
 class ColumnsClassifier(ClassifierMixin, ColumnsEstimator):
-    """One classifier for each label, which a row has or has not.
+    """Fit one classifier to each label of a multilabel indicator.
 
     Parameters
     ----------
     estimator : estimator
-        Learns one label.
+        Classifier that learns one label.
 
     Attributes
     ----------
     estimators_ : list
-        The fitted classifier of each label.
+        Fitted classifier of each label.
 
     Examples
     --------
@@ -157,7 +158,7 @@ class ColumnsClassifier(ClassifierMixin, ColumnsEstimator):
         )
 
     def predict(self, X):
-        """Return 1 for each label that is more probable than not."""
+        """Return 1 for each label with a probability above 0.5."""
         return (self.predict_proba(X) > 0.5).astype(int)
 
     def __sklearn_tags__(self):
@@ -167,16 +168,16 @@ class ColumnsClassifier(ClassifierMixin, ColumnsEstimator):
 
 
 class VaryingColumns(BaseEstimator):
-    """Answers for all columns of a target, of which a model knows those that vary.
+    """Predict all columns of a target with a model of the columns that vary.
 
-    For libraries that take a column of one value for an error.
+    This is for libraries that raise an error if a column has a single value.
 
     Parameters
     ----------
     estimator : estimator
-        The fitted model of the columns that vary.
+        Fitted model of the columns that vary.
     values : ndarray of shape (n_columns,)
-        What is predicted for the others; NaN for those that vary.
+        Value of each column that does not vary; NaN for the others.
     """
 
     def __init__(self, estimator, values):
@@ -195,26 +196,27 @@ class VaryingColumns(BaseEstimator):
     def _filled(self, answers) -> np.ndarray:
         filled = np.tile(self.values, (len(answers), 1))
         varies = np.isnan(self.values)
-        # Of a label alone some libraries tell the probability of its lack as well.
+        # For a single label, some libraries also return the probability of its lack.
         columns = np.asarray(answers).reshape(len(answers), -1)
         filled[:, varies] = columns[:, -varies.sum() :]
         return filled
 
 
 def one_per_column(estimator: BaseEstimator, task: Task) -> BaseEstimator:
-    """Return the estimator, or one for each column if the target has several.
+    """Wrap the estimator if the target has several columns.
 
     Parameters
     ----------
     estimator : estimator
-        Learns one column.
+        Estimator that learns one column.
     task : Task
-        Says of what kind the target is.
+        Task with the kind of the target.
 
     Returns
     -------
     estimator
-        The one that was given, or one of the same parameters that learns all columns.
+        The given estimator for a single column. Otherwise an estimator with the same
+        parameters that learns all columns.
 
     Examples
     --------
@@ -233,16 +235,16 @@ def one_per_column(estimator: BaseEstimator, task: Task) -> BaseEstimator:
 def by_column(fit: Callable) -> Callable:
     """Make `fit` of a family train a `ColumnsEstimator` column after column.
 
-    Each column has its share of the time that is left, stops early by itself, and
-    chooses its own rounds. Within a column nothing can be pruned, since the others are
-    not known yet. Between two columns the mean of the best values so far is reported,
-    if the columns have reported any: models that are trained in one step, and forests
-    of quantiles, leave that to the end of the fold.
+    Each column gets its share of the time left, stops early on its own, and chooses its
+    own rounds. A trial cannot be pruned within a column, because the other columns are
+    not known yet. Between two columns, the mean of the best values so far is reported,
+    if the columns have reported values. Models that are trained in one step, and
+    quantile forests, report only at the end of the fold.
 
     Parameters
     ----------
     fit : callable
-        `fit` of a family, as for one column.
+        `fit` of a family for one column.
 
     Returns
     -------
@@ -252,7 +254,8 @@ def by_column(fit: Callable) -> Callable:
     Raises
     ------
     DeadlineReached
-        By the `fit` returned, if time is up and the columns left would take long.
+        Raised by the returned `fit` if time is up and the remaining columns would take
+        long.
 
     Examples
     --------
@@ -293,9 +296,9 @@ def by_column(fit: Callable) -> Callable:
 
 
 def without_constants(fit: Callable) -> Callable:
-    """Make `fit` of a family learn the columns that vary, if they do not all.
+    """Make `fit` of a family learn only the columns that vary.
 
-    Where none does, they are all left to `fit`.
+    If no column varies, `fit` gets all of them.
     """
 
     @wraps(fit)
@@ -313,16 +316,16 @@ def without_constants(fit: Callable) -> Callable:
 
 
 class ColumnMonitor(Monitor):
-    """The monitor of one column, whose reports are kept for the mean over columns.
+    """Monitor of one column, which keeps reports for the mean over columns.
 
     Parameters
     ----------
     whole : Monitor
-        That of all columns.
+        Monitor of all columns.
     column : int
         Number of the column.
     n_columns : int
-        The time left is shared by this column and those after it.
+        Number of all columns; this column and the later ones share the time left.
     """
 
     def __init__(self, whole: Monitor, column: int, n_columns: int):
@@ -342,7 +345,7 @@ class ColumnMonitor(Monitor):
         self.best_value = -math.inf
 
     def check_time(self) -> None:
-        """Let the column train a step at least, or all before it would be lost."""
+        """Let the column train at least one step, so that earlier ones are not lost."""
 
     def report(self, step: int, value: float) -> None:
         """Keep the best value."""
@@ -350,17 +353,17 @@ class ColumnMonitor(Monitor):
 
 
 def steps_of(steps: Steps | None, column: int) -> Any:
-    """Return the steps of one column; one number is that of all columns."""
+    """Return the steps of one column; a single number applies to all columns."""
     return steps[column] if isinstance(steps, list) else steps
 
 
 def values_of(y: np.ndarray) -> np.ndarray:
-    """Return the value of each column that has one; NaN for the others."""
+    """Return the value of each column with a single value; NaN for the others."""
     return np.where((y == y[:1]).all(axis=0), y[0], np.nan)
 
 
 def constant_of(y: np.ndarray) -> BaseEstimator | None:
-    """Return a fitted model of a column of one value; None if there are several."""
+    """Return a fitted model of a column with a single value; None for other columns."""
     if (y != y[0]).any():
         return None
     kind = DummyClassifier if y.dtype.kind in "biu" else DummyRegressor
@@ -370,9 +373,9 @@ def constant_of(y: np.ndarray) -> BaseEstimator | None:
 def _check_columns_left(
     monitor: Monitor, start: float, monitors: Sequence[ColumnMonitor], n_columns: int
 ) -> None:
-    """Raise `DeadlineReached` if time is up and the columns left would take long.
+    """Raise `DeadlineReached` if time is up and the remaining columns would take long.
 
-    A column that comes too late still trains a step, which may cost a lot.
+    A column that begins too late still trains one step, which may take long.
     """
     n_trained = sum(own.is_trained for own in monitors)
     if n_trained and monitor.expired:
@@ -384,7 +387,7 @@ def _check_columns_left(
 def _report(
     monitor: Monitor, monitors: Sequence[ColumnMonitor], n_columns: int
 ) -> None:
-    """Report the mean so far, at the slot for this share of the columns."""
+    """Report the mean of the values so far, at a slot for this share of the columns."""
     end_of_fold = SLOTS_PER_FOLD - 1
     slot = end_of_fold * len(monitors) // n_columns
     values = [own.best_value for own in monitors if own.is_trained]

@@ -71,8 +71,6 @@ class ModelFamily:
         Values of `Task.kind` that the family can learn.
     requires : tuple of str
         Import names of optional libraries.
-    extra : str
-        The extra of automodel that installs these libraries.
     iteration_param : str or None
         The parameter that counts boosting rounds, trees or epochs.
     rank : int
@@ -114,7 +112,6 @@ class ModelFamily:
     modality: str = ""
     tasks: tuple[str, ...] = ("binary", "multiclass", "regression")
     requires: tuple[str, ...] = ()
-    extra: str = ""
     iteration_param: str | None = None
     rank: int = 100
     start_seconds: float = 0.0

@@ -54,7 +54,6 @@ class CatBoost(BoostingFamily):
 
     name = "catboost"
     requires = ("catboost",)
-    extra = "boosting"
     categorical = True
     iteration_param = "iterations"
     rank = 30

@@ -48,7 +48,6 @@ class LightGBM(BoostingFamily):
 
     name = "lightgbm"
     requires = ("lightgbm",)
-    extra = "boosting"
     categorical = True
     iteration_param = "n_estimators"
     rank = 20

@@ -47,7 +47,6 @@ class XGBoost(BoostingFamily):
 
     name = "xgboost"
     requires = ("xgboost",)
-    extra = "boosting"
     categorical = True
     iteration_param = "n_estimators"
     rank = 60

@@ -1,4 +1,4 @@
-"""What a fitted search says about itself: text for terminals, HTML for notebooks."""
+"""Reports of a fitted search: text for terminals, HTML for notebooks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NUMBERS = ("rank", "score", "weight", "stacking_coefficient", "seconds")
 class ReportMixin:
     """Show the report of a fitted search in notebooks, above the usual diagram.
 
-    To be named before `BaseEstimator` among the base classes: scikit-learn's
+    It must come before `BaseEstimator` in the list of base classes: scikit-learn's
     `_repr_html_` and `_repr_mimebundle_` both call `_html_repr`.
     """
 
@@ -43,12 +43,12 @@ def text_summary(estimator: Any, top: int = TOP) -> str:
     estimator : AutoClassifier or AutoRegressor
         A fitted estimator.
     top : int, default=10
-        Trials to list.
+        Number of trials to list.
 
     Returns
     -------
     str
-        The ensemble, the scores, the best trials and the failures.
+        A text with the ensemble, the scores, the best trials and the failures.
 
     Examples
     --------
@@ -69,19 +69,19 @@ def text_summary(estimator: Any, top: int = TOP) -> str:
 
 
 def html_summary(estimator: Any, top: int = TOP) -> str:
-    """Summarise a fitted search as a small piece of HTML that needs nothing else.
+    """Summarise a fitted search as HTML without scripts or external files.
 
     Parameters
     ----------
     estimator : AutoClassifier or AutoRegressor
         A fitted estimator.
     top : int, default=10
-        Trials to list.
+        Number of trials to list.
 
     Returns
     -------
     str
-        The scores, the members of the ensemble and the best trials.
+        HTML with the scores, the members of the ensemble and the best trials.
 
     Examples
     --------
@@ -130,16 +130,17 @@ def _headline(estimator: Any) -> str:
 
 def _score_lines(estimator: Any) -> list[str]:
     metric = estimator.metric_name_
-    expected = _number(estimator.expected_score_, 5) or "unknown, no time was left"
+    expected = _number(estimator.expected_score_, 5) or "unknown"
     found = _number(estimator.best_score_, 5)
     return [
         f"Expected score on new rows: {expected} ({metric}, greater is better)",
-        f"Out-of-fold score of the ensemble: {found} (flattering: it was chosen by it)",
+        f"Out-of-fold score of the ensemble: {found} (optimistic, because the ensemble "
+        "was chosen by it)",
     ]
 
 
 def _left_over(estimator: Any) -> list[str]:
-    """Tell what gave no model: failed trials and families that were not tried."""
+    """Return lines about failed trials and about families that were not tried."""
     board = estimator.leaderboard_
     lines = []
     failed = board[board["status"] == "failed"]
@@ -156,7 +157,7 @@ def _left_over(estimator: Any) -> list[str]:
 
 
 def _records(estimator: Any, top: int) -> list[dict[str, str]]:
-    """Return the first rows of the leaderboard as the texts of their cells."""
+    """Return the first rows of the leaderboard, with each cell as text."""
     board = estimator.leaderboard_
     rows = board[board["status"] != "skipped"].head(top).to_dict("records")
     return [
@@ -174,7 +175,7 @@ def _records(estimator: Any, top: int) -> list[dict[str, str]]:
 
 
 def _table(records: Sequence[dict[str, str]]) -> list[str]:
-    """Align the records in columns; what is left of the width goes to the last."""
+    """Align the records in columns; the last column takes the rest of the width."""
     cells = [dict(zip(COLUMNS, COLUMNS, strict=True)), *records]
     widths = {name: max(len(row[name]) for row in cells) for name in COLUMNS[:-1]}
     widths["family"] = min(widths["family"], 30)

@@ -1,1 +1,1 @@
-"""What y is: how it is checked, learned, predicted and given back."""
+"""Targets: what y is, and how it is checked, learned, predicted and decoded."""

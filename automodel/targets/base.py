@@ -1,4 +1,4 @@
-"""Target: what y is, and all that depends on it."""
+"""Target: what y is, and everything that depends on it."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from automodel.targets.objective import Objective
 
 
 class Target(ABC):
-    """What y is: how it is checked, learned, predicted, scored and given back.
+    """Define what y is: how it is checked, learned, predicted, scored and decoded.
 
-    Within a search a prediction is an array of shape (n_samples, n_outputs), whatever
-    the target is; only the target and its combiner look inside of it.
+    Within a search, a prediction is an array of shape (n_samples, n_outputs) for every
+    target. Only the target and its combiner interpret it.
 
     Attributes
     ----------
     kind : str
-        What families say that they learn, as in `ModelFamily.tasks`.
+        Name of the kind, which families that can learn it list in `ModelFamily.tasks`.
     n_outputs : int
-        Columns of a prediction.
+        Number of columns of a prediction.
     classes : ndarray of shape (n_classes,) or None
-        The labels, where a row has one of several.
+        Class labels if each row has one class, and None otherwise.
     objective : Objective
-        The loss of values that models learn, which follows from the score.
+        Loss that regressors learn, which follows from the score.
     default_scoring : str or callable
-        What is scored where the user does not say it.
+        Scorer that is used if the user gives none.
     scored_as : str
-        Which fast forms of scores and which decisions suit it: those of "classes",
-        "labels", a "value" or "values"; "" for none.
+        Kind of fast scores and of decisions that suit the target: "classes", "labels",
+        "value" or "values", or "" for none.
     is_averaged : bool
         Whether a mean of predictions is a prediction, as for an `AveragedTarget`.
     """
@@ -50,38 +50,38 @@ class Target(ABC):
 
     @abstractmethod
     def encode(self, y: Any) -> Any:
-        """Return y as models learn it.
+        """Encode y in the form that models learn.
 
         Parameters
         ----------
         y : array-like of shape (n_samples,)
-            As the user gave it, checked.
+            Checked y of the user.
 
         Returns
         -------
         ndarray
-            Or what is indexed as one: ``len(y)``, ``y[rows]`` and ``y.nbytes``.
+            Encoded y, or an object with ``len(y)``, ``y[rows]`` and ``y.nbytes``.
 
         Raises
         ------
         ValueError
-            If a value cannot be encoded; names its row.
+            If a value cannot be encoded. The message names its row.
         """
 
     @abstractmethod
     def restore(self, y: Any) -> Any:
-        """Return an encoded y as the user gave it, as scorers take it."""
+        """Convert an encoded y back to that of the user, which scorers expect."""
 
     @abstractmethod
     def decode(self, prediction: Any, decision: Any = None) -> Any:
-        """Return a prediction as the user gets it.
+        """Convert a prediction to what the user gets.
 
         Parameters
         ----------
         prediction : ndarray of shape (n_samples, n_outputs)
-            Of the ensemble.
+            Prediction of the ensemble.
         decision : ndarray, default=None
-            What `Metric.choose_decision` has chosen, such as weights of classes.
+            Result of `Metric.choose_decision`, such as weights of classes.
         """
 
     def probabilities(self, prediction: Any) -> Any:
@@ -90,19 +90,19 @@ class Target(ABC):
 
     @abstractmethod
     def answers(self, prediction: Any) -> BaseEstimator:
-        """Return an estimator that answers with a prediction, for scorers."""
+        """Return an estimator that predicts the given values, for scorers."""
 
     @abstractmethod
     def truth(self, y: Any) -> Any:
-        """Return the prediction that is right in each row of an encoded y."""
+        """Return the correct prediction for each row of an encoded y."""
 
     def sample(self, y: Any) -> Any:
-        """Return predictions of y that a scorer can be tried on."""
+        """Return predictions of y on which a scorer can be tested."""
         return self.truth(y)
 
     @abstractmethod
     def decoded(self, estimator: BaseEstimator, columns: Any) -> BaseEstimator:
-        """Return a fitted estimator that answers in the units of the user."""
+        """Wrap a fitted estimator so that it predicts in the units of the user."""
 
     def learning(
         self,
@@ -116,13 +116,13 @@ class Target(ABC):
         Parameters
         ----------
         objective : Objective
-            What the score asks for.
+            Loss that the score asks for.
         y : array-like of shape (n_samples,), default=None
-            As the user gave it, checked; it sets the limits of predictions.
+            Checked y of the user, which determines the limits of predictions.
         name : str
-            That of the score, for messages.
+            Name of the score, for messages.
         counted : ndarray of bool of shape (n_samples,), default=None
-            Which rows count; None is all.
+            Whether each row counts; None means all rows.
 
         Raises
         ------
@@ -132,54 +132,55 @@ class Target(ABC):
         return self
 
     def check_like(self, other: Target) -> None:
-        """Raise if the answers of another target are not of the same kind as these."""
+        """Raise an error if predictions of another target differ in kind from these."""
         ours, theirs = (self.kind, self.n_outputs), (other.kind, other.n_outputs)
         if ours != theirs:
             raise ValueError(
-                f"y is of the kind {other.kind!r} with outputs: {other.n_outputs}, and "
+                f"y is of the kind {other.kind!r} with outputs: {other.n_outputs}, but "
                 f"the ensemble was made for {self.kind!r} with {self.n_outputs}."
             )
 
     def strata(self, y: Any) -> np.ndarray | None:
-        """Return the numbers of the labels that splits spread evenly; None for none."""
+        """Return the stratum of each row for the splits; None for no stratification."""
         return None
 
     def is_learnable(self, columns: Any) -> bool:
-        """Tell whether there is anything to learn from rows of these columns."""
+        """Tell whether a model can learn from rows that have only these columns."""
         return True
 
     def known_rows(self, columns: Any, y: Any) -> np.ndarray:
-        """Tell which rows a model can know that has learned some columns.
+        """Tell which rows can be predicted by a model that has learned some columns.
 
         Parameters
         ----------
         columns : ndarray or None
-            What `local` returned for the training rows.
+            Result of `local` for the training rows.
         y : sequence
-            Encoded, of other rows.
+            Encoded y of other rows.
 
         Returns
         -------
         ndarray of bool of shape (n_samples,)
+            True where the value of y occurred in the training rows.
         """
         return np.ones(len(y), dtype=bool)
 
     def local(self, y: Any, columns: Any = None) -> tuple[Any, Any]:
-        """Return the columns of a prediction that y has, and y as positions in them.
+        """Return the columns that occur in y, and y as positions among them.
 
         Parameters
         ----------
         y : sequence
-            Encoded, of some rows.
+            Encoded y of some rows.
         columns : ndarray, default=None
-            Columns that are known from elsewhere.
+            The columns, if they are already known.
 
         Returns
         -------
         ndarray or None
-            None where a model predicts all columns whatever its rows are.
+            The columns; None if a model predicts all columns for any rows.
         sequence
-            What its estimator learns.
+            What the estimator learns.
         """
         return None, y
 
@@ -189,31 +190,31 @@ class Target(ABC):
 
     @abstractmethod
     def predict(self, estimator: BaseEstimator, X: Any, columns: Any) -> np.ndarray:
-        """Return the prediction of all columns, float64, also of those not learned."""
+        """Return the prediction as float64, with columns that were not learned too."""
 
     def for_encoders(self, y: Any) -> np.ndarray:
-        """Return what encoders learn from, one column or several, as an array."""
+        """Return the values from which encoders learn, in one or several columns."""
         return y
 
     @abstractmethod
     def baseline(self) -> BaseEstimator:
-        """Return the estimator that looks at y alone, not fitted.
+        """Return an unfitted estimator that uses y alone.
 
-        Its `fit` takes a `sample_weight`.
+        Its `fit` accepts a `sample_weight`.
         """
 
     def constant(self, y: Any) -> BaseEstimator | None:
-        """Return an unfitted estimator for rows that share one y; None if y varies."""
+        """Return an unfitted estimator for a y of equal values; None if y varies."""
         return None
 
     def training_weight(
         self, y: Any, sample_weight: np.ndarray | None
     ) -> np.ndarray | None:
-        """Return the weights that rows have in the loss."""
+        """Return the weights of the rows in the loss."""
         return sample_weight
 
     def is_predicted(self, prediction: Any) -> np.ndarray:
-        """Tell which rows have a prediction; out-of-fold those of others are NaN."""
+        """Tell which rows have a prediction; out of fold, others are NaN."""
         return np.isfinite(prediction[:, 0])
 
     def pooled(
@@ -222,17 +223,17 @@ class Target(ABC):
         parts: Iterable[tuple[np.ndarray, Any]],
         dtype: type = np.float32,
     ) -> Any:
-        """Return one prediction of all rows from those of parts of them.
+        """Combine predictions of parts of the rows into a prediction of all rows.
 
         Parameters
         ----------
         n_rows : int
-            All rows; those of no part are NaN.
+            Number of all rows; rows that are in no part are NaN.
         parts : iterable of (rows, prediction)
-            Such as those of the folds, taken one after the other. A row of several
-            parts gets the mean.
+            The parts, such as those of the folds, which are read one after the other. A
+            row that is in several parts gets the mean.
         dtype : type, default=float32
-            Of the result.
+            Type of the result.
         """
         total, count = np.zeros((n_rows, self.n_outputs)), np.zeros(n_rows)
         for rows, prediction in parts:
@@ -242,33 +243,33 @@ class Target(ABC):
         return (total.T / count).T.astype(dtype)
 
     def joined(self, parts: Sequence[Any]) -> Any:
-        """Return the prediction of all rows of consecutive parts."""
+        """Join the predictions of consecutive parts of the rows."""
         return np.concatenate(parts)
 
     def check_prediction(self, prediction: Any) -> None:
-        """Raise ValueError if a model has predicted what is no prediction."""
+        """Raise ValueError if a prediction of a model is invalid."""
         if not np.isfinite(prediction).all():
             raise ValueError("the model predicts values that are not finite")
 
     def decided(self, prediction: Any, decision: Any) -> Any:
-        """Return predictions that leave no doubt about the answer."""
+        """Return predictions whose decoded values are those of the decision."""
         return prediction
 
     def average(self, predictions: Iterable[Any], shares: Sequence[float]) -> Any:
-        """Return one prediction of several models of the same candidate."""
+        """Combine the predictions of several models of the same candidate."""
         return self.combiner(np.asarray(shares)).predict(list(predictions))
 
     def combiner(self, weights: np.ndarray) -> Combiner:
-        """Return what combines models of some weights, where no mean does.
+        """Return the combiner of models, for targets that are not averaged.
 
         Parameters
         ----------
         weights : ndarray of shape (n_models,)
-            They sum to 1; 0 for a model that has no say.
+            Weights of the models, which sum to 1; 0 for a model that is not used.
         """
         raise NotImplementedError(
-            f"{type(self).__name__} has to say how predictions are combined, or to be "
-            "an AveragedTarget."
+            f"{type(self).__name__} must implement `combiner`, or inherit from "
+            "AveragedTarget."
         )
 
 
@@ -278,7 +279,7 @@ class AveragedTarget(Target):
     Attributes
     ----------
     link : Link
-        The scale on which predictions are added up.
+        Scale on which predictions are added up.
     """
 
     link: Link
@@ -292,34 +293,34 @@ class AveragedTarget(Target):
         return np.asarray(total)
 
     def column(self, column: int) -> AveragedTarget:
-        """Return the target of one column alone, where they are scored one by one."""
+        """Return the target of a single column, for scores that average columns."""
         raise NotImplementedError(f"{type(self).__name__} has no columns of its own.")
 
     @abstractmethod
     def losses(self, y: Any, prediction: np.ndarray) -> np.ndarray:
-        """Return the loss of each row, of shape (n_samples,), of what is learned."""
+        """Return the loss that models learn for each row, of shape (n_samples,)."""
 
     def errors(self, y: Any, prediction: np.ndarray) -> np.ndarray:
-        """Return the error of each row, of shape (n_samples,), with its sign if any."""
+        """Return the error of each row, signed if it can be, of shape (n_samples,)."""
         return self.losses(y, prediction)
 
     @abstractmethod
     def stacking_loss(
         self, y: Any, base: np.ndarray, weight: np.ndarray
     ) -> StackingLoss:
-        """Return the loss that a linear model on top of an ensemble is fitted by.
+        """Return the loss to which the stack on top of an ensemble is fitted.
 
         Parameters
         ----------
         y : sequence
-            Encoded.
+            Encoded y.
         base : ndarray of shape (n_samples, n_outputs)
-            The mixture, on the scale of the link.
+            Mean of the members, on the scale of the link.
         weight : ndarray of shape (n_samples,)
             Weights of the rows.
         """
 
 
 def averaged(target: Target) -> AveragedTarget:
-    """Return a target that is averaged, as all are whose predictions are blended."""
+    """Return the target as an `AveragedTarget`, for the type checker."""
     return cast(AveragedTarget, target)

@@ -1,4 +1,4 @@
-"""What the checks of targets have in common."""
+"""Checks that several targets use."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from sklearn.utils import check_array, column_or_1d
 
 
 def as_column(y: Any) -> np.ndarray:
-    """Return y as a one-dimensional array, its values unchecked.
+    """Return y as a one-dimensional array, without a check of its values.
 
     Raises
     ------
     ValueError
-        If there is none, or it has several columns.
+        If y is None or has several columns.
     """
     if y is None:
         raise ValueError(
@@ -64,18 +64,18 @@ def is_numeral(value: Any) -> bool:
 
 
 def has_several_columns(y: Any) -> bool:
-    """Tell whether y is a table of more than one column, its values unchecked."""
+    """Tell whether y has more than one column, without a check of its values."""
     shape = getattr(y, "shape", None)
     if shape is None:
         try:
             shape = np.asarray(y).shape
-        except ValueError:  # rows of several lengths
+        except ValueError:  # rows of different lengths
             return False
     return len(shape) == 2 and shape[1] > 1
 
 
 def column_names(y: Any) -> np.ndarray | None:
-    """Return the names of the columns of a data frame; None where all are no texts."""
+    """Return the column names of a data frame, or None unless all are strings."""
     names = list(getattr(y, "columns", ()))
     if not names or not all(isinstance(name, str) for name in names):
         return None
@@ -83,7 +83,7 @@ def column_names(y: Any) -> np.ndarray | None:
 
 
 def as_columns(y: Any) -> np.ndarray:
-    """Return y of several columns as an array of two dimensions, unchecked values."""
+    """Return y as a two-dimensional array, without a check of its values."""
     if sparse.issparse(y):
         return y.toarray()
     if hasattr(y, "to_numpy") and not isinstance(y, np.ndarray):
@@ -92,18 +92,18 @@ def as_columns(y: Any) -> np.ndarray:
 
 
 def refuse_cell(y: np.ndarray, refused: np.ndarray, names: Any, expected: str) -> None:
-    """Raise if a cell is refused; name its row and its column.
+    """Raise an error that names the row and the column of the first refused cell.
 
     Parameters
     ----------
     y : ndarray of shape (n_samples, n_columns)
         The values.
     refused : ndarray of bool of shape (n_samples, n_columns)
-        Which are refused.
+        Whether each cell is refused.
     names : ndarray of shape (n_columns,) or None
-        Of the columns.
+        Names of the columns.
     expected : str
-        What is expected, as a sentence.
+        Sentence that says what is expected.
     """
     if not refused.any():
         return

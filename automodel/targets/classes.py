@@ -1,4 +1,4 @@
-"""ClassTarget: each row has one of several labels."""
+"""ClassTarget: each row has one of several classes."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from automodel.targets.losses import LogLoss, StackingLoss
 
 
 class ClassTarget(AveragedTarget):
-    """Each row has one of several labels; a prediction is their probabilities.
+    """Target whose rows have one of several classes.
 
-    Models learn the numbers of the labels in their order.
+    A prediction holds the probabilities of the classes. Models learn the numbers of the
+    sorted class labels.
 
     Parameters
     ----------
     classes : ndarray of shape (n_classes,)
-        The labels.
+        Class labels.
 
     Examples
     --------
@@ -73,12 +74,12 @@ class ClassTarget(AveragedTarget):
 
     @classmethod
     def of(cls, y: np.ndarray, sample_weight: np.ndarray | None = None) -> ClassTarget:
-        """Return the target whose labels are those of y.
+        """Return the target whose classes are those of y.
 
         Raises
         ------
         ValueError
-            If there is one class only, also after rows of weight zero are left out.
+            If the rows with a weight above zero have only one class.
         """
         classes, codes = np.unique(y, return_inverse=True)
         weighted = codes if sample_weight is None else codes[sample_weight > 0]
@@ -94,8 +95,8 @@ class ClassTarget(AveragedTarget):
         single = classes[np.bincount(codes) == 1].tolist()
         if single:
             warnings.warn(
-                f"Classes with a single row: {single[:10]}. No model can be judged on "
-                "them: add rows, merge or drop these classes.",
+                f"Classes with a single row: {single[:10]}. No model can be validated "
+                "on them. Add rows, or merge or drop these classes.",
                 FitWarning,
                 stacklevel=2,
             )
@@ -109,7 +110,7 @@ class ClassTarget(AveragedTarget):
         if len(unknown):
             row = unknown[0]
             raise ValueError(
-                f"Row {row} of y is {y[row]!r}, and the classes are {self.classes}."
+                f"Row {row} of y is {y[row]!r}, but the classes are {self.classes}."
             )
         return codes
 
@@ -124,7 +125,7 @@ class ClassTarget(AveragedTarget):
         return self.classes[labels_of(prediction, decision)]
 
     def decided(self, prediction, decision):
-        """Return a probability of 1 for the label that the decision leads to."""
+        """Return a probability of 1 for the class that the decision chooses."""
         return np.eye(self.n_outputs)[labels_of(prediction, decision)]
 
     def probabilities(self, prediction):
@@ -132,27 +133,27 @@ class ClassTarget(AveragedTarget):
         return prediction / prediction.sum(axis=1, keepdims=True)
 
     def answers(self, prediction):
-        """Return a classifier that answers with these probabilities."""
+        """Return a classifier that predicts these probabilities."""
         return ClassifierAnswers(prediction, self.classes)
 
     def truth(self, y):
-        """Return a probability of 1 for each row's class."""
+        """Return a probability of 1 for the class of each row."""
         return np.eye(self.n_outputs)[y]
 
     def sample(self, y):
-        """Return probabilities that are modest, and right."""
+        """Return underconfident probabilities of the correct classes."""
         return 0.5 * self.truth(y) + 0.5 / self.n_outputs
 
     def decoded(self, estimator, columns):
-        """Return the classifier with its labels."""
+        """Return the classifier, which then predicts class labels."""
         return DecodedClassifier(estimator, self.classes[columns])
 
     def check_like(self, other):
-        """Raise if the other target has other classes."""
+        """Raise an error if the other target has other classes."""
         if not np.array_equal(self.classes, other.classes):
             raise ValueError(
-                f"y has the classes {other.classes}, and the ensemble was made for "
-                f"{self.classes}. Fit anew, with a search."
+                f"y has the classes {other.classes}, but the ensemble was made for "
+                f"{self.classes}. Call fit for these classes."
             )
 
     def strata(self, y):
@@ -164,7 +165,7 @@ class ClassTarget(AveragedTarget):
         return len(columns) > 1
 
     def known_rows(self, columns, y):
-        """Tell which rows have a class that was learned."""
+        """Tell which rows have a class that the model has learned."""
         return np.isin(y, columns)
 
     def local(self, y, columns=None):
@@ -174,21 +175,21 @@ class ClassTarget(AveragedTarget):
         return np.unique(y, return_inverse=True)
 
     def columns_of(self, estimator):
-        """Return the numbers of the classes that it has seen."""
+        """Return the numbers of the classes that the estimator has learned."""
         return estimator.classes_
 
     def predict(self, estimator, X, columns):
-        """Return the probabilities of all classes, 0 for those it has not seen."""
+        """Return the probabilities of all classes, 0 for those not learned."""
         proba = np.zeros((X.shape[0], self.n_outputs))
         proba[:, columns] = _probabilities(estimator, X, len(columns))
         return proba
 
     def baseline(self):
-        """Return what predicts the shares of the classes."""
+        """Return an estimator that predicts the shares of the classes."""
         return DummyClassifier(strategy="prior")
 
     def constant(self, y):
-        """Return what predicts the only class; None if there are several."""
+        """Return an estimator for a single class; None if there are several."""
         return DummyClassifier() if (y == y[0]).all() else None
 
     def losses(self, y, prediction):
@@ -196,14 +197,14 @@ class ClassTarget(AveragedTarget):
         return -log_proba(prediction[np.arange(len(y)), y])
 
     def stacking_loss(self, y, base, weight) -> StackingLoss:
-        """Return the logarithmic loss."""
+        """Return the log loss."""
         return LogLoss(y, weight)
 
 
 def labels_of(proba: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the column of the largest weighted probability of each row.
+    """Return the column with the largest weighted probability of each row.
 
-    For two classes the weights (t, 1 - t) are a threshold of t for the second.
+    For two classes, the weights (t, 1 - t) are a threshold of t for the second class.
     """
     return (proba * weights).argmax(axis=1)
 
@@ -220,7 +221,7 @@ def _probabilities(estimator, X, n_classes: int) -> np.ndarray:
 
 
 def _plain_labels(y: np.ndarray) -> np.ndarray:
-    """Return labels of one kind: strings, numbers or booleans."""
+    """Return labels of one type: strings, numbers or booleans."""
     if y.dtype.kind not in "OmM":
         return y
     values = y.tolist() if y.dtype == object else list(y)
@@ -233,5 +234,5 @@ def _plain_labels(y: np.ndarray) -> np.ndarray:
     kinds = sorted({type(value).__name__ for value in values})
     raise ValueError(
         "The labels in y must be all strings, all numbers or all booleans. Got values "
-        f"of type {', '.join(kinds)}. Convert them to one type, as y.astype(str) does."
+        f"of type {', '.join(kinds)}. Convert them to one type, as by y.astype(str)."
     )

@@ -1,4 +1,4 @@
-"""Combiner: what turns the predictions of several models into one."""
+"""Combiner: combines the predictions of several models into one."""
 
 from __future__ import annotations
 
@@ -10,45 +10,45 @@ import numpy as np
 
 
 class Combiner(ABC):
-    """Turns one prediction of each model into one of all.
+    """Combine the predictions of several models into one.
 
     Attributes
     ----------
     weights : ndarray of shape (n_models,)
-        Weight of each model; 0 for one that is not used.
+        Weight of each model; 0 for a model that is not used.
     """
 
     weights: np.ndarray
 
     @abstractmethod
     def predict(self, predictions: Sequence[Any]) -> Any:
-        """Return the prediction of all from one of each model."""
+        """Combine the predictions, one of each model."""
 
     @abstractmethod
     def take(self, models: Any) -> Self:
-        """Return the same for some of the models, or in another order.
+        """Return a combiner of some of the models, or in another order.
 
         Parameters
         ----------
         models : ndarray of int
-            Their positions.
+            Positions of the models.
         """
 
     @property
     def importances(self) -> np.ndarray:
-        """By how much each model moves the result; 0 for one that has no say."""
+        """How much each model influences the result; 0 if it is not used."""
         return self.weights
 
     @property
     def stacking_coefficients(self) -> np.ndarray:
-        """Coefficients of the models in the linear model on top."""
+        """Coefficients of the models in the stack, the linear model on top."""
         return np.zeros(len(self.weights))
 
     @property
     def is_stacked(self) -> bool:
-        """Whether a linear model on top of it has a say."""
+        """Whether there is a stack on top of the mean."""
         return False
 
     def unstacked(self) -> Self:
-        """Return the same without the linear model on top."""
+        """Return the combiner without its stack."""
         return self

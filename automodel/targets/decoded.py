@@ -1,4 +1,4 @@
-"""Fitted estimators that answer in the units of the user, and with what is known."""
+"""Estimators that predict in the units of the user, or given predictions."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
 
 class DecodedClassifier(ClassifierMixin, BaseEstimator):
-    """A fitted classifier of class numbers that answers with labels.
+    """Classifier of class numbers that predicts class labels.
 
     Parameters
     ----------
     estimator : classifier
-        Fitted on the numbers 0, 1, ... of the classes.
+        Classifier that is fitted to the numbers 0, 1, ... of the classes.
     labels : ndarray of shape (n_classes,)
         The label of each number.
     """
@@ -30,7 +30,7 @@ class DecodedClassifier(ClassifierMixin, BaseEstimator):
         return True
 
     def fit(self, X, y, sample_weight=None):
-        """Fit the estimator again, on labels."""
+        """Fit the estimator again, to labels."""
         self.labels, codes = np.unique(y, return_inverse=True)
         weight = {} if sample_weight is None else {"sample_weight": sample_weight}
         self.estimator.fit(X, codes, **weight)
@@ -46,14 +46,14 @@ class DecodedClassifier(ClassifierMixin, BaseEstimator):
 
 
 class DecodedRegressor(RegressorMixin, BaseEstimator):
-    """A fitted regressor of encoded values that answers in the units of the target.
+    """Regressor of encoded values that predicts in the units of the target.
 
     Parameters
     ----------
     estimator : regressor
-        Fitted on what the objective encodes.
+        Regressor that is fitted to values that the objective has encoded.
     objective : Objective
-        What was learned.
+        Loss that was learned, with the encoding of values.
     """
 
     def __init__(self, estimator, objective):
@@ -64,7 +64,7 @@ class DecodedRegressor(RegressorMixin, BaseEstimator):
         return True
 
     def fit(self, X, y, sample_weight=None):
-        """Fit the estimator again, on encoded values."""
+        """Fit the estimator again, to encoded values."""
         weight = {} if sample_weight is None else {"sample_weight": sample_weight}
         self.estimator.fit(X, self.objective.encode(np.asarray(y)), **weight)
         return self
@@ -75,7 +75,7 @@ class DecodedRegressor(RegressorMixin, BaseEstimator):
 
 
 class _Answers(BaseEstimator):
-    """An estimator that answers with predictions made before, for scorers."""
+    """Estimator that returns given predictions, for scorers."""
 
     def __init__(self, prediction):
         self.prediction = prediction
@@ -85,12 +85,12 @@ class _Answers(BaseEstimator):
 
 
 class RegressorAnswers(RegressorMixin, _Answers):
-    """A regressor whose predictions were made before.
+    """Regressor that returns given predictions.
 
     Parameters
     ----------
     prediction : ndarray of shape (n_samples,)
-        In the units of the user.
+        Predictions in the units of the user.
     """
 
     def predict(self, X) -> np.ndarray:
@@ -99,7 +99,7 @@ class RegressorAnswers(RegressorMixin, _Answers):
 
 
 class ClassifierAnswers(ClassifierMixin, _Answers):
-    """A classifier whose probabilities were made before.
+    """Classifier that returns given probabilities.
 
     Parameters
     ----------
@@ -123,12 +123,12 @@ class ClassifierAnswers(ClassifierMixin, _Answers):
         return self.prediction
 
     def predict(self, X) -> np.ndarray:
-        """Return the likeliest labels."""
+        """Return the most probable labels."""
         return self.classes[self.prediction.argmax(axis=1)]
 
 
 class LabelAnswers(ClassifierMixin, _Answers):
-    """A classifier whose probabilities of labels were made before.
+    """Classifier that returns given probabilities of labels.
 
     Parameters
     ----------
@@ -146,12 +146,12 @@ class LabelAnswers(ClassifierMixin, _Answers):
         return self.prediction
 
     def predict(self, X) -> np.ndarray:
-        """Return an indicator matrix of the labels that are likely."""
+        """Return the labels with a probability above 0.5, as an indicator matrix."""
         return (self.prediction > 0.5).astype(np.int64)
 
 
 class _DecodedOfSeveral(BaseEstimator):
-    """A fitted estimator of several columns that answers in the units of the user."""
+    """Estimator of several columns that predicts in the units of the user."""
 
     def __init__(self, estimator, target):
         self.estimator = estimator
@@ -161,37 +161,37 @@ class _DecodedOfSeveral(BaseEstimator):
         return True
 
     def fit(self, X, y, sample_weight=None):
-        """Fit the estimator again, on what the target encodes."""
+        """Fit the estimator again, to a y that the target encodes."""
         weight = {} if sample_weight is None else {"sample_weight": sample_weight}
         self.estimator.fit(X, self.target.encode(np.asarray(y)), **weight)
         return self
 
     def predict(self, X) -> np.ndarray:
-        """Return the answers, of shape (n_samples, n_outputs)."""
+        """Return the predictions, of shape (n_samples, n_outputs)."""
         return self.target.decode(self.target.predict(self.estimator, X, None))
 
 
 class DecodedValues(RegressorMixin, _DecodedOfSeveral):
-    """A fitted regressor of several columns that answers in their units.
+    """Regressor of several columns that predicts in their units.
 
     Parameters
     ----------
     estimator : regressor
-        Fitted on what the target encodes.
+        Regressor that is fitted to a y that the target has encoded.
     target : ValuesTarget
-        What y is.
+        The target.
     """
 
 
 class DecodedLabels(ClassifierMixin, _DecodedOfSeveral):
-    """A fitted classifier that answers with an indicator matrix.
+    """Classifier that predicts an indicator matrix.
 
     Parameters
     ----------
     estimator : classifier
-        Fitted on what the target encodes.
+        Classifier that is fitted to a y that the target has encoded.
     target : LabelsTarget
-        What y is.
+        The target.
     """
 
     @property

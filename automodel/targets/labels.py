@@ -21,24 +21,25 @@ from automodel.targets.decoded import DecodedLabels, LabelAnswers
 from automodel.targets.link import LEAST_PROBABILITY, Logistic
 from automodel.targets.losses import LabelLoss, StackingLoss
 
-LEAST_ROWS = 10  # of a stratum: each of five folds gets two of them
+LEAST_ROWS = 10  # of a stratum, so that each of five folds gets two of them
 MOST_STRATA = 50
 EXPECTED = (
-    "AutoClassifier takes several columns as a multilabel indicator of 0 and 1 without "
-    "missing cells. For several columns of classes use "
+    "If y has several columns, AutoClassifier needs a multilabel indicator of 0 and 1 "
+    "without missing values. For several columns of classes, use "
     "sklearn.multioutput.MultiOutputClassifier around AutoClassifier."
 )
 
 
 class LabelsTarget(AveragedTarget):
-    """Each row has any number of several labels; a prediction is their probabilities.
+    """Target whose rows have any number of several labels.
 
-    Models learn an indicator matrix: 1 where a row has a label, 0 where not.
+    A prediction holds the probability of each label. Models learn an indicator matrix,
+    which is 1 where a row has a label and 0 where it does not.
 
     Parameters
     ----------
     n_outputs : int
-        The number of labels.
+        Number of labels.
 
     Examples
     --------
@@ -58,18 +59,19 @@ class LabelsTarget(AveragedTarget):
 
     @staticmethod
     def check(y: Any) -> np.ndarray:
-        """Return an indicator, dense or sparse, as a matrix of integers.
+        """Return a dense or sparse indicator as a matrix of integers.
 
         Raises
         ------
         ValueError
-            If a cell is missing or neither 0 nor 1; names its row and its column.
+            If a value is missing or neither 0 nor 1. The message names its row and its
+            column.
         """
         values, names = as_columns(y), column_names(y)
         is_missing = missing(values.ravel()).reshape(values.shape)
         if values.dtype.kind in "biuf":
             known = np.isin(values, [0, 1])
-        else:  # also texts, of which "1" is none
+        else:  # includes strings, which are never equal to 0 or 1
             known = np.frompyfunc(_is_zero_or_one, 1, 1)(values).astype(bool)
         refuse_cell(values, is_missing | ~known, names, EXPECTED)
         return values.astype(np.int64)
@@ -78,24 +80,24 @@ class LabelsTarget(AveragedTarget):
     def of(cls, y: np.ndarray, sample_weight: np.ndarray | None = None) -> LabelsTarget:
         """Return the target of an indicator matrix.
 
-        Warns with `FitWarning` of labels that all rows have, or none.
+        A `FitWarning` names labels that all rows have, or none.
 
         Raises
         ------
         ValueError
-            If no label varies, also after rows of weight zero are left out.
+            If no label varies among the rows with a weight above zero.
         """
         counted = y if sample_weight is None else y[sample_weight > 0]
         constant = np.flatnonzero((counted == counted[:1]).all(axis=0))
         if len(constant) == y.shape[1]:
             raise ValueError(
-                "y holds the same labels in all rows, and there is nothing to learn. "
+                "y holds the same labels in all rows, so there is nothing to learn. "
                 "A classifier needs rows with a label and rows without it."
             )
         if len(constant):
             warnings.warn(
                 f"Columns of y with one value in all rows: {constant[:10].tolist()}. "
-                "It is predicted for all rows; drop these columns.",
+                "This value is predicted for all rows. Consider dropping the columns.",
                 FitWarning,
                 stacklevel=2,
             )
@@ -110,12 +112,12 @@ class LabelsTarget(AveragedTarget):
         return y
 
     def decode(self, prediction, decision=None):
-        """Return an indicator of the labels above their thresholds, 0.5 by default."""
+        """Return the indicator of labels above their thresholds, by default 0.5."""
         threshold = 0.5 if decision is None else decision
         return (np.asarray(prediction) > threshold).astype(np.int64)
 
     def decided(self, prediction, decision):
-        """Return a probability of 1 for the labels that the decision leads to."""
+        """Return a probability of 1 for the labels that the decision chooses."""
         return self.decode(prediction, decision).astype(np.float64)
 
     def probabilities(self, prediction):
@@ -123,7 +125,7 @@ class LabelsTarget(AveragedTarget):
         return np.clip(prediction, 0.0, 1.0)
 
     def answers(self, prediction):
-        """Return a classifier that answers with these probabilities."""
+        """Return a classifier that predicts these probabilities."""
         return LabelAnswers(self.probabilities(np.asarray(prediction, np.float64)))
 
     def truth(self, y):
@@ -131,21 +133,21 @@ class LabelsTarget(AveragedTarget):
         return y.astype(np.float64)
 
     def sample(self, y):
-        """Return probabilities that are modest, and right."""
+        """Return underconfident probabilities of the correct labels."""
         return 0.5 * self.truth(y) + 0.25
 
     def decoded(self, estimator, columns):
-        """Return the classifier with its answers as a matrix."""
+        """Return the classifier, which then predicts an indicator matrix."""
         return DecodedLabels(estimator, self)
 
     def strata(self, y):
-        """Return numbers of rows with equal rare values, which splits spread evenly.
+        """Return the stratum of each row: rows with equal rare values have the same.
 
-        A row belongs to the rarest value that it has, be it a label or its lack. Large
-        groups of rows are parted further by the labels that are rarest among all. It is
-        a short form of the iterative stratification of Sechidis et al. (2011), On the
-        Stratification of Multi-Label Data: the rarest label comes first, but a row that
-        has several is spread by the rarest alone.
+        A row belongs to its rarest value, which is a label or the lack of one. Large
+        strata are divided further by the labels that are rarest among all rows. This
+        simplifies the iterative stratification of Sechidis et al. (2011), On the
+        Stratification of Multi-Label Data: the rarest label comes first, but a row with
+        several labels is spread only by the rarest.
         """
         counts = y.sum(axis=0)
         n_rare = np.minimum(counts, len(y) - counts)
@@ -180,11 +182,11 @@ class LabelsTarget(AveragedTarget):
         return np.asarray(proba, dtype=np.float64)
 
     def baseline(self):
-        """Return what predicts the share of each label."""
+        """Return an estimator that predicts the share of each label."""
         return Prevalence()
 
     def constant(self, y):
-        """Return what predicts the only labels; None if they vary."""
+        """Return an estimator for labels that do not vary; None if they do."""
         return Prevalence() if (y == y[:1]).all() else None
 
     def losses(self, y, prediction):
@@ -194,12 +196,12 @@ class LabelsTarget(AveragedTarget):
         return -(xlogy(y, proba) + xlog1py(1 - y, -proba)).sum(axis=1)
 
     def stacking_loss(self, y, base, weight) -> StackingLoss:
-        """Return the logarithmic loss of all labels."""
+        """Return the log loss of all labels."""
         return LabelLoss(y, weight)
 
 
 class Prevalence(ClassifierMixin, BaseEstimator):
-    """Predicts the share of the training rows that have each label."""
+    """Predict the share of the training rows that have each label."""
 
     def fit(self, X, y, sample_weight=None):
         """Count the rows of each label."""
@@ -224,13 +226,13 @@ def _is_zero_or_one(value: Any) -> bool:
 
 
 def _of_label(proba, classes) -> np.ndarray:
-    """Return the probability that rows have a label, from that of its two values."""
+    """Return the probability of a label from those of its values 0 and 1."""
     proba, has = np.asarray(proba, np.float64), np.asarray(classes) == 1
     return proba[:, has].sum(axis=1)
 
 
 def _parted(strata: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """Part those strata by a label that are large enough with and without it."""
+    """Divide strata by a label if they have enough rows with it and without it."""
     n_strata = strata.max() + 1
     with_it = np.bincount(strata, label, n_strata)
     fewest = np.minimum(with_it, np.bincount(strata, minlength=n_strata) - with_it)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-LEAST_PROBABILITY = 1e-7  # of out-of-fold predictions, which are float32
+LEAST_PROBABILITY = 1e-7  # because out-of-fold predictions are float32
 LEAST_MEAN = 1e-300
 MOST_LOG_CHANGE = 5.0
 
@@ -19,7 +19,7 @@ class Link(ABC):
     Attributes
     ----------
     has_temperature : bool
-        Whether predictions can be made more or less sure of themselves.
+        Whether a temperature can make predictions more or less confident.
     """
 
     has_temperature = False
@@ -30,16 +30,17 @@ class Link(ABC):
 
     @abstractmethod
     def inverse(self, base: np.ndarray) -> np.ndarray:
-        """Return the predictions of what is on this scale."""
+        """Return the predictions for values on this scale."""
 
     def moved(self, base: np.ndarray, change: np.ndarray) -> np.ndarray:
-        """Return the predictions that a change on this scale leads to."""
+        """Return the predictions after a change on this scale."""
         return self.inverse(base + change)
 
     def sharpened(self, prediction: np.ndarray, temperature: float) -> np.ndarray:
-        """Return predictions that are surer if the temperature is below 1.
+        """Return predictions that are more confident if the temperature is below 1.
 
-        Only for links that have a temperature: what is on this scale is divided by it.
+        Values on this scale are divided by the temperature, so this is only for links
+        that have a temperature.
         """
         if temperature == 1.0:
             return prediction
@@ -48,12 +49,12 @@ class Link(ABC):
     def temperature_derivatives(
         self, y: Any, base: np.ndarray, factor: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return those of each row's loss by the inverse temperature.
+        """Return the derivatives of each row's loss by the inverse temperature.
 
         Parameters
         ----------
         y : sequence of length n_samples
-            Encoded by the target.
+            Encoded y.
         base : ndarray of shape (n_samples, n_outputs)
             Predictions on this scale.
         factor : float
@@ -62,13 +63,13 @@ class Link(ABC):
         Returns
         -------
         tuple of ndarray of shape (n_samples,)
-            The slope and the curvature.
+            First and second derivative.
         """
         raise NotImplementedError(f"{type(self).__name__} has no temperature.")
 
 
 class Identity(Link):
-    """Values as they are."""
+    """The scale of the values themselves."""
 
     def forward(self, prediction):
         """Return the values."""
@@ -83,7 +84,7 @@ IDENTITY = Identity()
 
 
 class Log(Link):
-    """Logarithms of positive values."""
+    """The scale of the logarithms of positive values."""
 
     def forward(self, prediction):
         """Return the logarithms."""
@@ -94,12 +95,12 @@ class Log(Link):
         return np.exp(base)
 
     def moved(self, base, change):
-        """Return values that a bounded factor leads to."""
+        """Return the values, changed by a bounded factor."""
         return np.exp(base + np.clip(change, -MOST_LOG_CHANGE, MOST_LOG_CHANGE))
 
 
 class Softmax(Link):
-    """Logarithms of the probabilities of classes, of which each row has one."""
+    """The scale of the logarithms of class probabilities."""
 
     has_temperature = True
 
@@ -112,7 +113,7 @@ class Softmax(Link):
         return softmax(base)
 
     def temperature_derivatives(self, y, base, factor):
-        """Return those of the log loss."""
+        """Return the derivatives of the log loss."""
         proba = softmax(factor * base)
         mean = (proba * base).sum(axis=1)
         slope = mean - base[np.arange(len(y)), y]
@@ -120,18 +121,18 @@ class Softmax(Link):
 
 
 def log_proba(proba: np.ndarray) -> np.ndarray:
-    """Return the logarithms of probabilities, which softmax turns back."""
+    """Return the logarithms of probabilities, the inverse of softmax."""
     return np.log(np.clip(proba, LEAST_PROBABILITY, None, dtype=np.float64))
 
 
 def softmax(log_odds: np.ndarray) -> np.ndarray:
-    """Return the probabilities of each row whose logarithms differ by these."""
+    """Return the probabilities of each row for log odds."""
     odds = np.exp(log_odds - log_odds.max(axis=1, keepdims=True))
     return odds / odds.sum(axis=1, keepdims=True)
 
 
 class Logistic(Link):
-    """Log odds of labels, of which each row may have several."""
+    """The scale of the log odds of labels, of which each row may have several."""
 
     has_temperature = True
 
@@ -146,7 +147,7 @@ class Logistic(Link):
         return expit(base)
 
     def temperature_derivatives(self, y, base, factor):
-        """Return those of the sum of the log losses of all labels."""
+        """Return the derivatives of the sum of the log losses of all labels."""
         proba = expit(factor * base)
         slope = ((proba - y) * base).sum(axis=1)
         return slope, (proba * (1.0 - proba) * base**2).sum(axis=1)

@@ -1,4 +1,4 @@
-"""Losses whose derivatives are known, for the linear model on top of an ensemble."""
+"""Losses of the stack, the linear model on top of an ensemble."""
 
 from __future__ import annotations
 
@@ -11,25 +11,27 @@ from automodel.targets.link import softmax
 from automodel.targets.objective import Objective
 
 N_STEPS = 8
-LEAST_ERROR = 1e-9  # of the variance: below it values are exact, and rounding speaks
-BLUNT_SHARE = 0.02  # of the mean loss: how far from its kink a pinball loss is bent
+LEAST_ERROR = 1e-9  # share of the variance; smaller errors are due to rounding
+BLUNT_SHARE = 0.02  # width of the smoothed kink of a pinball loss, of the mean loss
 
 
 class StackingLoss(ABC):
-    """A loss whose derivatives by the coefficients of columns are known.
+    """A loss with its derivatives by the coefficients of columns.
 
-    It is in units of its own spread, so that it compares to a prior. Columns are arrays
-    of shape (n_columns, n_samples, n_outputs) on the scale of a link.
+    The loss is in units of its own spread, so that it can be compared with a prior.
+    Columns are arrays of shape (n_columns, n_samples, n_outputs) on the scale of a
+    link.
 
     Attributes
     ----------
     n_steps : int
-        Steps of Newton's method that it takes.
-    center, spread : float
-        Of values: what stays where it is under the slope, and the unit of the constant
-        that is added; 0 where none is.
+        Number of steps of Newton's method that the loss needs.
+    center : float
+        Value that the slope of the mean leaves unchanged.
+    spread : float
+        Unit of the constant that is added; 0 if there is no constant.
     limits : tuple of float
-        Between which predictions stay.
+        Smallest and largest prediction.
     """
 
     n_steps = N_STEPS
@@ -38,7 +40,7 @@ class StackingLoss(ABC):
     limits = (-np.inf, np.inf)
 
     def first_columns(self, base: np.ndarray) -> np.ndarray:
-        """Return the columns of the mixture itself: of its slope, and of a constant."""
+        """Return the columns of the mean itself: for its slope, and for a constant."""
         return base[None]
 
     @abstractmethod
@@ -47,11 +49,11 @@ class StackingLoss(ABC):
 
     @abstractmethod
     def derivatives_alone(self, at, columns):
-        """Return them for each column as if it were the only one."""
+        """Return the derivatives for each column as if it were the only one."""
 
 
 class _ValueLoss(StackingLoss):
-    """A loss of values, known by its derivatives in each row."""
+    """A loss of values, with its derivatives in each row."""
 
     def __init__(self, y, base, weight, objective: Objective):
         self.y, base = y.reshape(-1), base.reshape(-1)
@@ -85,7 +87,7 @@ class _ValueLoss(StackingLoss):
 
     @abstractmethod
     def _scaled(self, base, weight) -> np.ndarray:
-        """Return the weights in units of the loss of the mixture."""
+        """Return the weights in units of the loss of the mean."""
 
 
 class Squares(_ValueLoss):
@@ -105,10 +107,10 @@ class Squares(_ValueLoss):
 
 
 class Pinball(_ValueLoss):
-    """Pinball losses in units of their mean, by squares that lie above them.
+    """Pinball losses in units of their mean, majorised by squares.
 
-    These touch the loss where it is and are least where it is less (Hunter and Lange,
-    2000, Quantile Regression via an MM Algorithm).
+    The squares touch the loss at the current prediction, and minimising them lowers the
+    loss (Hunter and Lange, 2000, Quantile Regression via an MM Algorithm).
     """
 
     n_steps = 4 * N_STEPS
@@ -120,7 +122,7 @@ class Pinball(_ValueLoss):
         slope = -(error * curvature + self.objective.quantile - 0.5)
         return self.weight * slope, self.weight * curvature
 
-    def _spread(self, weight):  # squares would go by the tails
+    def _spread(self, weight):  # squares would depend on the tails
         return float(np.average(np.abs(self.y - self.center), weights=weight))
 
     def _scaled(self, base, weight):
@@ -154,7 +156,7 @@ class Deviance(_ValueLoss):
 
 
 class LogLoss(StackingLoss):
-    """Logarithmic losses of the softmax."""
+    """Log loss of the softmax."""
 
     def __init__(self, y, weight):
         self.y, self.weight = y, weight
@@ -178,7 +180,7 @@ class LogLoss(StackingLoss):
 
 
 class LabelLoss(StackingLoss):
-    """Logarithmic losses of labels, of which each row may have several."""
+    """Log loss of labels, of which each row may have several."""
 
     def __init__(self, y, weight):
         self.y, self.weight = y, weight[:, None]

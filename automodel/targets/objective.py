@@ -1,9 +1,9 @@
-"""Objective: the loss that models learn, which follows from the score asked for.
+"""Objective: the loss that regressors learn, which follows from the score.
 
-A search that scores absolute errors and trains squared ones selects among models that
-have all learned something else. So the objective is decided here, once, by the scorer.
-`Task` carries it to the families, and the baseline, early stopping, stacking and the
-tests of gain follow it.
+If a search scored absolute errors but trained squared errors, all of its models would
+have learned something else than what is scored. The objective therefore depends on the
+scorer. `Task` passes it to the families, and the baseline, early stopping and stacking
+follow it.
 """
 
 from __future__ import annotations
@@ -13,35 +13,36 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.base import BaseEstimator
 
-LEAST_SHARE = 1e-3  # of the least positive target: what a prediction of a mean may be
-MOST_TIMES = 1e3  # the largest target: how far an exponential may go beyond
+LEAST_SHARE = 1e-3  # of the smallest positive target: the smallest positive prediction
+MOST_TIMES = 1e3  # the largest target: the largest prediction of an exponential
 LEAST_LOG_TARGET = -1 + 1e-12
-LEAST_TARGET = 1e-3  # of the median, by which a relative error is divided at least
+LEAST_TARGET = 1e-3  # of the median: the smallest divisor of a relative error
 
 
 @dataclass(frozen=True)
 class Objective:
-    """A loss of values, and where predictions have to lie for it.
+    """Define a loss of values, and the range of its predictions.
 
     Parameters
     ----------
     loss : str, default="squared_error"
-        "squared_error", "absolute_error", "quantile", or a deviance of a positive
-        mean: "poisson", "gamma", "tweedie".
+        Loss to learn: "squared_error", "absolute_error", "quantile", or one of the
+        deviances of a positive mean, "poisson", "gamma" and "tweedie".
     quantile : float, default=0.5
-        The one that "quantile" asks for; that of "absolute_error" is the median.
+        Quantile to predict if the loss is "quantile"; 0.5, the median, for
+        "absolute_error".
     power : float, default=0.0
-        Of the variance function of a deviance: 1 for "poisson", 2 for "gamma",
-        between 1 and 2 for "tweedie".
+        Power of the variance function of a deviance: 1 for "poisson", 2 for "gamma",
+        and between 1 and 2 for "tweedie".
     is_relative : bool, default=False
         Whether errors are divided by the target, as in a percentage.
     is_log : bool, default=False
-        Whether the logarithm of one plus the target is what is learned: the target of
-        the search is then encoded.
+        Whether models learn the logarithm of one plus the target.
     domain : tuple of (float, bool), default=None
-        What the score refuses: the least target, and whether it may be reached.
+        Lower bound of the targets that the score accepts, and whether the bound itself
+        is accepted. None accepts all targets.
     limits : tuple of float
-        Where predictions are kept, in the units that are learned.
+        Smallest and largest prediction, in the units that are learned.
     """
 
     loss: str = "squared_error"
@@ -54,16 +55,16 @@ class Objective:
 
     @property
     def is_quantile(self) -> bool:
-        """Whether a quantile makes the loss small, such as the median."""
+        """Whether a quantile, such as the median, minimises the loss."""
         return self.loss in ("absolute_error", "quantile")
 
     @property
     def is_deviance(self) -> bool:
-        """Whether it is a deviance of a positive mean, whose logarithm is learned."""
+        """Whether the loss is a deviance of a positive mean."""
         return self.loss in ("poisson", "gamma", "tweedie")
 
     def learning(self, loss: str) -> Objective:
-        """Return the objective of models that learn another loss for the same score."""
+        """Return the objective with another loss to learn for the same score."""
         if loss == self.loss:
             return self
         return replace(
@@ -73,21 +74,21 @@ class Objective:
     def of_target(
         self, y: np.ndarray, name: str = "the score", counted: np.ndarray | None = None
     ) -> Objective:
-        """Return the objective with the limits that a target sets.
+        """Return the objective with the limits that follow from a target.
 
         Parameters
         ----------
         y : ndarray of shape (n_samples,)
-            The target, not encoded.
+            The target, before it is encoded.
         name : str
-            That of the score, for messages.
+            Name of the score, for messages.
         counted : ndarray of bool of shape (n_samples,), default=None
-            Which rows count; None is all.
+            Whether each row counts; None means all rows.
 
         Raises
         ------
         ValueError
-            If a value is outside the domain of the score; names the row.
+            If a value is outside the domain of the score. The message names its row.
         """
         if self.domain is not None:
             least, may_reach = self.domain
@@ -120,18 +121,18 @@ class Objective:
 
     @property
     def has_positive_predictions(self) -> bool:
-        """Whether the score takes positive predictions alone."""
+        """Whether the score accepts only positive predictions."""
         return self.is_deviance or self.power < 0
 
     @property
     def decodes(self) -> bool:
-        """Whether predictions are not left as models make them."""
+        """Whether `decode` changes the predictions of models."""
         return self.is_log or bool(np.isfinite(self.limits).any())
 
     def encode(self, y: np.ndarray) -> np.ndarray:
-        """Return what is learned in place of the target.
+        """Return the values that models learn for a target.
 
-        Values outside the domain, of rows that do not count, are brought into it.
+        Values outside the domain, which belong to rows that do not count, are clipped.
         """
         return np.log1p(np.maximum(y, LEAST_LOG_TARGET)) if self.is_log else y
 
@@ -141,13 +142,13 @@ class Objective:
         return np.expm1(prediction) if self.is_log else prediction
 
     def decode_target(self, y: np.ndarray) -> np.ndarray:
-        """Return an encoded target as it was."""
+        """Convert an encoded target back to its units."""
         return np.expm1(y) if self.is_log else y
 
     def weights(
         self, y: np.ndarray, sample_weight: np.ndarray | None
     ) -> np.ndarray | None:
-        """Return the weights that rows are trained with; their mean stays."""
+        """Return the weights of the rows in training, with the mean of those given."""
         if not self.is_relative or not len(y):
             return sample_weight
         size = np.abs(np.asarray(y, dtype=np.float64))
@@ -161,7 +162,7 @@ class Objective:
         return weight * (np.mean(sample_weight) / max(weight.mean(), 1e-300))
 
     def losses(self, y: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-        """Return the loss of each row, of what is learned."""
+        """Return the loss that models learn, for each row."""
         y, prediction = np.asarray(y, np.float64), np.asarray(prediction, np.float64)
         if self.is_deviance:
             return _unit_deviance(y, np.clip(prediction, *self.limits), self.power)
@@ -171,7 +172,7 @@ class Objective:
         return error * error
 
     def baseline(self) -> BaseEstimator:
-        """Return the constant that is best by the loss, not fitted."""
+        """Return an unfitted estimator of the constant that minimises the loss."""
         from sklearn.dummy import DummyRegressor
 
         if self.loss == "absolute_error":

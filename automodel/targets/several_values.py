@@ -25,8 +25,8 @@ from automodel.targets.losses import Pinball, Squares, StackingLoss
 from automodel.targets.objective import Objective
 
 EXPECTED = (
-    "AutoRegressor takes several columns of finite numbers. Drop those rows or fill "
-    "them, and use AutoClassifier for labels."
+    "AutoRegressor needs finite numbers. Drop rows with missing values or fill them, "
+    "and use AutoClassifier for labels."
 )
 NO_LIMITS = (-np.inf, np.inf)
 DIGITS = 12  # of a value that is restored
@@ -34,14 +34,14 @@ LEAST_SIZE = 1e-290  # of a column whose values are rounded so
 
 
 def scaled_root_mean_squared_error(y_true, y_pred, *, deviations, sample_weight=None):
-    """Return the mean over columns of the root mean squared error in deviations.
+    """Return the mean over columns of the RMSE in units of standard deviations.
 
-    No column drowns in it, whatever the units are.
+    All columns count alike, whatever their units are.
 
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n_samples, n_columns)
-        In the units of the user.
+        True and predicted values, in the units of the user.
     deviations : ndarray of shape (n_columns,)
         Standard deviations of the columns.
     sample_weight : ndarray of shape (n_samples,), default=None
@@ -52,18 +52,19 @@ def scaled_root_mean_squared_error(y_true, y_pred, *, deviations, sample_weight=
 
 
 class ValuesTarget(AveragedTarget):
-    """Each row has a number in each of several columns, and a prediction is a row.
+    """Target whose rows have a number in each of several columns.
 
-    Models learn all columns in units of their own deviations.
+    Models learn all columns, each in units of its standard deviation.
 
     Parameters
     ----------
     means, deviations : ndarray of shape (n_outputs,)
-        Of the columns, as the objective encodes them.
+        Means and standard deviations of the columns, as the objective encodes them.
     objective : Objective, default=Objective()
-        The loss that models learn in each column.
+        Loss that models learn in each column.
     limits : tuple of ndarray of shape (n_outputs,), default=None
-        Where predictions are kept, in the units that are learned; None for no limits.
+        Smallest and largest predictions, in the units that are learned; None for no
+        limits.
 
     Examples
     --------
@@ -101,7 +102,8 @@ class ValuesTarget(AveragedTarget):
         Raises
         ------
         ValueError
-            If a cell is missing, infinite or no number; names its row and its column.
+            If a value is missing, infinite or not a number. The message names its row
+            and its column.
         """
         values, names = as_columns(y), column_names(y)
         refused = missing(values.ravel()).reshape(values.shape)
@@ -117,16 +119,16 @@ class ValuesTarget(AveragedTarget):
 
     @classmethod
     def of(cls, y: np.ndarray, sample_weight: np.ndarray | None = None) -> ValuesTarget:
-        """Return the target of such values, whose squared errors are learned.
+        """Return the target of y, whose squared errors are learned.
 
-        Warns with `FitWarning` of columns that are constant.
+        A `FitWarning` names columns that are constant.
         """
         counted = y if sample_weight is None else y[sample_weight > 0]
         constant = np.flatnonzero((counted == counted[:1]).all(axis=0))
         if len(constant) and len(counted) > 1:
             warnings.warn(
-                f"Columns of y that are constant: {constant[:10].tolist()}. So is "
-                "every prediction of them.",
+                f"Columns of y that are constant: {constant[:10].tolist()}. Their "
+                "predictions are constant, too.",
                 FitWarning,
                 stacklevel=2,
             )
@@ -138,7 +140,7 @@ class ValuesTarget(AveragedTarget):
         return (encoded - self.means) / self.deviations
 
     def restore(self, y):
-        """Return the values, rounded to twelve digits: counts are whole numbers."""
+        """Return the values, rounded to twelve digits so that counts are whole."""
         values = self._in_units(y)
         size = self.objective.decode_target(np.abs(self.means) + self.deviations)
         decimals = DIGITS - np.ceil(np.log10(np.maximum(size, LEAST_SIZE))).astype(int)
@@ -153,7 +155,7 @@ class ValuesTarget(AveragedTarget):
         return self.objective.decode_target(y * self.deviations + self.means)
 
     def answers(self, prediction):
-        """Return a regressor that answers with these values."""
+        """Return a regressor that predicts these values."""
         return RegressorAnswers(self.decode(prediction))
 
     def truth(self, y):
@@ -161,25 +163,25 @@ class ValuesTarget(AveragedTarget):
         return y
 
     def sample(self, y):
-        """Return values between the ends: some scores take no mean of zero."""
+        """Return values between the extremes; some scores fail for a mean of zero."""
         return np.linspace(y.min(axis=0), y.max(axis=0), len(y) + 2)[1:-1]
 
     def decoded(self, estimator, columns):
-        """Return the regressor with its units."""
+        """Return the regressor, which then predicts in the units of the user."""
         return DecodedValues(estimator, self)
 
     def learning(self, objective, y=None, name="the score", counted=None):
         """Return the target whose models learn the objective of a score.
 
-        Relative errors are learned as absolute ones: their weights would differ from
-        column to column.
+        Relative errors are learned as absolute errors, because their weights would
+        differ between columns.
         """
         if objective.has_positive_predictions:
             raise ValueError(
-                f"scoring={name!r} is for one column, and y has {self.n_outputs}. Use "
+                f"scoring={name!r} is for one column, but y has {self.n_outputs}. Use "
                 "'neg_root_mean_squared_error', 'neg_mean_absolute_error' or "
-                "'neg_root_mean_squared_log_error', or fit one AutoRegressor a column, "
-                "as sklearn.multioutput.MultiOutputRegressor does."
+                "'neg_root_mean_squared_log_error', or fit one AutoRegressor to each "
+                "column, as sklearn.multioutput.MultiOutputRegressor does."
             )
         objective = replace(objective, is_relative=False)
         if not objective.is_log or y is None:
@@ -209,19 +211,19 @@ class ValuesTarget(AveragedTarget):
         return (y - prediction)[:, 0]
 
     def baseline(self):
-        """Return the constants that are best by the loss."""
+        """Return an estimator of the constants that minimise the loss."""
         return self.objective.baseline()
 
     def constant(self, y):
-        """Return what predicts the only values; None if they vary."""
+        """Return an estimator for values that do not vary; None if they do."""
         return DummyRegressor() if (y == y[:1]).all() else None
 
     def losses(self, y, prediction):
-        """Return the loss of the objective, the mean over the columns."""
+        """Return the mean over the columns of the loss of the objective."""
         return self.objective.losses(y, prediction).mean(axis=1)
 
     def stacking_loss(self, y, base, weight) -> StackingLoss:
-        """Return the loss of the objective, of all columns alike."""
+        """Return the loss of the objective, where all columns count alike."""
         loss = Pinball if self.objective.is_quantile else Squares
         weight = np.repeat(weight, self.n_outputs)
         return loss(y.ravel(), base.ravel(), weight, self.objective)

@@ -18,13 +18,12 @@ from automodel.targets.objective import Objective
 
 
 class ValueTarget(AveragedTarget):
-    """Each row has a number, and a prediction is one.
+    """Target whose rows have a number.
 
     Parameters
     ----------
     objective : Objective, default=Objective()
-        The loss that models learn; it may have the logarithms of values learned in
-        place of the values.
+        Loss that models learn, of the values or of their logarithms.
 
     Examples
     --------
@@ -44,12 +43,12 @@ class ValueTarget(AveragedTarget):
 
     @staticmethod
     def check(y: Any) -> np.ndarray:
-        """Return a target as a one-dimensional float array.
+        """Return y as a one-dimensional float array.
 
         Raises
         ------
         ValueError
-            If it holds text, dates, missing or infinite values.
+            If y contains text, dates, missing or infinite values.
         """
         y = as_column(y)
         bad = missing(y)
@@ -70,8 +69,8 @@ class ValueTarget(AveragedTarget):
         y = y.astype(np.float64)
         if len(y) > 1 and y.min() == y.max():
             warnings.warn(
-                f"The target y is constant: {y[0]} in all rows. So is every "
-                "prediction.",
+                f"The target y is constant: {y[0]} in all rows. All predictions are "
+                "constant, too.",
                 FitWarning,
                 stacklevel=2,
             )
@@ -79,7 +78,7 @@ class ValueTarget(AveragedTarget):
 
     @classmethod
     def of(cls, y: np.ndarray, sample_weight: np.ndarray | None = None) -> ValueTarget:
-        """Return the target of such values, whose squared errors are learned."""
+        """Return the target of y, whose squared errors are learned."""
         return cls()
 
     def encode(self, y):
@@ -96,7 +95,7 @@ class ValueTarget(AveragedTarget):
         return self.objective.decode(values)
 
     def answers(self, prediction):
-        """Return a regressor that answers with these values."""
+        """Return a regressor that predicts these values."""
         return RegressorAnswers(self.decode(prediction))
 
     def truth(self, y):
@@ -104,11 +103,11 @@ class ValueTarget(AveragedTarget):
         return y[:, None]
 
     def sample(self, y):
-        """Return values between the ends: some scores take no mean of zero."""
+        """Return values between the extremes; some scores fail for a mean of zero."""
         return np.linspace(y.min(), y.max(), len(y) + 2)[1:-1, None]
 
     def decoded(self, estimator, columns):
-        """Return the regressor with its units."""
+        """Return the regressor, which then predicts in the units of the user."""
         if not self.objective.decodes:
             return estimator
         return DecodedRegressor(estimator, self.objective)
@@ -125,15 +124,15 @@ class ValueTarget(AveragedTarget):
         return np.clip(values.reshape(-1, 1), *self.objective.limits)
 
     def baseline(self):
-        """Return the constant that is best by the loss."""
+        """Return an estimator of the constant that minimises the loss."""
         return self.objective.baseline()
 
     def constant(self, y):
-        """Return what predicts the only value; None if there are several."""
+        """Return an estimator for a single value; None if there are several."""
         return DummyRegressor() if (y == y[0]).all() else None
 
     def training_weight(self, y, sample_weight):
-        """Return the weights; relative errors are learned by them."""
+        """Return the weights, which include those of relative errors."""
         return self.objective.weights(y, sample_weight)
 
     def losses(self, y, prediction):
@@ -141,7 +140,7 @@ class ValueTarget(AveragedTarget):
         return self.objective.losses(y, prediction.reshape(-1))
 
     def errors(self, y, prediction):
-        """Return how far the values are above the predictions."""
+        """Return the values minus the predictions."""
         return y - prediction.reshape(-1)
 
     def stacking_loss(self, y, base, weight) -> StackingLoss:

@@ -1,14 +1,15 @@
-"""Does `fit` end within its time budget, imports included?
+"""Measure whether `fit` ends within its time budget, including imports.
 
     python examples/benchmarks/budgets.py FOLDER --seconds 5,10,60 --n-jobs 1,2 \
         --out figures.jsonl
 
 Every table is fitted with each budget and each number of workers, in a fresh process.
 The clock runs from before the import of `automodel` to the return of `fit`; reading the
-table does not count. "late" is what it took less the budget, in seconds. With one
-worker as many fits run at a time as there are processors. Tables and their splits are
-as in compare.py; two wide ones are generated, of 165 rows and 1,107 columns, of which
-two thirds are fitted. Figures that `--out` holds already are not made again.
+table does not count. "late" is the time that a fit took minus its budget, in seconds.
+With one worker, as many fits run at a time as there are processors. Tables and their
+splits are those of compare.py. Two wide tables of 165 rows and 1,107 columns are also
+generated, and two thirds of their rows are fitted. Figures that the file `--out`
+already holds are not measured again.
 """
 
 import argparse

@@ -1,20 +1,20 @@
-"""Compare automodel with other AutoML packages, and with itself less a part, on tables.
+"""Compare automodel with other AutoML packages, and with variants that lack a part.
 
     python examples/benchmarks/compare.py TABLES... --seconds 60 \
         --systems automodel,flaml,histgb --out figures.jsonl
     python examples/benchmarks/compare.py TABLES... --systems automodel,without-nets
 
 A table is a CSV file whose last column is the target. A third of its rows is the test
-part, the same for all systems; every fit has a fresh process, two workers and the same
-seconds. The score is ROC AUC for two classes, -log loss for more and -RMSE for numbers,
-greater is better, and each system is told to select for it. Figures that `--out` holds
-already are not made again.
+part, which is the same for all systems. Every fit has a fresh process, two workers and
+the same number of seconds. The score is ROC AUC for two classes, -log loss for more
+classes and -RMSE for numbers; greater is better. Each system is told to select by it.
+Figures that the file `--out` already holds are not measured again.
 
-Systems: "automodel"; "without-..." automodel with one part off; of the peers those that
-are installed, "autogluon-best", "autogluon-medium", "flaml" and "mljar"; "optuna", a
-search over `HistGradientBoosting` as one writes it by hand; and "histgb", its defaults.
-A peer that lives in another environment is named with its python:
-`--python flaml=/envs/flaml/bin/python`.
+The systems are "automodel"; "without-...", which is automodel with one part switched
+off; the peers "autogluon-best", "autogluon-medium", "flaml" and "mljar", if they are
+installed; "optuna", a search of `HistGradientBoosting` that one would write by hand;
+and "histgb", its defaults. If a peer is installed in another environment, name its
+Python: `--python flaml=/envs/flaml/bin/python`.
 """
 
 import argparse

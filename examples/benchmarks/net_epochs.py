@@ -2,11 +2,11 @@
 
     python examples/benchmarks/net_epochs.py TABLES... --epochs 16 32 64 128
 
-Tables, splits and scores are those of compare.py. For each number of epochs: the
-score on the test part of the net alone, the seconds of its fit on one thread, and the
-score of its best mixture with CatBoost, out of weights of 0, .1, ... .9 for the net.
-The mixture is chosen on the test part: it shows what there is to gain, not what is
-gained.
+Tables, splits and scores are those of compare.py. For each number of epochs, the script
+prints the score of the net alone on the test part, the seconds of its fit on one
+thread, and the score of its best mixture with CatBoost, where the net has a weight of
+0, .1, ... or .9. The mixture is chosen on the test part, so it shows the largest
+possible gain.
 """
 
 import argparse

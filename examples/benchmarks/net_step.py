@@ -1,13 +1,13 @@
-"""Measure what a training step of our nets costs beside a loop written by hand.
+"""Compare the cost of a training step of our nets with that of a hand-written loop.
 
     python examples/benchmarks/net_step.py --repeats 9
 
-All train the same module, two hidden layers of 128 units with ReLU, on the same 10,000
-rows of 20 numbers in batches of 256, with float32, one thread, and no validation. The
-loops written by hand are what one would write without a library: shuffle, take slices,
-forward, backward, step. One of them has our AdamW, one that of torch in its fused form.
-What is timed is processor time, all run in turns, and ratios are taken within a turn,
-so that what else the machine does falls on each alike.
+All variants train the same module, two hidden layers of 128 units with ReLU, on the
+same 10,000 rows of 20 numbers in batches of 256, with float32, one thread, and no
+validation. The hand-written loops are what one would write without a library: shuffle,
+take slices, forward, backward, step. One of them uses our AdamW, the other the fused
+AdamW of torch. The script measures processor time. The variants run in turns, and
+ratios are taken within a turn, so that other load of the machine affects all alike.
 """
 
 import argparse

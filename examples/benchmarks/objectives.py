@@ -1,15 +1,15 @@
-"""Does it pay to learn the loss that is scored, or are squared errors good enough?
+"""Compare models that learn the loss that is scored with models of squared errors.
 
     python examples/benchmarks/objectives.py TABLES... --seconds 20 \
         --scoring neg_mean_absolute_error --out figures.jsonl
     python examples/benchmarks/objectives.py FOLDER --tables concrete,auto_mpg
 
-Three systems answer on each regression table and are scored by `--scoring`: "asked" is
+Three systems predict each regression table and are scored by `--scoring`: "asked" is
 `AutoRegressor(scoring=...)`, which learns what the score asks for; "squares" is
-`AutoRegressor()`, which learns and selects by squared errors; "constant" is the best
-constant of the training target, a quantile or the mean. Tables, their splits and the
-fresh process of each fit are as in compare.py; tables of classes are left out. Figures
-that `--out` holds already are not made again.
+`AutoRegressor()`, which learns squared errors and selects by them; "constant" is the
+best constant of the training target, a quantile or the mean. Tables and splits are
+those of compare.py, and each fit has a fresh process. Tables of classes are left out.
+Figures that the file `--out` already holds are not measured again.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""How much longer a pack trains than one of its members on one of its folds.
+"""Measure how much longer a pack trains than one of its members on one of its folds.
 
 A pack of 16 members times 5 folds is trained in turns with single members on the
-first fold, by the same code and for the same number of epochs, on one thread. Bar: at
-most 4 times the mean member.
+first fold, by the same code and for the same number of epochs, on one thread. The aim
+is at most 4 times the time of the mean member.
 
     python examples/benchmarks/packed_nets.py TABLE.csv --rows 2000
 """

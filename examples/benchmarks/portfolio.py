@@ -1,16 +1,17 @@
-"""Are the proven settings of a family better than what other tables would choose?
+"""Compare the proven settings of a family with settings that other tables choose.
 
     python examples/benchmarks/portfolio.py TABLES... --family lightgbm --settings 24 \
         --out runs.jsonl
 
-Each table's training part (that of compare.py; at most `--rows` of it) is searched with
-the family's proven settings and then with settings drawn at random, the same for all
-tables. From the out-of-fold scores a portfolio is learned: greedily the setting that
-lowers most, in the mean over tables, the regret of the best setting so far. The regret
-of a setting is how far its score is from the best of the table, 1 for the median one.
+The training part of each table (that of compare.py, at most `--rows` rows of it) is
+searched with the family's proven settings, and then with random settings, which are the
+same for all tables. A portfolio is learned greedily from the out-of-fold scores: the
+next setting is the one that most lowers the mean regret of the best setting so far. The
+regret of a setting is the distance of its score from the best one of the table, in
+units in which the median setting has a regret of 1.
 
-The learned portfolio is tried on tables that had no part in learning it, one left out
-at a time, beside the family's own. The test parts are not looked at.
+The learned portfolio is compared with the family's own on tables that were not used to
+learn it, by leaving out one table at a time. The test parts are not used.
 """
 
 import argparse

@@ -1,12 +1,13 @@
-"""Measure what pruning brings to a search over nets.
+"""Measure how much pruning improves a search of nets.
 
     python examples/benchmarks/pruning_of_nets.py TABLES... --seconds 60 --seeds 3
 
 Each table is searched with the default pruner and without one, with the same seed and
-time, one worker, and nets alone; which of the two comes first changes with the seed.
-Printed are the share of trials that were pruned, the trials of each search, and a ratio
-of times: when the search with pruning first has a trial as good as the best of the
-search without, divided by when that one had it. `inf` is a search that never had.
+time, one worker, and only nets; the seed decides which search comes first. The script
+prints the share of trials that were pruned, the number of trials of each search, and a
+ratio of times: the time at which the search with pruning first had a trial as good as
+the best of the other search, divided by the time at which the other had it. `inf` means
+that it never had such a trial.
 """
 
 import argparse

@@ -1,23 +1,23 @@
-"""Compare RealMLP with pytabkit's, by its authors: error and processor time.
+"""Compare our RealMLP with that of its authors in pytabkit: error and processor time.
 
     python examples/benchmarks/realmlp_against_pytabkit.py TABLES... \
         --peer-python PEERS/bin/python --regression wine_quality --out figures.jsonl
 
-Each fit has a process of its own with one thread; the peer's run in the python that is
-named, which has pytabkit and need not have automodel. The last column of a table is the
-target; a third of the rows is the test part. What is timed is the processor time of
-`fit`, after a fit of a few rows has loaded what is loaded late. Each system validates
-as it does by default.
+Each fit has its own process with one thread. Fits of the peer run in the Python of
+`--peer-python`, which has pytabkit and need not have automodel. The last column of a
+table is the target, and a third of the rows is the test part. The script measures the
+processor time of `fit`, after a fit of a few rows has imported everything. Each system
+validates as it does by default.
 
-The systems: "automodel" is RealMLP with its defaults, "automodel-short" the same with
-`--epochs` epochs, "pytabkit" RealMLP_TD with its defaults, which are made for accuracy
-(label smoothing, and the epoch of fewest errors), and "pytabkit-log-loss", for classes,
-without smoothing and with the epoch of the lowest log loss. The primary figures are log
-loss for classes, and RMSE divided by the standard deviation of the test part for
-numbers.
+The systems are "automodel", RealMLP with its defaults; "automodel-short", the same with
+`--epochs` epochs; "pytabkit", RealMLP_TD with its defaults, which are made for accuracy
+(label smoothing, and the epoch of fewest errors); and, for classes,
+"pytabkit-log-loss", without smoothing and with the epoch of the lowest log loss. The
+primary figures are the log loss for classes, and the RMSE divided by the standard
+deviation of the test part for numbers.
 
-`--reuse` takes the peer's figures from an earlier `--out`, since they take long; only
-figures of an idle machine are worth it.
+`--reuse` takes the figures of the peer, which take long, from an earlier `--out`. Do so
+only if they were measured on an idle machine.
 """
 
 import argparse

@@ -1,15 +1,15 @@
-"""Compare one search for several targets with scikit-learn, and with one search each.
+"""Compare one search for several targets with scikit-learn and with separate searches.
 
     python examples/benchmarks/several_targets.py TABLES --out figures.jsonl
 
-TABLES is a folder of CSV files, from which ten problems are made by taking two to six
-columns as targets: five of labels, five of numbers. A third of the rows is the test
-part. Every fit has a fresh process, and each search two workers. "singles" searches
-each of k columns alone, for 1 / k of the seconds; "histgb" is `HistGradientBoosting` by
-its defaults in `MultiOutputRegressor` or `MultiOutputClassifier`. The error is that of
-the default score: the mean log loss of the labels, or the mean over the columns of the
-RMSE in standard deviations of the training part. Figures that `--out` holds already are
-not made again.
+TABLES is a folder of CSV files. Ten problems are made from them by using two to six
+columns as targets: five problems of labels and five of numbers. A third of the rows is
+the test part. Every fit has a fresh process, and each search has two workers. "singles"
+searches each of k columns alone, for 1 / k of the seconds. "histgb" is
+`HistGradientBoosting` with its defaults, in `MultiOutputRegressor` or
+`MultiOutputClassifier`. The error is that of the default score: the mean log loss of
+the labels, or the mean over the columns of the RMSE in standard deviations of the
+training part. Figures that the file `--out` already holds are not measured again.
 """
 
 import argparse

@@ -1,9 +1,10 @@
-"""Measure what a trial costs the search itself: to ask, to tell, store and read again.
+"""Measure the search's own cost of a trial: to ask, tell, store and read it.
 
     python examples/benchmarks/storage_costs.py [--url postgresql://...] [--trials 2000]
 
-The trials are of one family with seven parameters and five folds on 1,000 rows; they
-are not trained, but told a result at once, so that all time is the search's own.
+The trials belong to one family with seven parameters, and have five folds on 1,000
+rows. They are not trained but are told a result at once, so that all of the time is
+spent by the search itself.
 """
 
 import argparse

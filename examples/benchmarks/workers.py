@@ -1,13 +1,13 @@
-"""Measure the workers: trials in the same time, start, interrupt, overruns.
+"""Measure the workers: number of trials, start, interrupts and overruns.
 
     python examples/benchmarks/workers.py trials adult.csv.gz --target class
     python examples/benchmarks/workers.py faults --fits 50
 
-"trials" fits a table with one worker and with two, a few times each in turn, with
-trials of one cost, and prints the ratio of those that finish while the search runs, and
-the seconds until the first. "interrupt" sends SIGINT in the middle of a fit and prints
-the seconds until `fit` returns. "faults" runs fits whose trials hang, crash and eat
-memory, and prints the largest overrun of the time budget.
+"trials" fits a table with one worker and with two in turn, a few times each, with
+trials of equal cost. It prints the ratio of the numbers of trials that finish during
+the search, and the seconds until the first one. "interrupt" sends SIGINT in the middle
+of a fit and prints the seconds until `fit` returns. "faults" runs fits whose trials
+hang, crash and exhaust memory, and prints the largest overrun of the time budget.
 """
 
 import argparse

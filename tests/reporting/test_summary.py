@@ -17,9 +17,9 @@ def test_text_names_members_trials_and_seconds(search):
     assert first == "FakeSearch: ensemble of 2 models from 6 trials in 12.3 s"
 
 
-def test_text_gives_the_expected_score_before_the_flattered_one(search):
+def test_text_gives_the_expected_score_before_the_optimistic_one(search):
     text = text_summary(search)
-    assert 0 < text.index("-0.21 (neg_log_loss, greater is") < text.index("-0.2 (flat")
+    assert 0 < text.index("-0.21 (neg_log_loss, greater is") < text.index("-0.2 (opti")
 
 
 def test_text_fits_a_hundred_columns(search):

@@ -105,7 +105,7 @@ def test_another_set_of_classes_is_refused():
     with pytest.raises(ValueError, match="the classes None"):
         TARGET.check_like(ValueTarget())
     with pytest.raises(
-        ValueError, match="'multiclass' with outputs: 3, and .* 'regression'"
+        ValueError, match="'multiclass' with outputs: 3, but .* 'regression'"
     ):
         ValueTarget().check_like(TARGET)
 

@@ -67,9 +67,8 @@ class SharedStorage:
             storage = RDBStorage(url, engine_kwargs=_limits(url))
         except ImportError as error:
             raise ImportError(
-                f"The driver of {self!r} is not installed. Install it by: pip install "
-                "'automodel[postgresql]', or 'automodel[mysql]' for mysql+pymysql:// "
-                "URLs."
+                f"The driver of {self!r} is not installed. Run: pip install "
+                "'psycopg[binary]', or for mysql+pymysql:// URLs: pip install pymysql"
             ) from error
         return get_storage(storage)
 
