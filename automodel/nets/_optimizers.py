@@ -7,7 +7,7 @@ second or more in each worker.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -39,8 +39,8 @@ class LeanOptimizer(torch.optim.Optimizer):
         averaging: float = 0.0,
     ):
         # Not super().__init__, which imports the compiler as well.
-        defaults = {"lr": lr, "weight_decay": weight_decay}
-        self.param_groups = [{**defaults, **group} for group in params]
+        self.defaults = {"lr": lr, "weight_decay": weight_decay}
+        self.param_groups = [{**self.defaults, **group} for group in params]
         self.averaging = averaging
         self._all = [p for group in self.param_groups for p in group["params"]]
         self._averages = [p.detach().clone() for p in self._all] if averaging else []
@@ -57,9 +57,21 @@ class LeanOptimizer(torch.optim.Optimizer):
         for parameter in self._all:
             parameter.grad = None
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return nothing: no training is resumed from a file."""
+        return {}
+
     @torch.no_grad()
-    def step(self) -> None:  # type: ignore[override]
-        """Change the parameters by their gradients."""
+    def step(self, closure: Callable | None = None) -> Any:
+        """Change the parameters by their gradients, which `closure` computes."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        self._step()
+        return loss
+
+    def _step(self) -> None:
         self._n_steps += 1
         for i, group in enumerate(self.param_groups):
             used = [j for j, p in enumerate(group["params"]) if p.grad is not None]
@@ -167,11 +179,9 @@ class SGD(LeanOptimizer):
         super().__init__(params, lr, **options)
         self._momenta = self._zeros()
 
-    @torch.no_grad()
-    def step(self) -> None:  # type: ignore[override]
-        """Change the parameters by their gradients."""
+    def _step(self):
         clip_gradients(self._all, 1.0)
-        super().step()
+        super()._step()
 
     def _update(self, i, used, params, grads):
         group = self.param_groups[i]

@@ -13,12 +13,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 
 from automodel.nets._estimator import TabularNet
-from automodel.nets._objective import (
-    DEVIANCES,
-    classifier_objective,
-    regressor_objective,
-)
 from automodel.nets._targets import (
+    DEVIANCES,
     ClassTarget,
     NumberTarget,
     PositiveTarget,
@@ -63,6 +59,8 @@ class ClassifierTask(ClassifierMixin):
         return weighed * weight
 
     def _objective(self):
+        from automodel.nets._objective import classifier_objective
+
         return classifier_objective(
             self.loss, self.label_smoothing, self.target_.is_multilabel
         )
@@ -189,6 +187,8 @@ class RegressorTask(RegressorMixin):
         return self.target_.encode(np.asarray(y))
 
     def _objective(self):
+        from automodel.nets._objective import regressor_objective
+
         return regressor_objective(self.loss, self.quantile, self.power)
 
     def predict(self, X):

@@ -21,7 +21,8 @@ from torch.nn import functional as F
 
 from automodel.nets._objective import SquaredError
 from automodel.nets._optimizers import AdamW
-from automodel.nets._training import Hooks, Recipe, Rows, train
+from automodel.nets._recipe import Hooks, Recipe, Rows
+from automodel.nets._training import dataset_of, train
 
 N_ROWS, N_COLUMNS, WIDTH, BATCH = 10_000, 20, 128, 256
 LEARNING_RATE, DECAY = 0.01, 0.02
@@ -68,7 +69,8 @@ def with_skorch(rows, n_epochs):
 
 def by_hand(rows, n_epochs, make_optimizer):
     generator = torch.Generator().manual_seed(0)
-    X, _, target = rows.dataset("cpu").tensors
+    dataset = dataset_of(rows, "cpu")
+    X, target = dataset.X["dense"], dataset.y
     module = MLP()
     optimizer = make_optimizer([{"params": list(module.parameters())}])
     module.train()

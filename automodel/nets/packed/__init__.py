@@ -10,7 +10,6 @@ import numpy as np
 from automodel.nets._docs import documented
 from automodel.nets._supervised import ClassifierTask, RegressorTask
 from automodel.nets.packed._estimator import PackedNet, Part
-from automodel.nets.packed._race import ClassJudge, LabelJudge, ValueJudge
 
 PARAMETERS = """\
 n_members : int
@@ -91,10 +90,6 @@ class PackedMLPClassifier(ClassifierTask, PackedNet):
     def _target_of(self, part: Part):
         return self.target_
 
-    def _judge(self, target, weight, apart, objective):
-        kind = LabelJudge if self.target_.is_multilabel else ClassJudge
-        return kind(target, weight, apart)
-
     def _mixed(self, outputs):
         n_outputs = outputs.shape[-1]
         proba = self.target_.probabilities(outputs.reshape(-1, n_outputs))
@@ -145,9 +140,6 @@ class PackedMLPRegressor(RegressorTask, PackedNet):
         learn = self._target_kind.learn
         both = learn(np.concatenate([part.y, part.y_valid]), None)
         return learn(part.y, part.sample_weight, both.scale)
-
-    def _judge(self, target, weight, apart, objective):
-        return ValueJudge(target, weight, apart, objective)
 
     def _mixed(self, outputs):
         folds = []

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from automodel.nets.packed._module import is_shared
+from automodel.nets.packed._members import is_shared
 
 
 class MemberAdamW(torch.optim.Optimizer):
@@ -98,12 +99,20 @@ class MemberAdamW(torch.optim.Optimizer):
             parameter.grad = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Return nothing: a pack is never trained further."""
+        """Return nothing: no training is resumed from a file."""
         return {}
 
     @torch.no_grad()
-    def step(self) -> None:  # type: ignore[override]
-        """Change the parameters by their gradients."""
+    def step(self, closure: Callable | None = None) -> Any:
+        """Change the parameters by their gradients, which `closure` computes."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        self._step()
+        return loss
+
+    def _step(self) -> None:
         self._n_steps += 1
         whole = [p.grad for p in self._parameters]
         cut = [None if g is None else g.unbind(0) for g in whole]
