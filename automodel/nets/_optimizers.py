@@ -61,6 +61,9 @@ class LeanOptimizer(torch.optim.Optimizer):
         """Return nothing: no training is resumed from a file."""
         return {}
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take nothing, as `state_dict` returns nothing."""
+
     @torch.no_grad()
     def step(self, closure: Callable | None = None) -> Any:
         """Change the parameters by their gradients, which `closure` computes."""

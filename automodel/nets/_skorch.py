@@ -9,6 +9,7 @@ import torch
 from sklearn.utils import ClassifierTags, RegressorTags
 from skorch import NeuralNet
 from skorch.dataset import Dataset
+from torch import nn
 
 from automodel.nets._device import precision_context
 
@@ -78,6 +79,24 @@ class TensorBatches:
                     X["dense"], X["codes"]
                 )
             yield X, target
+
+
+class Criterion(nn.Module):
+    """A loss as a module of torch, which callbacks of skorch expect.
+
+    Parameters
+    ----------
+    loss : callable
+        `loss(output, target)` returns one loss per row.
+    """
+
+    def __init__(self, loss):
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, output, target):
+        """Return the loss of each row."""
+        return self.loss(output, target)
 
 
 class LeanNet(NeuralNet):

@@ -25,7 +25,7 @@ from automodel.nets._objective import Objective, own_criterion
 from automodel.nets._optimizers import OPTIMIZERS
 from automodel.nets._planner import StepPlanner, StopTraining
 from automodel.nets._recipe import Hooks, Recipe, Rows, Trained
-from automodel.nets._skorch import TableDataset, TableNet, TensorBatches
+from automodel.nets._skorch import Criterion, TableDataset, TableNet, TensorBatches
 
 INITIAL_ROWS = 1024  # enough to set the scale of the first weights
 
@@ -105,10 +105,9 @@ def start(
     module.to(device)
     _initialize(module, dataset, generator, state)
     clip = [("clip_gradients", ClipGradients(recipe.clip_norm))]
-    criterion = own_criterion(recipe.criterion)
     net = TableNet(
         module,
-        criterion=lambda: objective if criterion is None else criterion,
+        criterion=Criterion(own_criterion(recipe.criterion) or objective),
         objective=objective,
         callbacks=[
             *first,
@@ -129,6 +128,9 @@ def start(
         **_optimizer_parameters(recipe),
     )
     net.initialize()
+    if objective.is_classifier:
+        n_classes = dataset.y.shape[1] if dataset.y.dim() == 2 else dataset.y.max() + 1
+        net.classes_ = np.arange(int(n_classes))
     return net
 
 

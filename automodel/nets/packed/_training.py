@@ -101,7 +101,8 @@ def fit_pack(
     if recipe.precision == "auto":
         is_low = recipe.device == "cpu" and has_bfloat16()
     pack = Pack(grouped(members), len(apart), inputs, n_outputs, is_low)
-    judge = judge_of(objective, *tensors_of(valid, "cpu")[2:], apart)
+    target, weight = tensors_of(valid, "cpu")[2:]
+    judge = judge_of(objective, target, weight, apart)
     race = Race(judge, len(members), recipe.patience, recipe.schedule)
     ordered = pack.members
     trained = train_pack(pack, rows, valid, race, objective, recipe, hooks, n_finalists)
