@@ -111,7 +111,7 @@ power : float
 ATTRIBUTES = """\
 n_features_in_ : int
     Number of columns of X.
-feature_names_in_ : ndarray of shape (n_features_in_,)
+feature_names_in_ : ndarray of shape (n_features,)
     Names of the columns, if all are strings.
 n_iter_ : int
     Number of epochs that the weights have been trained for.
@@ -145,18 +145,19 @@ _ENTRY = re.compile(r"^(\w+) : (.*)\n((?:    .*\n)+)", re.MULTILINE)
 
 
 def documented(own: str) -> Callable[[type], type]:
-    """Return a class decorator that fills in a net's docstring.
+    """Return a class decorator that completes the docstring of a net.
 
-    The line "(parameters)" becomes the entries of all parameters in the signature,
-    with their defaults, and "(attributes)" those of the fitted attributes. The
-    references that these cite are added, to the section of that name or in front of
-    the examples; those of the docstring itself take numbers from 10 on.
+    The line "(parameters)" is replaced by the entries of all parameters, in the order
+    of the signature and with their defaults, and "(attributes)" by those of the fitted
+    attributes. The references that these cite are added to the section "References",
+    or to a new one before the examples. The docstring numbers its own references from
+    10 on.
 
     Parameters
     ----------
     own : str
-        Entries of the parameters that only this kind of net has, or that mean
-        something else in it, in the form of `PARAMETERS`.
+        Entries, in the form of `PARAMETERS`, of the parameters that only this kind of
+        net has or that mean something else in it.
     """
 
     def fill(cls: type) -> type:
@@ -164,25 +165,25 @@ def documented(own: str) -> Callable[[type], type]:
             return cls
         is_classifier = hasattr(cls, "predict_proba")
         of_task = CLASSIFIER_PARAMETERS if is_classifier else REGRESSOR_PARAMETERS
-        taken = inspect.signature(cls).parameters
-        entries: dict[str, str] = {}
-        for name, kind, text in _ENTRY.findall(own + of_task + PARAMETERS):
-            if name in taken:
-                entry = f"{name} : {kind}, default={_default(cls, name)}\n{text}"
-                entries.setdefault(name, entry)
-        parameters = "".join(entries.values())
+        entries = {
+            name: (kind, text)
+            for name, kind, text in _ENTRY.findall(PARAMETERS + of_task + own)
+        }
+        parameters = ""
+        for name, parameter in inspect.signature(cls).parameters.items():
+            kind, text = entries[name]
+            parameters += f"{name} : {kind}, default={_shown(parameter.default)}\n{text}"
         attributes = (CLASSIFIER_ATTRIBUTES if is_classifier else "") + ATTRIBUTES
         doc = inspect.cleandoc(cls.__doc__)  # as Python 3.13 does by itself
         doc = doc.replace("(parameters)\n", parameters)
         doc = doc.replace("(attributes)\n", attributes)
-        cls.__doc__ = _with_references(doc)
+        cls.__doc__ = _with_references(doc) + "\n"
         return cls
 
     return fill
 
 
-def _default(cls: type, name: str) -> str:
-    value: Any = inspect.signature(cls).parameters[name].default
+def _shown(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
