@@ -172,7 +172,9 @@ def documented(own: str) -> Callable[[type], type]:
         parameters = ""
         for name, parameter in inspect.signature(cls).parameters.items():
             kind, text = entries[name]
-            parameters += f"{name} : {kind}, default={_shown(parameter.default)}\n{text}"
+            parameters += (
+                f"{name} : {kind}, default={_shown(parameter.default)}\n{text}"
+            )
         attributes = (CLASSIFIER_ATTRIBUTES if is_classifier else "") + ATTRIBUTES
         doc = inspect.cleandoc(cls.__doc__)  # as Python 3.13 does by itself
         doc = doc.replace("(parameters)\n", parameters)

@@ -15,17 +15,18 @@ D_EMBEDDING = {"periodic": 4, "piecewise": 8}
 
 EMBEDDING_PARAMETERS = """\
 embedding : {"none", "periodic", "piecewise"}
-    What each number gets: nothing, cosines of learned frequencies, or its position
-    in bins between quantiles (Gorishniy et al., 2022).
+    How each number is embedded: not at all, by cosines of learned frequencies, or by
+    its position in bins between quantiles (Gorishniy et al., 2022).
 embedding_sigma : float
     Standard deviation of the frequencies at the start; larger for targets that
     jump.
 n_frequencies : int
-    Frequencies of each number.
+    Number of frequencies of each number.
 n_bins : int
-    Bins of each number.
+    Number of bins of each number.
 d_embedding : int or "auto"
-    Inputs that a number becomes; "auto" is 4 with frequencies, 8 with bins.
+    Number of inputs that a number becomes; "auto" is 4 with frequencies and 8 with
+    bins.
 """
 
 

@@ -1,4 +1,4 @@
-"""What a net is trained for, and how an epoch is judged.
+"""Losses that nets are trained by, and by which an epoch is judged.
 
 Outputs have the shape (n_rows, n_outputs) or, of nets that are ensembles,
 (n_rows, n_members, n_outputs): each member is trained by its own loss, and their
@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from automodel.nets._targets import DEVIANCES
 
-PRIOR_ROWS = 10.0  # how many rows it takes to believe in another temperature
+PRIOR_ROWS = 10.0  # rows that speak for a temperature of one
 NEWTON_STEPS = 8
 FOCAL_EXPONENT = 2
 HUBER_DELTA = 1.0  # standard deviations of the target
@@ -82,7 +82,7 @@ class ValueObjective(Objective):
 
 
 class SquaredError(ValueObjective):
-    """Squared error, which the mean makes small."""
+    """Squared error, which the mean minimizes."""
 
     def elementwise(self, output, target):
         """Return the squares."""
@@ -90,7 +90,7 @@ class SquaredError(ValueObjective):
 
 
 class AbsoluteError(ValueObjective):
-    """Absolute error, which the median makes small."""
+    """Absolute error, which the median minimizes."""
 
     def elementwise(self, output, target):
         """Return the absolute values."""
@@ -110,7 +110,7 @@ class HuberError(ValueObjective):
 
 
 class QuantileError(ValueObjective):
-    """The pinball loss, which a quantile makes small."""
+    """The pinball loss, which a quantile minimizes."""
 
     def __init__(self, quantile: float):
         self.quantile = quantile
@@ -125,7 +125,7 @@ class Deviance(ValueObjective):
     """Half the deviance of a positive mean, whose logarithm is the output.
 
     It is that of a Tweedie distribution (Jørgensen, 1987, *Exponential Dispersion
-    Models*), which the mean makes small.
+    Models*), which the mean minimizes.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""Optimizers without what `torch.optim` loads for its own.
+"""Optimizers that do not load the compiler of torch.
 
-The constructors and first steps of torch's import the compiler of torch: 70 MB and a
-second or more in each worker.
+The constructors and first steps of those in `torch.optim` import it, which takes 70 MB
+and a second or more in each worker.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Nets for classes and nets for values: target, loss and answers."""
+"""Classifiers and regressors: target, loss and predictions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ VALUE_LOSSES = {"squared_error", "absolute_error", "huber", "quantile", *DEVIANC
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class ClassifierTask(ClassifierMixin):
-    """Target, loss and answers of a net with one output per class or label."""
+    """Target, loss and predictions of a net with one output per class or label."""
 
     loss: str = "cross_entropy"
     label_smoothing: float = 0.0
@@ -159,7 +159,7 @@ class ClassifierNet(ClassifierTask, TabularNet):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class RegressorTask(RegressorMixin):
-    """Target, loss and answers of a net with one output per number."""
+    """Target, loss and predictions of a net with one output per number."""
 
     loss: str = "squared_error"
     quantile: float = 0.5

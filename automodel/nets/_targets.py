@@ -1,4 +1,4 @@
-"""Targets: what is learned of them, how losses take them, how answers are read."""
+"""Targets of nets: how they are encoded for losses, and outputs decoded."""
 
 from __future__ import annotations
 

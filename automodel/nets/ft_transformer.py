@@ -92,10 +92,10 @@ class FTTransformerClassifier(_FTTransformer, ClassifierNet):
 
     Each column of a row becomes a token, and transformer blocks mix the tokens
     (Gorishniy et al., 2021, *Revisiting Deep Learning Models for Tabular Data*). It
-    takes long: time grows with the square of the columns, one-hot columns counted
-    singly, and is about a hundred times that of a perceptron on twenty columns. The
-    sizes here are for processors; those of the paper are said below, with a learning
-    rate of 1e-4.
+    is slow: its time grows with the square of the number of columns, where each
+    one-hot column counts, and on twenty columns it takes about a hundred times as long
+    as a perceptron. The default sizes are for processors. The parameters below name
+    those of the paper, which go with a learning rate of 1e-4.
 
     Columns of a pandas DataFrame of dtype "category" become one column per category
     or, from ten categories on, embeddings. Missing values are marked and take the

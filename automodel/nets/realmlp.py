@@ -16,16 +16,16 @@ from automodel.nets._supervised import ClassifierNet, RegressorNet
 PARAMETERS = (
     """\
 n_layers : int
-    Hidden layers.
+    Number of hidden layers.
 width : int
-    Units of each hidden layer.
+    Number of units in each hidden layer.
 block : {"plain", "residual"}
     What a hidden layer returns: its output, or the sum of output and input (where
     they are of one size).
 activation : {"relu", "selu", "silu", "gelu", "mish"}
     Non-linearity.
 parametric_activation : bool
-    Whether each unit learns how much of the non-linearity it takes.
+    Whether each unit learns the share of the non-linearity that it applies.
 dropout : float
     Share of units that a training step leaves out, in steps of 1/256.
 normalization : {"none", "batch", "layer"}
@@ -84,9 +84,9 @@ class RealMLPClassifier(_RealMLP, ClassifierNet):
     The recipe follows RealMLP (Holzmüller et al., 2024, *Better by Default*): robust
     scaling with a smooth clip, periodic embeddings of numbers, a learned scale per
     input, an initialisation from the data, and the learning rates of the neural
-    tangent parametrisation. It is cut to what a processor trains in seconds, and
-    probabilities are calibrated by a temperature, which comes from the inner part of
-    the rows that early stopping holds out.
+    tangent parametrisation. It is reduced to what a processor trains in seconds.
+    Probabilities are calibrated by a temperature, which is chosen on the rows that
+    early stopping holds out.
 
     Columns of a pandas DataFrame of dtype "category" become one column per category
     or, from ten categories on, embeddings. Missing values are marked and take the
@@ -127,8 +127,8 @@ class RealMLPRegressor(_RealMLP, RegressorNet):
 
     The net of `RealMLPClassifier`, trained by squared error on the standardised
     target, of which there may be several columns. By default it trains on all rows for
-    the whole schedule: holding rows out for early stopping costs more than it brings
-    here.
+    the whole schedule: holding out rows for early stopping would cost more than it
+    gains.
 
     Parameters
     ----------

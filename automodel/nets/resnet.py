@@ -14,11 +14,11 @@ from automodel.nets._supervised import ClassifierNet, RegressorNet
 
 PARAMETERS = f"""\
 n_blocks : int
-    Residual blocks.
+    Number of residual blocks.
 width : int
-    Units that the blocks pass on.
+    Number of units that blocks receive and return.
 hidden_factor : float
-    Units inside a block, in units of `width`.
+    Number of units inside a block, as a multiple of `width`.
 dropout : float
     Share of units inside a block that a training step leaves out, in steps of
     1/256.

@@ -18,11 +18,11 @@ kind : {{"tabm", "tabm-mini"}}
     Whether each hidden layer scales its inputs and outputs for each member, or
     only the inputs of the net are scaled.
 k : int
-    Members of the ensemble; 32 in the paper.
+    Number of members of the ensemble; 32 in the paper.
 n_layers : int
-    Hidden layers.
+    Number of hidden layers.
 width : int
-    Units of each hidden layer; 512 in the paper.
+    Number of units in each hidden layer; 512 in the paper.
 activation : {{"relu", "selu", "silu", "gelu", "mish"}}
     Non-linearity.
 dropout : float
@@ -84,9 +84,9 @@ class TabMClassifier(_TabM, ClassifierNet):
     The `k` members share most of their weights (Gorishniy et al., 2024, *TabM:
     Advancing Tabular Deep Learning with Parameter-Efficient Ensembling*); each is
     trained by its own loss, and their probabilities are averaged. An epoch is judged
-    by the average, whose temperature comes from the rows that early stopping holds
-    out. Size and epochs are cut to what a processor trains in seconds, for which the
-    learning rate is larger than in the paper and follows a schedule.
+    by the average, whose temperature is chosen on the rows that early stopping holds
+    out. Size and epochs are reduced to what a processor trains in seconds. The
+    learning rate is therefore larger than in the paper, and follows a schedule.
 
     Columns of a pandas DataFrame of dtype "category" become one column per category
     or, from ten categories on, embeddings. Missing values are marked and take the

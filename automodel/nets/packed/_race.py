@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from automodel.nets._objective import CrossEntropy, LabelCrossEntropy, Objective
 from automodel.nets._schedules import is_over
 
-PRIOR_ROWS = 10.0  # how many rows it takes to believe in another temperature
+PRIOR_ROWS = 10.0  # rows that speak for a temperature of one
 NEWTON_STEPS = 2  # from the factor of the epoch before
 MOST_CHANGE = 3.0  # of a factor in one step
 ENSEMBLE_STEPS = 20
@@ -93,7 +93,7 @@ class ClassJudge:
         Parameters
         ----------
         outputs : Tensor of shape (n_members, n_folds, n_rows, n_outputs)
-            What the nets say.
+            Outputs of the nets.
         factors : Tensor of shape (n_members, n_folds)
             Those of the epoch before.
 
@@ -134,7 +134,7 @@ class ClassJudge:
         Parameters
         ----------
         outputs : Tensor of shape (n_members, n_folds, n_rows, n_outputs)
-            What the nets say.
+            Outputs of the nets.
         factor : Tensor of shape (n_members,)
             Their factors.
         """
