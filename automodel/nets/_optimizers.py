@@ -7,7 +7,7 @@ and a second or more in each worker.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -65,16 +65,8 @@ class LeanOptimizer(torch.optim.Optimizer):
         """Take nothing, as `state_dict` returns nothing."""
 
     @torch.no_grad()
-    def step(self, closure: Callable | None = None) -> Any:
-        """Change the parameters by their gradients, which `closure` computes."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        self._step()
-        return loss
-
-    def _step(self) -> None:
+    def step(self) -> None:  # type: ignore[override]
+        """Change the parameters by their gradients."""
         self._n_steps += 1
         for i, group in enumerate(self.param_groups):
             used = [j for j, p in enumerate(group["params"]) if p.grad is not None]
@@ -182,9 +174,11 @@ class SGD(LeanOptimizer):
         super().__init__(params, lr, **options)
         self._momenta = self._zeros()
 
-    def _step(self):
+    @torch.no_grad()
+    def step(self) -> None:  # type: ignore[override]
+        """Change the parameters by their gradients."""
         clip_gradients(self._all, 1.0)
-        super()._step()
+        super().step()
 
     def _update(self, i, used, params, grads):
         group = self.param_groups[i]

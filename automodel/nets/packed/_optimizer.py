@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -103,16 +102,8 @@ class MemberAdamW(torch.optim.Optimizer):
         return {}
 
     @torch.no_grad()
-    def step(self, closure: Callable | None = None) -> Any:
-        """Change the parameters by their gradients, which `closure` computes."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        self._step()
-        return loss
-
-    def _step(self) -> None:
+    def step(self) -> None:  # type: ignore[override]
+        """Change the parameters by their gradients."""
         self._n_steps += 1
         whole = [p.grad for p in self._parameters]
         cut = [None if g is None else g.unbind(0) for g in whole]
