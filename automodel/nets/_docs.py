@@ -28,7 +28,8 @@ optimizer : {"adamw", "sgd", "schedule_free"} or callable
 callbacks : list or None
     Callbacks of skorch, such as `skorch.callbacks.EpochScoring`; each is an instance,
     a class or a pair of name and instance. One that changes the learning rate needs
-    `schedule="constant"`. What they note of each epoch is in `history_`.
+    `schedule="constant"`. Numbers that they record for each epoch are in `history_`.
+    With callbacks, `KeyboardInterrupt` ends `fit` and keeps what is learned.
 averaging : float
     Memory of the exponential moving average of the weights [3]_, from 0 (off) to
     below 1. The average is validated and kept. The first steps have a shorter memory.

@@ -146,7 +146,6 @@ class LeanNet(NeuralNet):
             n_rows += n_batch
         self.history.record("train_loss", float(total) / n_rows)
 
-
     def train_step(self, batch, **fit_params):
         """Take one step.
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
+from skorch.callbacks import Callback
 from skorch.helper import predefined_split
 from torch import nn
 
@@ -69,7 +71,7 @@ def train(
     epochs = Epochs(
         objective, planner, patience, schedule, hooks.on_epoch, recipe.verbose
     )
-    callbacks = [
+    callbacks: list[tuple[str, Callback]] = [
         ("schedules", Schedules(planner, schedule, recipe.regularization)),
         ("epochs", epochs),
     ]
@@ -93,8 +95,8 @@ def start(
     recipe: Recipe,
     objective: Objective,
     state: dict[str, np.ndarray] | None = None,
-    first: list = (),  # type: ignore[assignment]
-    last: list = (),  # type: ignore[assignment]
+    first: Sequence[tuple[str, Callback]] = (),
+    last: Sequence[tuple[str, Callback]] = (),
 ) -> TableNet:
     """Return a net that is ready to be trained.
 
