@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ContextDecorator
 from typing import Any
 
 
-class SharedContext:
+class SharedContext(ContextDecorator):
     """A context that several threads may be in at the same time.
 
     The first thread that enters opens the context, and the last one that leaves closes

@@ -1,22 +1,18 @@
 """Neural nets for tables: scikit-learn estimators, usable without the search.
 
-torch and skorch load when the first name is used.
+torch and skorch load when a net is fitted or predicts.
 """
 
-_HOMES = {
-    "FTTransformerClassifier": "automodel.nets.ft_transformer",
-    "FTTransformerRegressor": "automodel.nets.ft_transformer",
-    "PackedMLPClassifier": "automodel.nets.packed",
-    "PackedMLPRegressor": "automodel.nets.packed",
-    "RealMLPClassifier": "automodel.nets.realmlp",
-    "RealMLPRegressor": "automodel.nets.realmlp",
-    "TabMClassifier": "automodel.nets.tabm",
-    "TabMRegressor": "automodel.nets.tabm",
-    "TabularResNetClassifier": "automodel.nets.resnet",
-    "TabularResNetRegressor": "automodel.nets.resnet",
-}
+from automodel.nets.ft_transformer import (
+    FTTransformerClassifier,
+    FTTransformerRegressor,
+)
+from automodel.nets.packed import PackedMLPClassifier, PackedMLPRegressor
+from automodel.nets.realmlp import RealMLPClassifier, RealMLPRegressor
+from automodel.nets.resnet import TabularResNetClassifier, TabularResNetRegressor
+from automodel.nets.tabm import TabMClassifier, TabMRegressor
 
-__all__ = [  # noqa: F822  they are loaded by __getattr__
+__all__ = [
     "FTTransformerClassifier",
     "FTTransformerRegressor",
     "PackedMLPClassifier",
@@ -28,15 +24,3 @@ __all__ = [  # noqa: F822  they are loaded by __getattr__
     "TabularResNetClassifier",
     "TabularResNetRegressor",
 ]
-
-
-def __getattr__(name):
-    if name in _HOMES:
-        from importlib import import_module
-
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'automodel.nets' has no attribute {name!r}")
-
-
-def __dir__():
-    return sorted(__all__)

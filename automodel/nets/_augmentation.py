@@ -7,42 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from automodel.nets._recipe import Augmentation
 
-@dataclass(frozen=True)
-class Augmentation:
-    """How rows are changed in training.
 
-    Parameters
-    ----------
-    noise : float
-        Standard deviation of what is added to numbers.
-    mixup : float
-        Alpha of the Beta distribution of shares (Zhang et al., 2018, *mixup: Beyond
-        Empirical Risk Minimization*). Categories cannot be mixed: those in `codes`
-        come from either row, with probabilities as the shares.
-    swap : float
-        Probability that a column's value is replaced by that of another row of the
-        batch (Bahri et al., 2022, *SCARF*; after VIME, Yoon et al., 2020). Columns of
-        `dense` that stem from one column of X are replaced together.
-    n_continuous : int
-        The first columns of `dense`: those of numbers.
-    feature_of_dense : ndarray of int
-        Which column of X each column of `dense` stems from.
-    """
-
-    noise: float
-    mixup: float
-    swap: float
-    n_continuous: int
-    feature_of_dense: np.ndarray
-
-    def start(self, generator: torch.Generator) -> RowChanger | None:
-        """Return what changes the batches of a training, or None if nothing does."""
-        has_columns = len(self.feature_of_dense) > 0
-        is_noisy = self.noise > 0 and self.n_continuous > 0
-        if not (is_noisy or self.mixup or self.swap) or not has_columns:
-            return None
-        return RowChanger(self, generator)
+def row_changer(
+    augmentation: Augmentation | None, generator: torch.Generator
+) -> RowChanger | None:
+    """Return what changes the batches of a training, or None if nothing does."""
+    if augmentation is None or not len(augmentation.feature_of_dense):
+        return None
+    is_noisy = augmentation.noise > 0 and augmentation.n_continuous > 0
+    if not (is_noisy or augmentation.mixup or augmentation.swap):
+        return None
+    return RowChanger(augmentation, generator)
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
+
+from automodel.shared_context import SharedContext
 
 # Below these, bfloat16 costs more than it saves.
 LEAST_WIDTH = 256
@@ -48,7 +51,36 @@ def precision_context(precision: str, device: str) -> AbstractContextManager:
     return torch.autocast(device.split(":")[0], dtype=torch.bfloat16)
 
 
+@contextmanager
+def seeded_draws(seed: int) -> Iterator[None]:
+    """Seed torch's global generator of the processor, and restore it afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
 def has_bfloat16() -> bool:
     """Whether the processor multiplies in bfloat16."""
     names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, name, lambda: False)() for name in names)
+
+
+@contextmanager
+def _limited_to_one() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+_ONE_THREAD = SharedContext(_limited_to_one)
+
+
+def one_thread() -> SharedContext:
+    """Return a context, or a decorator, within which torch uses one thread.
+
+    Small nets lose by more threads, by a factor of 200 where cores are busy.
+    """
+    return _ONE_THREAD

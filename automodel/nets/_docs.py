@@ -9,105 +9,125 @@ from typing import Any
 
 PARAMETERS = """\
 learning_rate : float
-    Of the optimizer, at the peak of the schedule. Parts of the net take a multiple of
-    it; a layer of n inputs takes `learning_rate / sqrt(n)`.
-optimizer : {"adamw", "sgd", "schedule_free"}
+    Learning rate of the optimizer at the peak of the schedule. Parts of the net learn
+    at a multiple of it; a layer of n inputs at `learning_rate / sqrt(n)`.
+module : callable or None
+    A class of torch modules to train in place of the net's own, called with
+    `n_dense`, `cardinalities` and `n_outputs`. Its `forward(dense, codes)` takes the
+    numbers and one-hot columns, and the codes of categories with an embedding. The
+    parameters of the architecture have no effect then.
+criterion : callable or None
+    A loss to train by in place of `loss`, as in skorch: a class or an instance, such
+    as of `torch.nn`. Sample weights need one loss per row (`reduction="none"`). Epochs
+    are still judged by `loss`.
+optimizer : {"adamw", "sgd", "schedule_free"} or callable
     AdamW [1]_; stochastic gradient descent with Nesterov momentum 0.9 and gradients
-    of length one at most; or Schedule-Free AdamW [2]_, whose learning rate is constant
-    after a short warm-up, whatever `schedule` says.
+    of length one at most; Schedule-Free AdamW [2]_, whose learning rate is constant
+    after a short warm-up, whatever `schedule` says; or a class of `torch.optim`, with
+    options bound by `functools.partial`.
+callbacks : list or None
+    Callbacks of skorch, such as `skorch.callbacks.EpochScoring`; each is an instance,
+    a class or a pair of name and instance. One that changes the learning rate needs
+    `schedule="constant"`. Numbers that they record for each epoch are in `history_`.
+    With callbacks, `KeyboardInterrupt` ends `fit` and keeps what is learned.
 averaging : float
     Memory of the exponential moving average of the weights [3]_, from 0 (off) to
     below 1. The average is validated and kept. The first steps have a shorter memory.
-    Schedule-Free AdamW averages by itself and takes no notice.
+    It has no effect on Schedule-Free AdamW, which averages by itself, nor on an
+    optimizer of torch.
 schedule : {"coslog", "one-cycle", "cosine", "constant"}
-    Course of the learning rate over all `max_epochs`; all but the last end at zero.
+    Course of the learning rate over all `max_epochs`. All but "constant" end at zero.
     "coslog" goes through four cycles of growing length.
 regularization_schedule : {"flat_cos", "constant"}
-    Course of dropout and weight decay: "flat_cos" is constant for the first half of
+    Course of dropout and weight decay. "flat_cos" is constant for the first half of
     the training and falls to zero in the second.
 weight_decay : float
     Decoupled decay of the weights, in units of the learning rate.
 batch_size : int or "auto"
-    Rows of a step; "auto" is 64 up to 1,024 rows, and at most 1,024.
+    Number of rows of a training step. "auto" is 64 up to 1,024 rows, and grows to
+    1,024 with the rows.
 max_epochs : int
-    Epochs of the schedule.
+    Number of epochs of the schedule.
 early_stopping : bool
-    Hold out rows, keep the weights of the epoch that predicts them best, and stop
-    when there is none better for long. Not done below 50 rows.
+    Whether to hold out rows, keep the weights of the epoch that predicts them best,
+    and stop when no epoch has been better for long. Data of fewer than 50 rows are not
+    split.
 validation_fraction : float
     Share of the rows held out for early stopping.
 patience : int
-    Epochs without a better one after which training stops. With "coslog", whose cycles
-    double, it waits n more after a best epoch n.
+    Number of epochs without improvement after which training stops. With "coslog",
+    whose cycles double, it waits n more epochs if epoch n is the best.
 feature_noise : float
     Standard deviation of the noise that a training step adds to numbers, in
     interquartile ranges.
 mixup : float
     Parameter alpha of mixup [4]_, which trains on mixtures of two rows in shares drawn
-    from Beta(alpha, alpha); 0 is off.
+    from Beta(alpha, alpha); 0 turns it off.
 feature_swap : float
     Probability that a training step replaces a row's value of a column by that of
     another row, as SCARF [5]_ corrupts its views.
 precision : {"auto", "float32", "bfloat16"}
-    Of the products of matrices in training. Weights, losses and predictions are more
-    precise in any case. "auto" is "bfloat16" on processors that have it (AVX512_BF16
-    or AMX), for nets at least 256 wide and batches so large that it pays.
+    Precision of the products of matrices in training. Weights, losses and predictions
+    are more precise in any case. "auto" is "bfloat16" on processors that have it
+    (AVX512_BF16 or AMX), for nets of width 256 or more and batches large enough to
+    gain from it.
 device : str
-    Where to train; "auto" takes CUDA, then MPS, if there is one, else the processor.
+    Device to train on. "auto" takes CUDA or else MPS if there is one, and the
+    processor otherwise.
 warm_start : bool
-    Whether `fit` goes on from the weights that it left, which takes the same columns,
-    classes and architecture.
+    Whether `fit` goes on from the weights of the last fit, which requires the same
+    columns, classes and architecture.
 random_state : int, RandomState instance or None
-    Seed. No global generator is used or changed.
+    Seed of the training. No global generator is used or changed.
 verbose : int
-    Above 0, each epoch's losses are logged at level INFO to "automodel".
+    Above 0, the losses of each epoch are logged at level INFO to "automodel".
 """
 
 CLASSIFIER_PARAMETERS = """\
 loss : {"cross_entropy", "focal"}
-    What is made small in training. The focal loss [6]_, with exponent 2, cares less
-    for rows that are predicted well already.
+    The loss that training minimizes. The focal loss [6]_, with exponent 2, gives less
+    weight to rows that are predicted well already.
 label_smoothing : float
-    Share of the target spread over all classes.
+    Share of the target that is spread over all classes.
 class_weight : "balanced", dict, list of dict or None
-    Weights of the classes, which multiply `sample_weight`: "balanced" makes up for
+    Weights of the classes, which multiply `sample_weight`. "balanced" makes up for
     their frequencies. See `sklearn.utils.compute_sample_weight`.
 """
 
 REGRESSOR_PARAMETERS = """\
 loss : {"squared_error", "absolute_error", "huber", "quantile", "poisson", "gamma", \
 "tweedie"}
-    What is made small, on the standardised target. The Huber loss is squared up to
-    one standard deviation and absolute beyond. The last three are deviances [7]_ of a
-    positive mean, whose logarithm is learned: "poisson" and "tweedie" take values from
-    zero on, "gamma" positive ones. Noise that is learned by heart costs far more than
-    by squared errors, so that a single net needs `early_stopping`.
+    The loss that training minimizes on the standardised target. The Huber loss is
+    squared up to one standard deviation and absolute beyond. The last three are
+    deviances [7]_ of a positive mean, whose logarithm is learned: "poisson" and
+    "tweedie" take values from zero on, "gamma" positive ones. They punish overfitting
+    far more than squared errors do, so a single net needs `early_stopping`.
 quantile : float
-    Which quantile the loss "quantile" predicts.
+    The quantile that the loss "quantile" predicts.
 power : float
-    Of the mean, by which the variance grows in the loss "tweedie"; between 1, where
-    that is "poisson", and 2, where it is "gamma".
+    The power of the mean with which the variance grows in the loss "tweedie", between
+    1, where the loss is that of "poisson", and 2, where it is that of "gamma".
 """
 
 ATTRIBUTES = """\
 n_features_in_ : int
-    Columns of X.
-feature_names_in_ : ndarray of shape (n_features_in_,)
-    Names of the columns, if they are strings.
+    Number of columns of X.
+feature_names_in_ : ndarray of shape (n_features,)
+    Names of the columns, if all are strings.
 n_iter_ : int
-    Epochs that the weights are made of.
+    Number of epochs that the weights have been trained for.
 n_steps_ : int
-    Training steps taken.
+    Number of training steps taken.
 history_ : dict of lists
-    "train_loss" of each complete epoch, and "valid_loss" with early stopping;
-    `pandas.DataFrame(net.history_).plot()` shows them.
+    The losses of each complete epoch: "train_loss", and "valid_loss" with early
+    stopping. `pandas.DataFrame(net.history_).plot()` shows them.
 state_ : dict of ndarray
     The weights.
 """
 
 CLASSIFIER_ATTRIBUTES = """\
 classes_ : ndarray of shape (n_classes,)
-    Labels; for a target of several labels, their numbers.
+    The classes; for a target of several labels, their numbers.
 """
 
 REFERENCES = {
@@ -126,18 +146,19 @@ _ENTRY = re.compile(r"^(\w+) : (.*)\n((?:    .*\n)+)", re.MULTILINE)
 
 
 def documented(own: str) -> Callable[[type], type]:
-    """Return a class decorator that fills in a net's docstring.
+    """Return a class decorator that completes the docstring of a net.
 
-    The line "(parameters)" becomes the entries of all parameters in the signature,
-    with their defaults, and "(attributes)" those of the fitted attributes. The
-    references that these cite are added, to the section of that name or in front of
-    the examples; those of the docstring itself take numbers from 10 on.
+    The line "(parameters)" is replaced by the entries of all parameters, in the order
+    of the signature and with their defaults, and "(attributes)" by those of the fitted
+    attributes. The references that these cite are added to the section "References",
+    or to a new one before the examples. The docstring numbers its own references from
+    10 on.
 
     Parameters
     ----------
     own : str
-        Entries of the parameters that only this kind of net has, or that mean
-        something else in it, in the form of `PARAMETERS`.
+        Entries, in the form of `PARAMETERS`, of the parameters that only this kind of
+        net has or that mean something else in it.
     """
 
     def fill(cls: type) -> type:
@@ -145,25 +166,27 @@ def documented(own: str) -> Callable[[type], type]:
             return cls
         is_classifier = hasattr(cls, "predict_proba")
         of_task = CLASSIFIER_PARAMETERS if is_classifier else REGRESSOR_PARAMETERS
-        taken = inspect.signature(cls).parameters
-        entries: dict[str, str] = {}
-        for name, kind, text in _ENTRY.findall(own + of_task + PARAMETERS):
-            if name in taken:
-                entry = f"{name} : {kind}, default={_default(cls, name)}\n{text}"
-                entries.setdefault(name, entry)
-        parameters = "".join(entries.values())
+        entries = {
+            name: (kind, text)
+            for name, kind, text in _ENTRY.findall(PARAMETERS + of_task + own)
+        }
+        parameters = ""
+        for name, parameter in inspect.signature(cls).parameters.items():
+            kind, text = entries[name]
+            parameters += (
+                f"{name} : {kind}, default={_shown(parameter.default)}\n{text}"
+            )
         attributes = (CLASSIFIER_ATTRIBUTES if is_classifier else "") + ATTRIBUTES
         doc = inspect.cleandoc(cls.__doc__)  # as Python 3.13 does by itself
         doc = doc.replace("(parameters)\n", parameters)
         doc = doc.replace("(attributes)\n", attributes)
-        cls.__doc__ = _with_references(doc)
+        cls.__doc__ = _with_references(doc) + "\n"
         return cls
 
     return fill
 
 
-def _default(cls: type, name: str) -> str:
-    value: Any = inspect.signature(cls).parameters[name].default
+def _shown(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 

@@ -1,19 +1,20 @@
 """What all nets for tables share as scikit-learn estimators.
 
-Fitted state is numpy arrays and plain containers: the module is rebuilt from them for
-predictions, so that a fitted net pickles small and holds no torch object.
+Fitted state is numpy arrays and plain containers. The torch module is rebuilt from
+them for predictions, so that a fitted net pickles small and holds no torch object.
+The estimators load torch when they are fitted or predict, and not before.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
@@ -21,13 +22,9 @@ from sklearn.utils.validation import (
     check_is_fitted,
     validate_data,
 )
-from torch import nn
 
-from automodel.nets._augmentation import Augmentation
-from automodel.nets._device import choose_device, choose_precision, prediction_device
 from automodel.nets._encoding import NetEncoder, has_categories
-from automodel.nets._objective import Objective
-from automodel.nets._optimizers import OPTIMIZERS
+from automodel.nets._recipe import Augmentation, Hooks, Recipe, Rows
 from automodel.nets._rows import (
     check_rows,
     check_some_weight,
@@ -38,10 +35,14 @@ from automodel.nets._rows import (
     take,
 )
 from automodel.nets._schedules import LEARNING_RATES, REGULARIZATIONS
-from automodel.nets._skorch import one_thread
-from automodel.nets._training import Hooks, Recipe, Rows, Stepwise, load_state, train
 
-PREDICT_ROWS = 2048
+if TYPE_CHECKING:
+    from torch import nn
+
+    from automodel.nets._objective import Objective
+    from automodel.nets._training import Stepwise
+
+ACTIVATIONS = ("relu", "selu", "silu", "gelu", "mish")  # of torch.nn.functional
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -149,7 +150,10 @@ class Net(BaseEstimator):
 class TabularNet(Net):
     """Fit and predict of a single net; subclasses bring module and target."""
 
-    optimizer: str = "adamw"
+    module: Any = None
+    criterion: Any = None
+    optimizer: Any = "adamw"
+    callbacks: list | None = None
     averaging: float = 0.0
     regularization_schedule: str = "constant"
     early_stopping: bool = True
@@ -161,7 +165,10 @@ class TabularNet(Net):
 
     _parameter_constraints: ClassVar[dict] = {
         **Net._parameter_constraints,
-        "optimizer": [StrOptions(set(OPTIMIZERS))],
+        "module": [callable, None],
+        "criterion": [callable, None],
+        "optimizer": [StrOptions({"adamw", "sgd", "schedule_free"}), callable],
+        "callbacks": [list, None],
         "averaging": [Interval(Real, 0, 1, closed="left")],
         "regularization_schedule": [StrOptions(set(REGULARIZATIONS))],
         "early_stopping": ["boolean"],
@@ -173,7 +180,7 @@ class TabularNet(Net):
     }
 
     @abstractmethod
-    def _build(self, design: dict) -> nn.Module:
+    def _build(self, **design) -> nn.Module:
         """Return a new module of a design."""
 
     @abstractmethod
@@ -204,14 +211,13 @@ class TabularNet(Net):
     def _objective(self) -> Objective:
         """Return the loss and the judgement of an epoch."""
 
-    def _fit(self, X, y, sample_weight=None, *, valid=None, groups=None, **hooks):
+    def _fit(self, X, y, sample_weight=None, *, groups=None, **hooks):
         """Train with the hooks of a search.
 
-        `valid` is (X, y, sample_weight) to choose the best epoch on instead of an
-        inner part, which keeps the rows of each of the `groups` together; `hooks` are
-        those of `Hooks`, but that `on_epoch(epoch, net)` is called with the net as it
-        is. A training under `seconds_left` leaves its `step_plan_`, to repeat it
-        without a clock.
+        The inner part that early stopping holds out keeps the rows of each of the
+        `groups` together. `hooks` are those of `Hooks`, except that
+        `on_epoch(epoch, net)` is called with the net as it is. After a training under
+        `seconds_left`, `step_plan_` repeats it without a clock.
         """
         goes_on = self.warm_start and hasattr(self, "state_")
         learn = self._continue_target if goes_on else self._learn_target
@@ -221,21 +227,15 @@ class TabularNet(Net):
         self._cache: dict = {}
         seed = draw_seed(self.random_state)
         fit_on, stop_on = np.arange(len(target)), None
-        if self.early_stopping and valid is None:
+        if self.early_stopping:
             fit_on, stop_on = split_rows(target, self.validation_fraction, seed, groups)
         self._prepare(take(X, fit_on), goes_on)
         rows = self._rows(take(X, fit_on), target[fit_on], take(weight, fit_on))
-        judged = None
-        if valid is not None and self.early_stopping:
-            judged = self._rows(
-                valid[0], self._encode_target(valid[1]), self._weigh(*valid[1:])
-            )
-        elif stop_on is not None:
-            judged = self._rows(
-                take(X, stop_on), target[stop_on], take(weight, stop_on)
-            )
+        valid = None
+        if stop_on is not None:
+            valid = self._rows(take(X, stop_on), target[stop_on], take(weight, stop_on))
         state = self.state_ if goes_on else None
-        self._train(rows, judged, seed, Hooks(**hooks), state)
+        self._train(rows, valid, seed, Hooks(**hooks), state)
         return self
 
     def _partial_fit(self, X, y, sample_weight):
@@ -249,17 +249,13 @@ class TabularNet(Net):
             self._cache, self.n_iter_, self.n_steps_ = {}, 0, 0
         self._prepare(X, goes_on)
         rows = self._rows(X, target, weight)
-        with one_thread():
-            # Taken out, so that one whose weights have diverged is not used again.
-            stepwise, params = self._cache.pop("stepwise", (None, None))
-            if params != self.get_params():
-                recipe = self._recipe(len(rows), draw_seed(self.random_state))
-                recipe = replace(recipe, seed=recipe.seed + self.n_steps_)
-                state = self.state_ if goes_on else None
-                module = self._build(self._design_)
-                stepwise = Stepwise(module, rows, recipe, self._objective(), state)
+        # Taken out, so that one whose weights have diverged is not used again.
+        stepwise, params = self._cache.pop("stepwise", (None, None))
+        if params != self.get_params():
+            stepwise = self._stepwise(rows, self.state_ if goes_on else None)
+        with self._draws(self.n_steps_):
             result = stepwise.epoch(rows)
-            self._cache["stepwise"] = stepwise, self.get_params()
+        self._cache["stepwise"] = stepwise, self.get_params()
         self._keep(result.state, self.factor_ if goes_on else 1.0)
         self.n_iter_ += result.n_epochs
         self.n_steps_ += result.n_steps
@@ -267,6 +263,15 @@ class TabularNet(Net):
         losses = [*earlier, *result.history["train_loss"]]
         self.history_: dict[str, list[float]] = {"train_loss": losses}
         return self
+
+    def _stepwise(self, rows: Rows, state) -> Stepwise:
+        """Return a training that goes on with whatever rows come."""
+        from automodel.nets._training import Stepwise
+
+        recipe = self._recipe(len(rows), draw_seed(self.random_state) + self.n_steps_)
+        with self._draws(recipe.seed):
+            module = self._new_module()
+        return Stepwise(module, rows, recipe, self._objective(), state)
 
     def _start(self, X, y, sample_weight, learn_target, *, reset: bool, groups=None):
         """Check the input; return rows, target, weight and groups of what counts."""
@@ -287,7 +292,14 @@ class TabularNet(Net):
     def _prepare(self, X, goes_on: bool) -> None:
         """Learn encoder and design, or see that they are as before."""
         encoder = self.encoder_ if goes_on else NetEncoder().fit(X)
-        design = self._design(encoder, self._n_outputs())
+        if self.module is None:
+            design = self._design(encoder, self._n_outputs())
+        else:
+            design = {
+                "n_dense": encoder.n_dense_,
+                "cardinalities": list(encoder.cardinalities_),
+                "n_outputs": self._n_outputs(),
+            }
         if goes_on and design != self._design_:
             changed = [k for k in design if design[k] != self._design_.get(k)]
             raise ValueError(
@@ -299,16 +311,14 @@ class TabularNet(Net):
         self._design_: dict = design
 
     def _recipe(self, n_rows: int, seed: int) -> Recipe:
-        batch_size = choose_batch_size(self.batch_size, n_rows)
-        device = choose_device(self.device)
         return Recipe(
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             schedule=self.schedule,
-            batch_size=batch_size,
+            batch_size=choose_batch_size(self.batch_size, n_rows),
             max_epochs=self.max_epochs,
             patience=self.patience,
-            device=device,
+            device=self.device,
             seed=seed,
             verbose=int(self.verbose),
             optimizer=self.optimizer,
@@ -321,13 +331,16 @@ class TabularNet(Net):
                 self.encoder_.n_continuous_,
                 self.encoder_.features_,
             ),
-            precision=choose_precision(
-                self.precision, device, getattr(self, "width", 0), batch_size
-            ),
+            precision=self.precision,
+            width=getattr(self, "width", 0),
             clip_norm=getattr(self, "clip_norm", 0.0),
+            criterion=self.criterion,
+            callbacks=self.callbacks or (),
         )
 
-    def _train(self, rows, judged, seed, hooks: Hooks, state) -> None:
+    def _train(self, rows, valid, seed, hooks: Hooks, state) -> None:
+        from automodel.nets._training import train
+
         def told(on_epoch, epoch, get_weights):
             self._keep(*get_weights())
             self.n_iter_ = epoch
@@ -336,10 +349,9 @@ class TabularNet(Net):
         if hooks.on_epoch is not None:
             hooks = replace(hooks, on_epoch=partial(told, hooks.on_epoch))
         recipe = self._recipe(len(rows), seed)
-        with one_thread():
-            module = self._build(self._design_)
+        with self._draws(seed):
             result = train(
-                module, rows, judged, recipe, self._objective(), hooks, state
+                self._new_module(), rows, valid, recipe, self._objective(), hooks, state
             )
         self._keep(result.state, result.factor)
         self.n_iter_ = result.n_epochs
@@ -357,30 +369,29 @@ class TabularNet(Net):
         return Rows(dense, codes, target, weight)
 
     def _outputs(self, X) -> np.ndarray:
-        """Return the module's outputs in float64, computed in bounded memory.
+        """Return the outputs of the net for rows."""
+        from automodel.nets._prediction import Predictor
 
-        In float32 a row's output would depend on the rows that it comes with.
-        """
         X = self._checked_again(X)
-        outputs = []
-        device, objective = prediction_device(self.device), self._objective()
-        with one_thread(), torch.inference_mode():
-            module = self._module(device)
-            for start in range(0, X.shape[0], PREDICT_ROWS):
-                part = take(X, slice(start, start + PREDICT_ROWS))
-                dense, codes = self.encoder_.transform(part)
-                dense = torch.as_tensor(dense, dtype=torch.float64, device=device)
-                output = module(dense, torch.as_tensor(codes, device=device))
-                outputs.append(objective.combined(output).cpu().numpy())
-        return np.concatenate(outputs) * self.factor_
+        if self._cache.get("device") != self.device:
+            with self._draws(0):
+                module = self._new_module()
+            predictor = Predictor(module, self.state_, self.device)
+            self._cache.update(predictor=predictor, device=self.device)
+        predictor = self._cache["predictor"]
+        return predictor.outputs(X, self.encoder_, self._objective()) * self.factor_
 
     def _takes_categories(self):
         return bool(self.encoder_.category_columns_)
 
-    def _module(self, device) -> nn.Module:
-        if self._cache.get("device") != device:
-            module = self._build(self._design_)
-            load_state(module, self.state_)
-            module = module.double().to(device).eval()
-            self._cache.update(module=module, device=device)
-        return self._cache["module"]
+    def _new_module(self) -> nn.Module:
+        build = self._build if self.module is None else self.module
+        return build(**self._design_)
+
+    def _draws(self, seed: int) -> AbstractContextManager:
+        """Return a context in which the global draws of a user's module are seeded."""
+        if self.module is None:
+            return nullcontext()
+        from automodel.nets._device import seeded_draws
+
+        return seeded_draws(seed)

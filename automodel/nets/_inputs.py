@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from numbers import Integral, Real
-from typing import ClassVar
 
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
-from automodel.nets._encoding import NetEncoder
-from automodel.nets._estimator import TabularNet
 from automodel.nets._layers import (
     CategoryEmbedding,
     PeriodicEmbedding,
@@ -20,22 +14,6 @@ from automodel.nets._layers import (
 )
 
 CATEGORY_SIZE = 8
-D_EMBEDDING = {"periodic": 4, "piecewise": 8}
-
-EMBEDDING_PARAMETERS = """\
-embedding : {"none", "periodic", "piecewise"}
-    What each number gets: nothing, cosines of learned frequencies, or its position
-    in bins between quantiles (Gorishniy et al., 2022).
-embedding_sigma : float
-    Standard deviation of the frequencies at the start; larger for targets that
-    jump.
-n_frequencies : int
-    Frequencies of each number.
-n_bins : int
-    Bins of each number.
-d_embedding : int or "auto"
-    Inputs that a number becomes; "auto" is 4 with frequencies, 8 with bins.
-"""
 
 
 class TableInputs(nn.Module):
@@ -127,42 +105,3 @@ class TableInputs(nn.Module):
         for part in (self.numeric, self.categorical):
             if part is not None:
                 part.initialize(generator)
-
-
-@dataclass(kw_only=True, eq=False, repr=False)
-class EmbeddedNet(TabularNet):
-    """A net that starts from `TableInputs`."""
-
-    embedding: str = "periodic"
-    embedding_sigma: float = 0.1
-    n_frequencies: int = 16
-    n_bins: int = 16
-    d_embedding: int | str = "auto"
-
-    _parameter_constraints: ClassVar[dict] = {
-        "embedding": [StrOptions({"none", "periodic", "piecewise"})],
-        "embedding_sigma": [Interval(Real, 0, None, closed="neither")],
-        "n_frequencies": [Interval(Integral, 1, None, closed="left")],
-        "n_bins": [Interval(Integral, 1, None, closed="left")],
-        "d_embedding": [
-            StrOptions({"auto"}),
-            Interval(Integral, 2, None, closed="left"),
-        ],
-    }
-
-    def _inputs(self, encoder: NetEncoder) -> dict:
-        """Return the parameters of `TableInputs`."""
-        d_embedding = self.d_embedding
-        if d_embedding == "auto":
-            d_embedding = D_EMBEDDING.get(self.embedding, 2)
-        return {
-            "n_continuous": encoder.n_continuous_,
-            "n_dense": encoder.n_dense_,
-            "cardinalities": list(encoder.cardinalities_),
-            "features": encoder.features_.tolist(),
-            "embedding": self.embedding,
-            "sigma": float(self.embedding_sigma),
-            "n_frequencies": self.n_frequencies,
-            "n_bins": self.n_bins,
-            "d_embedding": d_embedding,
-        }

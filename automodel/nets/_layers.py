@@ -15,14 +15,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-ACTIVATIONS: dict[str, Callable[..., torch.Tensor]] = {
-    "relu": F.relu,
-    "selu": F.selu,
-    "silu": F.silu,
-    "gelu": F.gelu,
-    "mish": F.mish,
-}
-
 
 def learned(value: torch.Tensor, lr_factor: float = 1.0, decays: bool = False):
     """Return a parameter with its learning rate factor."""
@@ -144,7 +136,7 @@ class ParametricActivation(nn.Module):
 
     def __init__(self, activation: str, size: int):
         super().__init__()
-        self.function = ACTIVATIONS[activation]
+        self.function = getattr(F, activation)
         self.share = learned(torch.ones(size), 0.1)
 
     def forward(self, x):

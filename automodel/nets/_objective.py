@@ -1,4 +1,4 @@
-"""What a net is trained for, and how an epoch is judged.
+"""Losses that nets are trained by, and by which an epoch is judged.
 
 Outputs have the shape (n_rows, n_outputs) or, of nets that are ensembles,
 (n_rows, n_members, n_outputs): each member is trained by its own loss, and their
@@ -12,14 +12,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
-PRIOR_ROWS = 10.0  # how many rows it takes to believe in another temperature
+from automodel.nets._targets import DEVIANCES
+
+PRIOR_ROWS = 10.0  # rows that speak for a temperature of one
 NEWTON_STEPS = 8
 FOCAL_EXPONENT = 2
 HUBER_DELTA = 1.0  # standard deviations of the target
-DEVIANCES = ("poisson", "gamma", "tweedie")
 POWERS = {"poisson": 1.0, "gamma": 2.0}  # of the variance, as that of "tweedie"
 MOST_EXPONENT = 30.0  # beyond, exponentials go on as straight lines
 LEAST_VALUE = math.exp(-MOST_EXPONENT)  # that logarithms tell from zero
@@ -27,6 +29,8 @@ LEAST_VALUE = math.exp(-MOST_EXPONENT)  # that logarithms tell from zero
 
 class Objective(ABC):
     """A loss of outputs and target, and the judgement of an epoch."""
+
+    is_classifier = False
 
     @abstractmethod
     def __call__(self, output, target) -> torch.Tensor:
@@ -43,6 +47,14 @@ class Objective(ABC):
     def combined(self, output) -> torch.Tensor:
         """Return (n_rows, n_outputs), whether or not there are members."""
         return self.combine(output) if output.dim() == 3 else output
+
+    def predictions(self, output) -> torch.Tensor:
+        """Return what is scored of outputs: values, or probabilities."""
+        return self.combined(output)
+
+    def decide(self, predictions: np.ndarray) -> np.ndarray:
+        """Return values, or the numbers of classes, for predictions."""
+        return predictions[:, 0] if predictions.shape[1] == 1 else predictions
 
 
 class ValueObjective(Objective):
@@ -70,7 +82,7 @@ class ValueObjective(Objective):
 
 
 class SquaredError(ValueObjective):
-    """Squared error, which the mean makes small."""
+    """Squared error, which the mean minimizes."""
 
     def elementwise(self, output, target):
         """Return the squares."""
@@ -78,7 +90,7 @@ class SquaredError(ValueObjective):
 
 
 class AbsoluteError(ValueObjective):
-    """Absolute error, which the median makes small."""
+    """Absolute error, which the median minimizes."""
 
     def elementwise(self, output, target):
         """Return the absolute values."""
@@ -98,7 +110,7 @@ class HuberError(ValueObjective):
 
 
 class QuantileError(ValueObjective):
-    """The pinball loss, which a quantile makes small."""
+    """The pinball loss, which a quantile minimizes."""
 
     def __init__(self, quantile: float):
         self.quantile = quantile
@@ -113,7 +125,7 @@ class Deviance(ValueObjective):
     """Half the deviance of a positive mean, whose logarithm is the output.
 
     It is that of a Tweedie distribution (Jørgensen, 1987, *Exponential Dispersion
-    Models*), which the mean makes small.
+    Models*), which the mean minimizes.
 
     Parameters
     ----------
@@ -166,6 +178,8 @@ class _ProbabilityObjective(Objective):
         *Focal Loss for Dense Object Detection*).
     """
 
+    is_classifier = True
+
     def __init__(self, label_smoothing: float = 0.0, is_focal: bool = False):
         self.label_smoothing = label_smoothing
         self.is_focal = is_focal
@@ -214,6 +228,14 @@ class CrossEntropy(_ProbabilityObjective):
         log_proba = F.log_softmax(output, dim=2)
         return log_proba.logsumexp(1) - math.log(output.shape[1])
 
+    def predictions(self, output):
+        """Return the probabilities of the classes."""
+        return torch.softmax(self.combined(output), dim=1)
+
+    def decide(self, predictions):
+        """Return the numbers of the most probable classes."""
+        return predictions.argmax(axis=1)
+
     def plain(self, output, target):
         """Return each row's cross-entropy."""
         return F.cross_entropy(output, target, reduction="none")
@@ -255,6 +277,14 @@ class LabelCrossEntropy(_ProbabilityObjective):
         yes = F.logsigmoid(output).logsumexp(1)
         return yes - F.logsigmoid(-output).logsumexp(1)
 
+    def predictions(self, output):
+        """Return the probability of each label."""
+        return torch.sigmoid(self.combined(output))
+
+    def decide(self, predictions):
+        """Return 1 for each label that is more probable than not."""
+        return (predictions > 0.5).astype(np.int64)
+
     def plain(self, output, target):
         """Return each row's mean of the binary cross-entropies."""
         losses = F.binary_cross_entropy_with_logits(
@@ -289,6 +319,37 @@ def _best_factor(slopes, n_rows: int, weight) -> float:
 
 def _mean(value, weight) -> float:
     return float(value.mean() if weight is None else (value * weight).mean())
+
+
+class OwnCriterion:
+    """A criterion of the user, such as a loss of torch, for outputs of every shape.
+
+    Parameters
+    ----------
+    criterion : callable
+        `criterion(output, target)` returns the loss of each row or of all.
+    """
+
+    def __init__(self, criterion: Callable):
+        self.criterion = criterion
+
+    def __call__(self, output, target):
+        """Return the loss of each row, or the mean loss if there is no other."""
+        n_rows = len(output)
+        if output.dim() == 3:  # of several members, each with its own loss
+            target = target.repeat_interleave(output.shape[1], dim=0)
+            output = output.flatten(0, 1)
+        if target.is_floating_point() and target.dim() == 1:
+            output = output[:, 0]
+        loss = self.criterion(output, target)
+        return loss.view(n_rows, -1).mean(1) if loss.dim() else loss
+
+
+def own_criterion(criterion: Any) -> OwnCriterion | None:
+    """Return the criterion of the user, which may be a class; None for None."""
+    if criterion is None:
+        return None
+    return OwnCriterion(criterion() if isinstance(criterion, type) else criterion)
 
 
 def classifier_objective(loss: str, label_smoothing: float, is_multilabel: bool):

@@ -1,7 +1,7 @@
-"""Optimizers without what `torch.optim` loads for its own.
+"""Optimizers that do not load the compiler of torch.
 
-The constructors and first steps of torch's import the compiler of torch: 70 MB and a
-second or more in each worker.
+The constructors and first steps of those in `torch.optim` import it, which takes 70 MB
+and a second or more in each worker.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class LeanOptimizer(torch.optim.Optimizer):
         averaging: float = 0.0,
     ):
         # Not super().__init__, which imports the compiler as well.
-        defaults = {"lr": lr, "weight_decay": weight_decay}
-        self.param_groups = [{**defaults, **group} for group in params]
+        self.defaults = {"lr": lr, "weight_decay": weight_decay}
+        self.param_groups = [{**self.defaults, **group} for group in params]
         self.averaging = averaging
         self._all = [p for group in self.param_groups for p in group["params"]]
         self._averages = [p.detach().clone() for p in self._all] if averaging else []
@@ -56,6 +56,13 @@ class LeanOptimizer(torch.optim.Optimizer):
         """Forget the gradients."""
         for parameter in self._all:
             parameter.grad = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return nothing: no training is resumed from a file."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take nothing, as `state_dict` returns nothing."""
 
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]

@@ -1,130 +1,64 @@
-"""skorch without its costs for small nets: no loader, no per-batch bookkeeping."""
+"""The net of skorch that trains our modules: data, loss, groups of parameters, loop."""
 
 from __future__ import annotations
 
-import math
-from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import contextmanager
+from typing import Any
 
+import numpy as np
 import torch
+from sklearn.utils import ClassifierTags, RegressorTags
 from skorch import NeuralNet
+from skorch.dataset import Dataset
+from skorch.utils import TeeGenerator
+from torch import nn
 
 from automodel.nets._device import precision_context
-from automodel.nets._layers import Dropout
-from automodel.nets._optimizers import clip_gradients
-from automodel.nets._schedules import learning_rate_factor, regularization_factor
-from automodel.shared_context import SharedContext
+
+VALID_ROWS = 8192  # of the validation part that are predicted at a time
 
 
-class StopTraining(Exception):
-    """End training; the weights stay as they are."""
-
-
-class StepPlanner:
-    """Say how far training is, and plan for fewer steps where time is short.
-
-    The learning rate follows it, so a schedule completes inside a time limit that
-    allows fewer steps than planned. Without a limit no clock is read.
+class TableDataset(Dataset):
+    """Encoded rows on a device.
 
     Parameters
     ----------
-    n_steps : int
-        Steps planned.
-    seconds_left : callable, default=None
-        Returns the seconds until training has to end.
-    step_plan : list of (int, int), default=None
-        Revisions of an earlier training, to repeat it without a clock.
-
-    Attributes
-    ----------
-    taken : int
-        Steps so far.
-    step_plan : list of (int, int)
-        Revisions: after how many steps, and how many there are to be in all.
+    dense, codes, target : Tensor
+        Inputs and target of the rows.
+    weight : Tensor, default=None
+        Weights of the rows.
     """
 
-    reserve = 0.05  # share of the time that storing and predicting may take
-    first_look = 8  # steps, from which their time tells how many there can be
-    look_growth = 1.15  # growth of the steps from one look at the clock to the next
-    tolerance = 0.02  # change of the steps in all that is none
-
-    def __init__(
-        self,
-        n_steps: int,
-        seconds_left: Callable[[], float] | None = None,
-        step_plan: Sequence[Sequence[int]] | None = None,
-    ):
-        self.n_steps = n_steps
-        self.taken = 0
-        self.step_plan: list[tuple[int, int]] = []
-        self._given = deque(step_plan or ())
-        self._end = n_steps
-        self._bend = 0, 0.0  # step and progress since which progress is straight
-        limit = math.inf if seconds_left is None else seconds_left()
-        self._seconds_left = seconds_left if math.isfinite(limit) else None
-        self._limit = limit
-        self._next_look = self.first_look
-
-    def advance(self) -> float:
-        """Return the progress and count a step; training is over at 1."""
-        while self._given and self._given[0][0] == self.taken:
-            self._revise(self._given.popleft()[1])
-        if self._seconds_left is not None:
-            self._look(self._seconds_left() - self.reserve * self._limit)
-        if self.taken >= self._end:
-            return 1.0
-        self.taken += 1
-        return self._progress(self.taken - 0.5)
-
-    def stop(self) -> None:
-        """End training after the steps so far."""
-        self._revise(self.taken)
-
-    def _look(self, left: float) -> None:
-        if left <= 0:
-            self.stop()
-        elif self.taken >= self._next_look:
-            self._next_look = math.ceil(self.look_growth * self.taken)
-            spent = (1 - self.reserve) * self._limit - left
-            affordable = int(self.taken * (1 + left / max(spent, 1e-9)))
-            end = min(self.n_steps, affordable)
-            if abs(end - self._end) > self.tolerance * self._end:
-                self._revise(end)
-
-    def _revise(self, end: int) -> None:
-        self.step_plan.append((self.taken, end))
-        self._bend = self.taken, self._progress(self.taken)
-        self._end = end
-
-    @property
-    def progress(self) -> float:
-        """How far training is, from 0 to 1."""
-        return self._progress(self.taken)
-
-    def _progress(self, step: float) -> float:
-        start, progress = self._bend
-        left = max(self._end - start, 1)
-        return progress + (1 - progress) * (step - start) / left
+    def __init__(self, dense, codes, target, weight=None):
+        super().__init__({"dense": dense, "codes": codes}, target, length=len(target))
+        self.weight = weight
 
 
 class TensorBatches:
-    """Iterate over a dataset of tensors in batches of equal size, give or take one.
+    """Iterate over a `TableDataset` in batches of equal size, give or take one.
+
+    A batch is a pair of inputs and target, as in skorch. The inputs are a dict, in
+    which weights have the key "weight", and what the rows were mixed with "mixture".
 
     Parameters
     ----------
-    dataset : TensorDataset
-        dense, codes, target and, if the rows are weighted, weight.
+    dataset : TableDataset
+        The rows.
     batch_size : int
-        Most rows of a batch. No batch is left with a single row, which batch
-        normalisation could not take.
+        The most rows of a batch. No batch has a single row, which batch normalisation
+        could not take.
     generator : torch.Generator
         Shuffles the rows.
+    changer : RowChanger, default=None
+        Changes the rows of a batch at random.
     """
 
-    def __init__(self, dataset, batch_size, generator):
-        self.tensors = dataset.tensors
+    def __init__(self, dataset, batch_size, generator, changer=None):
+        inputs = {**dataset.X, "target": dataset.y}
+        if dataset.weight is not None:
+            inputs["weight"] = dataset.weight
+        self.tensors = inputs
         self.generator = generator
+        self.changer = changer
         n_rows = len(dataset)
         n_batches = max(min(-(-n_rows // batch_size), n_rows // 2), 1)
         edges = [n_rows * i // n_batches for i in range(n_batches + 1)]
@@ -134,56 +68,122 @@ class TensorBatches:
         return len(self.parts)
 
     def __iter__(self):
-        device = self.tensors[0].device
+        device = self.tensors["target"].device
         n_rows = self.parts[-1][1]
         order = torch.randperm(n_rows, generator=self.generator, device=device)
-        shuffled = [tensor[order] for tensor in self.tensors]
+        shuffled = {name: tensor[order] for name, tensor in self.tensors.items()}
         for start, end in self.parts:
-            yield [tensor[start:end] for tensor in shuffled]
+            X = {name: tensor[start:end] for name, tensor in shuffled.items()}
+            target = X.pop("target")
+            if self.changer is not None:
+                X["dense"], X["codes"], X["mixture"] = self.changer(
+                    X["dense"], X["codes"]
+                )
+            yield X, target
 
 
-class LeanNet(NeuralNet):
-    """A skorch net whose training step costs little more than torch's own.
-
-    The module is called with dense and codes; its parameters may carry `lr_factor`
-    and `decays`. The criterion returns one loss per row.
+class Criterion(nn.Module):
+    """A loss as a module of torch, which callbacks of skorch expect.
 
     Parameters
     ----------
-    planner : StepPlanner
-        How far training is.
-    schedule, regularization : str
-        Courses of the learning rate, and of dropout and weight decay.
-    changer : RowChanger, default=None
-        What changes the rows of a batch.
-    precision : {"float32", "bfloat16"}, default="float32"
-        In which the module is called.
-    clip_norm : float, default=0
-        Largest norm of all gradients together; 0 is no limit.
+    loss : callable
+        `loss(output, target)` returns one loss per row.
     """
 
-    def __init__(
-        self,
-        *args,
-        planner=None,
-        schedule="constant",
-        regularization="constant",
-        changer=None,
-        precision="float32",
-        clip_norm=0.0,
-        **kwargs,
-    ):
+    def __init__(self, loss):
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, output, target):
+        """Return the loss of each row."""
+        return self.loss(output, target)
+
+
+class LeanNet(NeuralNet):
+    """A net of skorch that skips the bookkeeping of batches where nobody reads it.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        Those of skorch's `NeuralNet`.
+    records_batches : bool, default=False
+        Whether the history holds each batch, for callbacks that read it.
+    """
+
+    def __init__(self, *args, records_batches=False, **kwargs):
         super().__init__(*args, **kwargs)
-        self.planner = planner
-        self.schedule = schedule
-        self.regularization = regularization
-        self.changer = changer
-        self.precision = precision
-        self.clip_norm = clip_norm
+        self.records_batches = records_batches
 
     @property
     def _default_callbacks(self):
         return []
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """Train for one epoch; callbacks validate all rows at once.
+
+        skorch notes each batch in the history and asks the device for its loss. That is
+        five percent of a step of a small net, so it is left out where no callback of
+        the user can read it.
+        """
+        if not training:
+            return
+        self._set_training(True)
+        if self.records_batches:
+            super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+            batches = self.history[-1]["batches"]
+            losses = [batch["train_loss"] for batch in batches]
+            sizes = [batch["train_batch_size"] for batch in batches]
+            self.history.record("train_loss", float(np.average(losses, weights=sizes)))
+            return
+        total, n_rows = 0.0, 0
+        for batch in iterator:
+            for _, callback in self.callbacks_:
+                callback.on_batch_begin(self, batch=batch, training=True)
+            loss = step_fn(batch)["loss"].detach()
+            n_batch = len(batch[1])
+            total += loss * n_batch
+            n_rows += n_batch
+        self.history.record("train_loss", float(total) / n_rows)
+
+    def train_step(self, batch, **fit_params):
+        """Take one step.
+
+        skorch hands the optimizer a closure. Without it a step of a small net is two
+        percent faster, and no optimizer of groups of parameters needs it.
+        """
+        self.optimizer_.zero_grad()
+        step = self.train_step_single(batch, **fit_params)
+        self.notify(
+            "on_grad_computed",
+            named_parameters=TeeGenerator(self.get_all_learnable_params()),
+            batch=batch,
+            training=True,
+        )
+        self.optimizer_.step()
+        return step
+
+
+class TableNet(LeanNet):
+    """A net whose module is called with dense and codes.
+
+    The criterion returns one loss per row. Parameters of the module may carry
+    `lr_factor` and `decays`; without `decays`, matrices decay and vectors do not.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        Those of `LeanNet`.
+    precision : {"float32", "bfloat16"}, default="float32"
+        The precision in which the module is called.
+    objective : Objective, default=None
+        Turns outputs into predictions, for callbacks that score them.
+    """
+
+    def __init__(self, *args, precision="float32", objective=None, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.precision = precision
+        self.objective = objective
 
     def get_params_for_optimizer(self, prefix, named_parameters):
         """Group the parameters by learning rate and decay."""
@@ -192,7 +192,7 @@ class LeanNet(NeuralNet):
         groups: dict = {}
         for parameter in self.module_.parameters():
             factor = getattr(parameter, "lr_factor", 1.0)
-            decays = getattr(parameter, "decays", False)
+            decays = getattr(parameter, "decays", parameter.dim() > 1)
             groups.setdefault((factor, decays), []).append(parameter)
         rates = [
             {"lr": factor * lr, "weight_decay": decay / factor if decays else 0.0}
@@ -209,74 +209,63 @@ class LeanNet(NeuralNet):
             ],
         ), {**options, "lr": lr}
 
-    def get_loss(self, y_pred, y_true, X=None, training=False):
-        """Return the mean loss, weighted if there is a weight."""
-        target, *weight = y_true
-        loss = self.criterion_(y_pred, target)
-        return (loss * weight[0]).mean() if weight else loss.mean()
+    def train_step_single(self, batch, **fit_params):
+        """Compute the loss of a batch and the gradients."""
+        X, target = batch
+        output = self.infer(X)
+        loss = self.get_loss(output, target, X=X, training=True)
+        loss.backward()
+        return {"loss": loss, "y_pred": output}
 
-    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
-        """Train for one epoch; raise `StopTraining` when the planner says so."""
-        if iterator is None:
-            return
-        module, optimizer = self.module_, self.optimizer_
-        module.train()
-        dropouts = [part for part in module.modules() if isinstance(part, Dropout)]
-        total, n_rows = 0.0, 0
-        for dense, codes, *y_true in iterator:
-            progress = self.planner.advance()
-            if progress >= 1:
-                raise StopTraining
-            self._follow_schedules(progress, dropouts)
-            loss = self._batch_loss(dense, codes, y_true)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            if self.clip_norm:
-                clip_gradients(module.parameters(), self.clip_norm)
-            optimizer.step()
-            total += loss.detach() * len(dense)
-            n_rows += len(dense)
-        self.history.record(f"{prefix}_loss", float(total) / n_rows)
-
-    def _follow_schedules(self, progress, dropouts) -> None:
-        rate = learning_rate_factor(self.schedule, progress)
-        strength = regularization_factor(self.regularization, progress)
-        for group in self.optimizer_.param_groups:
-            group["lr"] = group["initial_lr"] * rate
-            group["weight_decay"] = group["initial_weight_decay"] * strength
-        for dropout in dropouts:
-            dropout.scale = strength
-
-    def _batch_loss(self, dense, codes, y_true):
-        mixture = None
-        if self.changer is not None:
-            dense, codes, mixture = self.changer(dense, codes)
+    def infer(self, x, **fit_params):
+        """Return the outputs of the module."""
         with precision_context(self.precision, self.device):
-            outputs = self.module_(dense, codes)
-        outputs = outputs.float()
-        loss = self.get_loss(outputs, y_true)
-        if mixture is not None:
-            other = self.get_loss(outputs, [part[mixture.order] for part in y_true])
-            loss = mixture.share * loss + (1 - mixture.share) * other
-        return loss
+            output = self.module_(x["dense"], x["codes"])
+        return output.float()
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        """Return the mean loss of rows that may be weighted and mixed."""
+        loss = self._mean_loss(y_pred, y_true, X.get("weight"))
+        mixture = X.get("mixture")
+        if mixture is None:
+            return loss
+        weight = X["weight"][mixture.order] if "weight" in X else None
+        other = self._mean_loss(y_pred, y_true[mixture.order], weight)
+        return mixture.share * loss + (1 - mixture.share) * other
+
+    def _mean_loss(self, output, target, weight):
+        loss = self.criterion_(output, target)
+        if weight is None:
+            return loss.mean()
+        if loss.dim() == 0:
+            raise ValueError(
+                "The criterion returns one loss for all rows, and these have weights. "
+                'Give it reduction="none", so that it returns the loss of each row.'
+            )
+        return (loss * weight).mean()
+
+    def predict_proba(self, X):
+        """Return probabilities, or values in the units of the training."""
+        X = X.X if isinstance(X, TableDataset) else X
+        outputs = outputs_of(self.module_, X["dense"], X["codes"])
+        return self.objective.predictions(outputs).cpu().numpy()
+
+    def predict(self, X):
+        """Return the numbers of classes, 1 or 0 for each label, or values."""
+        return self.objective.decide(self.predict_proba(X))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        if self.objective.is_classifier:
+            tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
+        else:
+            tags.estimator_type, tags.regressor_tags = "regressor", RegressorTags()
+        return tags
 
 
-def one_thread() -> SharedContext:
-    """Return a context in which torch uses one thread.
-
-    Small nets lose by more threads, by a factor of 200 where cores are busy.
-    """
-    return _ONE_THREAD
-
-
-@contextmanager
-def _limited_to_one():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-_ONE_THREAD = SharedContext(_limited_to_one)
+def outputs_of(module: Any, dense, codes) -> torch.Tensor:
+    """Return the outputs of a module that does not train, in bounded memory."""
+    module.eval()
+    with torch.inference_mode():
+        parts = zip(dense.split(VALID_ROWS), codes.split(VALID_ROWS), strict=True)
+        return torch.cat([module(*part) for part in parts])

@@ -1,4 +1,4 @@
-"""Nets for classes and nets for values: target, loss and answers."""
+"""Classifiers and regressors: target, loss and predictions."""
 
 from __future__ import annotations
 
@@ -13,12 +13,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 
 from automodel.nets._estimator import TabularNet
-from automodel.nets._objective import (
-    DEVIANCES,
-    classifier_objective,
-    regressor_objective,
-)
 from automodel.nets._targets import (
+    DEVIANCES,
     ClassTarget,
     NumberTarget,
     PositiveTarget,
@@ -31,7 +27,7 @@ VALUE_LOSSES = {"squared_error", "absolute_error", "huber", "quantile", *DEVIANC
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class ClassifierTask(ClassifierMixin):
-    """Target, loss and answers of a net with one output per class or label."""
+    """Target, loss and predictions of a net with one output per class or label."""
 
     loss: str = "cross_entropy"
     label_smoothing: float = 0.0
@@ -63,6 +59,8 @@ class ClassifierTask(ClassifierMixin):
         return weighed * weight
 
     def _objective(self):
+        from automodel.nets._objective import classifier_objective
+
         return classifier_objective(
             self.loss, self.label_smoothing, self.target_.is_multilabel
         )
@@ -166,7 +164,7 @@ class ClassifierNet(ClassifierTask, TabularNet):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class RegressorTask(RegressorMixin):
-    """Target, loss and answers of a net with one output per number."""
+    """Target, loss and predictions of a net with one output per number."""
 
     loss: str = "squared_error"
     quantile: float = 0.5
@@ -194,6 +192,8 @@ class RegressorTask(RegressorMixin):
         return self.target_.encode(np.asarray(y))
 
     def _objective(self):
+        from automodel.nets._objective import regressor_objective
+
         return regressor_objective(self.loss, self.quantile, self.power)
 
     def predict(self, X):

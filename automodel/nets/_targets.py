@@ -1,4 +1,4 @@
-"""Targets: what is learned of them, how losses take them, how answers are read."""
+"""Targets of nets: how they are encoded for losses, and outputs decoded."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+DEVIANCES = ("poisson", "gamma", "tweedie")  # losses of positive means
 LEAST_SHARE = 1e-3  # of the least positive value: what a positive prediction may be
 MOST_TIMES_THE_MEAN = 1e13  # that a loss takes
 

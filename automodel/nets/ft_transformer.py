@@ -4,23 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import torch
 from sklearn.utils._param_validation import Interval
-from torch import nn
-from torch.nn import functional as F
 
-from automodel.nets._attention import FeatureTokenizer, TransformerBlock
 from automodel.nets._docs import documented
 from automodel.nets._estimator import TabularNet
-from automodel.nets._layers import (
-    PlainLinear,
-    in_parts,
-)
 from automodel.nets._supervised import ClassifierNet, RegressorNet
-
-NUMBERS_AT_ONCE = 2**23  # of the widest layer, where nothing is learned
 
 PARAMETERS = """\
 n_blocks : int
@@ -43,101 +33,6 @@ clip_norm : float
 learning_rate : float
     Of the optimizer, at the peak of the schedule.
 """
-
-
-class FTTransformerModule(nn.Module):
-    """A transformer over the columns of a table [1]_.
-
-    Each column becomes a token; blocks of attention mix them, and the head reads the
-    token that was put before them. All columns of `dense` are tokens: numbers, the
-    marks of missing ones, and one-hot columns. Time and memory grow with the square
-    of their number.
-
-    Shapes: dense (n_rows, n_dense), codes (n_rows, n_categories), output
-    (n_rows, n_outputs).
-
-    Parameters
-    ----------
-    n_dense : int
-        Columns of `dense`.
-    cardinalities : list of int
-        Categories of each column of `codes`.
-    n_outputs : int
-        Columns of the output.
-    n_blocks : int, default=3
-        Transformer blocks.
-    width : int, default=192
-        Numbers per token, a multiple of `n_heads`.
-    n_heads : int, default=8
-        Heads of the attention.
-    hidden_factor : float, default=4/3
-        Units inside the feed forward, in units of `width`.
-    attention_dropout : float, default=0.2
-        Share of the attention that a training step leaves out.
-    dropout : float, default=0.1
-        Share of the units inside the feed forward that it leaves out.
-    residual_dropout : float, default=0.0
-        The same for what attention and feed forward add.
-
-    References
-    ----------
-    .. [1] Gorishniy, Rubachev, Khrulkov, Babenko (2021), Revisiting Deep Learning
-       Models for Tabular Data, arXiv:2106.11959.
-    """
-
-    def __init__(
-        self,
-        n_dense: int,
-        cardinalities: list[int],
-        n_outputs: int,
-        *,
-        n_blocks: int = 3,
-        width: int = 192,
-        n_heads: int = 8,
-        hidden_factor: float = 4 / 3,
-        attention_dropout: float = 0.2,
-        dropout: float = 0.1,
-        residual_dropout: float = 0.0,
-    ):
-        super().__init__()
-        self.tokenizer = FeatureTokenizer(n_dense, cardinalities, width)
-        hidden_width = max(int(hidden_factor * width), 1)
-        self.blocks: Any = nn.ModuleList(
-            TransformerBlock(
-                width,
-                n_heads,
-                hidden_width,
-                attention_dropout=attention_dropout,
-                dropout=dropout,
-                residual_dropout=residual_dropout,
-                is_first=i == 0,
-                is_last=i == n_blocks - 1,
-            )
-            for i in range(n_blocks)
-        )
-        self.norm = nn.LayerNorm(width)
-        self.head = PlainLinear(width, n_outputs)
-        n_tokens = 1 + n_dense + len(cardinalities)
-        widest = n_tokens * max(2 * width, 2 * hidden_width)
-        self.rows_at_once = max(NUMBERS_AT_ONCE // widest, 1)
-
-    def forward(self, dense, codes):
-        """Return (n_rows, n_outputs)."""
-        if self.training:
-            return self._outputs(dense, codes)
-        return in_parts(self._outputs, self.rows_at_once, dense, codes)
-
-    def _outputs(self, dense, codes):
-        x = self.tokenizer(dense, codes)
-        for block in self.blocks:
-            x = block(x)
-        return self.head(F.relu(self.norm(x[:, 0])))
-
-    @torch.no_grad()
-    def initialize(self, dense, codes, generator) -> None:
-        """Draw the weights; the rows do not matter."""
-        for part in (self.tokenizer, *self.blocks, self.head):
-            part.initialize(generator)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -184,7 +79,9 @@ class _FTTransformer(TabularNet):
             "residual_dropout": float(self.residual_dropout),
         }
 
-    def _build(self, design):
+    def _build(self, **design):
+        from automodel.nets._ft_transformer_module import FTTransformerModule
+
         return FTTransformerModule(**design)
 
 
@@ -195,10 +92,10 @@ class FTTransformerClassifier(_FTTransformer, ClassifierNet):
 
     Each column of a row becomes a token, and transformer blocks mix the tokens
     (Gorishniy et al., 2021, *Revisiting Deep Learning Models for Tabular Data*). It
-    takes long: time grows with the square of the columns, one-hot columns counted
-    singly, and is about a hundred times that of a perceptron on twenty columns. The
-    sizes here are for processors; those of the paper are said below, with a learning
-    rate of 1e-4.
+    is slow: its time grows with the square of the number of columns, where each
+    one-hot column counts, and on twenty columns it takes about a hundred times as long
+    as a perceptron. The default sizes are for processors. The parameters below name
+    those of the paper, which go with a learning rate of 1e-4.
 
     Columns of a pandas DataFrame of dtype "category" become one column per category
     or, from ten categories on, embeddings. Missing values are marked and take the

@@ -1,46 +1,31 @@
-"""The multilayer perceptron for tables: its module and its two estimators."""
+"""RealMLP: the multilayer perceptron for tables."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import torch
 from sklearn.utils._param_validation import Interval, StrOptions
-from torch import nn
 
 from automodel.nets._docs import documented
-from automodel.nets._inputs import EMBEDDING_PARAMETERS, EmbeddedNet, TableInputs
-from automodel.nets._layers import (
-    ACTIVATIONS,
-    Dropout,
-    Linear,
-    ParametricActivation,
-    learned,
-)
+from automodel.nets._embedded import EMBEDDING_PARAMETERS, EmbeddedNet
+from automodel.nets._estimator import ACTIVATIONS
 from automodel.nets._supervised import ClassifierNet, RegressorNet
 
-NORMALIZATIONS: dict[str, Callable[[int], nn.Module]] = {
-    "none": nn.Identity,
-    "batch": nn.BatchNorm1d,
-    "layer": nn.LayerNorm,
-}
-SCALE_RATE = 6.0  # learning rate of the scale of inputs, in units of the weights'
 PARAMETERS = (
     """\
 n_layers : int
-    Hidden layers.
+    Number of hidden layers.
 width : int
-    Units of each hidden layer.
+    Number of units in each hidden layer.
 block : {"plain", "residual"}
     What a hidden layer returns: its output, or the sum of output and input (where
     they are of one size).
 activation : {"relu", "selu", "silu", "gelu", "mish"}
     Non-linearity.
 parametric_activation : bool
-    Whether each unit learns how much of the non-linearity it takes.
+    Whether each unit learns the share of the non-linearity that it applies.
 dropout : float
     Share of units that a training step leaves out, in steps of 1/256.
 normalization : {"none", "batch", "layer"}
@@ -48,78 +33,6 @@ normalization : {"none", "batch", "layer"}
 """
     + EMBEDDING_PARAMETERS
 )
-
-
-class MLPModule(nn.Module):
-    """Embeddings, a scale per input, hidden layers, and a linear head.
-
-    Parameters
-    ----------
-    inputs : TableInputs
-        What the net starts from.
-    n_outputs : int
-        Columns of the output.
-    hidden_sizes : list of int
-        Units of each hidden layer.
-    block, activation, normalization : str
-        See `RealMLPClassifier`.
-    is_parametric : bool
-        Whether activations are learned.
-    dropout : float
-        See `RealMLPClassifier`.
-    """
-
-    def __init__(
-        self,
-        inputs: TableInputs,
-        n_outputs: int,
-        hidden_sizes: list[int],
-        *,
-        block: str = "plain",
-        activation: str = "selu",
-        is_parametric: bool = False,
-        dropout: float = 0.0,
-        normalization: str = "none",
-    ):
-        super().__init__()
-        self.is_residual = block == "residual"
-        self.inputs = inputs
-        self.scale: nn.Parameter = learned(torch.ones(inputs.n_out), SCALE_RATE)
-        sizes = [inputs.n_out, *hidden_sizes]
-        pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
-        self.hidden: Any = nn.ModuleList(Linear(n_in, n_out) for n_in, n_out in pairs)
-        make_norm = NORMALIZATIONS[normalization]
-        self.norms = nn.ModuleList(make_norm(size) for size in hidden_sizes)
-        self.activations: Any = [ACTIVATIONS[activation]] * len(hidden_sizes)
-        if is_parametric:
-            self.activations = nn.ModuleList(
-                ParametricActivation(activation, size) for size in hidden_sizes
-            )
-        self.dropout = Dropout(dropout)
-        self.head = Linear(sizes[-1], n_outputs)
-
-    def forward(self, dense, codes):
-        """Return (n_rows, n_outputs)."""
-        x = self.inputs(dense, codes) * self.scale
-        for layer, norm, activation in self._layers():
-            x = self._joined(x, self.dropout(activation(norm(layer(x)))))
-        return self.head(x)
-
-    def _joined(self, x, output):
-        return x + output if self.is_residual and x.shape == output.shape else output
-
-    def _layers(self):
-        return zip(self.hidden, self.norms, self.activations, strict=True)
-
-    @torch.no_grad()
-    def initialize(self, dense, codes, generator) -> None:
-        """Draw the weights, scaled to these rows; the head starts at zero."""
-        self.inputs.initialize(dense, generator)
-        x = self.inputs(dense, codes) * self.scale
-        for layer, norm, activation in self._layers():
-            layer.initialize(x, generator)
-            norm.eval()
-            x = self._joined(x, activation(norm(layer(x))))
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -142,7 +55,7 @@ class _RealMLP(EmbeddedNet):
         "activation": [StrOptions(set(ACTIVATIONS))],
         "parametric_activation": ["boolean"],
         "dropout": [Interval(Real, 0, 1, closed="left")],
-        "normalization": [StrOptions(set(NORMALIZATIONS))],
+        "normalization": [StrOptions({"none", "batch", "layer"})],
     }
 
     def _design(self, encoder, n_outputs):
@@ -157,8 +70,10 @@ class _RealMLP(EmbeddedNet):
             "normalization": self.normalization,
         }
 
-    def _build(self, design):
-        return MLPModule(**{**design, "inputs": TableInputs(**design["inputs"])})
+    def _build(self, **design):
+        from automodel.nets._realmlp_module import MLPModule
+
+        return MLPModule(**design)
 
 
 @documented(PARAMETERS)
@@ -169,9 +84,9 @@ class RealMLPClassifier(_RealMLP, ClassifierNet):
     The recipe follows RealMLP (Holzmüller et al., 2024, *Better by Default*): robust
     scaling with a smooth clip, periodic embeddings of numbers, a learned scale per
     input, an initialisation from the data, and the learning rates of the neural
-    tangent parametrisation. It is cut to what a processor trains in seconds, and
-    probabilities are calibrated by a temperature, which comes from the inner part of
-    the rows that early stopping holds out.
+    tangent parametrisation. It is reduced to what a processor trains in seconds.
+    Probabilities are calibrated by a temperature, which is chosen on the rows that
+    early stopping holds out.
 
     Columns of a pandas DataFrame of dtype "category" become one column per category
     or, from ten categories on, embeddings. Missing values are marked and take the
@@ -212,8 +127,8 @@ class RealMLPRegressor(_RealMLP, RegressorNet):
 
     The net of `RealMLPClassifier`, trained by squared error on the standardised
     target, of which there may be several columns. By default it trains on all rows for
-    the whole schedule: holding rows out for early stopping costs more than it brings
-    here.
+    the whole schedule: holding out rows for early stopping would cost more than it
+    gains.
 
     Parameters
     ----------

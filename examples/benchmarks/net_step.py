@@ -13,15 +13,18 @@ ratios are taken within a turn, so that other load of the machine affects all al
 import argparse
 import statistics
 import time
+from itertools import product
 
 import numpy as np
 import torch
+from skorch.callbacks import Callback
 from torch import nn
 from torch.nn import functional as F
 
 from automodel.nets._objective import SquaredError
 from automodel.nets._optimizers import AdamW
-from automodel.nets._training import Hooks, Recipe, Rows, train
+from automodel.nets._recipe import Hooks, Recipe, Rows
+from automodel.nets._training import dataset_of, train
 
 N_ROWS, N_COLUMNS, WIDTH, BATCH = 10_000, 20, 128, 256
 LEARNING_RATE, DECAY = 0.01, 0.02
@@ -51,7 +54,7 @@ def make_rows():
     return Rows(X, np.zeros((N_ROWS, 0), np.int64), target)
 
 
-def with_skorch(rows, n_epochs):
+def with_skorch(rows, n_epochs, callbacks=()):
     """Train as the estimators do."""
     recipe = Recipe(
         learning_rate=LEARNING_RATE,
@@ -62,13 +65,20 @@ def with_skorch(rows, n_epochs):
         patience=n_epochs,
         device="cpu",
         seed=0,
+        callbacks=callbacks,
     )
     return train(MLP(), rows, None, recipe, SquaredError(), Hooks()).n_steps
 
 
+def with_a_callback(rows, n_epochs):
+    """Train with a callback of the user, for which skorch notes each batch."""
+    return with_skorch(rows, n_epochs, [Callback()])
+
+
 def by_hand(rows, n_epochs, make_optimizer):
     generator = torch.Generator().manual_seed(0)
-    X, _, target = rows.dataset("cpu").tensors
+    dataset = dataset_of(rows, "cpu")
+    X, target = dataset.X["dense"], dataset.y
     module = MLP()
     optimizer = make_optimizer([{"params": list(module.parameters())}])
     module.train()
@@ -106,6 +116,7 @@ def with_torch_adamw(rows, n_epochs):
 
 WAYS = {
     "skorch": with_skorch,
+    "skorch with a callback": with_a_callback,
     "by hand": with_our_adamw,
     "by hand, torch's AdamW": with_torch_adamw,
 }
@@ -136,10 +147,10 @@ def main():
             f"{name:24s} median {statistics.median(values):.3f} ms a step, "
             f"{min(values):.3f} to {max(values):.3f}"
         )
-    for name in list(WAYS)[1:]:
-        ratios = [a / b for a, b in zip(spent["skorch"], spent[name], strict=True)]
+    for one, other in product(list(WAYS)[:2], list(WAYS)[2:]):
+        ratios = [a / b for a, b in zip(spent[one], spent[other], strict=True)]
         print(
-            f"skorch / {name}: median {statistics.median(ratios):.3f}, "
+            f"{one} / {other}: median {statistics.median(ratios):.3f}, "
             f"{min(ratios):.3f} to {max(ratios):.3f} (bar: {BAR:.2f})"
         )
 

@@ -12,6 +12,16 @@ def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
+def inputs(n_continuous, n_dense, cardinalities=(), **options):
+    """Return parameters of `TableInputs`."""
+    return {
+        "n_continuous": n_continuous,
+        "n_dense": n_dense,
+        "cardinalities": list(cardinalities),
+        **options,
+    }
+
+
 def rows(n_rows=40, n_dense=5, cardinalities=(4, 11), seed=0):
     """Return dense and codes of some rows."""
     generator = seeded(seed)

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from automodel.nets import RealMLPClassifier
-from automodel.nets._augmentation import Augmentation
+from automodel.nets._augmentation import row_changer
 from automodel.nets._encoding import NetEncoder
+from automodel.nets._recipe import Augmentation
 
 FEATURES = np.array([0, 1, 1, 2, 2, 2])  # the last three are of one category
 N_NUMBERS = 2
@@ -15,7 +16,7 @@ N_NUMBERS = 2
 
 def changer(noise=0.0, mixup=0.0, swap=0.0, seed=0):
     augmentation = Augmentation(noise, mixup, swap, N_NUMBERS, FEATURES)
-    return augmentation.start(torch.Generator().manual_seed(seed))
+    return row_changer(augmentation, torch.Generator().manual_seed(seed))
 
 
 def batch(n_rows=2000):

@@ -22,9 +22,10 @@ def entries(doc, title):
 
 
 @each_net
-def test_each_parameter_is_documented_and_nothing_else(name):
+def test_each_parameter_is_documented_in_the_order_of_the_signature(name):
     kind = getattr(nets, name)
     described = [parameter for parameter, _ in entries(kind.__doc__, "Parameters")]
+    assert described == list(inspect.signature(kind).parameters)
     assert sorted(described) == sorted(kind().get_params())
 
 

@@ -97,10 +97,9 @@ def test_a_constant_column_among_values_is_predicted():
 
 
 @pytest.mark.parametrize("y", [LABELS, VALUES], ids=["labels", "values"])
-def test_external_rows_judge_several_outputs(y):
+def test_rows_held_out_judge_several_outputs(y):
     kind = RealMLPClassifier if y is LABELS else RealMLPRegressor
-    net = kind(**FEW, early_stopping=True)
-    net._fit(X[:200], y[:200], valid=(X[200:], y[200:], None))
+    net = kind(**FEW, early_stopping=True).fit(X, y)
     assert len(net.history_["valid_loss"]) == 4
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from automodel.nets._attention import Attention
-from automodel.nets.ft_transformer import FTTransformerModule
+from automodel.nets._ft_transformer_module import FTTransformerModule
 from tests.nets import modules
 
 

@@ -1,8 +1,6 @@
 """The perceptrons: what they promise beyond scikit-learn's checks."""
 
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -42,11 +40,6 @@ def table(n_rows=300, seed=0):
         }
     )
     return frame, (few == "a") ^ (many < 10)
-
-
-def test_importing_nets_loads_no_torch():
-    code = "import sys, automodel.nets; assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @both
@@ -282,13 +275,6 @@ def test_hook_may_stop_training(net, X, y):
     net = clone(net).set_params(early_stopping=False)._fit(X, y, on_epoch=on_epoch)
     assert net.n_iter_ == len(seen) == 2
     np.testing.assert_array_equal(answers(net, X[:3]), seen[-1])
-
-
-@both
-def test_external_rows_choose_the_epoch(net, X, y):
-    net = clone(net).set_params(early_stopping=True)
-    net._fit(X[:200], y[:200], valid=(X[200:], y[200:], None))
-    assert len(net.history_["valid_loss"]) > 0
 
 
 @both

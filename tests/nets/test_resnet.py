@@ -3,15 +3,15 @@
 import pytest
 import torch
 
-from automodel.nets._inputs import TableInputs
-from automodel.nets.resnet import ResNetModule
+from automodel.nets._resnet_module import ResNetModule
 from tests.nets import modules
 
 EMBEDDINGS = pytest.mark.parametrize("embedding", ["none", "periodic", "piecewise"])
 
 
 def make(embedding="none"):
-    return ResNetModule(TableInputs(3, 5, [4, 11], embedding=embedding), 2, width=16)
+    inputs = modules.inputs(3, 5, [4, 11], embedding=embedding)
+    return ResNetModule(inputs, 2, width=16)
 
 
 @EMBEDDINGS
@@ -64,5 +64,5 @@ def test_weights_decay_but_not_biases_norms_and_embeddings():
 
 
 def test_what_no_line_can_tell_apart_is_learned():
-    module = ResNetModule(TableInputs(2, 2, []), 2, width=16)
+    module = ResNetModule(modules.inputs(2, 2), 2, width=16)
     assert modules.trained_error(module) < 0.1

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from automodel.nets._inputs import TableInputs
-from automodel.nets.tabm import BatchEnsembleLinear, TabMModule
+from automodel.nets._tabm_module import BatchEnsembleLinear, TabMModule
 from tests.nets import modules
 
 KINDS = pytest.mark.parametrize("kind", ["tabm", "tabm-mini"])
@@ -12,7 +11,7 @@ EMBEDDINGS = pytest.mark.parametrize("embedding", ["none", "periodic", "piecewis
 
 
 def make(kind="tabm", embedding="none", **options):
-    inputs = TableInputs(3, 5, [4, 11], embedding=embedding)
+    inputs = modules.inputs(3, 5, [4, 11], embedding=embedding)
     return TabMModule(inputs, 2, [16, 16], kind=kind, **{"k": 4, **options})
 
 
@@ -46,7 +45,7 @@ def test_without_embeddings_the_first_scaling_is_a_sign_per_feature(kind):
         2,
     ]  # the third: what of the second is missing
     module = TabMModule(
-        TableInputs(2, 6, [40], features=features), 1, [8], kind=kind, k=50
+        modules.inputs(2, 6, [40], features=features), 1, [8], kind=kind, k=50
     )
     modules.initialized(module, *modules.rows(10, 6, (40,)))
     first = module.hidden[0].r if kind == "tabm" else module.scale
@@ -60,7 +59,7 @@ def test_without_embeddings_the_first_scaling_is_a_sign_per_feature(kind):
 
 
 def test_with_embeddings_the_first_scaling_is_normal():
-    module = TabMModule(TableInputs(3, 3, [], embedding="periodic"), 1, [8], k=400)
+    module = TabMModule(modules.inputs(3, 3, embedding="periodic"), 1, [8], k=400)
     modules.initialized(module, *modules.rows(10, 3, ()))
     first = module.hidden[0].r
     assert first[:, 0].std().item() == pytest.approx(1, abs=0.1)
@@ -128,5 +127,5 @@ def test_parts_of_the_rows_give_what_all_give(kind):
 
 @KINDS
 def test_what_no_line_can_tell_apart_is_learned(kind):
-    module = TabMModule(TableInputs(2, 2, []), 2, [32, 32], kind=kind, k=8)
+    module = TabMModule(modules.inputs(2, 2), 2, [32, 32], kind=kind, k=8)
     assert modules.trained_error(module) < 0.1

@@ -7,7 +7,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
 from automodel import AutoClassifier, AutoRegressor
 from automodel.families import all_families
-from automodel.nets._skorch import StepPlanner
+from automodel.nets._planner import StepPlanner
 from tests.conftest import CHEAP, make_frame, make_signal
 
 X = make_frame(200)

@@ -11,27 +11,27 @@ from automodel.nets._docs import documented
 from automodel.nets._supervised import ClassifierTask, RegressorTask
 from automodel.nets._targets import LabelTarget
 from automodel.nets.packed._estimator import PackedNet, Part
-from automodel.nets.packed._race import ClassJudge, LabelJudge, ValueJudge
 
 PARAMETERS = """\
 n_members : int
-    Nets that start for each fold, each with an architecture and hyperparameters drawn
-    from the choices below.
+    Number of nets that start in each fold. Each has an architecture and
+    hyperparameters that are drawn from the choices below.
 n_finalists : int
-    Members that may train for the whole schedule. The others leave at the ends of the
-    schedule's first three cycles, those without a share in the ensemble first.
+    Number of members that may train for the whole schedule. The others leave at the
+    ends of the first three cycles of the schedule, those without a share in the
+    ensemble first.
 cv : int
-    Folds. Each member is one net per fold, and each fold's validation part says when
-    the nets of the other folds are at their best.
+    Number of folds. Each member is one net per fold, and the validation part of a fold
+    tells when the nets of the other folds are at their best.
 n_layers : int or list of int
-    Hidden layers of a member.
+    Number of hidden layers of a member.
 width : int or list of int
-    Units of each hidden layer.
+    Number of units in each hidden layer.
 activation : str or list of str
     Non-linearities: "relu", "selu", "silu", "gelu" or "mish".
 embedding_sigma : float or list of float
     Standard deviation, at the start, of the frequencies in the periodic embedding of
-    numbers; 0 for no embedding.
+    numbers; 0 means no embedding.
 dropout : float or list of float
     Share of units that a training step leaves out, in steps of 1/256.
 """
@@ -94,10 +94,6 @@ class PackedMLPClassifier(ClassifierTask, PackedNet):
             return LabelTarget.learn(part.y, part.sample_weight)
         return self.target_
 
-    def _judge(self, target, weight, apart, objective):
-        kind = LabelJudge if self.target_.is_multilabel else ClassJudge
-        return kind(target, weight, apart)
-
     def _mixed(self, outputs):
         proba = np.empty_like(outputs)
         for fold, target in enumerate(self._targets):
@@ -150,9 +146,6 @@ class PackedMLPRegressor(RegressorTask, PackedNet):
         learn = self._target_kind.learn
         both = learn(np.concatenate([part.y, part.y_valid]), None)
         return learn(part.y, part.sample_weight, both.scale)
-
-    def _judge(self, target, weight, apart, objective):
-        return ValueJudge(target, weight, apart, objective)
 
     def _mixed(self, outputs):
         folds = []

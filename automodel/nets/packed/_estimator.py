@@ -7,10 +7,9 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
-import torch
 from sklearn.model_selection import (
     GroupKFold,
     KFold,
@@ -24,10 +23,9 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from automodel.nets._device import choose_device, has_bfloat16, prediction_device
 from automodel.nets._encoding import NetEncoder
-from automodel.nets._estimator import Net
-from automodel.nets._layers import ACTIVATIONS
+from automodel.nets._estimator import ACTIVATIONS, Net
+from automodel.nets._recipe import Hooks, Recipe
 from automodel.nets._rows import (
     check_rows,
     check_some_weight,
@@ -35,22 +33,21 @@ from automodel.nets._rows import (
     drop_weightless,
     take,
 )
-from automodel.nets._skorch import one_thread
-from automodel.nets._training import Hooks, Recipe
-from automodel.nets.packed._members import Space, draw_members
-from automodel.nets.packed._module import (
+from automodel.nets.packed._members import (
     Inputs,
     Member,
-    Pack,
+    Space,
     common_inputs,
-    grouped,
+    draw_members,
     is_shared,
     spread,
 )
-from automodel.nets.packed._race import Race, folds_apart
 from automodel.nets.packed._rows import FoldRows
-from automodel.nets.packed._training import train_pack
 from automodel.quiet import no_warnings
+
+if TYPE_CHECKING:
+    from automodel.nets.packed._prediction import PackPredictor
+    from automodel.nets.packed._training import FittedPack
 
 PREDICT_NUMBERS = 2**22  # of a layer's outputs that are held at a time
 BATCH_SIZES = ((4500, 64), (32_000, 128))  # rows of a fold, and of a step
@@ -120,18 +117,16 @@ class PackedNet(Net):
             )
             for train, valid in self._split(y, groups, seed)
         ]
-        self._fit_parts(parts, folds_apart([None] * len(parts)), seed, **hooks)
+        self._fit_parts(parts, seed, **hooks)
         return self
 
     def _fit_folds(self, parts: Sequence[Part], **hooks) -> list[PackedNet]:
         """Train on given folds, and return an estimator for each; see `Hooks`."""
         self._validate_params()
-        apart = folds_apart([part.valid_rows for part in parts])
-        _check_apart(apart)
         y = np.concatenate([y for p in parts for y in (p.y, p.y_valid)])
         self._check_target(y)
         self._learn_target(y, None)
-        self._fit_parts(parts, apart, draw_seed(self.random_state), **hooks)
+        self._fit_parts(parts, draw_seed(self.random_state), **hooks)
         singles = [self._single_fold(fold) for fold in range(len(parts))]
         for single, part in zip(singles, parts, strict=True):
             validate_data(single, part.X, reset=True, skip_check_array=True)
@@ -157,45 +152,34 @@ class PackedNet(Net):
         with no_warnings():  # of a class with fewer rows than folds
             return list(splitter.split(np.zeros((len(y), 1)), labels))
 
-    def _fit_parts(
-        self, parts: Sequence[Part], apart: torch.Tensor, seed: int, **hooks
-    ) -> None:
+    def _fit_parts(self, parts: Sequence[Part], seed: int, **hooks) -> None:
+        from automodel.nets.packed._training import fit_pack
+
         self.encoders_: list[NetEncoder] = [NetEncoder().fit(p.X) for p in parts]
         inputs = common_inputs(self.encoders_)
         self._targets = [self._target_of(p) for p in parts]
         rows = self._rows(parts, inputs, valid=False)
-        valid = self._rows(parts, inputs, valid=True)
-        objective = self._objective()
-        target, weight = valid.tensors("cpu")[2:]
-        judge = self._judge(target, weight, apart, objective)
-        members = self._draw_members(seed)
-        device = choose_device(self.device)
-        pack = Pack(
-            grouped(members),
-            len(parts),
+        fitted = fit_pack(
+            self._draw_members(seed),
             inputs,
+            rows,
+            self._rows(parts, inputs, valid=True),
+            [part.valid_rows for part in parts],
             self._targets[0].n_outputs,
-            self._is_low_precision(device),
+            self._objective(),
+            self._recipe(max(rows.counts), seed),
+            Hooks(**hooks),
+            self.n_finalists,
         )
-        race = Race(judge, len(members), self.patience, self.schedule)
-        with one_thread():
-            trained = train_pack(
-                pack,
-                rows,
-                valid,
-                race,
-                objective,
-                self._recipe(device, max(rows.counts), seed),
-                Hooks(**hooks),
-                self.n_finalists,
-            )
-            weights = [race.weights(fold) for fold in range(len(parts))]
-            self.validation_loss_ = race.loss()
-        self._keep(pack.members, inputs, trained, torch.stack(weights, 1))
-        self.n_steps_, self.n_iter_ = trained.n_steps, trained.n_epochs
-        self.step_plan_ = trained.step_plan
+        self.validation_loss_ = fitted.loss
+        self._keep(fitted, inputs)
+        self.n_steps_, self.n_iter_ = fitted.n_steps, fitted.n_epochs
+        self.step_plan_ = fitted.step_plan
 
-    def _recipe(self, device: str, n_rows: int, seed: int) -> Recipe:
+    def _recipe(self, n_rows: int, seed: int) -> Recipe:
+        precision = self.precision
+        if precision == "auto" and not self._bears_low_precision:
+            precision = "float32"
         return Recipe(
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
@@ -203,15 +187,10 @@ class PackedNet(Net):
             batch_size=_batch_size(self.batch_size, n_rows),
             max_epochs=self.max_epochs,
             patience=self.patience,
-            device=device,
+            device=self.device,
             seed=seed,
-            verbose=int(self.verbose),
+            precision=precision,
         )
-
-    def _is_low_precision(self, device: str) -> bool:
-        if self.precision == "auto":
-            return device == "cpu" and has_bfloat16() and self._bears_low_precision
-        return self.precision == "bfloat16"
 
     def _draw_members(self, seed: int) -> list[Member]:
         choices = {}
@@ -241,21 +220,21 @@ class PackedNet(Net):
             encoded.append((*spread(encoder, X, inputs), y, weights))
         return FoldRows.padded(encoded)
 
-    def _keep(self, members, inputs: Inputs, trained, weights: torch.Tensor) -> None:
+    def _keep(self, fitted: FittedPack, inputs: Inputs) -> None:
         """Keep the members that have a weight in the ensemble of any fold."""
-        chosen = np.flatnonzero(weights.sum(1).numpy() > 0)
-        self.members_: list[Member] = [members[i] for i in chosen]
-        self.member_weights_: np.ndarray = weights[chosen].numpy().astype(np.float64)
-        self.factors_ = trained.race.factors[chosen].numpy().astype(np.float64)
-        self.best_epochs_ = trained.race.best_epochs[chosen].numpy()
+        chosen = np.flatnonzero(fitted.weights.sum(1) > 0)
+        self.members_: list[Member] = [fitted.members[i] for i in chosen]
+        self.member_weights_: np.ndarray = fitted.weights[chosen]
+        self.factors_ = fitted.factors[chosen]
+        self.best_epochs_ = fitted.best_epochs[chosen]
         self.state_: dict[str, np.ndarray] = {
-            f"groups.{i}.{name}": value.cpu().numpy()
+            f"groups.{i}.{name}": value
             for i, member in enumerate(chosen)
-            for name, value in trained.states[member].items()
+            for name, value in fitted.states[member].items()
         }
         self._inputs = inputs
         self._cache: dict = {}
-        curves = trained.race.losses
+        curves = fitted.losses
         longest = max(map(len, curves))
         self.history_ = {
             f"valid_loss_{i}": [*curve, *[np.nan] * (longest - len(curve))]
@@ -286,40 +265,26 @@ class PackedNet(Net):
     def _answers(self, X) -> np.ndarray:
         """Return the weighted mean of the nets' answers, in bounded memory."""
         X = self._checked_again(X)
-        device = prediction_device(self.device)
         widest = max(m.width for m in self.members_) * self.member_weights_.size
         step = max(PREDICT_NUMBERS // widest, 1)
-        with one_thread(), torch.inference_mode():
-            pack = self._pack(device)
-            answers = [
-                self._answer(pack, take(X, slice(start, start + step)), device)
-                for start in range(0, X.shape[0], step)
-            ]
-        return np.concatenate(answers)
-
-    def _answer(self, pack: Pack, X, device: str) -> np.ndarray:
-        encoded = [spread(encoder, X, self._inputs) for encoder in self.encoders_]
-        dense = torch.as_tensor(np.stack([e[0] for e in encoded]), device=device)
-        codes = torch.as_tensor(np.stack([e[1] for e in encoded]), device=device)
-        outputs = pack(dense.double(), codes).cpu().numpy()
-        outputs *= self.factors_[..., None, None]
-        return self._mixed(outputs)
+        parts = self._predictor().outputs(X, self.encoders_, step)
+        factors = self.factors_[..., None, None]
+        return np.concatenate([self._mixed(part * factors) for part in parts])
 
     @abstractmethod
     def _mixed(self, outputs: np.ndarray) -> np.ndarray:
         """Return answers for outputs (n_members, n_folds, n_rows, n_outputs)."""
 
-    def _pack(self, device: str) -> Pack:
-        if self._cache.get("device") != device:
-            n_folds = len(self.encoders_)
-            groups = [[member] for member in self.members_]
-            pack = Pack(groups, n_folds, self._inputs, self._targets[0].n_outputs)
-            pack.load_state_dict(
-                {k: torch.as_tensor(v) for k, v in self.state_.items()}
+    def _predictor(self) -> PackPredictor:
+        from automodel.nets.packed._prediction import PackPredictor
+
+        if self._cache.get("device") != self.device:
+            shape = len(self.encoders_), self._targets[0].n_outputs
+            predictor = PackPredictor(
+                self.members_, self._inputs, shape, self.state_, self.device
             )
-            pack = pack.double().to(device).eval()
-            self._cache.update(device=device, pack=pack)
-        return self._cache["pack"]
+            self._cache.update(device=self.device, predictor=predictor)
+        return self._cache["predictor"]
 
     def _takes_categories(self):
         return any(encoder.category_columns_ for encoder in self.encoders_)
@@ -328,26 +293,12 @@ class PackedNet(Net):
     def _target_of(self, part: Part):
         """Return the target as the training part of a fold has it."""
 
-    @abstractmethod
-    def _judge(self, target, weight, apart, objective):
-        """Return the judge of the validation parts."""
-
 
 def _batch_size(batch_size, n_rows: int) -> int:
     """Return the batch size; "auto" is smaller than for a net alone."""
     if batch_size != "auto":
         return batch_size
     return next((size for limit, size in BATCH_SIZES if n_rows <= limit), 256)
-
-
-def _check_apart(apart: torch.Tensor) -> None:
-    """Raise if one of several folds would have to choose for itself."""
-    alone = torch.nonzero(~apart.any(1))
-    if len(apart) > 1 and len(alone):
-        raise ValueError(
-            f"Fold {int(alone[0])} has validation rows in common with each other fold, "
-            "so none can choose epochs and weights for it. Train such folds one by one."
-        )
 
 
 def _group_folds(n_folds: int, labels, groups: np.ndarray, seed: int):

@@ -1,4 +1,4 @@
-"""Draw the architectures and hyperparameters of a pack's members."""
+"""The members of a pack, how they are drawn, and the rows that they take."""
 
 from __future__ import annotations
 
@@ -8,11 +8,89 @@ from itertools import product
 
 import numpy as np
 
-from automodel.nets.packed._module import Member
+from automodel.nets._encoding import NetEncoder
 
 MOST_KINDS = 2  # kinds are multiplied one by one, each at the overhead of a net
 RATES = (0.5, 1.0, 2.0)  # of the pack's learning rate
 DECAYS = (0.3, 1.0, 5.0)  # of its weight decay
+
+
+@dataclass(frozen=True)
+class Member:
+    """Architecture and hyperparameters of one perceptron.
+
+    Parameters
+    ----------
+    n_layers, width : int
+        Hidden layers, and units of each.
+    activation : str
+        Name of a function of `torch.nn.functional`.
+    sigma : float
+        Standard deviation of the frequencies of the numeric embedding; 0 for none.
+    dropout : float
+        Share of units left out.
+    learning_rate, weight_decay : float
+        In units of those of the pack.
+    """
+
+    n_layers: int
+    width: int
+    activation: str
+    sigma: float = 0.0
+    dropout: float = 0.0
+    learning_rate: float = 1.0
+    weight_decay: float = 1.0
+
+    @property
+    def kind(self) -> tuple[int, str, float]:
+        """What members need to have in common to be multiplied together."""
+        return self.width, self.activation, self.sigma
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The shape of the rows: numbers, all dense columns, categories of each column."""
+
+    n_continuous: int
+    n_dense: int
+    cardinalities: tuple[int, ...]
+
+
+def common_inputs(encoders: Sequence[NetEncoder]) -> Inputs:
+    """Return a shape that the rows of all folds fit into."""
+    n_continuous = max(e.n_continuous_ for e in encoders)
+    n_others = max(e.n_dense_ - e.n_continuous_ for e in encoders)
+    n_columns = max(len(e.cardinalities_) for e in encoders)
+    cardinalities = tuple(
+        max(e.cardinalities_[i] for e in encoders if i < len(e.cardinalities_))
+        for i in range(n_columns)
+    )
+    return Inputs(n_continuous, n_continuous + n_others, cardinalities)
+
+
+def spread(encoder: NetEncoder, X, inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
+    """Return dense and codes of some rows in the common shape."""
+    dense, codes = encoder.transform(X)
+    n = encoder.n_continuous_
+    wide = np.zeros((len(dense), inputs.n_dense), np.float32)
+    wide[:, :n] = dense[:, :n]
+    wide[:, inputs.n_continuous :][:, : dense.shape[1] - n] = dense[:, n:]
+    all_codes = np.zeros((len(dense), len(inputs.cardinalities)), np.int64)
+    all_codes[:, : codes.shape[1]] = codes
+    return wide, all_codes
+
+
+def grouped(members: Sequence[Member]) -> list[list[Member]]:
+    """Return the members by kind, the deepest of each first."""
+    groups: dict[tuple, list[Member]] = {}
+    for member in sorted(members, key=lambda m: -m.n_layers):
+        groups.setdefault(member.kind, []).append(member)
+    return list(groups.values())
+
+
+def is_shared(name: str) -> bool:
+    """Whether the members of a group share the parameter of this name."""
+    return name.startswith(("embedding.", "categories.", "scale"))
 
 
 @dataclass(frozen=True)

@@ -8,93 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional as F
 
-from automodel.nets._encoding import NetEncoder
-from automodel.nets._layers import ACTIVATIONS, learned
+from automodel.nets._layers import learned
 from automodel.nets.packed._embeddings import CategoryTables, NumberEmbedding
+from automodel.nets.packed._members import Inputs, Member, is_shared
 
 BIAS_RATE = 0.1  # learning rates in units of that of the weights, as in RealMLP
 SCALE_RATE = 6.0
 FEWEST_OF_BFLOAT16 = 2**18  # numbers of a layer's output from which casts pay
-
-
-@dataclass(frozen=True)
-class Member:
-    """Architecture and hyperparameters of one perceptron.
-
-    Parameters
-    ----------
-    n_layers, width : int
-        Hidden layers, and units of each.
-    activation : str
-        Key of `ACTIVATIONS`.
-    sigma : float
-        Standard deviation of the frequencies of the numeric embedding; 0 for none.
-    dropout : float
-        Share of units left out.
-    learning_rate, weight_decay : float
-        In units of those of the pack.
-    """
-
-    n_layers: int
-    width: int
-    activation: str
-    sigma: float = 0.0
-    dropout: float = 0.0
-    learning_rate: float = 1.0
-    weight_decay: float = 1.0
-
-    @property
-    def kind(self) -> tuple[int, str, float]:
-        """What members need to have in common to be multiplied together."""
-        return self.width, self.activation, self.sigma
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """The shape of the rows: numbers, all dense columns, categories of each column."""
-
-    n_continuous: int
-    n_dense: int
-    cardinalities: tuple[int, ...]
-
-
-def common_inputs(encoders: Sequence[NetEncoder]) -> Inputs:
-    """Return a shape that the rows of all folds fit into."""
-    n_continuous = max(e.n_continuous_ for e in encoders)
-    n_others = max(e.n_dense_ - e.n_continuous_ for e in encoders)
-    n_columns = max(len(e.cardinalities_) for e in encoders)
-    cardinalities = tuple(
-        max(e.cardinalities_[i] for e in encoders if i < len(e.cardinalities_))
-        for i in range(n_columns)
-    )
-    return Inputs(n_continuous, n_continuous + n_others, cardinalities)
-
-
-def spread(encoder: NetEncoder, X, inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
-    """Return dense and codes of some rows in the common shape."""
-    dense, codes = encoder.transform(X)
-    n = encoder.n_continuous_
-    wide = np.zeros((len(dense), inputs.n_dense), np.float32)
-    wide[:, :n] = dense[:, :n]
-    wide[:, inputs.n_continuous :][:, : dense.shape[1] - n] = dense[:, n:]
-    all_codes = np.zeros((len(dense), len(inputs.cardinalities)), np.int64)
-    all_codes[:, : codes.shape[1]] = codes
-    return wide, all_codes
-
-
-def grouped(members: Sequence[Member]) -> list[list[Member]]:
-    """Return the members by kind, the deepest of each first."""
-    groups: dict[tuple, list[Member]] = {}
-    for member in sorted(members, key=lambda m: -m.n_layers):
-        groups.setdefault(member.kind, []).append(member)
-    return list(groups.values())
 
 
 class Pack(nn.Module):
@@ -192,7 +118,7 @@ class Group(nn.Module):
         self.low_precision = low_precision
         self.generator: torch.Generator | None = None
         width, activation, sigma = members[0].kind
-        self.activation: Any = ACTIVATIONS[activation]
+        self.activation: Any = getattr(F, activation)
         self.embedding: NumberEmbedding | None = None
         self.categories: CategoryTables | None = None
         n_inputs = inputs.n_dense
@@ -305,11 +231,6 @@ class Group(nn.Module):
             new.data.copy_(source.data if rows is None else source.data[rows])
             origin[new] = source, rows
         return origin
-
-
-def is_shared(name: str) -> bool:
-    """Whether the members of a group share the parameter of this name."""
-    return name.startswith(("embedding.", "categories.", "scale"))
 
 
 def _linear(x, weight, bias):

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from automodel.nets.packed._module import is_shared
+from automodel.nets.packed._members import is_shared
 
 
 class MemberAdamW(torch.optim.Optimizer):
@@ -98,7 +98,7 @@ class MemberAdamW(torch.optim.Optimizer):
             parameter.grad = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Return nothing: a pack is never trained further."""
+        """Return nothing: no training is resumed from a file."""
         return {}
 
     @torch.no_grad()

@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from automodel.nets._objective import CrossEntropy, LabelCrossEntropy, Objective
 from automodel.nets._schedules import is_over
 
-PRIOR_ROWS = 10.0  # how many rows it takes to believe in another temperature
+PRIOR_ROWS = 10.0  # rows that speak for a temperature of one
 NEWTON_STEPS = 2  # from the factor of the epoch before
 MOST_CHANGE = 3.0  # of a factor in one step
 ENSEMBLE_STEPS = 20
@@ -25,13 +26,26 @@ LEAST_PROBABILITY = 1e-15
 
 
 def folds_apart(valid_rows: Sequence[np.ndarray | None]) -> torch.Tensor:
-    """Return which folds have no validation row in common; None is met by no other."""
+    """Return which folds have no validation row in common.
+
+    A fold of None shares no row with any other.
+    """
     apart = ~torch.eye(len(valid_rows), dtype=torch.bool)
     for i, j in apart.nonzero().tolist():
         one, other = valid_rows[i], valid_rows[j]
         if one is not None and other is not None:
             apart[i, j] = not np.intersect1d(one, other).size
     return apart
+
+
+def check_apart(apart: torch.Tensor) -> None:
+    """Raise if one of several folds would have to choose for itself."""
+    alone = torch.nonzero(~apart.any(1))
+    if len(apart) > 1 and len(alone):
+        raise ValueError(
+            f"Fold {int(alone[0])} has validation rows in common with each other fold, "
+            "so none can choose epochs and weights for it. Train such folds one by one."
+        )
 
 
 def deciding_folds(apart: torch.Tensor) -> torch.Tensor:
@@ -79,7 +93,7 @@ class ClassJudge:
         Parameters
         ----------
         outputs : Tensor of shape (n_members, n_folds, n_rows, n_outputs)
-            What the nets say.
+            Outputs of the nets.
         factors : Tensor of shape (n_members, n_folds)
             Those of the epoch before.
 
@@ -120,7 +134,7 @@ class ClassJudge:
         Parameters
         ----------
         outputs : Tensor of shape (n_members, n_folds, n_rows, n_outputs)
-            What the nets say.
+            Outputs of the nets.
         factor : Tensor of shape (n_members,)
             Their factors.
         """
@@ -222,6 +236,15 @@ class ValueJudge:
         target = self.target[rows].expand_as(judged)
         losses = self.loss(judged.flatten(0, 1), target.flatten(0, 1))
         return (losses.view(judged.shape[:2]) * self.weight[rows]).sum(-1)
+
+
+def judge_of(objective: Objective, target, weight, apart):
+    """Return the judge for an objective."""
+    if isinstance(objective, CrossEntropy):
+        return ClassJudge(target, weight, apart)
+    if isinstance(objective, LabelCrossEntropy):
+        return LabelJudge(target, weight, apart)
+    return ValueJudge(target, weight, apart, objective)
 
 
 class Race:

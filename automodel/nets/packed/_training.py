@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from skorch.callbacks import Callback
 from torch.utils.data import TensorDataset
 
-from automodel.nets._skorch import LeanNet, StepPlanner, StopTraining
-from automodel.nets._training import Hooks, Recipe
-from automodel.nets.packed._module import Group, Member, Pack, is_shared
+from automodel.nets._callbacks import Schedules
+from automodel.nets._device import choose_device, has_bfloat16, one_thread
+from automodel.nets._objective import Objective
+from automodel.nets._planner import StepPlanner, StopTraining
+from automodel.nets._recipe import Hooks, Recipe
+from automodel.nets._skorch import LeanNet
+from automodel.nets.packed._batches import FoldBatches, initial_rows, tensors_of
+from automodel.nets.packed._members import Inputs, Member, grouped, is_shared
+from automodel.nets.packed._module import Group, Pack
 from automodel.nets.packed._optimizer import MemberAdamW
-from automodel.nets.packed._race import Race
-from automodel.nets.packed._rows import FoldBatches, FoldRows, initial_rows
+from automodel.nets.packed._race import Race, check_apart, folds_apart, judge_of
+from automodel.nets.packed._rows import FoldRows
 
 logger = logging.getLogger("automodel")
 
@@ -35,6 +42,83 @@ class TrainedPack:
     n_steps: int
     n_epochs: int
     step_plan: list[tuple[int, int]]
+
+
+@dataclass
+class FittedPack:
+    """What a pack has learned, as arrays.
+
+    Parameters
+    ----------
+    members : list of Member
+        In the order of all that follows.
+    states : list of dict of ndarray
+        The weights of each member.
+    weights, factors, best_epochs : ndarray of shape (n_members, n_folds)
+        Share in the ensemble of a fold, factor of the outputs, and the best epoch.
+    losses : list of list of float
+        Validation loss of each member in each of its epochs.
+    loss : float
+        Validation loss of the ensemble.
+    n_steps, n_epochs, step_plan
+        Length of the training, and the plan that repeats it.
+    """
+
+    members: list[Member]
+    states: list[dict[str, np.ndarray]]
+    weights: np.ndarray
+    factors: np.ndarray
+    best_epochs: np.ndarray
+    losses: list[list[float]]
+    loss: float
+    n_steps: int
+    n_epochs: int
+    step_plan: list[tuple[int, int]]
+
+
+@one_thread()
+def fit_pack(
+    members: Sequence[Member],
+    inputs: Inputs,
+    rows: FoldRows,
+    valid: FoldRows,
+    valid_rows: Sequence[np.ndarray | None],
+    n_outputs: int,
+    objective: Objective,
+    recipe: Recipe,
+    hooks: Hooks,
+    n_finalists: int,
+) -> FittedPack:
+    """Train members on folds, and weigh them.
+
+    `valid_rows` says which rows are validated in each fold, for folds that overlap;
+    see `train_pack` for the others.
+    """
+    apart = folds_apart(valid_rows)
+    check_apart(apart)
+    recipe = replace(recipe, device=choose_device(recipe.device))
+    is_low = recipe.precision == "bfloat16"
+    if recipe.precision == "auto":
+        is_low = recipe.device == "cpu" and has_bfloat16()
+    pack = Pack(grouped(members), len(apart), inputs, n_outputs, is_low)
+    target, weight = tensors_of(valid, "cpu")[2:]
+    judge = judge_of(objective, target, weight, apart)
+    race = Race(judge, len(members), recipe.patience, recipe.schedule)
+    ordered = pack.members
+    trained = train_pack(pack, rows, valid, race, objective, recipe, hooks, n_finalists)
+    weights = torch.stack([race.weights(fold) for fold in range(len(apart))], 1)
+    return FittedPack(
+        ordered,
+        [{k: v.cpu().numpy() for k, v in s.items()} for s in trained.states],
+        weights.numpy().astype(np.float64),
+        race.factors.numpy().astype(np.float64),
+        race.best_epochs.numpy(),
+        race.losses,
+        race.loss(),
+        trained.n_steps,
+        trained.n_epochs,
+        trained.step_plan,
+    )
 
 
 def train_pack(
@@ -62,8 +146,8 @@ def train_pack(
     recipe : Recipe
         How to train; learning rate and decay are multiplied by each member's.
     hooks : Hooks
-        What a search has to do with the training; `on_epoch(epoch, race)` is called
-        with the race.
+        How a search follows and limits the training; `on_epoch(epoch, race)` is
+        called with the race.
     n_finalists : int
         Members that may train for the whole schedule.
 
@@ -75,23 +159,26 @@ def train_pack(
     device = recipe.device
     dataset, generator = _initialized(pack, rows, recipe)
     n_batches = len(FoldBatches(dataset, recipe.batch_size, generator, rows.counts))
-    rounds = Rounds(pack, valid.tensors(device)[:2], race, hooks, n_finalists)
+    planner = StepPlanner(
+        n_batches * recipe.max_epochs, hooks.seconds_left, hooks.step_plan
+    )
+    parts = tensors_of(valid, device)[:2]
+    rounds = Rounds(pack, parts, race, planner, hooks.on_epoch, n_finalists)
     net = PackNet(
         pack,
         criterion=lambda: PackLoss(objective),
         optimizer=MemberAdamW,
         optimizer__lr=recipe.learning_rate,
         optimizer__weight_decay=recipe.weight_decay,
-        schedule=recipe.schedule,
-        planner=StepPlanner(
-            n_batches * recipe.max_epochs, hooks.seconds_left, hooks.step_plan
-        ),
         iterator_train=FoldBatches,
         iterator_train__generator=generator,
         iterator_train__counts=rows.counts,
         batch_size=recipe.batch_size,
         train_split=None,
-        callbacks=[("rounds", rounds)],
+        callbacks=[
+            ("schedules", Schedules(planner, recipe.schedule)),
+            ("rounds", rounds),
+        ],
         device=device,
         verbose=0,
     )
@@ -107,7 +194,6 @@ def train_pack(
             "The loss of every member became infinite or NaN. "
             "Lower the learning rate, or look for huge values in the target."
         )
-    planner = net.planner
     return TrainedPack(
         rounds.states, race, planner.taken, rounds.epoch, planner.step_plan
     )
@@ -116,7 +202,7 @@ def train_pack(
 def _initialized(pack: Pack, rows: FoldRows, recipe: Recipe):
     """Give a pack its first weights; return the rows and the generator of all draws."""
     generator = torch.Generator(recipe.device).manual_seed(recipe.seed)
-    dataset = TensorDataset(*rows.tensors(recipe.device))
+    dataset = TensorDataset(*tensors_of(rows, recipe.device))
     pack.to(recipe.device)
     for group in pack.groups:
         group.generator = generator
@@ -128,10 +214,11 @@ def _initialized(pack: Pack, rows: FoldRows, recipe: Recipe):
 class Rounds(Callback):
     """At the end of each epoch: judge, keep the best weights, let members go."""
 
-    def __init__(self, pack: Pack, valid, race: Race, hooks: Hooks, n_finalists: int):
+    def __init__(self, pack: Pack, valid, race, planner, on_epoch, n_finalists: int):
         self.valid = valid
         self.race = race
-        self.hooks = hooks
+        self.planner = planner
+        self.on_epoch = on_epoch
         self.epoch = 0
         self.states = [
             {
@@ -152,13 +239,11 @@ class Rounds(Callback):
     def on_epoch_end(self, net, **kwargs):
         """Judge the epoch and stop members."""
         self.judge(net)
-        if self.hooks.on_epoch is not None and self.hooks.on_epoch(
-            self.epoch, self.race
-        ):
-            net.planner.stop()
+        if self.on_epoch is not None and self.on_epoch(self.epoch, self.race):
+            self.planner.stop()
             raise StopTraining
         most = None
-        while self.rungs and net.planner.progress >= self.rungs[0][0]:
+        while self.rungs and self.planner.progress >= self.rungs[0][0]:
             most = self.rungs.pop(0)[1]
         kept = self.race.stop(self.epoch, most)
         if not any(kept):
@@ -202,16 +287,14 @@ class PackLoss:
 
 
 class PackNet(LeanNet):
-    """A lean net whose module can lose members."""
+    """The net of skorch for a pack, which can lose members while it trains."""
 
     module_: Pack
     optimizer_: MemberAdamW
 
     def get_params_for_optimizer(self, prefix, named_parameters):
         """Hand over the groups of the pack: the optimizer slices by member."""
-        _, options = super(LeanNet, self).get_params_for_optimizer(
-            prefix, named_parameters
-        )
+        _, options = super().get_params_for_optimizer(prefix, named_parameters)
         return (self.module_.groups,), options
 
     def get_loss(self, y_pred, y_true, X=None, training=False):

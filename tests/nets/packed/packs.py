@@ -2,7 +2,8 @@
 
 import torch
 
-from automodel.nets.packed._module import Inputs, Member, Pack, grouped
+from automodel.nets.packed._members import Inputs, Member, grouped
+from automodel.nets.packed._module import Pack
 
 MEMBERS = [
     Member(1, 6, "silu", 0.0, 0.0, 0.5, 5.0),

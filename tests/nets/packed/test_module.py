@@ -6,17 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch.nn import functional as F
 
 from automodel.nets._encoding import NetEncoder
-from automodel.nets._layers import ACTIVATIONS
-from automodel.nets.packed._module import (
+from automodel.nets.packed._members import (
     Inputs,
     Member,
-    Pack,
     common_inputs,
     grouped,
     spread,
 )
+from automodel.nets.packed._module import Pack
 from tests.nets.packed.packs import (
     INPUTS,
     MEMBERS,
@@ -45,7 +45,7 @@ def alone(group, i, fold, dense, codes):
     member = group.members[i]
     for layer in range(member.n_layers):
         weight, bias = group.weights[layer][i, fold], group.biases[layer][i, fold]
-        x = ACTIVATIONS[member.activation](x @ weight + bias)
+        x = getattr(F, member.activation)(x @ weight + bias)
     return x @ group.head[i, fold] + group.head_bias[i, fold]
 
 

@@ -5,7 +5,8 @@ import copy
 import pytest
 import torch
 
-from automodel.nets.packed._module import Member, Pack, grouped, is_shared
+from automodel.nets.packed._members import Member, grouped, is_shared
+from automodel.nets.packed._module import Pack
 from automodel.nets.packed._optimizer import MemberAdamW
 from tests.nets.packed.packs import INPUTS, MEMBERS, N_FOLDS, learn, make_pack
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch.utils.data import TensorDataset
 
-from automodel.nets.packed._rows import FoldBatches, FoldRows, initial_rows
+from automodel.nets.packed._batches import FoldBatches, initial_rows, tensors_of
+from automodel.nets.packed._rows import FoldRows
 
 
 def make_folds(counts=(10, 7, 3)):
@@ -24,7 +25,7 @@ def make_folds(counts=(10, 7, 3)):
 def batches(counts=(10, 7, 3), batch_size=4, seed=0):
     rows = FoldRows.padded(make_folds(counts))
     generator = torch.Generator().manual_seed(seed)
-    dataset = TensorDataset(*rows.tensors("cpu"))
+    dataset = TensorDataset(*tensors_of(rows, "cpu"))
     return FoldBatches(dataset, batch_size, generator, rows.counts)
 
 
@@ -49,7 +50,7 @@ def test_weights_of_zero_stay_zero():
 
 def test_an_epoch_has_all_rows_of_each_fold_and_no_padding():
     loader = batches()
-    seen = torch.cat([target for _, _, target, _ in loader], 1)
+    seen = torch.cat([target for _, (target, _) in loader], 1)
     for fold, n in enumerate((10, 7, 3)):
         numbers, counts = np.unique(seen[fold], return_counts=True)
         assert numbers.tolist() == list(range(100 * fold, 100 * fold + n))
@@ -58,23 +59,25 @@ def test_an_epoch_has_all_rows_of_each_fold_and_no_padding():
 
 
 def test_batches_are_of_one_size_that_is_at_most_the_batch_size():
-    sizes = {dense.shape[1] for dense, *_ in batches(batch_size=4)}
+    sizes = {X["dense"].shape[1] for X, _ in batches(batch_size=4)}
     assert sizes == {4}
-    assert {d.shape[1] for d, *_ in batches(batch_size=9)} == {5}
+    assert {X["dense"].shape[1] for X, _ in batches(batch_size=9)} == {5}
 
 
 def test_rows_are_shuffled_anew_in_each_epoch_and_repeat_with_the_seed():
     loader, twin = batches(), batches()
-    first = [batch[2] for batch in loader]
-    second = [batch[2] for batch in loader]
+    first = [target for _, (target, _) in loader]
+    second = [target for _, (target, _) in loader]
     assert not torch.equal(torch.cat(first, 1), torch.cat(second, 1))
-    assert torch.equal(torch.cat(first, 1), torch.cat([b[2] for b in twin], 1))
+    assert torch.equal(
+        torch.cat(first, 1), torch.cat([target for _, (target, _) in twin], 1)
+    )
 
 
 def test_the_first_rows_are_of_the_shortest_length():
     rows = FoldRows.padded(make_folds())
     dense, codes = initial_rows(
-        TensorDataset(*rows.tensors("cpu")), rows.counts, torch.Generator()
+        TensorDataset(*tensors_of(rows, "cpu")), rows.counts, torch.Generator()
     )
     assert dense.shape == (3, 3, 4)
     assert codes.shape == (3, 3, 2)

@@ -6,9 +6,11 @@ import pytest
 import torch
 
 from automodel.nets._objective import regressor_objective
-from automodel.nets._training import Hooks, Recipe
+from automodel.nets._recipe import Hooks, Recipe
 from automodel.nets.packed import _training
-from automodel.nets.packed._module import Inputs, Member, Pack, grouped
+from automodel.nets.packed._batches import tensors_of
+from automodel.nets.packed._members import Inputs, Member, grouped
+from automodel.nets.packed._module import Pack
 from automodel.nets.packed._race import Race, ValueJudge, folds_apart
 from automodel.nets.packed._rows import FoldRows
 from automodel.nets.packed._training import PackLoss, outputs_of, train_pack
@@ -47,7 +49,7 @@ def run(
 ):
     rows, valid = make_rows(60, 0, scale=scale), make_rows(40, 1, scale=scale)
     pack = Pack(grouped(members), 2, INPUTS, 1)
-    target, weight = valid.tensors("cpu")[2:]
+    target, weight = tensors_of(valid, "cpu")[2:]
     judge = ValueJudge(target, weight, folds_apart([None] * 2), OBJECTIVE)
     race = Race(judge, len(members), patience)
     recipe = Recipe(
@@ -82,7 +84,7 @@ def test_the_weights_kept_are_those_of_the_best_epochs():
     }
     alone = Pack([[m] for m in pack.members], 2, INPUTS, 1)
     alone.load_state_dict(state)
-    said = outputs_of(alone, *valid.tensors("cpu")[:2])
+    said = outputs_of(alone, *tensors_of(valid, "cpu")[:2])
     judged = trained.race._own()
     torch.testing.assert_close(said, judged, rtol=1e-4, atol=1e-5)
     assert trained.n_epochs == 12
@@ -173,7 +175,7 @@ def test_a_member_that_diverges_leaves_the_others_alone():
 
 def test_outputs_in_parts_are_the_same(monkeypatch):
     pack, valid, _ = run(n_epochs=2)
-    dense, codes = valid.tensors("cpu")[:2]
+    dense, codes = tensors_of(valid, "cpu")[:2]
     whole = outputs_of(pack, dense, codes)
     monkeypatch.setattr(_training, "VALID_NUMBERS", 5 * 2 * 8 * 7)
     torch.testing.assert_close(outputs_of(pack, dense, codes), whole)
