@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -52,8 +52,9 @@ class Monitor:
         The validation part, or None.
     steps_used : int, list of int or None
         To be set by the family: steps that the returned model is made of, in a list if
-        each column of the target has a model of its own. Where a family
-        `chooses_rounds`, those that are best on the validation part.
+        each column of the target has a model of its own, with 0 for a column that was
+        not trained. Where a family `chooses_rounds`, those that are best on the
+        validation part.
     steps_trained : int, list of int or None
         To be set by a family that `chooses_rounds`: all those that the model has.
     steps_cut : int or None
@@ -63,6 +64,9 @@ class Monitor:
     step_plan_used : list
         To be set by a family whose model depends on how the steps were cut to the
         time: what it needs to train the same again, in values that JSON can hold.
+    n_columns : int
+        Columns of the target that each have a model of their own, of which this trains
+        one; 1 where a model learns all of them.
     """
 
     def __init__(
@@ -89,6 +93,7 @@ class Monitor:
         self.step_plan = step_plan
         self.step_plan_used: list = []
         self.reports = {} if reports is None else reports
+        self.n_columns = 1
         self._score = score
         self._should_prune = should_prune
         self._has_own_loss = has_own_loss
@@ -211,6 +216,15 @@ class TrialTime:
         if self._left is not None:
             self._left -= self.deadline.clock.now() - self._start
         self._n_folds -= 1
+
+
+def mean_steps(steps: Sequence[Steps]) -> np.ndarray:
+    """Return the mean steps of several models, rounded, for each column if it has some.
+
+    Those of 0 do not count: a column that had one value in a fold was not trained.
+    """
+    mean = np.ma.masked_equal(steps, 0).mean(axis=0)
+    return np.rint(np.ma.filled(mean, 0))
 
 
 def _warn_of_name(former: str, name: str) -> None:

@@ -2,7 +2,7 @@ import pytest
 
 from automodel.clock import Deadline
 from automodel.exceptions import DeadlineReached, TrialPruned
-from automodel.monitor import SLOTS_PER_FOLD, Monitor, TrialTime
+from automodel.monitor import SLOTS_PER_FOLD, Monitor, TrialTime, mean_steps
 from tests.conftest import FakeClock
 
 
@@ -95,3 +95,15 @@ def test_former_names_work_and_warn():
     with pytest.warns(FutureWarning, match="has moved to Monitor.step_plan_used,"):
         monitor.pace_used = [4]
     assert monitor.step_plan_used == [4]
+
+
+@pytest.mark.parametrize(
+    ("steps", "mean"),
+    [
+        ([10, 20, 60], 30),
+        ([[10, 1], [20, 4]], [15, 2]),
+        ([[10, 0, 0], [20, 4, 0]], [15, 4, 0]),
+    ],
+)
+def test_the_mean_of_steps_leaves_out_columns_that_were_not_trained(steps, mean):
+    assert mean_steps(steps).tolist() == mean

@@ -330,9 +330,9 @@ def _model_columns(model, table: pd.DataFrame, path: Path, say: Say) -> pd.DataF
         )
     targets = _names_of_predictions(model) or []
     known = {*names, *targets}
-    for target in targets:
-        if target in table.columns:
-            say(f"the column {target!r} is what the model predicts; it is not read.")
+    predicted = [repr(name) for name in targets if name in table.columns]
+    if predicted:
+        say(f"columns that the model predicts are ignored: {listed(predicted)}.")
     ignored = [name for name in table.columns if name not in known]
     if ignored:
         say(f"columns that the model does not know are not read: {listed(ignored)}.")

@@ -108,16 +108,17 @@ def _add_fit(commands) -> None:
     fit = commands.add_parser(
         "fit",
         allow_abbrev=False,
-        help="learn a column of a table from the others",
-        description="Learn a column of a table from the others. Ctrl-C or SIGTERM "
-        "ends the search early, and the best so far is saved.",
+        help="learn columns of a table from the others",
+        description="Learn one or several columns of a table from the others. Ctrl-C "
+        "or SIGTERM ends the search early, and the best so far is saved.",
     )
     fit.add_argument("table", type=Path, help=TABLES)
     fit.add_argument(
         "--target",
         required=True,
         metavar="COL[,COL...]",
-        help="columns to learn: one, or several of numbers or of 0 and 1",
+        help="columns to learn: one, or several of numbers or of 0 and 1; put a name "
+        "with a comma in double quotes if there are several",
     )
     fit.add_argument(
         "--out",
@@ -241,7 +242,7 @@ def _add_predict(commands) -> None:
     predict.add_argument(
         "--proba",
         action="store_true",
-        help="add a column for the probability of each class",
+        help="add a column for the probability of each class or label",
     )
     predict.add_argument("--quiet", action="store_true", help="no notes")
 

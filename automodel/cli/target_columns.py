@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,17 @@ MAX_CLASSES = 20
 
 
 def names_of_targets(target: str, table: pd.DataFrame) -> list[str]:
-    """Return the columns to learn; one of a name with a comma is that column."""
+    """Return the columns to learn; one of a name with a comma is that column.
+
+    Among several such a name stands in double quotes, as in a CSV file.
+    """
     if target in table.columns or "," not in target:
         return [target]
-    return [name.strip() for name in target.split(",") if name.strip()]
+    named = next(csv.reader([target], skipinitialspace=True))
+    names = [name.strip() for name in named if name.strip()]
+    if not names:
+        raise UsageError(f"--target {target!r} names no column.")
+    return names
 
 
 def rows_with_targets(
@@ -40,6 +48,10 @@ def rows_with_targets(
             why = f" ({listed(map(repr, words))} count as none)" if words else ""
             say(f"{missing.sum()} of {len(table)} rows left out: no {name!r}{why}.")
             lacks |= missing
+    if lacks.all():
+        raise UsageError(
+            f"no row of {path} has a value of each target: {listed(map(repr, names))}."
+        )
     return table[~lacks]
 
 
@@ -47,15 +59,15 @@ def is_classification(y: pd.DataFrame, task: str) -> bool:
     """Decide by the rule that `automodel fit --help` states."""
     if task != "auto":
         return task == "classification"
+    for name in y.columns:
+        if pd.api.types.is_datetime64_any_dtype(y[name]):
+            raise UsageError(
+                f"the target {name!r} holds dates. Convert them to numbers or classes."
+            )
     if y.shape[1] > 1:
         return all(_is_of_labels(y[name]) for name in y.columns)
     column = y.iloc[:, 0]
     if not _is_numeric(column):
-        if pd.api.types.is_datetime64_any_dtype(column):
-            raise UsageError(
-                f"the target {column.name!r} holds dates. Turn them into numbers or "
-                "classes."
-            )
         return True
     n_values = column.nunique()
     is_repeated = n_values <= MAX_CLASSES and n_values <= len(column) / 2
@@ -64,31 +76,37 @@ def is_classification(y: pd.DataFrame, task: str) -> bool:
 
 def note_of_task(y: pd.DataFrame, task: str, is_of_classes: bool) -> str:
     """Return what is learned, in a sentence."""
-    name, column = ",".join(y.columns), y.iloc[:, 0]
-    text, other = f"regression, {column.min()} to {column.max()}", "classification"
-    if y.shape[1] > 1:
-        text = f"regression, {y.shape[1]} columns"
+    column, n_columns = y.iloc[:, 0], y.shape[1]
+    kind, other = "regression", "classification"
     if is_of_classes:
-        text, other = f"classification, {column.nunique()} classes", "regression"
-        if y.shape[1] > 1:
-            text = f"classification, {y.shape[1]} labels"
+        kind, other = other, kind
+    if n_columns > 1:
+        text = f"{n_columns} labels" if is_of_classes else f"{n_columns} columns"
+    elif is_of_classes:
+        text = f"{column.nunique()} classes"
+    else:
+        numbers = pd.to_numeric(column, errors="coerce")
+        text = f"{numbers.min()} to {numbers.max()}"
     if task == "auto":
         text += f" (chosen from the values; --task {other} for the other)"
-    return f"{name}: {text}."
+    return f"{','.join(y.columns)}: {kind}, {text}."
 
 
 def checked(y: pd.DataFrame, is_of_classes: bool) -> np.ndarray | pd.DataFrame:
     """Return the target as `fit` takes it; several columns keep their names."""
-    check = _checked_classes if is_of_classes else _checked_numbers
     if y.shape[1] == 1:
-        return check(y.iloc[:, 0])
+        column = y.iloc[:, 0]
+        return _checked_classes(column) if is_of_classes else _checked_numbers(column)
     if not is_of_classes:
-        return pd.DataFrame({name: check(y[name]) for name in y.columns})
+        repair = "Code labels as 0 and 1, or learn one column at a time."
+        return pd.DataFrame({name: _checked_numbers(y[name], repair) for name in y})
     LabelsTarget.check(y)
     return y.reset_index(drop=True)
 
 
-def check_scoring(scoring: str | None, y: np.ndarray | pd.DataFrame, is_of_classes):
+def check_scoring(
+    scoring: str | None, y: np.ndarray | pd.DataFrame, is_of_classes: bool
+) -> None:
     """Raise if the score does not fit the target, before a search begins."""
     target: Target
     if y.ndim == 1:
@@ -120,11 +138,13 @@ def _checked_classes(y: pd.Series) -> np.ndarray:
     return y.to_numpy(dtype=object) if y.dtype.kind not in "biuf" else y.to_numpy()
 
 
-def _checked_numbers(y: pd.Series) -> np.ndarray:
+def _checked_numbers(
+    y: pd.Series, repair: str = "Use --task classification, or repair the column."
+) -> np.ndarray:
     values = pd.to_numeric(y, errors="coerce")
     if values.isna().any():
         raise UsageError(
             f"the target {y.name!r} holds {y[values.isna()].iloc[0]!r}, and regression "
-            "needs numbers. Use --task classification, or repair the column."
+            f"needs numbers. {repair}"
         )
     return values.to_numpy(dtype=float)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -126,6 +126,58 @@ class Blend(Combiner):
         if self.stack is None:
             return mixed
         return self.stack.take(used).predict(mixed, parts)
+
+
+@dataclass(frozen=True)
+class ColumnsBlend(Combiner):
+    """A blend for each column of a prediction, whose models are chosen for it alone.
+
+    Weights and stacking coefficients are the means over the columns.
+
+    Parameters
+    ----------
+    blends : sequence of Blend
+        One for each column, all of the same models.
+    """
+
+    blends: Sequence[Blend]
+    weights: np.ndarray = field(init=False)
+
+    def __post_init__(self):
+        weights = np.mean([blend.weights for blend in self.blends], axis=0)
+        object.__setattr__(self, "weights", weights)
+
+    @property
+    def stacking_coefficients(self) -> np.ndarray:
+        """Mean coefficients of the models in the stacks of the columns."""
+        return np.mean([b.stacking_coefficients for b in self.blends], axis=0)
+
+    @property
+    def importances(self) -> np.ndarray:
+        """By how much each model moves the column that it moves most."""
+        return np.max([blend.importances for blend in self.blends], axis=0)
+
+    @property
+    def is_stacked(self) -> bool:
+        """Whether a column has a linear model on top of its mean."""
+        return any(blend.is_stacked for blend in self.blends)
+
+    def unstacked(self) -> ColumnsBlend:
+        """Return the means alone."""
+        return ColumnsBlend([blend.unstacked() for blend in self.blends])
+
+    def take(self, models) -> ColumnsBlend:
+        """Return the same for some of the models, or in another order."""
+        return ColumnsBlend([blend.take(models) for blend in self.blends])
+
+    def predict(self, predictions: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+        """Return the blends of one prediction of each model."""
+        return np.hstack(
+            [
+                blend.predict([prediction[:, [column]] for prediction in predictions])
+                for column, blend in enumerate(self.blends)
+            ]
+        )
 
 
 @dataclass

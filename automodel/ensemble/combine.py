@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from automodel.clock import NO_DEADLINE, Deadline
-from automodel.ensemble.blend import Blend
+from automodel.ensemble.blend import Blend, ColumnsBlend
 from automodel.ensemble.calibration import MOST_CELLS
 from automodel.ensemble.selection import (
     N_BAGS,
-    averaged,
     fit_blend,
     greedy_shares,
     max_candidates,
@@ -20,8 +21,10 @@ from automodel.ensemble.selection import (
 from automodel.evaluation.evaluate import Evaluation
 from automodel.evaluation.folds import Folds
 from automodel.metrics.scorers import score_or_nan
-from automodel.targets.base import Target
+from automodel.targets.base import Target, averaged
 from automodel.targets.combiner import Combiner
+
+MOST_COLUMNS = 10  # that choose their own models: more would need too many of them
 
 
 def plain_combiner(target: Target, weights: np.ndarray) -> Combiner:
@@ -43,8 +46,9 @@ def fit_combiner(
 ) -> Combiner:
     """Choose which models are combined, and how, on their out-of-fold predictions.
 
-    Predictions that can be averaged are blended (`fit_blend`). Others are combined as
-    the target says, with weights that a greedy selection chooses on all rows.
+    Predictions that can be averaged are blended (`fit_blend`): each column by itself,
+    if the score is a mean over a few columns. Others are combined as the target says,
+    with weights that a greedy selection chooses on all rows.
 
     Parameters
     ----------
@@ -57,15 +61,26 @@ def fit_combiner(
     """
     if not folds.target.is_averaged:
         return _fit_greedily(evaluations, folds, size, deadline)
-    return fit_blend(
-        evaluations,
-        folds,
-        size=size,
-        n_bags=n_bags,
-        most_cells=most_cells,
-        deadline=deadline,
-        random_state=random_state,
-    )
+    options: dict[str, Any] = {"size": size, "n_bags": n_bags, "most_cells": most_cells}
+    options["random_state"] = random_state
+    columns = folds.columns() if size > 1 else []
+    if not 1 < len(columns) <= MOST_COLUMNS:
+        return fit_blend(evaluations, folds, **options, deadline=deadline)
+    share = deadline.share(1 / (1 + len(columns)))
+    common = fit_blend(evaluations, folds, **options, deadline=share).weights
+    blends = []
+    for column, own in enumerate(columns):
+        known = [_of_column(e, column, own) for e in evaluations]
+        share = deadline.share(1 / (len(columns) - column))
+        blends.append(
+            fit_blend(known, own, **options, common_weights=common, deadline=share)
+        )
+    return ColumnsBlend(blends)
+
+
+def _of_column(evaluation: Evaluation, column: int, folds: Folds) -> Evaluation:
+    oof = evaluation.oof[:, [column]]
+    return replace(evaluation, oof=oof, score=score_or_nan(folds.score, oof))
 
 
 def _fit_greedily(evaluations, folds: Folds, size: int, deadline: Deadline) -> Combiner:

@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import cast
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from automodel.evaluation.evaluate import Evaluation
 from automodel.evaluation.folds import Folds
 from automodel.metrics.scorers import score_or_nan
 from automodel.sampling.clusters import bootstrap, design_effect
-from automodel.targets.base import AveragedTarget, Target
+from automodel.targets.base import averaged
 
 SELECTION_ROWS = 10_000  # more rows do not change which models are chosen
 STACK_CELLS = 200_000  # rows x classes that its stack is fitted to
@@ -107,9 +106,13 @@ def select_weights(
     chosen = _bagged(
         [evaluations[i].oof for i in order], folds, rows, size, n_bags, deadline, rng
     )
-    chosen[chosen < min(LEAST_WEIGHT, chosen.max())] = 0.0
-    weights[order] = chosen / chosen.sum()
+    weights[order] = _without_small(chosen)
     return weights
+
+
+def _without_small(weights: np.ndarray) -> np.ndarray:
+    large = weights >= min(LEAST_WEIGHT, weights.max())
+    return np.where(large, weights, 0.0) / weights[large].sum()
 
 
 def blend_of(
@@ -179,6 +182,7 @@ def fit_blend(
     size: int = 25,
     n_bags: int = N_BAGS,
     most_cells: int = MOST_CELLS,
+    common_weights: np.ndarray | None = None,
     deadline: Deadline = NO_DEADLINE,
     random_state: int = 0,
 ) -> Blend:
@@ -197,6 +201,9 @@ def fit_blend(
         As in `select_weights`.
     most_cells : int
         Rows x classes that the temperature of a model is found on.
+    common_weights : ndarray of shape (n_evaluations,), default=None
+        Those that all columns of the target have chosen together. Weights that one of
+        them has chosen alone are averaged with these, which are less a matter of luck.
     """
     order = shortlist(evaluations, max_candidates(len(folds.y)))
     listed = [evaluations[i] for i in order]
@@ -210,6 +217,8 @@ def fit_blend(
         deadline=deadline.share(WEIGHTS_SHARE),
         random_state=random_state,
     )
+    if common_weights is not None:
+        weights = _without_small((weights + common_weights[order]) / 2)
     if np.count_nonzero(weights) == 1:  # one for a score that it would lower
         (only,) = np.flatnonzero(weights)
         if surer[only].score < listed[only].score:
@@ -298,11 +307,6 @@ def common_rows(evaluations: Sequence[Evaluation], folds: Folds) -> np.ndarray:
     for evaluation in evaluations:
         validated &= folds.target.is_predicted(evaluation.oof)
     return np.flatnonzero(validated)
-
-
-def averaged(target: Target) -> AveragedTarget:
-    """Return a target that is averaged, as all are whose predictions are blended."""
-    return cast(AveragedTarget, target)
 
 
 def _sortable(evaluation: Evaluation) -> float:

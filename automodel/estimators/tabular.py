@@ -13,6 +13,7 @@ from automodel.preprocessing.reader import TableReader
 from automodel.targets.base import Target
 from automodel.targets.checks import column_names, has_several_columns
 from automodel.targets.classes import ClassTarget
+from automodel.targets.decoded import classes_of_labels
 from automodel.targets.labels import LabelsTarget
 from automodel.targets.several_values import ValuesTarget
 from automodel.targets.values import ValueTarget
@@ -105,8 +106,8 @@ class AutoClassifier(ClassifierMixin, TabularEstimator):
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
-        The labels; of a multilabel indicator the numbers of its columns.
+    classes_ : ndarray of shape (n_classes,) or (n_labels, 2)
+        The labels; of a multilabel indicator 0 and 1 for each of its columns.
     ensemble_ : FittedEnsemble
         Members with their weights.
     best_estimator_ : Pipeline
@@ -167,9 +168,8 @@ class AutoClassifier(ClassifierMixin, TabularEstimator):
 
     def _keep_prepared(self, prepared):
         super()._keep_prepared(prepared)
-        target = self._target
-        several = np.arange(target.n_outputs)  # as of scikit-learn's MLPClassifier
-        self.classes_ = several if target.classes is None else target.classes
+        classes, n_outputs = self._target.classes, self._target.n_outputs
+        self.classes_ = classes_of_labels(n_outputs) if classes is None else classes
 
     def _keep_trained(self, trained):
         super()._keep_trained(trained)

@@ -16,7 +16,7 @@ from automodel.evaluation.folds import Folds
 from automodel.exceptions import DeadlineReached, TrialPruned, describe_error
 from automodel.families.base import FoldPart, ModelFamily
 from automodel.metrics.scorers import score_or_nan
-from automodel.monitor import Monitor, Steps, TrialTime
+from automodel.monitor import Monitor, Steps, TrialTime, mean_steps
 from automodel.preprocessing.encoded import take_rows
 from automodel.task import Task
 
@@ -198,7 +198,7 @@ def _rounds_of_others(own: _TrainedFold, trained, folds: Folds) -> Steps:
     apart = [other for other in others if folds.apart[own.fold, other.fold]]
     # Where all splits overlap, the rows of the others are nearly its own.
     best = [other.best_round for other in apart or others or [own]]
-    rounds = np.maximum(np.rint(np.mean(best, axis=0)), 1)
+    rounds = np.maximum(mean_steps(best), 1)
     if own.n_rounds is not None:
         rounds = np.minimum(rounds, own.n_rounds)
     return rounds.astype(int).tolist()

@@ -169,6 +169,19 @@ class Folds:
             groups=self.groups_of(rows),
         )
 
+    def columns(self) -> list[Folds]:
+        """Return what scores each column of a prediction; none if the score is joint.
+
+        See `Metric.of_column`, and `judging` for what is left out.
+        """
+        part = self.judging(np.arange(len(self.y)))
+        metrics = [self.metric.of_column(i) for i in range(self.target.n_outputs)]
+        return [
+            replace(part, y=self.y[:, [i]], metric=metric)
+            for i, metric in enumerate(metrics)
+            if metric is not None
+        ]
+
     def encoded(self, fold: int, encoder: Encoder, y: np.ndarray, deadline: Deadline):
         """See `Encodings.encoded`."""
         return self.encodings.encoded(fold, encoder, y, deadline)

@@ -67,11 +67,11 @@ def make_splits(
     if cv is None:
         splits = _default_splits(task, len(y), labels, groups, seed)
     elif isinstance(cv, numbers.Integral):
+        labels = _spreadable(labels, target, int(cv))
         n_folds = _possible_folds(int(cv), len(y), labels, groups)
         splits = _folds(n_folds, len(y), labels, groups, seed)
     elif isinstance(cv, BaseCrossValidator) or hasattr(cv, "split"):
-        known = target.restore(y) if labels is None else labels
-        splits = _checked(cv.split(np.zeros((len(y), 1)), known, groups), len(y))
+        splits = _checked(_split_by(cv, target, y, labels, groups), len(y))
     else:
         splits = _checked(iter(cv), len(y))
     return splits
@@ -138,6 +138,25 @@ def without_unknown_rows(splits: Splits, target: Target, y: Any) -> Splits:
             stacklevel=2,
         )
     return known or splits
+
+
+def _spreadable(labels, target: Target, n_folds: int) -> np.ndarray | None:
+    """Return the labels unless they are parts of a target that folds outnumber."""
+    if labels is None or target.classes is not None:
+        return labels
+    return labels if np.bincount(labels).max() >= n_folds else None
+
+
+def _split_by(cv: Any, target: Target, y: Any, labels, groups) -> Splits:
+    """Return the splits of a splitter, which may stratify by classes alone."""
+    X = np.zeros((len(y), 1))
+    if target.classes is None:
+        try:
+            return list(cv.split(X, target.restore(y), groups))
+        except ValueError:
+            if labels is None:
+                raise
+    return list(cv.split(X, labels, groups))
 
 
 def _default_splits(task: Task, n_rows: int, labels, groups, seed: int) -> Splits:

@@ -17,17 +17,21 @@ from functools import lru_cache
 from importlib.metadata import entry_points
 
 from automodel.exceptions import MissingLibraryError
+from automodel.families._columns import ALL_TASKS, by_column, one_per_column
 from automodel.families._estimator import EstimatorFamily
 from automodel.families._tabular import TabularFamily
 from automodel.families.base import ModelFamily
 from automodel.task import Task
 
 __all__ = [
+    "ALL_TASKS",
     "EstimatorFamily",
     "ModelFamily",
     "TabularFamily",
     "all_families",
+    "by_column",
     "find_families",
+    "one_per_column",
 ]
 
 

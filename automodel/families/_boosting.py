@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from copy import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -52,10 +52,10 @@ class BoostingFamily(TabularFamily):
                 for column, model in enumerate(estimator.estimators_)
             ]
         elif isinstance(estimator, VaryingColumns):
-            shorter.estimator_ = self.cut(estimator.estimator_, n_iterations)
+            shorter.estimator = self.cut(estimator.estimator, n_iterations)
         # A constant, where a fold had nothing to learn from, has no rounds.
         elif self.iteration_param in estimator.get_params():
-            self.keep_rounds(shorter, max(1, steps_of(n_iterations, 0)))
+            self.keep_rounds(shorter, max(1, cast(int, n_iterations)))
         return shorter
 
     def keep_rounds(self, estimator: BaseEstimator, n_rounds: int) -> None:

@@ -19,8 +19,9 @@ from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from automodel.exceptions import DeadlineReached
 from automodel.families.base import ModelFamily
-from automodel.monitor import Monitor, Steps
+from automodel.monitor import SLOTS_PER_FOLD, Monitor, Steps
 
 if TYPE_CHECKING:
     from automodel.task import Task
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 SEVERAL_COLUMNS = ("multilabel", "multioutput")
 ALL_TASKS = (*ModelFamily.tasks, *SEVERAL_COLUMNS)
 FIRST_SLOT = 6  # of the reports; pruners take those before for the first few rounds
+MOST_SECONDS_LATE = 1.0  # that columns may take once time is up
 
 
 class ColumnsEstimator(BaseEstimator):
@@ -165,44 +167,34 @@ class ColumnsClassifier(ClassifierMixin, ColumnsEstimator):
 
 
 class VaryingColumns(BaseEstimator):
-    """Fits an estimator of several columns to those of more than one value.
+    """Answers for all columns of a target, of which a model knows those that vary.
 
     For libraries that take a column of one value for an error.
 
     Parameters
     ----------
     estimator : estimator
-        Learns several columns at once.
-
-    Attributes
-    ----------
-    estimator_ : estimator
         The fitted model of the columns that vary.
-    values_ : ndarray of shape (n_columns,)
+    values : ndarray of shape (n_columns,)
         What is predicted for the others; NaN for those that vary.
     """
 
-    def __init__(self, estimator):
+    def __init__(self, estimator, values):
         self.estimator = estimator
-
-    def fit(self, X, y):
-        """Fit the model of the columns that vary, of which there is one at least."""
-        self.values_ = values_of(y)
-        self.estimator_ = clone(self.estimator).fit(X, y[:, np.isnan(self.values_)])
-        return self
+        self.values = values
 
     def predict(self, X):
         """Return an array of shape (n_samples, n_columns)."""
-        return self._filled(self.estimator_.predict(X))
+        return self._filled(self.estimator.predict(X))
 
     @available_if(lambda self: hasattr(self.estimator, "predict_proba"))
     def predict_proba(self, X):
         """Return the probability of each label, of shape (n_samples, n_labels)."""
-        return self._filled(self.estimator_.predict_proba(X))
+        return self._filled(self.estimator.predict_proba(X))
 
     def _filled(self, answers) -> np.ndarray:
-        filled = np.tile(self.values_, (len(answers), 1))
-        varies = np.isnan(self.values_)
+        filled = np.tile(self.values, (len(answers), 1))
+        varies = np.isnan(self.values)
         # Of a label alone some libraries tell the probability of its lack as well.
         columns = np.asarray(answers).reshape(len(answers), -1)
         filled[:, varies] = columns[:, -varies.sum() :]
@@ -210,7 +202,28 @@ class VaryingColumns(BaseEstimator):
 
 
 def one_per_column(estimator: BaseEstimator, task: Task) -> BaseEstimator:
-    """Return the estimator, or one for each column if the target has several."""
+    """Return the estimator, or one for each column if the target has several.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Learns one column.
+    task : Task
+        Says of what kind the target is.
+
+    Returns
+    -------
+    estimator
+        The one that was given, or one of the same parameters that learns all columns.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Lasso
+    >>> from automodel.families import one_per_column
+    >>> from automodel.task import Task
+    >>> one_per_column(Lasso(), Task("multioutput", 100, n_outputs=3))
+    ColumnsRegressor(estimator=Lasso())
+    """
     if task.kind not in SEVERAL_COLUMNS:
         return estimator
     kind = ColumnsClassifier if task.is_classification else ColumnsRegressor
@@ -222,8 +235,34 @@ def by_column(fit: Callable) -> Callable:
 
     Each column has its share of the time that is left, stops early by itself, and
     chooses its own rounds. Within a column nothing can be pruned, since the others are
-    not known yet; after each but the last, the mean of the best values so far is
-    reported.
+    not known yet. Between two columns the mean of the best values so far is reported,
+    if the columns have reported any: models that are trained in one step, and forests
+    of quantiles, leave that to the end of the fold.
+
+    Parameters
+    ----------
+    fit : callable
+        `fit` of a family, as for one column.
+
+    Returns
+    -------
+    callable
+        `fit` of a family for one column or several.
+
+    Raises
+    ------
+    DeadlineReached
+        By the `fit` returned, if time is up and the columns left would take long.
+
+    Examples
+    --------
+    >>> from automodel.families import ALL_TASKS, TabularFamily, by_column
+    >>> class OneByOne(TabularFamily):
+    ...     tasks = ALL_TASKS
+    ...
+    ...     @by_column
+    ...     def fit(self, estimator, X, y, *, sample_weight=None, monitor):
+    ...         return estimator.fit(X, y)
     """
 
     @wraps(fit)
@@ -232,16 +271,20 @@ def by_column(fit: Callable) -> Callable:
         if not isinstance(estimator, ColumnsEstimator):
             return fit(self, estimator, X, y, **options, monitor=monitor)
         monitor.check_time()
-        models, monitors = [], []
-        for column in range(y.shape[1]):
-            own = ColumnMonitor(monitor, column, y.shape[1])
+        models: list[BaseEstimator] = []
+        monitors: list[ColumnMonitor] = []
+        start, n_columns = monitor.clock.now(), y.shape[1]
+        for column in range(n_columns):
+            own = ColumnMonitor(monitor, column, n_columns)
             model = constant_of(y[:, column])
             if model is None:
+                _check_columns_left(monitor, start, monitors, n_columns)
+                own.is_trained = True
                 new = clone(estimator.estimator)
                 model = fit(self, new, X, y[:, column], **options, monitor=own)
             models.append(model)
             monitors.append(own)
-            _report(monitor, monitors, y.shape[1])
+            _report(monitor, monitors, n_columns)
         estimator.estimators_ = models
         _note_steps(monitor, monitors)
         return estimator
@@ -258,15 +301,13 @@ def without_constants(fit: Callable) -> Callable:
     @wraps(fit)
     def fit_any(self, estimator, X, y, *, sample_weight=None, monitor):
         options = {"sample_weight": sample_weight, "monitor": monitor}
-        varies = np.isnan(values_of(y))
+        values = values_of(y)
+        varies = np.isnan(values)
         if y.ndim == 1 or varies.all() or not varies.any():
             return fit(self, estimator, X, y, **options)
-        model = VaryingColumns(estimator)
         if monitor.has_validation:
             monitor.y_valid = monitor.y_valid[:, varies]
-        model.estimator_ = fit(self, estimator, X, y[:, varies], **options)
-        model.values_ = values_of(y)
-        return model
+        return VaryingColumns(fit(self, estimator, X, y[:, varies], **options), values)
 
     return fit_any
 
@@ -296,6 +337,8 @@ class ColumnMonitor(Monitor):
             step_plan=whole.step_plan[column] if whole.step_plan else None,
             groups=whole.groups,
         )
+        self.n_columns = n_columns
+        self.is_trained = False
         self.best_value = -math.inf
 
     def check_time(self) -> None:
@@ -324,11 +367,29 @@ def constant_of(y: np.ndarray) -> BaseEstimator | None:
     return kind().fit(np.zeros((len(y), 1)), y)
 
 
-def _report(monitor: Monitor, monitors: Sequence[ColumnMonitor], n_columns: int):
-    values = [own.best_value for own in monitors if own.steps_used is not None]
-    if len(monitors) < n_columns and values and np.isfinite(values).all():
-        step = 1 << (FIRST_SLOT + len(monitors) - 1)
-        monitor.report(step, float(np.mean(values)))
+def _check_columns_left(
+    monitor: Monitor, start: float, monitors: Sequence[ColumnMonitor], n_columns: int
+) -> None:
+    """Raise `DeadlineReached` if time is up and the columns left would take long.
+
+    A column that comes too late still trains a step, which may cost a lot.
+    """
+    n_trained = sum(own.is_trained for own in monitors)
+    if n_trained and monitor.expired:
+        seconds_per_column = (monitor.clock.now() - start) / n_trained
+        if seconds_per_column * (n_columns - len(monitors)) > MOST_SECONDS_LATE:
+            raise DeadlineReached
+
+
+def _report(
+    monitor: Monitor, monitors: Sequence[ColumnMonitor], n_columns: int
+) -> None:
+    """Report the mean so far, at the slot for this share of the columns."""
+    end_of_fold = SLOTS_PER_FOLD - 1
+    slot = end_of_fold * len(monitors) // n_columns
+    values = [own.best_value for own in monitors if own.is_trained]
+    if FIRST_SLOT <= slot < end_of_fold and values and np.isfinite(values).all():
+        monitor.report(1 << slot, float(np.mean(values)))
 
 
 def _note_steps(monitor: Monitor, monitors: Sequence[ColumnMonitor]) -> None:
@@ -339,9 +400,5 @@ def _note_steps(monitor: Monitor, monitors: Sequence[ColumnMonitor]) -> None:
 
 
 def _joined(steps: Sequence[Any]) -> list[int] | None:
-    """Return the steps of all columns; a constant is said to have as many as others."""
-    known = [n for n in steps if n is not None]
-    if not known:
-        return None
-    usual = round(float(np.mean(known)))
-    return [usual if n is None else n for n in steps]
+    """Return the steps of all columns, 0 for constants; None if none has any."""
+    return [n or 0 for n in steps] if any(steps) else None

@@ -97,13 +97,19 @@ class EstimatorFamily(TabularFamily):
 
 def _tasks_of(estimator: BaseEstimator) -> tuple[str, ...]:
     tags = get_tags(estimator)
+    one: tuple[str, ...]
+    takes_several = tags.target_tags.multi_output
     if is_classifier(estimator):
-        labels = ("multilabel",) if tags.classifier_tags.multi_label else ()
-        return ("binary", "multiclass", *labels)
-    if is_regressor(estimator):
-        columns = ("multioutput",) if tags.target_tags.multi_output else ()
-        return ("regression", *columns)
-    raise ValueError(
-        "The estimator of an EstimatorFamily must be a classifier or a regressor. "
-        f"Got {type(estimator).__name__}, of which neither can be read; give tasks=."
-    )
+        takes_several = takes_several or tags.classifier_tags.multi_label
+        one, several = ("binary", "multiclass"), ("multilabel",)
+    elif is_regressor(estimator):
+        one, several = ("regression",), ("multioutput",)
+    else:
+        raise ValueError(
+            "The estimator of an EstimatorFamily must be a classifier or a regressor. "
+            f"Got {type(estimator).__name__}, of which neither can be read; give "
+            "tasks=."
+        )
+    # Such as MultiOutputClassifier, which takes matrices alone.
+    takes_one = tags.target_tags.single_output
+    return (one if takes_one else ()) + (several if takes_several else ())

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 N_TREES = 100  # of a fold; the mean over the folds' forests is what predicts
 LEAST_TREES = 25
-MODEL_BYTES = 64 * 2**20
+MODEL_BYTES = 64 * 2**20  # of the forests of all columns together
 NODE_BYTES = 64
 LEAST_STEP = 3
 ROWS_PER_LEAF_ROW = 10_000
@@ -106,7 +106,7 @@ def grow(estimator, X, y, sample_weight, monitor: Monitor) -> None:
         n_trees += step
         estimator.set_params(n_estimators=n_trees).fit(X, y, sample_weight)
         if fixed is None and n_trees == step:
-            wanted = min(wanted, _affordable_trees(estimator))
+            wanted = min(wanted, _affordable_trees(estimator, monitor.n_columns))
         if monitor.is_due(n_trees):
             monitor.report(n_trees, monitor.score(estimator))
     estimator.set_params(warm_start=False)
@@ -124,13 +124,13 @@ def _next_step(n_trees: int, wanted: int, start: float, monitor: Monitor) -> int
     return max(step, 0)
 
 
-def _affordable_trees(estimator) -> int:
-    """Return how many trees like the first keep the forest small in memory."""
+def _affordable_trees(estimator, n_forests: int) -> int:
+    """Return how many trees like the first keep so many forests small in memory."""
     trees = [tree.tree_ for tree in estimator.estimators_]
     node_bytes = NODE_BYTES + 8 * trees[0].value[0].size
     node_bytes += getattr(estimator, "bytes_per_node", 0)
     tree_bytes = node_bytes * np.mean([tree.node_count for tree in trees])
-    return max(LEAST_TREES, int(MODEL_BYTES / tree_bytes))
+    return max(LEAST_TREES, int(MODEL_BYTES / n_forests / tree_bytes))
 
 
 def least_leaf(task: Task) -> int:

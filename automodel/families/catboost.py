@@ -16,6 +16,7 @@ from automodel.families._boosting import (
     set_rounds,
 )
 from automodel.families._columns import (
+    ColumnsClassifier,
     by_column,
     one_per_column,
     without_constants,
@@ -130,7 +131,8 @@ class CatBoost(BoostingFamily):
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):
         monitor.check_time()
         if _is_constant(X) or (y == y[0]).all():
-            return _prior(estimator).fit(np.zeros((len(y), 1)), y, sample_weight)
+            prior = _prior(estimator, y.ndim)
+            return prior.fit(np.zeros((len(y), 1)), y, sample_weight)
         tracker = RoundTracker(monitor)
         set_rounds(estimator, self.iteration_param, monitor)
         if sample_weight is not None and _loss_of(estimator).startswith(QUANTILES):
@@ -266,11 +268,12 @@ def _is_constant(X) -> bool:
     return bool(same.all())
 
 
-def _prior(estimator):
+def _prior(estimator, n_dimensions: int):
     from sklearn.dummy import DummyClassifier, DummyRegressor
 
     if hasattr(estimator, "predict_proba"):
-        return DummyClassifier(strategy="prior")
+        prior = DummyClassifier(strategy="prior")
+        return prior if n_dimensions == 1 else ColumnsClassifier(prior)
     loss, _, quantile = _loss_of(estimator).partition(":alpha=")
     if loss == "MAE":
         return DummyRegressor(strategy="median")

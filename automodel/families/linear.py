@@ -83,14 +83,12 @@ class Linear(TabularFamily):
     def preprocessor(self, estimator: BaseEstimator, task: Task) -> BaseEstimator:
         from automodel.preprocessing.tabular import TabularEncoder
 
-        facts = task.facts
-        is_wide = facts.max_cardinality > WIDE_CATEGORIES
         return TabularEncoder(
             missing="impute",
             categories="onehot",
             scale="standard",
             text="tfidf",
-            sparse_output=bool(is_wide or facts.n_text or facts.is_sparse),
+            sparse_output=_is_sparse(task),
             dtype="float64",
         )
 
@@ -98,7 +96,8 @@ class Linear(TabularFamily):
         facts = task.facts
         columns = facts.n_numeric + 5 * facts.n_categorical + 60 * facts.n_text
         is_ridge = not task.is_classification and task.objective.loss == "squared_error"
-        outputs = 1 if is_ridge or task.n_classes == 2 else task.n_outputs
+        is_solved_once = is_ridge and not _is_sparse(task)
+        outputs = 1 if is_solved_once or task.n_classes == 2 else task.n_outputs
         steps = QUANTILE_STEPS if task.objective.is_quantile else 1.0
         cells = task.n_samples * max(columns, facts.n_features)
         return 0.01 + 2e-7 * cells * outputs * steps
@@ -119,6 +118,12 @@ class Linear(TabularFamily):
         else:
             _fit_deviance(estimator, X, y, sample_weight, monitor)
         return estimator
+
+
+def _is_sparse(task: Task) -> bool:
+    facts = task.facts
+    is_wide = facts.max_cardinality > WIDE_CATEGORIES
+    return bool(is_wide or facts.n_text or facts.is_sparse)
 
 
 def _deviance_regressor(task: Task) -> BaseEstimator:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from sklearn.metrics import (
     mean_squared_error,
     mean_squared_log_error,
     mean_tweedie_deviance,
+    r2_score,
     root_mean_squared_error,
     root_mean_squared_log_error,
 )
@@ -33,11 +34,20 @@ class Fast(NamedTuple):
     """A score at a tenth of the cost of scikit-learn's scorer.
 
     `score(y_true, part, sample_weight)` takes the part of a prediction that
-    `decisive(y_true, prediction)` returns; None is the whole.
+    `decisive(y_true, prediction)` returns; None is the whole. If it
+    `is_mean_of_columns`, the columns of a prediction can be chosen one by one.
     """
 
     score: Callable[..., float]
     decisive: Callable[..., np.ndarray] | None = None
+    is_mean_of_columns: bool = False
+
+    def of_column(self, column: int) -> Fast:
+        """Return the score of one column; that of all is the mean of such."""
+        score = self.score
+        if isinstance(score, MeanOfColumns):
+            score = replace(score, factors=score.factors[[column]])
+        return self._replace(score=score)
 
 
 def neg_log_loss(y_true, proba, sample_weight=None):
@@ -128,7 +138,7 @@ def fast_score_of_values(scorer) -> Fast | None:
 
 
 def fast_score_of_columns(scorer, target) -> Fast | None:
-    """Return the fast form of a score that is a mean over columns of mean losses.
+    """Return the fast form of a score that is a mean over columns.
 
     Parameters
     ----------
@@ -141,14 +151,28 @@ def fast_score_of_columns(scorer, target) -> Fast | None:
     if parts is None or not is_own_loss(scorer) or objective_of(scorer).is_relative:
         return None
     if parts.function is scaled_root_mean_squared_error:
-        return Fast(MeanOfColumns(target.objective, np.ones(target.n_outputs), True))
-    if parts.function not in _OF_MEANS or "multioutput" in parts.options:
+        factors = (target.deviations / parts.options["deviations"]) ** 2
+        return _of_columns(MeanOfColumns(target.objective, factors, has_root=True))
+    if "multioutput" in parts.options:
+        return None
+    if parts.function is r2_score and not parts.options:
+        return _of_columns(_mean_r2)
+    if parts.function not in _OF_MEANS:
         return None
     objective, mean = target.objective, _OF_MEANS[parts.function]
     factors = target.deviations ** (1 if objective.is_quantile else 2)
     if mean is _mean_absolute_loss:
         factors = 2.0 * factors
-    return Fast(MeanOfColumns(objective, factors, mean is _root_mean_loss))
+    return _of_columns(MeanOfColumns(objective, factors, mean is _root_mean_loss))
+
+
+def _of_columns(score: Callable[..., float]) -> Fast:
+    return Fast(score, is_mean_of_columns=True)
+
+
+def _mean_r2(y_true, prediction, sample_weight=None):
+    """Return the mean of the coefficients of determination, as scikit-learn has it."""
+    return r2_score(y_true, prediction, sample_weight=sample_weight)
 
 
 @dataclass(frozen=True)

@@ -145,12 +145,15 @@ def forms_of_labels(scorer: Any) -> tuple[LabelFormula | None, Fast | None]:
     if parts is None:
         return None, None
     if parts == parts_of(NEG_LOG_LOSS):
-        return None, Fast(_mean_log, _own_probability)
+        return None, Fast(_mean_log, _own_probability, is_mean_of_columns=True)
     known = known_name(scorer)
     if known in _FAST:
         return None, _FAST[known]
     formula = _formula_of(parts)
-    return formula, None if formula is None else Fast(AtBestThresholds(formula))
+    if formula is None:
+        return None, None
+    best = AtBestThresholds(formula)
+    return formula, Fast(best, is_mean_of_columns=formula.average == "macro")
 
 
 def thresholds_of_labels(
@@ -227,6 +230,8 @@ def _best_common(formula: LabelFormula, y, proba, weight) -> tuple[float, float]
 def _formula_of(parts) -> LabelFormula | None:
     options = dict(parts.options)
     average = options.pop("average", "binary")
+    if options.get("zero_division") == 0:  # as `ratio` has it
+        del options["zero_division"]
     if (
         parts.function not in (f1_score, fbeta_score, jaccard_score)
         or parts.sign != 1
@@ -270,4 +275,10 @@ def _mean_roc_auc(y_true, proba, sample_weight):
     return np.mean([roc_auc(y, p, sample_weight) for y, p in pairs])
 
 
-_FAST = {"accuracy": Fast(_subset_accuracy), "roc_auc": Fast(_mean_roc_auc)}
+_MEAN_ROC_AUC = Fast(_mean_roc_auc, is_mean_of_columns=True)
+_FAST = {  # scikit-learn's functions take no notice of `multi_class` here
+    "accuracy": Fast(_subset_accuracy),
+    "roc_auc": _MEAN_ROC_AUC,
+    "roc_auc_ovr": _MEAN_ROC_AUC,
+    "roc_auc_ovo": _MEAN_ROC_AUC,
+}

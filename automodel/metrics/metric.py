@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -30,7 +31,11 @@ from automodel.metrics.labels import (
     scorer_of_labels,
     thresholds_of_labels,
 )
-from automodel.metrics.objectives import is_own_loss, objective_of
+from automodel.metrics.objectives import (
+    is_own_loss,
+    objective_of,
+    scores_columns_alike,
+)
 from automodel.metrics.scorers import (
     ScorerParts,
     known_name,
@@ -41,7 +46,7 @@ from automodel.metrics.scorers import (
 )
 from automodel.metrics.threshold import weights_of_labels
 from automodel.quiet import no_warnings
-from automodel.targets.base import Target
+from automodel.targets.base import Target, averaged
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,13 @@ class Metric:
         scorer, formula, fast = _FORMS.get(target.scored_as, _of_any)(scorer, target)
         return cls(name, scorer, target, formula, fast, takes(scorer, "sample_weight"))
 
+    def of_column(self, column: int) -> Metric | None:
+        """Return the score of one column; None unless the score is their mean."""
+        if self._fast is None or not self._fast.is_mean_of_columns:
+            return None
+        target = averaged(self.target).column(column)
+        return replace(self, target=target, _fast=self._fast.of_column(column))
+
     @property
     def classes(self) -> np.ndarray | None:
         """The labels of the user, in the order of the columns of a prediction."""
@@ -114,7 +126,9 @@ class Metric:
     @property
     def is_own_loss(self) -> bool:
         """Whether it is best where the mean loss of values is least."""
-        return self.classes is None and is_own_loss(self.scorer)
+        if self.classes is not None or not is_own_loss(self.scorer):
+            return False
+        return self.target.scored_as != "values" or scores_columns_alike(self.scorer)
 
     @property
     def needs_threshold(self) -> bool:
@@ -304,7 +318,9 @@ class Metric:
         prediction = self.target.sample(y_true)
         with no_warnings():
             try:
-                float(self._call_scorer(y_true, prediction, sample_weight))
+                score = float(self._call_scorer(y_true, prediction, sample_weight))
+                if math.isnan(score) and self.target.scored_as == "labels":
+                    raise ValueError("it is NaN for labels that have one value only.")
             except Exception as error:  # a scorer of the user may raise anything
                 raise ValueError(
                     f"scoring={self.name!r} cannot score this {kind} target: {error} "

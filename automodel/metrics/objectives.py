@@ -64,6 +64,16 @@ def is_own_loss(scorer: Any) -> bool:
     return parts.function not in _NEAR_LOSSES
 
 
+def scores_columns_alike(scorer: Any) -> bool:
+    """Tell whether errors count in units of the deviation of their column."""
+    parts = parts_of(scorer)
+    return (
+        parts is not None
+        and parts.function in (scaled_root_mean_squared_error, r2_score)
+        and "multioutput" not in parts.options
+    )
+
+
 def _is_known(parts: ScorerParts) -> bool:
     """Tell whether a score has an objective, and does not ask for the worst."""
     function = parts.function

@@ -44,7 +44,7 @@ class ClassifierTask(ClassifierMixin):
     }
 
     def _learn_target(self, y, weight):
-        self.target_ = learn_classes(y)
+        self.target_ = learn_classes(y, weight)
         self.classes_ = self.target_.classes
         return self.target_.encode(y)
 
@@ -149,7 +149,7 @@ class ClassifierNet(ClassifierTask, TabularNet):
         return self._partial_fit(X, y, sample_weight)
 
     def _first_target(self, y, weight):
-        target = learn_classes(y)
+        target = learn_classes(y, weight)
         if target.is_multilabel and target.n_outputs != len(self.classes_):
             raise ValueError(
                 f"`classes` names {len(self.classes_)} labels, and y has "
@@ -157,6 +157,11 @@ class ClassifierNet(ClassifierTask, TabularNet):
             )
         self.target_ = target if target.is_multilabel else ClassTarget(self.classes_)
         return self.target_.encode(y)
+
+    def _continue_target(self, y, weight):
+        target = self.target_.encode(y)
+        self.target_.widen(y if weight is None else y[weight > 0])
+        return target
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

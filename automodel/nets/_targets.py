@@ -44,6 +44,9 @@ class ClassTarget:
             )
         return np.searchsorted(self.classes, y).astype(np.int64)
 
+    def widen(self, y: np.ndarray) -> None:
+        """Do nothing, since no class is added later."""
+
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
         """Return the softmax of the outputs."""
         proba = np.exp(outputs - outputs.max(axis=1, keepdims=True))
@@ -70,20 +73,31 @@ class LabelTarget:
     shares: np.ndarray
     is_multilabel = True
 
+    @classmethod
+    def learn(cls, y: np.ndarray, weight) -> LabelTarget:
+        """Return the target of the rows of positive weight."""
+        counted = y if weight is None else y[weight > 0]
+        target = cls(np.arange(y.shape[1]), counted[0].astype(np.float64))
+        target.widen(counted)
+        return target
+
     @property
     def n_outputs(self) -> int:
         """One output per label."""
         return len(self.classes)
 
     def encode(self, y: np.ndarray) -> np.ndarray:
-        """Return the indicator matrix as floats; these rows may have other labels."""
+        """Return the indicator matrix as floats."""
         if y.ndim != 2 or y.shape[1] != len(self.classes):
             raise ValueError(
                 f"y has to be an indicator matrix of {len(self.classes)} columns, as "
                 f"before. Got shape {y.shape}."
             )
-        self.shares = np.where((y == self.shares).all(axis=0), self.shares, np.nan)
         return y.astype(np.float32)
+
+    def widen(self, y: np.ndarray) -> None:
+        """Learn the labels that these rows do not all have or lack, as others did."""
+        self.shares = np.where((y == self.shares).all(axis=0), self.shares, np.nan)
 
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
         """Return the logistic function of the outputs, or the share of all rows."""
@@ -96,7 +110,7 @@ class LabelTarget:
         return (probabilities > 0.5).astype(int)
 
 
-def learn_classes(y: np.ndarray) -> ClassTarget | LabelTarget:
+def learn_classes(y: np.ndarray, weight=None) -> ClassTarget | LabelTarget:
     """Return the target of labels."""
     check_classification_targets(y)
     if y.ndim == 1:
@@ -107,7 +121,7 @@ def learn_classes(y: np.ndarray) -> ClassTarget | LabelTarget:
             "an indicator matrix of zeros and ones, or fit a net to each column, such "
             "as with MultiOutputClassifier."
         )
-    return LabelTarget(np.arange(y.shape[1]), y[0].astype(np.float64))
+    return LabelTarget.learn(y, weight)
 
 
 @dataclass

@@ -131,7 +131,8 @@ class TargetMeans(TransformerMixin, BaseEstimator):
     a row's own target, nor of those of its group; new rows get means of all training
     rows. A mean is drawn to the overall one with the weight of ten rows.
     Classification has a mean per class: one for two classes, and at most ten, the
-    most frequent, for many. The share of the category among the training rows follows.
+    most frequent, for many. Several columns of the target have a mean each. The share
+    of the category among the training rows follows.
 
     Parameters
     ----------
@@ -209,8 +210,8 @@ def count_codes(column, cardinality: int, sample_weight) -> np.ndarray:
 
 def _targets(y: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Return the columns whose means are taken."""
-    if y.dtype.kind not in "iub":
-        return y.reshape(-1, 1).astype(np.float64)
+    if y.ndim == 2 or y.dtype.kind not in "iub":
+        return y.reshape(len(y), -1).astype(np.float64)
     counts = np.bincount(y, weight)
     classes = np.argsort(-counts, kind="stable")[:MAX_ENCODED_CLASSES]
     chosen = [1] if len(counts) == 2 else np.sort(classes[counts[classes] > 0]).tolist()
@@ -223,7 +224,7 @@ def _folds(
     """Return the fold of each row.
 
     Several groups are kept whole. Without them, classes and ranges of y are spread
-    evenly.
+    evenly; of several columns those of their first principal component.
     """
     if groups is not None:
         _, numbers, sizes = np.unique(groups, return_inverse=True, return_counts=True)
@@ -231,10 +232,20 @@ def _folds(
             return even_parts(sizes, N_FOLDS, random_state)[numbers]
     shuffled = np.random.default_rng(random_state).permutation(n_rows)
     if y is not None:
-        shuffled = shuffled[np.argsort(y[shuffled], kind="stable")]
+        order = y if y.ndim == 1 else _first_component(y)
+        shuffled = shuffled[np.argsort(order[shuffled], kind="stable")]
     folds = np.empty(n_rows, dtype=np.intp)
     folds[shuffled] = np.arange(n_rows) % N_FOLDS
     return folds
+
+
+def _first_component(y: np.ndarray) -> np.ndarray:
+    """Return the one column that tells most of several, by their correlations."""
+    centered = y - y.mean(axis=0)
+    spread = centered.std(axis=0)
+    centered /= np.where(spread > 0, spread, 1.0)
+    _, directions = np.linalg.eigh(centered.T @ centered)
+    return centered @ directions[:, -1]
 
 
 def _target_means(column, targets, weight, folds, counts):

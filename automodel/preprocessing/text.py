@@ -154,14 +154,17 @@ def telling_columns(X: np.ndarray, y: np.ndarray, alpha: float) -> np.ndarray:
     ----------
     X : ndarray of shape (n_samples, n_columns)
         The columns.
-    y : ndarray of shape (n_samples,)
-        Positions of classes (int) or values (float).
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Positions of classes (int) or values (float); of several columns one is enough.
     alpha : float
         The p-value of the F-test below which a column counts. The one with the lowest
         is returned in any case, and all where y has one value.
     """
     from sklearn.feature_selection import f_classif, f_regression  # slow to load
 
+    if y.ndim == 2:
+        each = [telling_columns(X, column, alpha) for column in y.T]
+        return np.unique(np.concatenate(each))
     varied = np.flatnonzero(X.std(axis=0) > TINY)
     if len(varied) == 0 or len(np.unique(y)) < 2:
         return np.arange(X.shape[1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -192,7 +192,7 @@ class Target(ABC):
         """Return the prediction of all columns, float64, also of those not learned."""
 
     def for_encoders(self, y: Any) -> np.ndarray:
-        """Return what encoders learn from, of shape (n_samples,)."""
+        """Return what encoders learn from, one column or several, as an array."""
         return y
 
     @abstractmethod
@@ -291,6 +291,10 @@ class AveragedTarget(Target):
             total = total + share * prediction
         return np.asarray(total)
 
+    def column(self, column: int) -> AveragedTarget:
+        """Return the target of one column alone, where they are scored one by one."""
+        raise NotImplementedError(f"{type(self).__name__} has no columns of its own.")
+
     @abstractmethod
     def losses(self, y: Any, prediction: np.ndarray) -> np.ndarray:
         """Return the loss of each row, of shape (n_samples,), of what is learned."""
@@ -314,3 +318,8 @@ class AveragedTarget(Target):
         weight : ndarray of shape (n_samples,)
             Weights of the rows.
         """
+
+
+def averaged(target: Target) -> AveragedTarget:
+    """Return a target that is averaged, as all are whose predictions are blended."""
+    return cast(AveragedTarget, target)

@@ -114,27 +114,6 @@ def refuse_cell(y: np.ndarray, refused: np.ndarray, names: Any, expected: str) -
     plain = value.item() if isinstance(value, np.generic) else value
     what = "is missing or infinite" if is_missing else f"is {plain!r}"
     raise ValueError(
-        f"Row {row} of column {name} of y {what}, one of {int(refused.sum())} values "
-        f"that cannot be learned. {expected}"
+        f"Row {row} of column {name} of y {what}. Cells of y that cannot be learned: "
+        f"{int(refused.sum())}. {expected}"
     )
-
-
-def first_component(y: np.ndarray) -> np.ndarray:
-    """Return the one column that tells most of several, by their correlations.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n_samples, n_columns)
-        Numbers.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,)
-        The scores of the first principal component.
-    """
-    centered = y - y.mean(axis=0)
-    spread = centered.std(axis=0)
-    centered /= np.where(spread > 0, spread, 1.0)
-    _, directions = np.linalg.eigh(centered.T @ centered)
-    first = directions[:, -1]
-    return centered @ (first * np.sign(first[np.abs(first).argmax()]))

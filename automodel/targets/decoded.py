@@ -137,9 +137,9 @@ class LabelAnswers(ClassifierMixin, _Answers):
     """
 
     @property
-    def classes_(self) -> list[np.ndarray]:
+    def classes_(self) -> np.ndarray:
         """Whether a row has a label, for each of them."""
-        return [np.array([0, 1])] * self.prediction.shape[1]
+        return classes_of_labels(self.prediction.shape[1])
 
     def predict_proba(self, X) -> np.ndarray:
         """Return the probabilities."""
@@ -196,9 +196,18 @@ class DecodedLabels(ClassifierMixin, _DecodedOfSeveral):
 
     @property
     def classes_(self) -> np.ndarray:
-        """The numbers of the labels."""
-        return np.arange(self.target.n_outputs)
+        """Whether a row has a label, for each of them."""
+        return classes_of_labels(self.target.n_outputs)
 
     def predict_proba(self, X) -> np.ndarray:
         """Return the probability of each label, of shape (n_samples, n_labels)."""
         return self.target.predict(self.estimator, X, None)
+
+
+def classes_of_labels(n_labels: int) -> np.ndarray:
+    """Return 0 and 1 for each label, of shape (n_labels, 2).
+
+    The numbers of the labels, which scikit-learn's `MLPClassifier` has, are taken for
+    two classes by its scorers if there are two labels.
+    """
+    return np.tile([0, 1], (n_labels, 1))

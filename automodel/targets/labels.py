@@ -14,7 +14,6 @@ from automodel.targets.base import AveragedTarget
 from automodel.targets.checks import (
     as_columns,
     column_names,
-    first_component,
     missing,
     refuse_cell,
 )
@@ -25,9 +24,9 @@ from automodel.targets.losses import LabelLoss, StackingLoss
 LEAST_ROWS = 10  # of a stratum: each of five folds gets two of them
 MOST_STRATA = 50
 EXPECTED = (
-    "AutoClassifier takes several columns as a multilabel indicator of 0 and 1. For "
-    "several columns of classes use sklearn.multioutput.MultiOutputClassifier around "
-    "AutoClassifier."
+    "AutoClassifier takes several columns as a multilabel indicator of 0 and 1 without "
+    "missing cells. For several columns of classes use "
+    "sklearn.multioutput.MultiOutputClassifier around AutoClassifier."
 )
 
 
@@ -125,7 +124,7 @@ class LabelsTarget(AveragedTarget):
 
     def answers(self, prediction):
         """Return a classifier that answers with these probabilities."""
-        return LabelAnswers(np.asarray(prediction, dtype=np.float64))
+        return LabelAnswers(self.probabilities(np.asarray(prediction, np.float64)))
 
     def truth(self, y):
         """Return a probability of 1 for the labels of each row."""
@@ -163,6 +162,10 @@ class LabelsTarget(AveragedTarget):
             return np.zeros(len(y), dtype=np.int64)
         return strata
 
+    def column(self, column):
+        """Return the target of one label."""
+        return LabelsTarget(1)
+
     def predict(self, estimator, X, columns):
         """Return the probability of each label."""
         if hasattr(estimator, "predict_proba"):
@@ -175,10 +178,6 @@ class LabelsTarget(AveragedTarget):
         else:
             proba = estimator.predict(X)
         return np.asarray(proba, dtype=np.float64)
-
-    def for_encoders(self, y):
-        """Return the one column that tells most of the labels."""
-        return first_component(y.astype(np.float64))
 
     def baseline(self):
         """Return what predicts the share of each label."""

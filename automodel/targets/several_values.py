@@ -15,7 +15,6 @@ from automodel.targets.base import AveragedTarget
 from automodel.targets.checks import (
     as_columns,
     column_names,
-    first_component,
     is_number,
     missing,
     refuse_cell,
@@ -30,6 +29,8 @@ EXPECTED = (
     "them, and use AutoClassifier for labels."
 )
 NO_LIMITS = (-np.inf, np.inf)
+DIGITS = 12  # of a value that is restored
+LEAST_SIZE = 1e-290  # of a column whose values are rounded so
 
 
 def scaled_root_mean_squared_error(y_true, y_pred, *, deviations, sample_weight=None):
@@ -104,11 +105,15 @@ class ValuesTarget(AveragedTarget):
         """
         values, names = as_columns(y), column_names(y)
         refused = missing(values.ravel()).reshape(values.shape)
-        if values.dtype.kind not in "biuf":
+        if values.dtype.kind in "mM":  # dates and durations
+            refused[:] = True
+        elif values.dtype.kind not in "biuf":
             is_none = np.frompyfunc(lambda value: not is_number(value), 1, 1)
             refused |= is_none(values).astype(bool)
         refuse_cell(values, refused, names, EXPECTED)
-        return values.astype(np.float64)
+        numbers = values.astype(np.float64)
+        refuse_cell(values, ~np.isfinite(numbers), names, EXPECTED)  # a Decimal may be
+        return numbers
 
     @classmethod
     def of(cls, y: np.ndarray, sample_weight: np.ndarray | None = None) -> ValuesTarget:
@@ -133,12 +138,19 @@ class ValuesTarget(AveragedTarget):
         return (encoded - self.means) / self.deviations
 
     def restore(self, y):
-        """Return the values, as exactly as the units allow."""
-        return self.objective.decode_target(y * self.deviations + self.means)
+        """Return the values, rounded to twelve digits: counts are whole numbers."""
+        values = self._in_units(y)
+        size = self.objective.decode_target(np.abs(self.means) + self.deviations)
+        decimals = DIGITS - np.ceil(np.log10(np.maximum(size, LEAST_SIZE))).astype(int)
+        columns = [np.round(*pair) for pair in zip(values.T, decimals, strict=True)]
+        return np.column_stack(columns)
 
     def decode(self, prediction, decision=None):
         """Return the values in their units, within the domain of the score."""
-        return self.restore(np.clip(prediction, *self.limits, dtype=np.float64))
+        return self._in_units(np.clip(prediction, *self.limits, dtype=np.float64))
+
+    def _in_units(self, y):
+        return self.objective.decode_target(y * self.deviations + self.means)
 
     def answers(self, prediction):
         """Return a regressor that answers with these values."""
@@ -178,14 +190,23 @@ class ValuesTarget(AveragedTarget):
         low, high = (np.array(limits).T - means) / deviations
         return ValuesTarget(means, deviations, objective, (low, high))
 
+    def column(self, column):
+        """Return the target of one column, in the same units."""
+        at = [column]
+        low, high = (np.broadcast_to(x, self.means.shape)[at] for x in self.limits)
+        means, deviations = self.means[at], self.deviations[at]
+        return ValuesTarget(means, deviations, self.objective, (low, high))
+
     def predict(self, estimator, X, columns):
         """Return the values, within the domain of the score."""
         values = np.asarray(estimator.predict(X), dtype=np.float64)
         return np.clip(values, *self.limits)
 
-    def for_encoders(self, y):
-        """Return the one column that tells most of all."""
-        return first_component(y)
+    def errors(self, y, prediction):
+        """Return the signed errors of one column, or the losses of several."""
+        if self.n_outputs > 1:
+            return self.losses(y, prediction)
+        return (y - prediction)[:, 0]
 
     def baseline(self):
         """Return the constants that are best by the loss."""
@@ -198,10 +219,6 @@ class ValuesTarget(AveragedTarget):
     def losses(self, y, prediction):
         """Return the loss of the objective, the mean over the columns."""
         return self.objective.losses(y, prediction).mean(axis=1)
-
-    def errors(self, y, prediction):
-        """Return how far the values are above the predictions, in the mean."""
-        return (y - prediction).mean(axis=1)
 
     def stacking_loss(self, y, base, weight) -> StackingLoss:
         """Return the loss of the objective, of all columns alike."""
@@ -218,7 +235,9 @@ def _limits(objective: Objective, y, column: int, name: str, counted):
 
 
 def _means_and_deviations(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    deviations = y.std(axis=0)
+    size = np.abs(y).max(axis=0)
+    size = np.where(size > 0, size, 1.0)  # whose square may be no number
+    deviations = size * (y / size).std(axis=0)
     is_constant = (y == y[:1]).all(axis=0) | ~(deviations > 0)
-    means = np.where(is_constant, y[0], y.mean(axis=0))
+    means = np.where(is_constant, y[0], size * (y / size).mean(axis=0))
     return means, np.where(is_constant, 1.0, deviations)

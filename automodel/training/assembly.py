@@ -19,7 +19,7 @@ from automodel.evaluation.evaluate import Candidate, Evaluation, is_joined
 from automodel.evaluation.fitted_model import FittedModel
 from automodel.evaluation.folds import Folds
 from automodel.metrics.scorers import score_or_nan
-from automodel.monitor import Steps
+from automodel.monitor import Steps, mean_steps
 from automodel.reporting.leaderboard import TrialRecord
 from automodel.search.budget import Budget
 from automodel.search.models import ModelLoader
@@ -322,7 +322,7 @@ def _reseeded(candidate: Candidate, repeat: int) -> Candidate:
 def mean_iterations(evaluation: Evaluation) -> Steps | None:
     """Return the steps of a refit: the mean of the folds; None where none count."""
     steps = [n for n in evaluation.n_iterations if n]
-    return np.rint(np.mean(steps, axis=0)).astype(int).tolist() if steps else None
+    return mean_steps(steps).astype(int).tolist() if steps else None
 
 
 def _member(number, evaluation: Evaluation, weight, coefficient, models) -> Member:

@@ -70,13 +70,14 @@ class Prepared:
             As in `AutoClassifier`.
         """
         folds = self.folds
+        first = folds.target.restore(folds.y[:2])  # which tells the units of y
         is_rule = cv is None or isinstance(cv, Integral)
         if callable(scoring):
             scoring = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(scoring))
         return {
             "package version": __version__,
             "X": joblib.hash((folds.rows.fingerprint(), vars(self.reader))),
-            "y": joblib.hash((folds.y, folds.target.kind)),
+            "y": joblib.hash((folds.y, folds.target.kind, first)),
             "sample_weight": joblib.hash(folds.sample_weight),
             "groups": joblib.hash(data.groups),
             "cv": repr(cv) if is_rule else joblib.hash(list(folds.splits)),

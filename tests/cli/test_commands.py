@@ -196,6 +196,21 @@ def test_the_task_rule_for_numbers(folder, values, expected):
     assert type(last_call()[0]) is expected
 
 
+@pytest.mark.parametrize(
+    ("target", "task", "words"),
+    [
+        ("kind", "auto", "kind: classification, 2 classes"),
+        ("price", "regression", "price: regression, 0.0 to 58.5"),
+    ],
+)
+def test_a_target_may_be_a_pandas_categorical(folder, capsys, target, task, words):
+    pytest.importorskip("pyarrow")
+    frame = pd.read_csv("train.csv").astype({"kind": "category", "price": "category"})
+    frame.to_parquet("t.parquet")
+    assert main(["fit", "t.parquet", "--target", target, "--task", task]) == 0
+    assert words in capsys.readouterr().err
+
+
 def test_task_overrides_the_rule(folder):
     main(["fit", "train.csv", "--target", "grade", "--task", "regression"])
     assert type(last_call()[0]) is FakeRegressor
@@ -259,7 +274,7 @@ def test_predict_puts_columns_in_order_and_names_what_it_ignores(folder, model, 
     frame[frame.columns[::-1]].to_csv("new.csv", index=False)
     assert main(["predict", model, "new.csv", "--out", "p.csv"]) == 0
     said = capsys.readouterr().err
-    assert "'kind' is what the model predicts" in said
+    assert "the model predicts are ignored: 'kind'." in said
     assert "not read: note" in said
 
 
@@ -613,6 +628,8 @@ def test_labels_of_zero_and_one_are_classification(several, capsys):
     ("options", "words"),
     [
         ("--target kind,price", "target 'kind' holds 'a'"),
+        ("--target kind,price", "Code labels as 0 and 1, or learn one column"),
+        ("--target ,", "',' names no column"),
         ("--target grade,warm --task classification", "MultiOutputClassifier"),
         ("--target warm,warm", "one role only"),
         ("--target warm,pice", "Did you mean 'price'?"),
@@ -623,6 +640,37 @@ def test_several_columns_that_cannot_be_learned_are_refused(
     several, capsys, options, words
 ):
     assert words in error_of(capsys, ["fit", "several.csv", *options.split()])
+
+
+def test_targets_that_no_row_has_together_are_refused(several, capsys):
+    several.loc[::2, "price"], several.loc[1::2, "size"] = None, None
+    several.to_csv("gaps.csv", index=False)
+    text = error_of(capsys, ["fit", "gaps.csv", "--target", "price,size"])
+    assert "no row of gaps.csv has a value of each target: 'price', 'size'" in text
+
+
+def test_dates_among_several_targets_are_refused(several, capsys):
+    pytest.importorskip("pyarrow")
+    several["day"] = pd.date_range("2024-01-01", periods=40)
+    several.to_parquet("dates.parquet")
+    argv = ["fit", "dates.parquet", "--target", "price,day"]
+    assert "target 'day' holds dates" in error_of(capsys, argv)
+
+
+@pytest.mark.parametrize("target", ['"big, wide",price', 'price, "big, wide"'])
+def test_a_name_with_a_comma_is_quoted_among_several(several, target):
+    assert main(["fit", "several.csv", "--target", target]) == 0
+    assert set(last_call()[1].y.columns) == {"big, wide", "price"}
+
+
+def test_targets_in_the_table_of_predict_are_named_in_one_line(several, capsys):
+    main(["fit", "several.csv", "--target", "price,size"])
+    model = joblib.load("model.joblib")
+    model.target_names_ = np.array(["price", "size"], dtype=object)
+    joblib.dump(model, "named.joblib")
+    main(["predict", "named.joblib", "several.csv"])
+    said = capsys.readouterr().err
+    assert "columns that the model predicts are ignored: 'price', 'size'." in said
 
 
 def test_predictions_of_several_columns_have_their_names(several, capsys):

@@ -7,14 +7,17 @@ import numpy as np
 import pytest
 
 from automodel.clock import NO_DEADLINE, Deadline
-from automodel.ensemble.blend import Blend
-from automodel.ensemble.combine import fit_combiner, plain_combiner
+from automodel.ensemble.blend import Blend, ColumnsBlend
+from automodel.ensemble.combine import MOST_COLUMNS, fit_combiner, plain_combiner
 from automodel.ensemble.selection import fit_blend
 from automodel.evaluation.evaluate import Candidate, Evaluation
+from automodel.evaluation.folds import Folds
+from automodel.metrics.metric import Metric
 from automodel.targets.classes import ClassTarget
 from automodel.targets.link import Softmax
-from tests.conftest import FakeClock, StubFamily
-from tests.ensemble.makers import make_evaluations, make_folds
+from automodel.targets.several_values import ValuesTarget
+from tests.conftest import FakeClock, StubFamily, make_task
+from tests.ensemble.makers import make_evaluations, make_folds, make_table
 from tests.modality.signals import AngleTarget, MeanDirection
 
 
@@ -26,6 +29,53 @@ def test_predictions_that_have_a_mean_are_blended_and_no_more():
     assert blend.temperature == 1.0
     sure, unsure = np.array([[1.0, 0.0]]), np.array([[0.5, 0.5]])
     np.testing.assert_allclose(blend.predict([sure, unsure]), [[0.625, 0.375]])
+
+
+def folds_of_columns(n_rows=200, n_columns=2):
+    y = np.random.default_rng(0).normal(size=(n_rows, n_columns))
+    target = ValuesTarget.of(y)
+    task = make_task("multioutput", n_rows, 1, n_outputs=n_columns)
+    halves = np.arange(n_rows)[::2], np.arange(n_rows)[1::2]
+    metric = Metric.from_scoring(None, target, y)
+    rows = make_table(np.zeros(n_rows))
+    y = target.encode(y)
+    return Folds(rows, y, None, [halves, halves[::-1]], task, metric)
+
+
+def evaluations_of(folds, errors):
+    candidate = Candidate(StubFamily("linear"), {})
+    oofs = [(folds.y + error).astype(np.float32) for error in errors]
+    return [
+        Evaluation(candidate, "complete", folds.score(oof), oof=oof) for oof in oofs
+    ]
+
+
+def test_each_column_is_blended_of_its_own_models():
+    folds = folds_of_columns()
+    error = np.random.default_rng(1).normal(size=(2, 200))
+    left, right, none = error.copy(), error.copy(), np.zeros(200)
+    evaluations = evaluations_of(
+        folds, [np.column_stack([none, left[0]]), np.column_stack([right[1], none])]
+    )
+    combiner = fit_combiner(evaluations, folds)
+    assert isinstance(combiner, ColumnsBlend)
+    first, second = (blend.weights for blend in combiner.blends)
+    np.testing.assert_array_equal(np.round(first), [1, 0])
+    np.testing.assert_array_equal(np.round(second), [0, 1])
+    predicted = combiner.predict([e.oof for e in evaluations])
+    assert folds.score(predicted) > max(e.score for e in evaluations) / 10
+    np.testing.assert_allclose(combiner.weights, 0.5, atol=0.1)
+    swapped = combiner.take(np.array([1, 0]))
+    np.testing.assert_array_equal(
+        swapped.predict([e.oof for e in evaluations[::-1]]), predicted
+    )
+    assert not combiner.unstacked().is_stacked
+
+
+def test_very_many_columns_share_their_models():
+    folds = folds_of_columns(n_columns=MOST_COLUMNS + 1)
+    errors = np.random.default_rng(1).normal(size=(2, *folds.y.shape))
+    assert isinstance(fit_combiner(evaluations_of(folds, errors), folds), Blend)
 
 
 def test_other_predictions_are_combined_as_their_target_says():

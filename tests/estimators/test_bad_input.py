@@ -110,6 +110,11 @@ BAD_VALUES = {
     "durations": (ROWS.astype("m8[s]"), "must hold numbers.*timedelta64"),
     "a string among numbers": (with_value(VALUES, 3, "a"), "must hold numbers. Got 'a"),
     "two columns of text": (np.c_[LABELS, LABELS], "Row 0 of column 0 .*numbers"),
+    "two columns of dates": (
+        pd.DataFrame({name: pd.date_range("2020", periods=60) for name in "ab"}),
+        "Row 0 of column 'a' .*numbers",
+    ),
+    "two columns of durations": (np.c_[ROWS, ROWS].astype("m8[ns]"), "Row 0 .*numbers"),
     "no column": (np.ones((60, 0)), "0 feature"),
     "complex numbers": (VALUES * 1j, "Complex data not supported"),
 }

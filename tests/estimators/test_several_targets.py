@@ -3,9 +3,12 @@
 import pickle
 
 import numpy as np
+import polars as pl
 import pytest
 from scipy import sparse
-from sklearn.metrics import f1_score, r2_score
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.metrics import f1_score, get_scorer, r2_score, roc_auc_score
+from sklearn.model_selection import cross_val_predict, cross_val_score
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import (
@@ -17,7 +20,8 @@ from sklearn.utils.estimator_checks import (
 )
 
 from automodel import AutoClassifier, AutoRegressor
-from automodel.ensemble.blend import Blend
+from automodel.ensemble.blend import Blend, ColumnsBlend
+from automodel.exceptions import FitWarning
 from automodel.metrics.labels import labels_log_loss
 from tests.targets.makers import (
     families_of_labels,
@@ -77,7 +81,7 @@ def test_labels_are_learned_at_once(of_labels):
     assert predicted.dtype == np.int64
     np.testing.assert_array_equal(predicted, proba > 0.5)
     assert (predicted == NEW_LABELS).mean(axis=0).min() > 0.6
-    np.testing.assert_array_equal(of_labels.classes_, [0, 1, 2])
+    np.testing.assert_array_equal(of_labels.classes_, [[0, 1]] * 3)
     np.testing.assert_array_equal(of_labels.decision_thresholds_, 0.5)
     assert not hasattr(of_labels, "decision_weights_")
     assert of_labels.metric_name_ == "neg_log_loss"
@@ -112,10 +116,12 @@ def test_what_belongs_to_another_y_is_forgotten():
     assert not hasattr(search, "decision_weights_")
 
 
-def test_models_are_blended_stacked_and_judged(fitted):
+def test_each_column_has_a_blend_and_all_are_judged(fitted):
     combiner = fitted.ensemble_.combiner
-    assert isinstance(combiner, Blend)
-    assert np.count_nonzero(combiner.weights) > 1
+    assert isinstance(combiner, ColumnsBlend)
+    assert len(combiner.blends) == 3
+    assert any((blend.weights > 0).sum() > 1 for blend in combiner.blends)
+    assert combiner.weights.sum() == pytest.approx(1.0)
     assert combiner.stacking_coefficients.any()
     assert fitted.expected_score_ == pytest.approx(fitted.best_score_, rel=0.1)
     assert fitted.expected_score_ != fitted.best_score_
@@ -124,9 +130,16 @@ def test_models_are_blended_stacked_and_judged(fitted):
 
 
 def test_probabilities_of_labels_are_calibrated(of_labels):
-    combiner = of_labels.ensemble_.combiner
-    assert (combiner.temperatures != 1.0).any()
-    assert combiner.temperature != 1.0
+    blends = of_labels.ensemble_.combiner.blends
+    assert any((blend.temperatures != 1.0).any() for blend in blends)
+    assert any(blend.temperature != 1.0 for blend in blends)
+
+
+def test_a_score_of_all_columns_together_has_one_blend():
+    search = classifier(scoring="f1_samples").fit(X, LABELS)
+    assert isinstance(search.ensemble_.combiner, Blend)
+    single = regressor(ensemble_size=1).fit(X, VALUES)
+    assert len(single.ensemble_.members) == 1
 
 
 def test_sparse_indicators_are_the_same_as_dense():
@@ -210,13 +223,21 @@ def test_thresholds_follow_a_score_of_labels():
     assert f1_score(y, search.predict(X), average="macro") > 0.6
 
 
+def better_than_the_baseline(search, y, new_y):
+    """Tell whether the score of new rows is better than that of the baseline."""
+    scorer = search.scoring if callable(search.scoring) else get_scorer(search.scoring)
+    dummy = DummyRegressor() if y is VALUES else DummyClassifier(strategy="prior")
+    baseline = scorer(dummy.fit(X, y), NEW_X, new_y)
+    return scorer(search, NEW_X, new_y) > baseline + 0.1 * abs(baseline)
+
+
 @pytest.mark.parametrize(
     "scoring", ["f1_micro", "f1_samples", "accuracy", "roc_auc", "average_precision"]
 )
 def test_labels_are_searched_by_other_scores(scoring):
     search = classifier(scoring=scoring, n_trials=2).fit(X, LABELS)
     assert not len(search.failures_)
-    assert 0.3 < search.best_score_ <= 1
+    assert better_than_the_baseline(search, LABELS, NEW_LABELS)
 
 
 @pytest.mark.parametrize(
@@ -231,8 +252,56 @@ def test_labels_are_searched_by_other_scores(scoring):
 def test_values_are_searched_by_other_scores(scoring):
     search = regressor(scoring=scoring, n_trials=2).fit(X, VALUES)
     assert not len(search.failures_)
-    scores = r2_score(NEW_VALUES, search.predict(NEW_X), multioutput="raw_values")
-    assert scores.min() > 0.3
+    assert better_than_the_baseline(search, VALUES, NEW_VALUES)
+
+
+@pytest.mark.parametrize("n_labels", [2, 3])
+@pytest.mark.parametrize("scoring", ["roc_auc", "average_precision"])
+def test_scikit_learn_scores_and_predicts_labels(n_labels, scoring):
+    names = LABELS.columns[:n_labels]
+    search = classifier(n_trials=1, families=families_of_labels()[:1])
+    scores = cross_val_score(
+        search, X, LABELS[names], scoring=scoring, cv=3, error_score="raise"
+    )
+    assert 0.6 < scores.min() < 1
+    proba = cross_val_predict(search, X, LABELS[names], method="predict_proba", cv=3)
+    assert proba.shape == (len(X), n_labels)
+    assert roc_auc_score(LABELS[names], proba) == pytest.approx(scores.mean(), abs=0.1)
+    best = search.fit(X, LABELS[names]).best_estimator_
+    assert get_scorer(scoring)(best, NEW_X, NEW_LABELS[names]) > 0.6
+
+
+def test_rare_and_constant_labels_are_learned():
+    rare = (np.arange(len(X)) % 100 == 0).astype(int)  # three rows
+    y = LABELS.assign(rare=rare, none=0)
+    with pytest.warns(FitWarning, match="one value in all rows"):
+        search = classifier(scoring="neg_brier_score", n_trials=2).fit(X, y)
+    assert not len(search.failures_)
+    assert search.predict_proba(NEW_X)[:, 4].max() == 0
+    assert search.predict_proba(NEW_X)[:, 3].mean() < 0.1
+
+
+def test_rows_of_weight_zero_have_no_part():
+    weight = np.where(np.arange(len(X)) < 200, 1.0, 0.0)
+    spoiled = LABELS.copy()
+    spoiled.iloc[200:] = 1 - spoiled.iloc[200:]
+    search = classifier(n_trials=2)
+    expected = search.fit(X, LABELS, sample_weight=weight).predict_proba(NEW_X)
+    again = search.fit(X, spoiled, sample_weight=weight).predict_proba(NEW_X)
+    np.testing.assert_array_equal(again, expected)
+
+
+def test_frames_of_polars_are_taken():
+    y = pl.DataFrame({name: LABELS[name].to_numpy() for name in LABELS})
+    search = classifier(n_trials=1).fit(X, y)
+    assert list(search.target_names_) == list(LABELS.columns)
+    assert search.predict(NEW_X).shape == NEW_LABELS.shape
+
+
+def test_a_storage_is_of_one_unit(tmp_path):
+    search = regressor(n_trials=1, storage=tmp_path).fit(X, VALUES)
+    with pytest.raises(ValueError, match="another y"):
+        search.fit(X, 1024 * VALUES)
 
 
 def test_several_columns_of_classes_are_sent_to_scikit_learn():

@@ -65,6 +65,12 @@ def test_rounds_of_columns_are_the_means_of_the_other_folds():
     assert [m.estimator.n_rounds_ for m in result.models] == result.n_iterations
 
 
+def test_a_column_of_one_value_in_a_fold_does_not_choose_the_rounds_of_others():
+    family = RoundsFamily([[10, 0], [20, 4], [60, 8]], most=[100, 10])
+    result = evaluate(Candidate(family, {"quality": 1.0}), make_folds(THIRDS))
+    assert result.n_iterations == [[40, 6], [35, 8], [15, 4]]
+
+
 def test_predictions_are_those_of_the_rounds_used():
     result, folds = run([10, 20, 60], THIRDS), make_folds(THIRDS)
     for model, (_, valid) in zip(result.models, THIRDS, strict=True):

@@ -1,6 +1,11 @@
 import numpy as np
 import pytest
-from sklearn.model_selection import KFold, ShuffleSplit, TimeSeriesSplit
+from sklearn.model_selection import (
+    KFold,
+    ShuffleSplit,
+    StratifiedKFold,
+    TimeSeriesSplit,
+)
 
 from automodel.evaluation.splits import (
     HOLDOUT_FROM,
@@ -231,6 +236,23 @@ def test_a_holdout_spreads_the_rarest_labels():
 
 def test_labels_have_as_many_folds_as_are_asked_for():
     rng = np.random.default_rng(0)
-    y = (rng.random((30, 15)) < 0.5).astype(int)
-    task = make_task("multilabel", 30, 5, n_outputs=15)
-    assert len(make_splits(10, task, y, None, 0)) == 10
+    y = (rng.random((300, 15)) < 0.5).astype(int)
+    task = make_task("multilabel", 300, 5, n_outputs=15)
+    assert len(make_splits(30, task, y, None, 0)) == 30
+
+
+class IndicatorSplitter:
+    """Splits a multilabel indicator, as splitters of other packages do."""
+
+    def split(self, X, y, groups=None):
+        assert y.ndim == 2
+        rows = np.argsort(y.sum(axis=1), kind="stable")
+        yield rows[::2], rows[1::2]
+
+
+def test_a_splitter_gets_the_indicator_if_it_takes_one():
+    y, task = make_labels(100, n_rare=10)
+    [(train, valid)] = make_splits(IndicatorSplitter(), task, y, None, 0)
+    assert abs(int(y[train].sum()) - int(y[valid].sum())) <= 3
+    for _, valid in make_splits(StratifiedKFold(5), task, y, None, 0):
+        assert y[valid, 0].sum() == 2

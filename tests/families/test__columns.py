@@ -14,6 +14,7 @@ from sklearn.utils import get_tags
 from automodel.clock import Deadline
 from automodel.exceptions import DeadlineReached, TrialPruned
 from automodel.families._columns import (
+    FIRST_SLOT,
     ColumnMonitor,
     ColumnsClassifier,
     ColumnsRegressor,
@@ -25,7 +26,7 @@ from automodel.families._columns import (
 from automodel.families.catboost import CatBoost
 from automodel.families.hist_gradient_boosting import HistGradientBoosting
 from automodel.families.linear import Linear
-from automodel.monitor import Monitor
+from automodel.monitor import SLOTS_PER_FOLD, Monitor
 from automodel.targets.objective import Objective
 from tests.conftest import FakeClock, make_task
 
@@ -35,6 +36,7 @@ VALUES = np.column_stack([X[:, 0], 3 * X[:, 1] - 1, X[:, 2] ** 2])
 LABELS = (VALUES > 0.5).astype(np.int64)
 LABELS_TASK = make_task("multilabel", *X.shape, n_outputs=3)
 VALUES_TASK = make_task("multioutput", *X.shape, n_outputs=3)
+END_OF_FOLD = SLOTS_PER_FOLD - 1
 
 
 class Steps:
@@ -56,6 +58,12 @@ class Steps:
         if self.seconds:
             monitor.clock.wait(self.seconds)
         return estimator.fit(X, y)
+
+
+def with_constants(y):
+    y = y.copy()
+    y[:, 1] = 1
+    return y
 
 
 def fit(family=None, y=VALUES, monitor=None, **options):
@@ -167,13 +175,13 @@ def test_steps_and_plans_of_columns_are_repeated():
     assert [own.n_iterations for own in family.seen] == [4, 4, 4]
 
 
-def test_a_constant_column_has_as_many_steps_as_others_and_is_not_trained():
+def test_a_constant_column_is_not_trained_and_has_no_steps():
     y = VALUES.copy()
     y[:, 1] = 2.0
     model, family, monitor = fit(Steps([3, 7]), y)
     assert isinstance(model.estimators_[1], DummyRegressor)
     assert len(family.seen) == 2
-    assert monitor.steps_used == [3, 5, 7]
+    assert monitor.steps_used == [3, 0, 7]
 
 
 def test_constant_columns_alone_have_no_steps():
@@ -201,30 +209,52 @@ def test_the_time_left_is_shared_by_the_columns_left():
     assert moments == pytest.approx([10.0, 4 + 26 / 2, 30.0])
 
 
-def test_columns_that_come_too_late_are_trained_a_little():
+def test_columns_that_come_a_little_late_are_trained():
     clock = FakeClock()
-    monitor = Monitor(Deadline.after(30.0, clock))
-    _, family, _ = fit(Steps(seconds=20.0), monitor=monitor)
+    monitor = Monitor(Deadline.after(0.5, clock))
+    _, family, _ = fit(Steps(seconds=0.4), monitor=monitor)
     assert [own.deadline.is_over for own in family.seen] == [True] * 3
     family.seen[2].check_time()
     with pytest.raises(DeadlineReached):
         fit(monitor=Monitor(Deadline.after(-1.0)))
 
 
+def test_columns_that_would_take_long_after_the_deadline_are_not_trained():
+    family, y = Steps(seconds=20.0), with_constants(VALUES)[:, [1, 0, 2, 0]]
+    monitor = Monitor(Deadline.after(30.0, FakeClock()))
+    with pytest.raises(DeadlineReached):
+        fit(family, y, monitor)
+    assert len(family.seen) == 2
+
+
 def test_the_mean_of_the_columns_so_far_is_reported():
-    seen = []
-    monitor = Monitor(
-        valid=(X, VALUES, None), should_prune=lambda reports: seen.append(dict(reports))
-    )
-    fit(monitor=monitor)
-    assert list(seen[-1].values()) == [-3.0, -4.0]  # the last column is the fold's end
+    family, y = Steps([3, 5, 7, 9, 9]), VALUES[:, [0, 1, 2, 0, 1]]
+    _, _, monitor = fit(family, y, Monitor(should_prune=lambda reports: False))
+    assert list(monitor.reports.values()) == [-4.0, -5.0, -6.0]
+
+
+@pytest.mark.parametrize(
+    ("n_columns", "reported"),
+    [
+        (2, [1]),
+        (3, [2]),
+        (5, [2, 3, 4]),
+        (50, [20, 24, 27, 30, 34, 37, 40, 44, 47]),
+    ],
+)
+def test_reports_are_spread_over_the_columns(n_columns, reported):
+    seen, family = [], Steps([1] * n_columns)
+    monitor = Monitor(should_prune=lambda reports: seen.append(len(family.seen)))
+    fit(family, VALUES[:, np.arange(n_columns) % 3], monitor)
+    assert seen == reported  # the last column is the end of the fold
+    assert FIRST_SLOT <= min(monitor.reports) <= max(monitor.reports) < END_OF_FOLD
 
 
 def test_a_trial_is_pruned_between_two_columns():
     family = Steps()
     with pytest.raises(TrialPruned):
         fit(family, monitor=Monitor(should_prune=lambda reports: True))
-    assert len(family.seen) == 1
+    assert len(family.seen) == 2
 
 
 def test_a_column_without_a_report_leaves_it_to_the_end_of_the_fold():
@@ -273,12 +303,6 @@ class Trees:
         return estimator.fit(X, y)
 
 
-def with_constants(y):
-    y = y.copy()
-    y[:, 1] = 1
-    return y
-
-
 def test_columns_that_do_not_vary_are_not_trained():
     family, y = Trees(), with_constants(VALUES)
     monitor = Monitor(valid=(X, VALUES, None))
@@ -286,7 +310,8 @@ def test_columns_that_do_not_vary_are_not_trained():
     np.testing.assert_array_equal(family.y, VALUES[:, [0, 2]])
     np.testing.assert_array_equal(family.y_valid, VALUES[:, [0, 2]])
     np.testing.assert_array_equal(model.predict(X), y)
-    again = clone(pickle.loads(pickle.dumps(model))).fit(X, y)
+    assert not hasattr(clone(model).estimator, "tree_")
+    again = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(again.predict(X), y)
     assert not hasattr(model, "predict_proba")
 
@@ -308,9 +333,23 @@ def test_a_label_that_varies_alone_is_learned():
     assert isinstance(model, VaryingColumns)
     proba = model.predict_proba(X)
     assert np.mean((proba > 0.5) == y) > 0.95
-    first = CatBoost().cut(model, 1).predict_proba(X)
+    cut = CatBoost().cut(model, 1)
+    assert (cut.estimator.tree_count_, model.estimator.tree_count_) == (1, 30)
+    first = cut.predict_proba(X)
     assert np.ptp(first[:, 0]) < np.ptp(proba[:, 0])
     assert np.array_equal(first[:, 1:], proba[:, 1:])
+
+
+@pytest.mark.parametrize("n_labels", [2, 3])
+def test_labels_that_nothing_tells_are_predicted_as_their_shares(n_labels):
+    pytest.importorskip("catboost")
+    y = with_constants(LABELS)[:, :n_labels]
+    estimator = CatBoost().estimator(LABELS_TASK, 0)
+    model = CatBoost().fit(estimator, np.ones_like(X), y, monitor=Monitor())
+    expected = np.tile(y.mean(axis=0), (7, 1))
+    np.testing.assert_allclose(model.predict_proba(X[:7]), expected)
+    plain = CatBoost().fit(estimator, np.ones_like(X), LABELS, monitor=Monitor())
+    np.testing.assert_allclose(plain.predict_proba(X[:1])[0], LABELS.mean(axis=0))
 
 
 def test_rounds_of_columns_are_cut_one_by_one():

@@ -5,7 +5,12 @@ import pickle
 import optuna
 import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.linear_model import SGDClassifier
+from sklearn.linear_model import MultiTaskLasso, SGDClassifier
+from sklearn.multioutput import (
+    ClassifierChain,
+    MultiOutputClassifier,
+    MultiOutputRegressor,
+)
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -40,6 +45,10 @@ def test_classifiers_learn_classes_and_regressors_values():
         (DecisionTreeRegressor(), ("regression", "multioutput")),
         (LinearDiscriminantAnalysis(), ("binary", "multiclass")),
         (KNeighborsClassifier(), ("binary", "multiclass", "multilabel")),
+        (MultiOutputClassifier(LinearDiscriminantAnalysis()), ("multilabel",)),
+        (ClassifierChain(LinearDiscriminantAnalysis()), ("multilabel",)),
+        (MultiOutputRegressor(SVR()), ("multioutput",)),
+        (MultiTaskLasso(), ("multioutput",)),
     ],
     ids=lambda value: type(value).__name__,
 )

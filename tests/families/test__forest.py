@@ -16,6 +16,7 @@ from automodel.families._quantile_forest import (
     QuantileRandomForestRegressor,
 )
 from automodel.families.extra_trees import ExtraTrees
+from automodel.targets.objective import Objective
 from tests.conftest import make_task
 
 
@@ -38,6 +39,20 @@ def test_trees_too_large_for_memory_are_fewer(data, monkeypatch):
     forest = ExtraTreesClassifier(100, random_state=1)
     _forest.grow(forest, X, y, None, Monitor())
     assert len(forest.estimators_) == _forest.LEAST_TREES
+
+
+def test_the_forests_of_all_columns_are_small_in_memory_together(data, monkeypatch):
+    monkeypatch.setattr(_forest, "MODEL_BYTES", 2**21)
+    X, _ = data
+    options = {"objective": Objective("quantile", 0.8)}
+    one = make_task("regression", *X.shape, **options)
+    two = make_task("multioutput", *X.shape, n_outputs=2, **options)
+    family, monitor = ExtraTrees(), Monitor()
+    alone = family.fit(family.estimator(one, 0), X, X[:, 0], monitor=monitor)
+    both = family.fit(family.estimator(two, 0), X, X[:, :2], monitor=monitor)
+    n_trees = len(alone.estimators_)
+    assert _forest.LEAST_TREES < n_trees // 2 < n_trees < _forest.N_TREES
+    assert len(both.estimators_[0].estimators_) == n_trees // 2
 
 
 def test_a_refit_has_the_trees_of_the_folds_whatever_the_memory(data, monkeypatch):

@@ -18,13 +18,15 @@ from automodel.clock import Deadline
 from automodel.evaluation.evaluate import Candidate, Folds, Monitor, evaluate
 from automodel.exceptions import DeadlineReached, TrialPruned
 from automodel.families import all_families, find_families
+from automodel.families._columns import ColumnsEstimator
 from automodel.families._net import NetFamily
 from automodel.preprocessing.reader import TableReader
-from tests.conftest import make_task
+from tests.conftest import FakeClock, make_task
 from tests.makers import make_metric
 
 KINDS = ["binary", "multiclass", "regression", "multilabel", "multioutput"]
 OF_CLASSES = ("binary", "multiclass")  # one in each row
+SEVERAL = ("multilabel", "multioutput")
 N_COLUMNS = 3
 FAMILIES = [f for f in all_families().values() if not f.missing_libraries()]
 PAIRS = [
@@ -162,6 +164,16 @@ def of(condition, pairs=PAIRS):
 
 
 each = of(lambda family, kind: True)
+
+
+def takes_categories(family, kind):
+    """Tell whether it does, and in a way that differs with the kind."""
+    differs = family.name == "catboost" or isinstance(family, NetFamily)
+    return family.categorical and (kind not in SEVERAL or differs)
+
+
+# What concerns X alone is the same with several columns.
+each_of_one = of(lambda family, kind: kind not in SEVERAL)
 of_steps = of(lambda family, kind: family.iteration_param is not None)
 N_CLASSES = {"binary": [2], "multiclass": [3, 26]}  # other kinds have none
 of_sizes = pytest.mark.parametrize(
@@ -174,6 +186,17 @@ of_sizes = pytest.mark.parametrize(
 )
 
 
+def learns_by_column(family, kind):
+    estimator = family.estimator(new_task(kind, 100, 8, 2), 0)
+    return isinstance(estimator, ColumnsEstimator)
+
+
+def skip_second_wrapper(family, kind):
+    """Skip columns of numbers where they are fitted as labels are, one by one."""
+    if kind == "multioutput" and learns_by_column(family, kind):
+        pytest.skip("as for several labels")
+
+
 @each
 def test_a_model_is_better_than_the_prior(family, kind):
     _, (_, y_valid) = halves(*make_rows(kind))
@@ -181,7 +204,8 @@ def test_a_model_is_better_than_the_prior(family, kind):
     if kind not in OF_CLASSES:
         error = np.mean((answer - y_valid) ** 2, axis=0)
         assert answer.shape == y_valid.shape
-        assert np.all(error < 0.8 * np.var(y_valid, axis=0))
+        most = 0.6 if kind == "regression" else 0.8
+        assert np.all(error < most * np.var(y_valid, axis=0))
     else:
         prior = np.bincount(y_valid).max() / len(y_valid)
         assert np.mean(answer.argmax(axis=1) == y_valid) > prior + 0.15
@@ -195,7 +219,7 @@ def test_probabilities_have_a_column_per_class_and_sum_to_one(family, kind):
     np.testing.assert_allclose(proba.sum(axis=1), 1, atol=1e-5)
 
 
-@of(lambda family, kind: kind in ("multilabel", "multioutput"))
+@of(lambda family, kind: kind in SEVERAL)
 def test_a_column_of_one_value_is_predicted_as_it_is(family, kind):
     X, y = make_rows(kind)
     train, valid = halves(X, y)
@@ -207,6 +231,7 @@ def test_a_column_of_one_value_is_predicted_as_it_is(family, kind):
 
 @each
 def test_the_same_seed_gives_the_same_model(family, kind):
+    skip_second_wrapper(family, kind)
     X, y = make_rows(kind)
     train, valid = halves(X, y)
     again = predict(fit(family, kind, *train, monitor=watched(valid)), X)
@@ -214,7 +239,7 @@ def test_the_same_seed_gives_the_same_model(family, kind):
     np.testing.assert_array_equal(first, again)
 
 
-@each
+@each_of_one
 @pytest.mark.parametrize("with_validation", [False, True])
 def test_a_fit_leaves_the_global_random_state_alone(family, kind, with_validation):
     assert fitted(family, kind, with_validation=with_validation).is_random_state_kept
@@ -254,7 +279,7 @@ def test_a_past_deadline_ends_the_fit(family, kind):
 def test_a_model_cut_by_the_deadline_is_usable(family, kind):
     X, y = make_rows(kind)
     train, valid = halves(X, y)
-    monitor = ExpiresAfterSteps(2, valid)
+    monitor = ExpiresAfterSteps(1 if learns_by_column(family, kind) else 2, valid)
     model = fit(family, kind, *train, monitor=monitor)
     assert np.isfinite(predict(model, X)).all()
     assert 1 <= np.min(monitor.steps_used) < MOST_STEPS
@@ -265,7 +290,7 @@ class ExpiresAfterSteps(Monitor):
 
     def __init__(self, n_steps, valid):
         super().__init__(
-            Deadline.after(3600.0),
+            Deadline.after(3600.0, FakeClock()),
             valid=(*valid, None),
             score=score_of(*valid),
             should_prune=lambda reports: False,
@@ -285,7 +310,8 @@ class ExpiresAfterSteps(Monitor):
 def test_a_pruned_trial_leaves_the_fit_as_trial_pruned(family, kind):
     X, y = make_rows(kind)
     train, valid = halves(X, y)
-    monitor = watched(valid, should_prune=lambda reports: len(reports) >= 2)
+    n_reports = 1 if learns_by_column(family, kind) else 2  # one of three columns
+    monitor = watched(valid, should_prune=lambda reports: len(reports) >= n_reports)
     with pytest.raises(TrialPruned):
         fit(family, kind, *train, monitor=monitor)
 
@@ -355,7 +381,7 @@ def test_constant_columns_are_no_error(family, kind):
     ).all()
 
 
-@each
+@each_of_one
 def test_missing_values_are_no_error_where_the_tags_promise_it(family, kind):
     X, y = make_rows(kind)
     estimator = new_estimator(family, task_of(kind, X, y))
@@ -370,6 +396,7 @@ def test_missing_values_are_no_error_where_the_tags_promise_it(family, kind):
 
 @each
 def test_twelve_rows_are_enough(family, kind):
+    skip_second_wrapper(family, kind)
     X, y = make_rows(kind)
     rows = np.arange(12)
     if kind in OF_CLASSES:
@@ -379,7 +406,7 @@ def test_twelve_rows_are_enough(family, kind):
     assert np.isfinite(predict(model, X)).all()
 
 
-@each
+@each_of_one
 def test_single_precision_will_do(family, kind):
     X, y = make_rows(kind, dtype=np.float32)
     train, valid = halves(X, y)
@@ -404,7 +431,7 @@ def test_weights_change_the_model(family, kind):
     assert not np.allclose(predict(weighted, X), plain)
 
 
-@of(lambda family, kind: family.categorical)
+@of(takes_categories)
 def test_category_columns_are_taken_where_promised(family, kind):
     pd = pytest.importorskip("pandas")
     X, y = make_rows(kind)
@@ -435,6 +462,8 @@ def mixed_table(kind):
 @each
 @pytest.mark.parametrize("container", ["mixed", "sparse"])
 def test_a_default_candidate_completes_on_any_table(family, kind, container):
+    if container == "sparse" and kind in SEVERAL:
+        pytest.skip("as with one column")
     frame, y = mixed_table(kind)
     if container == "sparse":
         frame = csr_matrix(np.nan_to_num(frame.to_numpy()[:, :8].astype(float)))

@@ -211,3 +211,12 @@ def test_steps_that_time_has_cut_are_repeated(objective):
 def test_a_past_deadline_ends_the_fit_of_every_loss(objective):
     with pytest.raises(DeadlineReached):
         fit_values(objective, *positive_rows(50), monitor=Monitor(Deadline.after(0.0)))
+
+
+def test_ridge_solves_dense_columns_at_once_and_sparse_ones_one_by_one():
+    def cost(n_outputs, **facts):
+        task = make_task("multioutput", 1000, 20, n_outputs=n_outputs, **facts)
+        return FAMILY.cost({}, task)
+
+    assert cost(5) == cost(2)
+    assert cost(5, is_sparse=True) > 1.5 * cost(2, is_sparse=True) > 1.5 * cost(2)

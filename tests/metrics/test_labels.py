@@ -11,6 +11,7 @@ from sklearn.metrics import (
     jaccard_score,
     log_loss,
     make_scorer,
+    roc_auc_score,
 )
 
 from automodel.clock import Deadline
@@ -166,6 +167,44 @@ def test_a_score_of_two_classes_is_refused_with_its_cause():
         metric_of("f1").check(y)
 
 
-@pytest.mark.parametrize("name", ["f1_macro", "roc_auc", "neg_log_loss", "accuracy"])
-def test_scores_of_labels_can_be_asked_for(name):
-    metric_of(name).check(make_rows()[0])
+@pytest.mark.parametrize("scoring", ["f1_macro", "roc_auc", "neg_log_loss"])
+def test_a_mean_over_labels_is_known_as_one(scoring):
+    y, proba, weight = make_rows()
+    metric = metric_of(scoring)
+    each = [
+        metric.of_column(i).score(y[:, [i]], proba[:, [i]], weight) for i in range(3)
+    ]
+    assert np.mean(each) == pytest.approx(metric.score(y, proba, weight))
+
+
+@pytest.mark.parametrize("scoring", ["f1_weighted", "f1_samples", "accuracy"])
+def test_other_scores_are_of_all_labels_together(scoring):
+    assert metric_of(scoring).of_column(0) is None
+
+
+@pytest.mark.parametrize("scoring", ["roc_auc_ovr", "roc_auc_ovo"])
+def test_a_label_of_one_value_has_no_part_in_the_area(scoring):
+    y, proba, _ = make_rows()
+    y[:, 1] = 0
+    metric = metric_of(scoring)
+    metric.check(y)
+    expected = roc_auc_score(y[:, [0, 2]], proba[:, [0, 2]])
+    assert metric.score(y, proba) == pytest.approx(expected)
+
+
+def test_a_score_that_a_label_of_one_value_spoils_is_refused():
+    y, _, _ = make_rows()
+    y[:, 1] = 0
+    with pytest.raises(ValueError, match="roc_auc_ovr_weighted.*one value only"):
+        metric_of("roc_auc_ovr_weighted").check(y)
+
+
+def test_certain_probabilities_have_a_score():
+    y, _, _ = make_rows()
+    beyond = y + 2e-16
+    assert metric_of("neg_brier_score").score(y, beyond) == pytest.approx(0.0)
+
+
+def test_scorers_that_silence_warnings_choose_thresholds_as_well():
+    quiet = make_scorer(f1_score, average="macro", zero_division=0)
+    assert metric_of(quiet).formula == metric_of("f1_macro").formula

@@ -125,3 +125,16 @@ def test_a_single_group_is_as_none():
     codes = np.zeros((50, 1), dtype=np.int32)
     expected = TargetMeans().fit_transform(codes, y, None, (1,))
     np.testing.assert_array_equal(one, expected[:, 0])
+
+
+def test_several_columns_of_a_target_have_a_mean_each():
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 20, 500)
+    y = np.column_stack([codes % 2, codes // 10]) + 0.1 * rng.normal(size=(500, 2))
+    encoder = TargetMeans()
+    encoded = encoder.fit_transform(codes.reshape(-1, 1), y, cardinalities=(20,))
+    assert encoded.shape == (500, 3)
+    for column in range(2):
+        assert np.corrcoef(encoded[:, column], y[:, column])[0, 1] > 0.9
+    alone = TargetMeans().fit_transform(codes.reshape(-1, 1), y[:, 0], None, (20,))
+    assert np.corrcoef(encoded[:, 0], alone[:, 0])[0, 1] > 0.99

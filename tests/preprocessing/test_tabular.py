@@ -360,6 +360,8 @@ def test_columns_are_tested_only_where_there_is_something_to_test():
     assert telling_columns(X, np.zeros(20), 0.1).tolist() == [0, 1]
     assert telling_columns(X, np.arange(20.0), 0.1).tolist() == [1]
     assert telling_columns(X[:, :1], np.arange(20.0), 0.1).tolist() == [0]
+    both = np.column_stack([np.zeros(20), np.arange(20.0)])
+    assert telling_columns(np.c_[X, -(X[:, 1] ** 2)], both[:, 1:], 0.0).tolist() == [1]
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=repr)

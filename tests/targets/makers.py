@@ -29,7 +29,6 @@ def families_of_labels():
             MultiOutputClassifier(LogisticRegression(max_iter=500)),
             space_of_linear,
             portfolio=[{"estimator__C": 1.0}],
-            tasks=("multilabel",),
         ),
         EstimatorFamily(
             "trees of labels",

@@ -151,16 +151,6 @@ def test_strata_of_few_rows_are_one():
     np.testing.assert_array_equal(TARGET.strata(y), 0)
 
 
-def test_encoders_learn_from_what_labels_have_in_common():
-    rng = np.random.default_rng(0)
-    common = rng.normal(size=200)
-    y = (common[:, None] + 0.3 * rng.normal(size=(200, 3)) > 0).astype(int)
-    column = TARGET.for_encoders(y)
-    assert column.shape == (200,)
-    assert np.corrcoef(column, common)[0, 1] > 0.7
-    assert not TARGET.for_encoders(np.ones((5, 3), dtype=int)).any()
-
-
 def test_another_target_is_refused():
     TARGET.check_like(LabelsTarget(3))
     for other in (LabelsTarget(2), ClassTarget([0, 1, 2])):

@@ -1,5 +1,7 @@
 """Several columns of numbers: what is learned, predicted and given back."""
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from sklearn.metrics import (
     get_scorer,
     make_scorer,
     mean_pinball_loss,
+    r2_score,
     root_mean_squared_error,
 )
 
@@ -43,7 +46,9 @@ def test_values_may_come_in_any_container(given):
     np.testing.assert_array_equal(values, Y)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, None, "12", pd.NA])
+@pytest.mark.parametrize(
+    "value", [np.nan, np.inf, None, "12", pd.NA, Decimal("NaN"), Decimal("Infinity")]
+)
 def test_a_cell_that_is_no_number_is_named(value):
     y = pd.DataFrame(Y, columns=["a", "b", "c"]).astype(object)
     y.loc[2, "b"] = value
@@ -128,9 +133,71 @@ def test_losses_follow_the_score():
     of_absolutes = 0.5 * np.abs(y - prediction).mean(axis=1)
     np.testing.assert_allclose(TARGET.losses(y, prediction), of_squares)
     np.testing.assert_allclose(absolute.losses(y, prediction), of_absolutes)
+    np.testing.assert_allclose(TARGET.errors(y, prediction), of_squares)
+    first, one = TARGET.column(0), slice(0, 1)
     np.testing.assert_allclose(
-        TARGET.errors(y, prediction), (y - prediction).mean(axis=1)
+        first.errors(y[:, one], prediction[:, one]), (y - prediction)[:, 0]
     )
+
+
+@pytest.mark.parametrize(
+    "scoring",
+    [None, "neg_root_mean_squared_error", "neg_mean_absolute_error", "r2", PINBALL],
+)
+def test_a_mean_over_columns_is_known_as_one(scoring):
+    rng = np.random.default_rng(0)
+    y, prediction = TARGET.encode(Y), rng.normal(size=Y.shape)
+    weight = rng.uniform(0.5, 2, len(Y))
+    metric = Metric.from_scoring(scoring, TARGET, Y)
+    each = [
+        metric.of_column(i).score(y[:, [i]], prediction[:, [i]], weight)
+        for i in range(3)
+    ]
+    assert np.mean(each) == pytest.approx(metric.score(y, prediction, weight))
+
+
+@pytest.mark.parametrize(
+    "scoring",
+    [
+        "neg_median_absolute_error",
+        "explained_variance",
+        make_scorer(r2_score, multioutput="variance_weighted"),
+    ],
+)
+def test_other_scores_are_of_all_columns_together(scoring):
+    assert Metric.from_scoring(scoring, TARGET, Y).of_column(0) is None
+
+
+def test_only_a_score_of_columns_alike_is_the_loss_that_is_learned():
+    alike = [None, "r2"]
+    others = ["neg_mean_squared_error", "neg_mean_absolute_error"]
+    assert all(Metric.from_scoring(s, TARGET, Y).is_own_loss for s in alike)
+    assert not any(Metric.from_scoring(s, TARGET, Y).is_own_loss for s in others)
+
+
+def test_another_unit_of_the_default_score_counts():
+    own = np.array([1.0, 2.0, 3.0])
+    scorer = make_scorer(
+        scaled_root_mean_squared_error, deviations=own, greater_is_better=False
+    )
+    prediction = Y + own
+    metric = Metric.from_scoring(scorer, TARGET, Y)
+    score = metric.score(TARGET.encode(Y), TARGET.encode(prediction))
+    assert score == pytest.approx(-1.0)
+
+
+def test_counts_are_whole_numbers_again():
+    counts = np.random.default_rng(0).poisson([3.0, 1e5], size=(500, 2))
+    target = ValuesTarget.of(counts.astype(float))
+    np.testing.assert_array_equal(target.restore(target.encode(counts)), counts)
+
+
+@pytest.mark.parametrize("size", [1e200, 1e-200])
+def test_units_of_any_size_are_learned(size):
+    target = ValuesTarget.of(Y[:, :2] * size)
+    np.testing.assert_allclose(target.encode(Y[:, :2] * size).std(axis=0), 1)
+    restored = target.restore(target.encode(Y[:, :2] * size))
+    np.testing.assert_allclose(restored, Y[:, :2] * size)
 
 
 @pytest.mark.parametrize(
@@ -165,15 +232,6 @@ def test_the_baseline_is_best_by_the_loss():
     assert TARGET.constant(y) is None
     only = TARGET.constant(y[[0, 0]]).fit(y[[0, 0]], y[[0, 0]])
     np.testing.assert_array_equal(TARGET.predict(only, y, None), y[[0] * len(y)])
-
-
-def test_encoders_learn_from_what_columns_have_in_common():
-    common = RNG.normal(size=200)
-    signs = np.array([1.0, -1.0, 1.0])
-    y = common[:, None] * signs + 0.3 * RNG.normal(size=(200, 3))
-    column = TARGET.for_encoders(y)
-    assert column.shape == (200,)
-    assert abs(np.corrcoef(column, common)[0, 1]) > 0.9
 
 
 def test_the_best_model_answers_in_units():

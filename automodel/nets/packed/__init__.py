@@ -9,6 +9,7 @@ import numpy as np
 
 from automodel.nets._docs import documented
 from automodel.nets._supervised import ClassifierTask, RegressorTask
+from automodel.nets._targets import LabelTarget
 from automodel.nets.packed._estimator import PackedNet, Part
 from automodel.nets.packed._race import ClassJudge, LabelJudge, ValueJudge
 
@@ -89,6 +90,8 @@ class PackedMLPClassifier(ClassifierTask, PackedNet):
     }
 
     def _target_of(self, part: Part):
+        if self.target_.is_multilabel:
+            return LabelTarget.learn(part.y, part.sample_weight)
         return self.target_
 
     def _judge(self, target, weight, apart, objective):
@@ -96,10 +99,12 @@ class PackedMLPClassifier(ClassifierTask, PackedNet):
         return kind(target, weight, apart)
 
     def _mixed(self, outputs):
-        n_outputs = outputs.shape[-1]
-        proba = self.target_.probabilities(outputs.reshape(-1, n_outputs))
+        proba = np.empty_like(outputs)
+        for fold, target in enumerate(self._targets):
+            rows = outputs[:, fold].reshape(-1, outputs.shape[-1])
+            proba[:, fold] = target.probabilities(rows).reshape(proba[:, fold].shape)
         weights = self.member_weights_ / self.member_weights_.sum()
-        return np.einsum("mf,mfrc->rc", weights, proba.reshape(outputs.shape))
+        return np.einsum("mf,mfrc->rc", weights, proba)
 
 
 @documented(PARAMETERS)

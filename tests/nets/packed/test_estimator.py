@@ -246,6 +246,15 @@ def test_several_labels_are_learned_at_once():
     np.testing.assert_allclose(mean, proba, rtol=1e-7)
 
 
+def test_a_label_that_a_training_part_lacks_is_not_predicted_by_its_net():
+    X, y = make_multilabel_classification(240, 8, n_classes=3, random_state=0)
+    parts = parts_of(X, y)
+    parts[1].y[:, 2] = 0
+    nets = PackedMLPClassifier(**SMALL)._fit_folds(parts)
+    probas = [net.predict_proba(X)[:, 2] for net in nets]
+    assert [(proba == 0).all() for proba in probas] == [False, True, False]
+
+
 def test_several_values_are_learned_at_once():
     y = np.c_[YR, 1000 - YR]
     net = new("values", max_epochs=40).fit(XR, y)
