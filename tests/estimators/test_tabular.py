@@ -175,6 +175,7 @@ def test_an_ensemble_of_one_is_the_best_model():
 def test_refit_decides_which_models_there_are(refit, folds):
     # the target is noise for these stubs: "auto" keeps the models of the folds
     search = classifier(refit=refit).fit(X, LABELS)
+    assert search.ensemble_.members
     for member in search.ensemble_.members:
         assert [model.fold for model in member.models] == folds
 

@@ -488,7 +488,9 @@ def test_the_portfolio_lies_inside_the_search_space(
     family, kind, n_classes, n_samples, n_categorical
 ):
     task = new_task(kind, n_samples, 12, n_classes, n_categorical=n_categorical)
-    for setting in family.portfolio(task):
+    portfolio = family.portfolio(task)
+    assert portfolio
+    for setting in portfolio:
         study = optuna.create_study()
         study.enqueue_trial(setting)
         trial = study.ask()

@@ -133,7 +133,9 @@ def test_given_folds_are_each_a_fitted_estimator(kind):
         Part(frame[turn == a], y[turn == a], None, frame[turn == b], y[turn == b], None)
         for a, b in ((0, 1), (1, 0))
     ]
-    for net in new(kind)._fit_folds(parts):
+    nets = new(kind)._fit_folds(parts)
+    assert len(nets) == 2
+    for net in nets:
         assert net.n_features_in_ == X.shape[1]
         assert list(net.feature_names_in_) == list(frame.columns)
         assert np.isfinite(answers(net, frame)).all()
