@@ -21,6 +21,27 @@ from automodel.families import TabularFamily
 from automodel.preprocessing.table_facts import TableFacts
 from automodel.task import Task
 
+
+def pytest_collection_modifyitems(items):
+    """Start with the files of slow tests, so that parallel processes end together."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_temporary_folder(tmp_path_factory):
+    """Give each of parallel test processes a temporary folder of its own."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        yield
+        return
+    folder = str(tmp_path_factory.mktemp("temporary"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", folder)
+        patch.setattr(tempfile, "tempdir", folder)
+        yield
+
+
 CHEAP = {
     "families": ["linear"],
     "n_trials": 2,

@@ -242,6 +242,7 @@ def test_rows_in_the_order_of_time_are_blocks():
     family = Groups()
     search = regressor(None, families=[family], n_trials=1, cv=TimeSeriesSplit(3))
     search.fit(X, SKEWED)
+    assert len(family.seen) > 3
     for _, seen in family.seen:
         assert (np.diff(seen) >= 0).all()
         assert len(np.unique(seen)) > 3
@@ -250,6 +251,7 @@ def test_rows_in_the_order_of_time_are_blocks():
 def test_rows_without_an_order_have_no_groups():
     family = Groups()
     regressor(None, families=[family], n_trials=1).fit(X, SKEWED)
+    assert len(family.seen) > 3
     assert all(seen is None for _, seen in family.seen)
 
 

@@ -87,6 +87,7 @@ def test_the_score_is_of_the_labels_as_the_user_wrote_them():
         return 0.5
 
     classifier(scoring=scorer).fit(X, LABELS)
+    assert len(seen) >= 2 * CHEAP["cv"]
     assert all(pair == ({"no", "yes"}, ["no", "yes"]) for pair in seen)
 
 
@@ -159,7 +160,9 @@ NUMBERED = np.column_stack([ROWS, VALUES])
 
 def test_folds_are_shuffled_and_stratified():
     y = np.repeat(["a", "b", "c"], 20)
-    for train, valid in rows_validated(classifier(cv=4), NUMBERED, y):
+    folds = rows_validated(classifier(cv=4), NUMBERED, y)
+    assert len(folds) == 4
+    for train, valid in folds:
         assert np.unique(y[valid], return_counts=True)[1].tolist() == [5, 5, 5]
         assert np.diff(valid).max() > 1
         assert np.intersect1d(train, valid).size == 0
@@ -212,6 +215,7 @@ def test_groups_never_straddle(kind, cv):
     y = LABELS if kind is AutoClassifier else VALUES
     search = kind(**(CHEAP | {"cv": cv}))
     folds = rows_validated(search, NUMBERED, y, groups=groups)
+    assert len(folds) == (cv or 10)
     for train, valid in folds:
         assert not set(groups[train]) & set(groups[valid])
 

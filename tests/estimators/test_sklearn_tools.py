@@ -342,7 +342,9 @@ class ThreadCounting(StubFamily):
 @pytest.mark.parametrize(
     "n_jobs", [None, pytest.param(2, marks=pytest.mark.slow)], ids=["one", "two"]
 )
-def test_a_trial_has_one_thread(n_jobs):
+def test_a_trial_has_one_thread(n_jobs, monkeypatch):
+    for library in ("OMP", "OPENBLAS", "MKL"):  # what a worker would start with
+        monkeypatch.setenv(f"{library}_NUM_THREADS", "2")
     with threadpoolctl.threadpool_limits(2):
         fitted = classifier(families=[ThreadCounting()], n_jobs=n_jobs).fit(X, LABELS)
     assert fitted.failures_.empty

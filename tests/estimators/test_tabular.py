@@ -175,6 +175,7 @@ def test_an_ensemble_of_one_is_the_best_model():
 def test_refit_decides_which_models_there_are(refit, folds):
     # the target is noise for these stubs: "auto" keeps the models of the folds
     search = classifier(refit=refit).fit(X, LABELS)
+    assert search.ensemble_.members
     for member in search.ensemble_.members:
         assert [model.fold for model in member.models] == folds
 
@@ -278,10 +279,10 @@ def test_the_report_of_seconds_sums_up():
 
 
 def test_a_time_budget_ends_the_fit():
-    """A trial sleeps for .1 s at least: on no machine are there more in time."""
+    """A trial sleeps for .1 s at least, and the last .35 s are not for trials."""
     family = StubFamily(modes=["sleep"], seconds=0.1)
     search = classifier(families=[family], time_budget=2.0, n_trials=1000, cv=2)
-    assert 1 <= len(search.fit(X, LABELS).leaderboard_) <= 20
+    assert 1 <= len(search.fit(X, LABELS).leaderboard_) <= 17
 
 
 def test_a_count_of_trials_ends_the_fit_within_a_budget():

@@ -61,7 +61,9 @@ def test_sorted_classes_are_shuffled_and_stratified():
 def test_no_group_is_in_two_folds(kind, cv):
     y = classes(90)
     groups = np.repeat(np.arange(15), 6)
-    for train, valid in make_splits(cv, task_of(y, kind=kind), y, groups, 0):
+    splits = make_splits(cv, task_of(y, kind=kind), y, groups, 0)
+    assert len(splits) >= 3
+    for train, valid in splits:
         assert not np.intersect1d(groups[train], groups[valid]).size
 
 
@@ -213,7 +215,9 @@ def make_labels(n_rows, n_rare):
 
 def test_folds_spread_the_rarest_labels():
     y, task = make_labels(600, n_rare=10)
-    for _, valid in make_splits(None, task, y, None, 0):
+    splits = make_splits(None, task, y, None, 0)
+    assert len(splits) == 5
+    for _, valid in splits:
         assert y[valid, 0].sum() == 2
         np.testing.assert_allclose(y[valid].mean(axis=0), y.mean(axis=0), atol=0.05)
 

@@ -139,7 +139,9 @@ def test_weights_reach_each_column():
     plain = model.fit(X, LABELS).predict_proba(X).mean(axis=0)
     weighted = model.fit(X, LABELS, weight).predict_proba(X).mean(axis=0)
     assert weighted[0] > plain[0] + 0.1
-    assert all(given is weight for given in fit(sample_weight=weight)[1].weights)
+    given = fit(sample_weight=weight)[1].weights
+    assert len(given) == 3
+    assert all(one is weight for one in given)
 
 
 def test_a_family_fits_the_models_of_its_columns():

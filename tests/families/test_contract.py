@@ -3,8 +3,9 @@
 import pickle
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import optuna
@@ -28,6 +29,9 @@ OF_CLASSES = ("binary", "multiclass")  # one in each row
 SEVERAL = ("multilabel", "multioutput")
 N_COLUMNS = 3
 FAMILIES = [f for f in all_families().values() if not f.missing_libraries()]
+PAIRS = [
+    (family, kind) for family in FAMILIES for kind in KINDS if kind in family.tasks
+]
 MOST_STEPS = 60
 SMALL = {  # what is enough for the rows below, to save time
     "ft_transformer": {"width": 16, "n_blocks": 1, "learning_rate": 0.01},
@@ -129,30 +133,57 @@ def watched(valid, **options):
     return Monitor(valid=(*valid, None), score=score_of(*valid), **options)
 
 
+@dataclass(frozen=True)
+class Fit:
+    """A fitted model that several tests look at, and leave as it is."""
+
+    model: Any
+    monitor: Monitor
+    answer: np.ndarray  # for all rows
+    is_random_state_kept: bool
+
+
 @cache
-def watched_fit(family, kind):
-    """Return a model of half of the rows, and its monitor, which nothing may change."""
-    train, valid = halves(*make_rows(kind))
-    monitor = watched(valid)
-    return fit(family, kind, *train, monitor=monitor), monitor
+def fitted(family, kind, *, with_validation):
+    """Return the model of the first half of the rows, fitted once for all tests."""
+    X, y = make_rows(kind)
+    train, valid = halves(X, y)
+    monitor = watched(valid) if with_validation else Monitor()
+    np.random.seed(7)  # noqa: NPY002  the global state is what is under test
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    model = fit(family, kind, *train, monitor=monitor)
+    is_kept = np.array_equal(before, np.random.get_state()[1])  # noqa: NPY002
+    return Fit(model, monitor, predict(model, X), is_kept)
 
 
-@pytest.fixture(params=FAMILIES, ids=lambda family: family.name)
-def family(request):
-    return request.param
+def of(condition, pairs=PAIRS):
+    """Run a test for the pairs of a family and a kind that a condition holds for."""
+    chosen = [(family, kind) for family, kind in pairs if condition(family, kind)]
+    ids = [f"{family.name}-{kind}" for family, kind in chosen]
+    return pytest.mark.parametrize(("family", "kind"), chosen, ids=ids)
 
 
-@pytest.fixture(params=KINDS)
-def kind(request, family):
-    if request.param not in family.tasks:
-        pytest.skip(f"{family.name} does not learn {request.param}")
-    return request.param
+each = of(lambda family, kind: True)
 
 
-def skip_several(kind):
-    """Skip what concerns X alone, and is the same with several columns."""
-    if kind in SEVERAL:
-        pytest.skip("as with one column")
+def takes_categories(family, kind):
+    """Tell whether it does, and in a way that differs with the kind."""
+    differs = family.name == "catboost" or isinstance(family, NetFamily)
+    return family.categorical and (kind not in SEVERAL or differs)
+
+
+# What concerns X alone is the same with several columns.
+each_of_one = of(lambda family, kind: kind not in SEVERAL)
+of_steps = of(lambda family, kind: family.iteration_param is not None)
+N_CLASSES = {"binary": [2], "multiclass": [3, 26]}  # other kinds have none
+of_sizes = pytest.mark.parametrize(
+    ("family", "kind", "n_classes"),
+    [
+        pytest.param(family, kind, n_classes, id=f"{family.name}-{kind}-{n_classes}")
+        for family, kind in PAIRS
+        for n_classes in N_CLASSES.get(kind, [0])
+    ],
+)
 
 
 def learns_by_column(family, kind):
@@ -166,10 +197,10 @@ def skip_second_wrapper(family, kind):
         pytest.skip("as for several labels")
 
 
+@each
 def test_a_model_is_better_than_the_prior(family, kind):
-    X, y = make_rows(kind)
-    (X_train, y_train), (X_valid, y_valid) = halves(X, y)
-    answer = predict(fit(family, kind, X_train, y_train), X_valid)
+    _, (_, y_valid) = halves(*make_rows(kind))
+    answer = fitted(family, kind, with_validation=False).answer[1::2]
     if kind not in OF_CLASSES:
         error = np.mean((answer - y_valid) ** 2, axis=0)
         assert answer.shape == y_valid.shape
@@ -180,19 +211,17 @@ def test_a_model_is_better_than_the_prior(family, kind):
         assert np.mean(answer.argmax(axis=1) == y_valid) > prior + 0.15
 
 
+@of(lambda family, kind: kind in OF_CLASSES)
 def test_probabilities_have_a_column_per_class_and_sum_to_one(family, kind):
-    if kind not in OF_CLASSES:
-        pytest.skip("values, or probabilities that do not add up")
-    X, y = make_rows(kind)
-    proba = predict(fit(family, kind, X, y), X)
+    _, y = make_rows(kind)
+    proba = fitted(family, kind, with_validation=False).answer
     assert proba.shape == (len(y), y.max() + 1)
     np.testing.assert_allclose(proba.sum(axis=1), 1, atol=1e-5)
 
 
+@of(lambda family, kind: kind in SEVERAL)
 def test_a_column_of_one_value_is_predicted_as_it_is(family, kind):
     X, y = make_rows(kind)
-    if y.ndim == 1:
-        pytest.skip("a target of one column")
     train, valid = halves(X, y)
     train[1][:, 1] = 1
     answer = predict(fit(family, kind, *train, monitor=watched(valid)), valid[0])
@@ -200,39 +229,37 @@ def test_a_column_of_one_value_is_predicted_as_it_is(family, kind):
     assert np.ptp(answer[:, 0]) > 0.3
 
 
+@each
 def test_the_same_seed_gives_the_same_model(family, kind):
     skip_second_wrapper(family, kind)
     X, y = make_rows(kind)
     train, valid = halves(X, y)
-    first, second = (
-        predict(fit(family, kind, *train, monitor=watched(valid), seed=3), X)
-        for _ in range(2)
-    )
-    np.testing.assert_array_equal(first, second)
+    again = predict(fit(family, kind, *train, monitor=watched(valid)), X)
+    first = fitted(family, kind, with_validation=True).answer
+    np.testing.assert_array_equal(first, again)
 
 
-def test_a_fit_leaves_the_global_random_state_alone(family, kind):
-    skip_several(kind)
-    X, y = make_rows(kind)
-    np.random.seed(7)  # noqa: NPY002  the global state is what is under test
-    before = np.random.get_state()[1].copy()  # noqa: NPY002
-    fit(family, kind, X, y)
-    np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
+@each_of_one
+@pytest.mark.parametrize("with_validation", [False, True])
+def test_a_fit_leaves_the_global_random_state_alone(family, kind, with_validation):
+    assert fitted(family, kind, with_validation=with_validation).is_random_state_kept
 
 
+@each
 def test_a_fitted_model_survives_pickle(family, kind):
+    found = fitted(family, kind, with_validation=True)
+    restored = pickle.loads(pickle.dumps(found.model))
     X, _ = make_rows(kind)
-    model, _ = watched_fit(family, kind)
-    restored = pickle.loads(pickle.dumps(model))
-    np.testing.assert_allclose(predict(restored, X), predict(model, X), rtol=1e-6)
+    np.testing.assert_allclose(predict(restored, X), found.answer, rtol=1e-6)
 
 
+@each
 def test_a_fitted_model_can_be_cloned(family, kind):
-    copy = clone(watched_fit(family, kind)[0])
-    estimator = new_estimator(family, task_of(kind, *make_rows(kind)))
-    assert type(copy) is type(estimator)
+    copy = clone(fitted(family, kind, with_validation=True).model)
+    assert type(copy) is type(new_estimator(family, task_of(kind, *make_rows(kind))))
 
 
+@each
 def test_the_estimator_can_be_cloned_before_it_is_fitted(family, kind):
     X, y = make_rows(kind)
     estimator = new_estimator(family, task_of(kind, X, y))
@@ -241,15 +268,15 @@ def test_the_estimator_can_be_cloned_before_it_is_fitted(family, kind):
     )
 
 
+@each
 def test_a_past_deadline_ends_the_fit(family, kind):
     X, y = make_rows(kind)
     with pytest.raises(DeadlineReached):
         fit(family, kind, X, y, monitor=Monitor(Deadline.after(-1.0)))
 
 
+@of_steps
 def test_a_model_cut_by_the_deadline_is_usable(family, kind):
-    if family.iteration_param is None:
-        pytest.skip("trains in one step")
     X, y = make_rows(kind)
     train, valid = halves(X, y)
     monitor = ExpiresAfterSteps(1 if learns_by_column(family, kind) else 2, valid)
@@ -279,9 +306,8 @@ class ExpiresAfterSteps(Monitor):
         self.n_left -= 1
 
 
+@of_steps
 def test_a_pruned_trial_leaves_the_fit_as_trial_pruned(family, kind):
-    if family.iteration_param is None:
-        pytest.skip("trains in one step")
     X, y = make_rows(kind)
     train, valid = halves(X, y)
     n_reports = 1 if learns_by_column(family, kind) else 2  # one of three columns
@@ -290,17 +316,15 @@ def test_a_pruned_trial_leaves_the_fit_as_trial_pruned(family, kind):
         fit(family, kind, *train, monitor=monitor)
 
 
+@of_steps
 def test_steps_used_are_the_steps_of_the_returned_model(family, kind):
-    if family.iteration_param is None:
-        pytest.skip("trains in one step")
-    _, monitor = watched_fit(family, kind)
-    assert np.min(monitor.steps_used) >= 1
-    assert np.max(monitor.steps_used) <= MOST_STEPS
+    steps = fitted(family, kind, with_validation=True).monitor.steps_used
+    assert np.min(steps) >= 1
+    assert np.max(steps) <= MOST_STEPS
 
 
+@of_steps
 def test_a_refit_trains_the_iterations_it_is_told(family, kind):
-    if family.iteration_param is None:
-        pytest.skip("trains in one step")
     X, y = make_rows(kind)
     net = new_estimator(family, task_of(kind, X, y))
     if family.joins_folds or getattr(net, "early_stopping", False):
@@ -324,28 +348,30 @@ class HurriedMonitor(Monitor):
         return 1e-3 * max(self.n_left, -1)
 
 
+@each
 @pytest.mark.parametrize("n_looks", [6, 40])
 def test_a_training_that_time_has_cut_is_repeated_without_it(family, kind, n_looks):
     X, y = make_rows(kind)
+    train, _ = halves(X, y)
     hurried = HurriedMonitor(n_looks)
     try:
-        cut = fit(family, kind, X, y, monitor=hurried)
+        cut = fit(family, kind, *train, monitor=hurried)
     except DeadlineReached:
         pytest.skip("nothing is usable in that time")
     used, step_plan = hurried.steps_used, hurried.step_plan_used
-    again = fit(
-        family, kind, X, y, monitor=Monitor(n_iterations=used, step_plan=step_plan)
-    )
+    monitor = Monitor(n_iterations=used, step_plan=step_plan)
+    again = fit(family, kind, *train, monitor=monitor)
     np.testing.assert_allclose(predict(again, X), predict(cut, X), rtol=1e-6, atol=1e-9)
     is_planned = family.name == "hist_gradient_boosting" or isinstance(
         family, NetFamily
     )
     if n_looks == 6 and is_planned:
         assert step_plan, "it says how it was cut"
-        whole = fit(family, kind, X, y)
-        assert not np.allclose(predict(whole, X), predict(cut, X))
+        whole = fitted(family, kind, with_validation=False).answer
+        assert not np.allclose(whole, predict(cut, X))
 
 
+@each
 def test_constant_columns_are_no_error(family, kind):
     X, y = make_rows(kind)
     X = np.ones_like(X)
@@ -355,8 +381,8 @@ def test_constant_columns_are_no_error(family, kind):
     ).all()
 
 
+@each_of_one
 def test_missing_values_are_no_error_where_the_tags_promise_it(family, kind):
-    skip_several(kind)
     X, y = make_rows(kind)
     estimator = new_estimator(family, task_of(kind, X, y))
     if not estimator.__sklearn_tags__().input_tags.allow_nan:
@@ -368,6 +394,7 @@ def test_missing_values_are_no_error_where_the_tags_promise_it(family, kind):
     ).all()
 
 
+@each
 def test_twelve_rows_are_enough(family, kind):
     skip_second_wrapper(family, kind)
     X, y = make_rows(kind)
@@ -379,8 +406,8 @@ def test_twelve_rows_are_enough(family, kind):
     assert np.isfinite(predict(model, X)).all()
 
 
+@each_of_one
 def test_single_precision_will_do(family, kind):
-    skip_several(kind)
     X, y = make_rows(kind, dtype=np.float32)
     train, valid = halves(X, y)
     assert np.isfinite(
@@ -388,6 +415,7 @@ def test_single_precision_will_do(family, kind):
     ).all()
 
 
+@each
 def test_weights_change_the_model(family, kind):
     X, y = make_rows(kind)
     if not family.takes_sample_weight(task_of(kind, X, y)):
@@ -399,15 +427,12 @@ def test_weights_change_the_model(family, kind):
     weighted = fit(
         family, kind, X_train, y_train, sample_weight=weight, monitor=monitor
     )
-    plain, _ = watched_fit(family, kind)
-    assert not np.allclose(predict(weighted, X), predict(plain, X))
+    plain = fitted(family, kind, with_validation=True).answer
+    assert not np.allclose(predict(weighted, X), plain)
 
 
+@of(takes_categories)
 def test_category_columns_are_taken_where_promised(family, kind):
-    if not family.categorical:
-        pytest.skip("takes no category columns")
-    if family.name != "catboost" and not isinstance(family, NetFamily):
-        skip_several(kind)
     pd = pytest.importorskip("pandas")
     X, y = make_rows(kind)
     codes = np.digitize(X[:, 0], [-1, 0, 1])
@@ -434,10 +459,11 @@ def mixed_table(kind):
     return frame, y
 
 
+@each
 @pytest.mark.parametrize("container", ["mixed", "sparse"])
 def test_a_default_candidate_completes_on_any_table(family, kind, container):
-    if container == "sparse":
-        skip_several(kind)
+    if container == "sparse" and kind in SEVERAL:
+        pytest.skip("as with one column")
     frame, y = mixed_table(kind)
     if container == "sparse":
         frame = csr_matrix(np.nan_to_num(frame.to_numpy()[:, :8].astype(float)))
@@ -457,14 +483,14 @@ def test_a_default_candidate_completes_on_any_table(family, kind, container):
 
 @pytest.mark.parametrize("n_categorical", [0, 3])
 @pytest.mark.parametrize("n_samples", [20, 1000, 50_000])
-@pytest.mark.parametrize("n_classes", [2, 3, 26])
+@of_sizes
 def test_the_portfolio_lies_inside_the_search_space(
-    family, kind, n_samples, n_classes, n_categorical
+    family, kind, n_classes, n_samples, n_categorical
 ):
-    if kind not in OF_CLASSES and n_classes != 2:
-        pytest.skip("has no classes")
     task = new_task(kind, n_samples, 12, n_classes, n_categorical=n_categorical)
-    for setting in family.portfolio(task):
+    portfolio = family.portfolio(task)
+    assert portfolio
+    for setting in portfolio:
         study = optuna.create_study()
         study.enqueue_trial(setting)
         trial = study.ask()
@@ -477,6 +503,7 @@ def test_the_portfolio_lies_inside_the_search_space(
             )
 
 
+@each
 def test_the_search_space_gives_parameters_of_the_estimator(family, kind):
     X, y = make_rows(kind)
     task = task_of(kind, X, y)
@@ -487,22 +514,26 @@ def test_the_search_space_gives_parameters_of_the_estimator(family, kind):
         assert estimator.get_params().items() >= params.items()
 
 
+@each
 def test_the_cost_grows_with_rows(family, kind):
     small, large = (new_task(kind, n, 20, 3) for n in (1000, 30_000))
     params = family.portfolio(small)[0] if family.portfolio(small) else {}
     assert 0 < family.cost(params, small) < family.cost(params, large)
 
 
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 def test_a_family_survives_pickle(family):
     assert pickle.loads(pickle.dumps(family)).name == family.name
 
 
+@each
 def test_a_family_reads_no_facts_of_another_modality(family, kind):
     task = task_of(kind, *make_rows(kind))
     assert family.supports(task)
     assert not family.supports(replace(task, modality="another", facts=None))
 
 
+@each
 def test_an_estimator_uses_one_thread(family, kind):
     X, y = make_rows(kind)
     params = family.estimator(task_of(kind, X, y), 0).get_params()
@@ -531,12 +562,13 @@ def test_the_table_of_families_names_each_of_them():
         capture_output=True,
         text=True,
     )
-    assert all(name in run.stdout for name in all_families())
+    assert len(all_families()) >= len(FAMILIES) > 0
+    for name in all_families():
+        assert name in run.stdout
 
 
+@of(lambda family, kind: isinstance(family, NetFamily))
 def test_the_cost_of_nets_counts_the_components_of_text(family, kind):
-    if not isinstance(family, NetFamily):
-        pytest.skip("no net")
     plain, texts = (
         new_task(kind, 1000, 8, 3, n_numeric=3, n_categorical=5, n_text=n_text)
         for n_text in (0, 5)

@@ -1,6 +1,7 @@
 """The perceptrons: what they promise beyond scikit-learn's checks."""
 
 import pickle
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,13 @@ NETS = [
 both = pytest.mark.parametrize(("net", "X", "y"), NETS, ids=["classes", "values"])
 
 
+@cache
+def shared(net):
+    """Return a net, fitted once, that several tests look at and leave as it is."""
+    X, y = next(rows for each, *rows in NETS if each is net)
+    return clone(net).fit(X, y)
+
+
 def answers(net, X):
     return net.predict_proba(X) if hasattr(net, "predict_proba") else net.predict(X)
 
@@ -44,14 +52,14 @@ def table(n_rows=300, seed=0):
 
 @both
 def test_same_seed_gives_the_same_predictions(net, X, y):
-    first, second = clone(net).fit(X, y), clone(net).fit(X, y)
-    np.testing.assert_array_equal(answers(first, X), answers(second, X))
+    again = clone(net).fit(X, y)
+    np.testing.assert_array_equal(answers(shared(net), X), answers(again, X))
 
 
 @both
 def test_other_seed_gives_other_predictions(net, X, y):
     other = clone(net).set_params(random_state=1).fit(X, y)
-    assert not np.array_equal(answers(clone(net).fit(X, y), X), answers(other, X))
+    assert not np.array_equal(answers(shared(net), X), answers(other, X))
 
 
 @both
@@ -67,7 +75,7 @@ def test_global_random_state_and_threads_stay_as_they_were(net, X, y):
 
 @both
 def test_pickle_is_small_and_holds_no_torch(net, X, y):
-    fitted = clone(net).fit(X, y)
+    fitted = shared(net)
     expected = answers(fitted, X)
     data = pickle.dumps(fitted)
     n_weights = sum(value.size for value in fitted.state_.values())
@@ -79,7 +87,7 @@ def test_pickle_is_small_and_holds_no_torch(net, X, y):
 
 @both
 def test_prediction_does_not_depend_on_the_other_rows(net, X, y):
-    fitted = clone(net).fit(X, y)
+    fitted = shared(net)
     alone = np.concatenate([answers(fitted, X[i : i + 1]) for i in range(20)])
     np.testing.assert_allclose(alone, answers(fitted, X)[:20], rtol=1e-10)
 
@@ -148,7 +156,7 @@ def test_that_a_value_is_missing_is_learned():
 
 @both
 def test_values_missing_only_when_predicting_are_taken_as_the_median(net, X, y):
-    fitted = clone(net).fit(X, y)
+    fitted = shared(net)
     hole, median = X[:1].copy(), X[:1].copy()
     hole[0, 0], median[0, 0] = np.nan, fitted.encoder_.center_[0]
     expected = answers(fitted, median)
@@ -209,8 +217,7 @@ def test_sparse_rows_are_the_same_as_dense_ones(net, X, y):
 
 
 def test_regression_stays_inside_the_range_seen():
-    net = clone(NETS[1][0]).fit(XR, YR)
-    far = net.predict(XR * 100)
+    far = shared(NETS[1][0]).predict(XR * 100)
     assert far.min() >= YR.min()
     assert far.max() <= YR.max()
 

@@ -62,7 +62,9 @@ MADE = [
 ]
 
 
-@pytest.mark.parametrize("scorer, expected", MADE, ids=[str(s) for s, _ in MADE])
+@pytest.mark.parametrize(
+    "scorer, expected", MADE, ids=[getattr(s, "__name__", str(s)) for s, _ in MADE]
+)
 def test_scorers_that_are_made_are_known(scorer, expected):
     found = objective_of(scorer)
     assert (found.loss, found.quantile, found.power) == (

@@ -1,6 +1,8 @@
 """Packed perceptrons as estimators of scikit-learn."""
 
+import copy
 import pickle
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -31,6 +33,12 @@ def new(kind, **params):
 
 def fitted(kind, **params):
     return new(kind, **params).fit(*KINDS[kind][1:])
+
+
+@cache
+def shared(kind):
+    """Return a net, fitted once, that several tests look at and leave as it is."""
+    return fitted(kind)
 
 
 def answers(net, X):
@@ -68,9 +76,10 @@ def test_nets_are_learned(kind):
 @each_kind
 def test_the_seed_repeats_the_net_and_touches_nothing_global(kind):
     rows = KINDS[kind][1]
+    first = answers(shared(kind), rows)
     torch_state, n_threads = torch.get_rng_state(), torch.get_num_threads()
     numpy_state = np.random.get_state()[1].copy()  # noqa: NPY002
-    first, second = (answers(fitted(kind), rows) for _ in range(2))
+    second = answers(fitted(kind), rows)
     other = answers(fitted(kind, random_state=1), rows)
     np.testing.assert_array_equal(first, second)
     assert not np.allclose(first, other)
@@ -103,8 +112,8 @@ def test_what_a_fold_gets_does_not_depend_on_its_validation_targets(kind, fold):
 
 @each_kind
 def test_the_models_of_the_folds_average_to_the_whole(kind):
-    X, y = KINDS[kind][1:]
-    net = fitted(kind)
+    X = KINDS[kind][1]
+    net = shared(kind)
     single = [net._single_fold(fold) for fold in range(3)]
     mean = np.mean([answers(one, X) for one in single], axis=0)
     np.testing.assert_allclose(mean, answers(net, X), rtol=1e-7, atol=1e-9)
@@ -124,7 +133,9 @@ def test_given_folds_are_each_a_fitted_estimator(kind):
         Part(frame[turn == a], y[turn == a], None, frame[turn == b], y[turn == b], None)
         for a, b in ((0, 1), (1, 0))
     ]
-    for net in new(kind)._fit_folds(parts):
+    nets = new(kind)._fit_folds(parts)
+    assert len(nets) == 2
+    for net in nets:
         assert net.n_features_in_ == X.shape[1]
         assert list(net.feature_names_in_) == list(frame.columns)
         assert np.isfinite(answers(net, frame)).all()
@@ -137,14 +148,14 @@ def test_given_folds_are_each_a_fitted_estimator(kind):
 
 @each_kind
 def test_predictions_do_not_depend_on_the_other_rows(kind):
-    net, rows = fitted(kind), KINDS[kind][1]
+    net, rows = shared(kind), KINDS[kind][1]
     alone = np.concatenate([answers(net, rows[i : i + 1]) for i in range(10)])
     np.testing.assert_allclose(alone, answers(net, rows)[:10], rtol=1e-10)
 
 
 @each_kind
 def test_predictions_are_made_in_parts_of_bounded_size(kind, monkeypatch):
-    net, rows = fitted(kind), KINDS[kind][1]
+    net, rows = copy.copy(shared(kind)), KINDS[kind][1]
     whole = answers(net, rows)
     sizes = []
     usual = net._mixed
@@ -156,7 +167,7 @@ def test_predictions_are_made_in_parts_of_bounded_size(kind, monkeypatch):
 
 @each_kind
 def test_a_pickle_is_small_and_holds_no_torch(kind):
-    net, rows = fitted(kind), KINDS[kind][1]
+    net, rows = shared(kind), KINDS[kind][1]
     expected = answers(net, rows)
     stored = pickle.dumps(net)
     assert b"torch" not in stored
@@ -184,10 +195,10 @@ def test_weights_of_rows_count(kind):
     _, X, y = KINDS[kind]
     weight = np.where(X[:, 0] > 0, 5.0, 0.1)
     weighed = new(kind).fit(X, y, sample_weight=weight)
-    assert not np.allclose(answers(weighed, X), answers(fitted(kind), X))
+    assert not np.allclose(answers(weighed, X), answers(shared(kind), X))
     ones = new(kind).fit(X, y, sample_weight=np.full(len(y), 3.0))
     np.testing.assert_allclose(
-        answers(ones, X), answers(fitted(kind), X), rtol=1e-3, atol=1e-3
+        answers(ones, X), answers(shared(kind), X), rtol=1e-3, atol=1e-3
     )
 
 
@@ -455,7 +466,7 @@ def test_no_choices_are_a_clear_error():
 
 def test_other_columns_are_a_clear_error():
     with pytest.raises(ValueError, match="6 features"):
-        fitted("classes").predict(X[:, :5])
+        shared("classes").predict(X[:, :5])
 
 
 def test_divergence_is_a_clear_error():
@@ -467,15 +478,15 @@ def test_divergence_is_a_clear_error():
 def test_choices_are_parameters_like_others(kind):
     net = new(kind, width=[8, 16], dropout=(0.0, 0.5))
     assert net.get_params()["width"] == [8, 16]
-    copy = clone(net)
-    assert copy.get_params() == net.get_params()
+    cloned = clone(net)
+    assert cloned.get_params() == net.get_params()
     assert "width=[8, 16]" in repr(net)
     assert "dropout=(0.0, 0.5)" in repr(net)
     assert repr(KINDS[kind][0]()) == f"{KINDS[kind][0].__name__}()"
-    copy.set_params(width=4, n_layers=[1])
-    members = copy.fit(*KINDS[kind][1:]).members_
+    cloned.set_params(width=4, n_layers=[1])
+    members = cloned.fit(*KINDS[kind][1:]).members_
     assert {(member.width, member.n_layers) for member in members} == {(4, 1)}
-    assert copy.get_params()["n_layers"] == [1]
+    assert cloned.get_params()["n_layers"] == [1]
 
 
 def test_choices_are_searched_like_other_parameters():

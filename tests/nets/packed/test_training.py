@@ -117,7 +117,9 @@ def test_training_ends_when_all_have_lost_patience():
 
 def test_training_repeats():
     one, two = (run()[2] for _ in range(2))
+    assert len(one.states) == len(MEMBERS)
     for a, b in zip(one.states, two.states, strict=True):
+        assert a.keys()
         assert all(torch.equal(value, b[name]) for name, value in a.items())
     assert one.race.losses == two.race.losses
 

@@ -86,12 +86,12 @@ def test_a_backend_gives_the_model_of_one_process(backend):
 
 
 def test_a_time_budget_is_obeyed(backend):
-    """A trial sleeps for .2 s at least: on no machine are there more in time."""
+    """A trial sleeps for .2 s at least, and the last .35 s are not for trials."""
     family = StubFamily(modes=["sleep"], seconds=0.2)
     params = PARAMS | {"families": [family], "n_trials": 1000, "time_budget": 4.0}
     with joblib.parallel_config(backend=backend):
         search = AutoClassifier(**params, n_jobs=2).fit(X, LABELS)
-    assert 1 <= len(board(search)) <= 40
+    assert 1 <= len(board(search)) <= 38
 
 
 def test_a_storage_goes_along(backend, tmp_path):
