@@ -24,6 +24,8 @@ from automodel.metrics.scorers import score_or_nan
 from automodel.targets.base import Target, averaged
 from automodel.targets.combiner import Combiner
 
+COMMON_ROWS = 1000.0  # at which a column trusts its own choice like that of all columns
+LEAST_SHARE = 0.2  # of the weights that all columns choose; below it they are left out
 MOST_COLUMNS = 10  # that choose their own models: more would need too many of them
 
 
@@ -66,15 +68,15 @@ def fit_combiner(
     columns = folds.columns() if size > 1 else []
     if not 1 < len(columns) <= MOST_COLUMNS:
         return fit_blend(evaluations, folds, **options, deadline=deadline)
-    share = deadline.share(1 / (1 + len(columns)))
-    common = fit_blend(evaluations, folds, **options, deadline=share).weights
-    blends = []
+    blends, share = [], COMMON_ROWS / (COMMON_ROWS + len(folds.y))
+    if share >= LEAST_SHARE:
+        early = deadline.share(1 / (1 + len(columns)))
+        common = fit_blend(evaluations, folds, **options, deadline=early)
+        options["common_weights"] = share * common.weights
     for column, own in enumerate(columns):
         known = [_of_column(e, column, own) for e in evaluations]
-        share = deadline.share(1 / (len(columns) - column))
-        blends.append(
-            fit_blend(known, own, **options, common_weights=common, deadline=share)
-        )
+        early = deadline.share(1 / (len(columns) - column))
+        blends.append(fit_blend(known, own, **options, deadline=early))
     return ColumnsBlend(blends)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -92,11 +92,6 @@ class ModelLoader:
         self._tried: set[str] = set()
         self.notes: dict[int, str] = {}
 
-    def seconds_of_imports(self, families: Iterable[ModelFamily]) -> float:
-        """Return what importing the libraries of the families takes at most."""
-        missing = [f for f in families if not self._has_libraries(f)]
-        return sum({_libraries(f): f.start_seconds for f in missing}.values())
-
     def predict_seconds(self, n_bytes: float) -> float:
         """Predict how long models of so many bytes take, by those loaded so far."""
         return n_bytes * self._seconds / self._n_bytes
@@ -125,7 +120,9 @@ class ModelLoader:
         if not isinstance(kept, Path):
             return kept
         n_bytes = kept.stat().st_size
-        seconds = self.predict_seconds(n_bytes) + self.seconds_of_imports([family])
+        seconds = self.predict_seconds(n_bytes)
+        if not self._has_libraries(family):
+            seconds += family.start_seconds
         if seconds > max(self.deadline.seconds_left, TINY_SECONDS):
             return DeferredModel(kept.read_bytes())
         self._import_libraries(family)  # first, since loading is timed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -199,9 +199,7 @@ class Assembly:
         plan, refitted = RefitPlan([]), {}
         if workers is not None:
             plan = self._plan(usable, chosen, best)
-            numbers = dict.fromkeys([*chosen.numbers, best])
-            families = [usable[number].candidate.family for number in numbers]
-            deadline = self._deadline_to_refit(plan, families, usable, loader)
+            deadline = self._deadline_to_refit(plan, usable, loader)
             refitted = _refitted(plan, deadline, workers, loader)
         models_of = {}
         for number in chosen.numbers:
@@ -253,13 +251,13 @@ class Assembly:
         return loader.load(number, evaluation.candidate.family, kept)
 
     def _deadline_to_refit(
-        self,
-        plan: RefitPlan,
-        families: Iterable,
-        usable: Mapping[int, Evaluation],
-        loader: ModelLoader,
+        self, plan: RefitPlan, usable: Mapping[int, Evaluation], loader: ModelLoader
     ) -> Deadline:
-        """Return the deadline, less the time for imports and for loading the models."""
+        """Return the deadline, less the time for loading the models.
+
+        There may be no time left to import their libraries: then they are loaded when
+        they are used, which costs less than a refit is worth.
+        """
         n_folds = min(len(self.folds.large_folds), MOST_FOLDS)
         numbers = [refit.number for refit in plan.refits]
         numbers += n_folds * list(plan.with_folds)
@@ -268,13 +266,7 @@ class Assembly:
         n_bytes = sum(sizes[n] for n in numbers if math.isfinite(sizes[n]))
         deadline = self._deadline_to_load()
         most = LOAD_SHARE * deadline.seconds_left
-        seconds, imports = (
-            loader.predict_seconds(n_bytes),
-            loader.seconds_of_imports(families),
-        )
-        if seconds + imports < most:  # otherwise the models stay pickled
-            seconds += imports
-        return deadline.later(-min(seconds, most))
+        return deadline.later(-min(loader.predict_seconds(n_bytes), most))
 
     def _deadline_to_load(self) -> Deadline:
         """Return the deadline, less the time for tidying up."""

@@ -249,22 +249,14 @@ def test_a_library_that_takes_too_long_to_import_is_imported_on_use(tmp_path):
     loader = loader_until(5.0)
     (model,) = loader.load(7, slow, [path])
     assert type(model) is FittedModel
-    assert loader.seconds_of_imports([slow]) == 0.0  # it was tried
-
-
-def test_imports_are_predicted_once_a_library():
-    one, two, here = StubFamily("one"), StubFamily("two"), StubFamily("here")
-    for family in (one, two):
-        family.requires, family.start_seconds = ("never_imported",), 4.5
-    here.requires, here.start_seconds = ("numpy",), 1.0
-    assert ModelLoader().seconds_of_imports([one, two, here]) == 4.5
+    loader.deadline = loader_until(1.0).deadline
+    (model,) = loader.load(7, slow, [path])  # the import was tried
+    assert type(model) is FittedModel
 
 
 def test_only_libraries_that_models_hold_are_imported(tmp_path):
     path, family = stored(tmp_path), StubFamily()
     family.requires, family.start_seconds = ("never_imported",), 4.5
     family.model_requires = ()
-    loader = loader_until(1.0)
-    assert loader.seconds_of_imports([family]) == 0.0
-    (model,) = loader.load(7, family, [path])
+    (model,) = loader_until(1.0).load(7, family, [path])
     assert type(model) is FittedModel

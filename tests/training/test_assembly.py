@@ -79,9 +79,8 @@ def refits_of(n_refits):
     return RefitPlan([Refit(0, Candidate(StubFamily(), {}), None)] * n_refits)
 
 
-def deadline_to_refit(own, usable, n_refits=1, families=()):
-    plan = refits_of(n_refits)
-    return own._deadline_to_refit(plan, families, usable, ModelLoader()).moment
+def deadline_to_refit(own, usable, n_refits=1):
+    return own._deadline_to_refit(refits_of(n_refits), usable, ModelLoader()).moment
 
 
 def test_refits_leave_time_to_load_the_models(tmp_path):
@@ -97,23 +96,13 @@ def test_refits_leave_time_to_load_the_models(tmp_path):
     assert deadline_to_refit(own, usable, 100) == pytest.approx(empty / 2)
 
 
-def test_refits_leave_time_for_imports():
-    own, usable = make_assembly(Budget(100.0, clock=FakeClock())), {}
-    slow = StubFamily()
-    slow.requires, slow.start_seconds = ("never_imported",), 4.5
-    without = deadline_to_refit(own, usable, 0)
-    assert without - deadline_to_refit(own, usable, 0, [slow]) == pytest.approx(4.5)
-    slow.start_seconds = 60.0  # its models stay pickled
-    assert deadline_to_refit(own, usable, 0, [slow]) == without
-
-
 @pytest.mark.parametrize("kind", [Workers, OwnProcesses])
 def test_refits_have_the_time_that_the_search_leaves_them(kind):
     """It keeps a third of a second back, at least, and what they probably take."""
     place = kind(1, make_folds())
     own = make_assembly(Budget(5.0, clock=FakeClock()))
     own.budget.end_within(0.35)
-    deadline = own._deadline_to_refit(RefitPlan([]), [], {}, ModelLoader())
+    deadline = own._deadline_to_refit(RefitPlan([]), {}, ModelLoader())
     assert deadline.seconds_left > place.refit_grace
 
 
