@@ -16,6 +16,7 @@ from automodel.ensemble.selection import (
     fit_blend,
     greedy_shares,
     max_candidates,
+    select_weights,
     shortlist,
 )
 from automodel.evaluation.evaluate import Evaluation
@@ -25,6 +26,7 @@ from automodel.targets.base import Target, averaged
 from automodel.targets.combiner import Combiner
 
 COMMON_ROWS = 1000.0  # at which a column trusts its own choice like that of all columns
+LEAST_BAGS = 5  # of a column; all columns together have those of one
 LEAST_SHARE = 0.2  # of the weights that all columns choose; below it they are left out
 MOST_COLUMNS = 10  # that choose their own models: more would need too many of them
 
@@ -70,9 +72,16 @@ def fit_combiner(
         return fit_blend(evaluations, folds, **options, deadline=deadline)
     blends, share = [], COMMON_ROWS / (COMMON_ROWS + len(folds.y))
     if share >= LEAST_SHARE:
-        early = deadline.share(1 / (1 + len(columns)))
-        common = fit_blend(evaluations, folds, **options, deadline=early)
-        options["common_weights"] = share * common.weights
+        common = select_weights(
+            evaluations,
+            folds,
+            size=size,
+            n_bags=min(n_bags, LEAST_BAGS),
+            deadline=deadline.share(1 / (1 + len(columns))),
+            random_state=random_state,
+        )
+        options["common_weights"] = share * common
+    options["n_bags"] = max(n_bags // len(columns), min(n_bags, LEAST_BAGS))
     for column, own in enumerate(columns):
         known = [_of_column(e, column, own) for e in evaluations]
         early = deadline.share(1 / (len(columns) - column))
