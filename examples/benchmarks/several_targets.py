@@ -1,6 +1,7 @@
 """Compare one search for several targets with scikit-learn and with separate searches.
 
     python examples/benchmarks/several_targets.py TABLES --out figures.jsonl
+    python examples/benchmarks/several_targets.py TABLES --family catboost
 
 TABLES is a folder of CSV files. Ten problems are made from them by using two to six
 columns as targets: five problems of labels and five of numbers. A third of the rows is

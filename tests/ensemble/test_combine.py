@@ -50,13 +50,17 @@ def evaluations_of(folds, errors):
     ]
 
 
-def test_each_column_is_blended_of_its_own_models():
-    folds = folds_of_columns()
-    error = np.random.default_rng(1).normal(size=(2, 200))
-    left, right, none = error.copy(), error.copy(), np.zeros(200)
-    evaluations = evaluations_of(
-        folds, [np.column_stack([none, left[0]]), np.column_stack([right[1], none])]
-    )
+def evaluations_of_one_column_each(folds):
+    """Return two models, each of which knows one column and is far off in the other."""
+    error = np.random.default_rng(1).normal(size=(2, len(folds.y)))
+    none = np.zeros(len(folds.y))
+    errors = [np.column_stack([none, error[0]]), np.column_stack([error[1], none])]
+    return evaluations_of(folds, errors)
+
+
+def test_each_column_of_many_rows_is_blended_of_its_own_models():
+    folds = folds_of_columns(5000)
+    evaluations = evaluations_of_one_column_each(folds)
     combiner = fit_combiner(evaluations, folds)
     assert isinstance(combiner, ColumnsBlend)
     first, second = (blend.weights for blend in combiner.blends)
@@ -70,6 +74,15 @@ def test_each_column_is_blended_of_its_own_models():
         swapped.predict([e.oof for e in evaluations[::-1]]), predicted
     )
     assert not combiner.unstacked().is_stacked
+
+
+def test_columns_of_few_rows_keep_near_to_the_weights_of_all():
+    few, many = (folds_of_columns(n_rows) for n_rows in (100, 1500))
+    first, second = (
+        fit_combiner(evaluations_of_one_column_each(folds), folds).blends[0].weights
+        for folds in (few, many)
+    )
+    assert 0.5 < first[0] < second[0] < 1
 
 
 def test_very_many_columns_share_their_models():
