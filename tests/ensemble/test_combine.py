@@ -51,11 +51,9 @@ def evaluations_of(folds, errors):
 
 
 def evaluations_of_one_column_each(folds):
-    """Return two models, each of which knows one column and is far off in the other."""
-    error = np.random.default_rng(1).normal(size=(2, len(folds.y)))
-    none = np.zeros(len(folds.y))
-    errors = [np.column_stack([none, error[0]]), np.column_stack([error[1], none])]
-    return evaluations_of(folds, errors)
+    """Return two models, each of which is good at one column and bad at the other."""
+    errors = np.random.default_rng(1).normal(size=(2, *folds.y.shape))
+    return evaluations_of(folds, errors * np.array([[[0.1, 1.0]], [[1.0, 0.1]]]))
 
 
 def test_each_column_of_many_rows_is_blended_of_its_own_models():
@@ -67,7 +65,7 @@ def test_each_column_of_many_rows_is_blended_of_its_own_models():
     np.testing.assert_array_equal(np.round(first), [1, 0])
     np.testing.assert_array_equal(np.round(second), [0, 1])
     predicted = combiner.predict([e.oof for e in evaluations])
-    assert folds.score(predicted) > max(e.score for e in evaluations) / 10
+    assert folds.score(predicted) > max(e.score for e in evaluations) / 4
     np.testing.assert_allclose(combiner.weights, 0.5, atol=0.1)
     swapped = combiner.take(np.array([1, 0]))
     np.testing.assert_allclose(
