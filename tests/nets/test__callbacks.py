@@ -3,7 +3,6 @@
 import copy
 import pickle
 from functools import partial
-
 from typing import ClassVar
 
 import numpy as np
