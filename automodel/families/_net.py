@@ -12,19 +12,20 @@ from automodel.families._tabular import TabularFamily
 from automodel.preprocessing.table_facts import TEXT_COLUMNS
 from automodel.targets.objective import Objective
 
-FEWEST_STEPS = 30  # a net of fewer has not left its start
+FEWEST_STEPS = 30  # after fewer, a net has hardly learned anything
 MOST_SPARSE_COLUMNS = 5000
-SECONDS_PER_WEIGHT = 6 / 6e10  # per row: six operations, 60 of them a nanosecond
-SECONDS_PER_WAVE = 2.2e-7 / 16  # per number of a row and wave or bin of its embedding
+SECONDS_PER_WEIGHT = 6 / 6e10  # of a row: six operations at 60 per nanosecond
+SECONDS_PER_WAVE = 2.2e-7 / 16  # of a row's number: a wave or bin of its embedding
 D_EMBEDDING = {"periodic": 4, "piecewise": 8, "none": 1}
 
 
 class NetFamily(TabularFamily):
     """A net of `automodel.nets` that trains in epochs under a monitor.
 
-    A net that stops early takes its epoch, and a classifier its temperature, from an
-    inner part of the training rows, never from the fold's validation part, which
-    would flatter it. One that does not trains on all rows for a whole schedule.
+    With early stopping, a net chooses its epoch, and a classifier its temperature, on
+    an inner part of the training rows. The validation part of the fold is not used for
+    this, since its score would then be too good. Without early stopping, a net trains
+    on all rows for the whole schedule.
 
     Attributes
     ----------
@@ -39,7 +40,7 @@ class NetFamily(TabularFamily):
     iteration_param = "max_epochs"
     stops_on_own_rows = True
     least_share = 0.2
-    start_seconds = 4.5  # torch, skorch, and what the first optimiser imports
+    start_seconds = 4.5  # to import torch and skorch
     classifier: str
     regressor: str
 
@@ -51,7 +52,7 @@ class NetFamily(TabularFamily):
         loss = fixed_loss(task.objective)
         net = getattr(nets, self.regressor)(random_state=random_state, **loss)
         if task.objective.is_deviance and hasattr(net, "early_stopping"):
-            # What is learned by heart costs far more than by squared errors.
+            # Deviances punish overfitting far more than squared errors do.
             net.set_params(early_stopping=True)
         return net
 
@@ -69,11 +70,11 @@ class NetFamily(TabularFamily):
         return TabularEncoder(missing="keep", categories="native", dtype="float32")
 
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):
-        """Train inside the time that is left, the schedule with it.
+        """Train within the time that is left, to which the schedule adapts.
 
-        Without a validation part, a net that does not stop early trains
-        `monitor.n_iterations` epochs; one that does chooses its epoch on an inner
-        part again.
+        Without a validation part, a net without early stopping trains for
+        `monitor.n_iterations` epochs. One with early stopping chooses its epoch on an
+        inner part again.
 
         Raises
         ------
@@ -116,21 +117,21 @@ class NetFamily(TabularFamily):
 
 
 def is_cut(estimator) -> bool:
-    """Tell whether the clock has ended a training, and not its schedule or patience."""
+    """Tell whether the clock, and not schedule or patience, has ended a training."""
     return (
         bool(estimator.step_plan_) and estimator.n_steps_ >= estimator.step_plan_[-1][1]
     )
 
 
 def wave_seconds(params: dict[str, Any], task: Any) -> float:
-    """Return the seconds that embeddings of numbers cost for each row of an epoch."""
+    """Return the seconds that embeddings of numbers take for each row of an epoch."""
     kind = params.get("embedding", "periodic")
     n_waves = {"periodic": 16, "piecewise": params.get("n_bins", 16), "none": 0}
     return SECONDS_PER_WAVE * _n_numbers(task) * n_waves[kind]
 
 
 def net_inputs(params: dict[str, Any], task: Any) -> int:
-    """Return about how many inputs a net makes of a row."""
+    """Return about how many inputs the first layer of a net has."""
     n_columns = D_EMBEDDING[params.get("embedding", "periodic")]
     return n_columns * _n_numbers(task) + 8 * task.facts.n_categorical
 
@@ -143,12 +144,12 @@ def _n_numbers(task: Any) -> int:
 
 
 def clock_of(monitor) -> Callable[[], float] | None:
-    """Return what tells the seconds left; None where nothing limits them."""
+    """Return a function that tells the seconds left, or None if there is no limit."""
     return (lambda: monitor.seconds_left) if monitor.deadline.exists else None
 
 
 def usual_training(task: Any) -> dict[str, Any]:
-    """Return what the suggestions below are where nothing is special."""
+    """Return the usual values of the parameters that are suggested below."""
     usual = {
         "optimizer": "adamw",
         "schedule": "one-cycle",
@@ -166,9 +167,9 @@ def usual_training(task: Any) -> dict[str, Any]:
 
 
 def fixed_loss(objective: Objective) -> dict[str, Any]:
-    """Return the parameters of the loss of an objective; none for squared errors.
+    """Return the parameters that fix the loss; none for squared errors.
 
-    Squared errors alone are left to the search, since robust losses may do better.
+    For squared errors, the search chooses the loss, since robust ones may do better.
     """
     if objective.loss == "squared_error":
         return {}
@@ -223,7 +224,7 @@ def suggest_augmentation(trial) -> dict[str, Any]:
 
 
 def suggest_loss(trial, task) -> dict[str, Any]:
-    """Suggest the loss and what belongs to it, unless the objective fixes it."""
+    """Suggest the loss and its parameters, unless the objective fixes it."""
     if not task.is_classification:
         if fixed_loss(task.objective):
             return {}
@@ -233,7 +234,7 @@ def suggest_loss(trial, task) -> dict[str, Any]:
         "loss": seldom(trial, "loss", "cross_entropy", "focal"),
         "label_smoothing": trial.suggest_float("label_smoothing", 0.0, 0.1),
     }
-    if task.n_classes:  # of several labels the balances would be multiplied
+    if task.n_classes:  # the weights of several labels would be multiplied
         params["class_weight"] = seldom(trial, "class_weight", None, "balanced")
     return params
 

@@ -6,36 +6,18 @@ import importlib.util
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import has_fit_parameter
 
+from automodel.nets._recipe import FoldPart
 from automodel.task import Task
 
 if TYPE_CHECKING:
     import optuna
 
     from automodel.monitor import Monitor, Steps
-
-
-class FoldPart(NamedTuple):
-    """The encoded training and validation part of a fold.
-
-    Classes are numbered among all classes, also those that the training part lacks.
-    `valid_rows` are the positions of the validation rows, some of which several folds
-    have in common if the folds are repeated. `groups` are those of the training rows.
-    """
-
-    X: Any
-    y: np.ndarray
-    sample_weight: np.ndarray | None
-    X_valid: Any
-    y_valid: np.ndarray
-    sample_weight_valid: np.ndarray | None
-    valid_rows: np.ndarray | None = None
-    groups: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Packed perceptrons: `automodel.nets.PackedMLPClassifier` and its sibling."""
+"""Packed perceptrons: `PackedMLPClassifier` and `PackedMLPRegressor` of nets."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from automodel.families._net import (
     net_inputs,
 )
 
-MOST_ROWS = 5000  # beyond, a step of one net keeps a core as busy as it can be
-FEW_ROWS = 2000  # that a full pack is for
-FEW_INPUTS = 512  # too: beyond, its weights and their moments take half a gigabyte
+MOST_ROWS = 5000  # with more, a step of a single net keeps a core busy
+FEW_ROWS = 2000  # up to which a pack has all its members
+FEW_INPUTS = 512  # likewise: with more, weights and moments take half a gigabyte
 SECONDS_PER_STEP = 2e-3
-SECONDS_PER_WEIGHT = 1.6e-10  # and row: with dropout and all, of a single net
-SHARE = 0.27  # of the members that train, on average over a schedule
-N_FOLDS = 5  # that cost is counted for; a fold of others costs as much
+SECONDS_PER_WEIGHT = 1.6e-10  # and row of a single net, with dropout and the like
+SHARE = 0.27  # of the members that still train, averaged over a schedule
+N_FOLDS = 5  # that share the overhead of a step, as the cost assumes
 ACTIVATIONS = {
     "mixed": ["silu", "relu", "selu"],
     "silu": ["silu"],
@@ -29,10 +29,10 @@ DROPOUTS = {"mixed": [0.0, 0.1, 0.3], "little": [0.0, 0.05], "much": [0.2, 0.35,
 
 
 class PackedMLPFamily(NetFamily):
-    """Many perceptrons of all folds in one training, after TabPack (2026).
+    """Many perceptrons of all folds, trained at once, after TabPack (2026).
 
-    One trial is an architecture search with an ensemble of its own: its members are
-    drawn from what the trial suggests.
+    Each trial is an architecture search with an ensemble of its own, whose members are
+    drawn from the choices that the trial suggests.
     """
 
     name = "packed_mlp"
@@ -46,7 +46,7 @@ class PackedMLPFamily(NetFamily):
         return super().supports(task) and task.n_samples <= MOST_ROWS
 
     def search_space(self, trial, task):
-        """Suggest what the members are drawn from, and how they train."""
+        """Suggest the choices that members are drawn from, and how they train."""
         activation = trial.suggest_categorical("activation", list(ACTIVATIONS))
         embedding = trial.suggest_categorical("embedding_sigma", list(SIGMAS))
         dropout = trial.suggest_categorical("dropout", list(DROPOUTS))
@@ -62,7 +62,7 @@ class PackedMLPFamily(NetFamily):
         }
 
     def portfolio(self, task):
-        """Return the default, wider nets, and longer and more regular training."""
+        """Return the default, wider nets, and a longer training with more dropout."""
         default = {
             "width": 64,
             "activation": "mixed",
@@ -89,7 +89,7 @@ class PackedMLPFamily(NetFamily):
         return n_steps * (SECONDS_PER_STEP / N_FOLDS + per_step)
 
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):
-        """Train on folds of its own, inside the time that is left."""
+        """Train on folds that the net draws itself, within the time that is left."""
         return self._train(
             monitor,
             estimator,
@@ -99,7 +99,7 @@ class PackedMLPFamily(NetFamily):
         )
 
     def fit_folds(self, estimator, parts, *, monitor):
-        """Train the nets of all folds, and return those of each.
+        """Train the nets of all folds, and return an estimator for each fold.
 
         Raises
         ------

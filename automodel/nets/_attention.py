@@ -18,9 +18,10 @@ from automodel.nets._layers import (
 
 
 class FeatureTokenizer(nn.Module):
-    """Make a vector of each column, and put one before them that is the same for all.
+    """Turn each column into a token, after a first token that is learned.
 
-    A column of numbers becomes x w + b, a category its row of a table plus b.
+    A token is a vector: x w + b for a number x, and the sum of a category's vector and
+    b for a category. Each column has a w and a b of its own.
 
     Shapes: dense (n_rows, n_dense), codes (n_rows, n_categories), output
     (n_rows, 1 + n_dense + n_categories, size).
@@ -50,7 +51,7 @@ class FeatureTokenizer(nn.Module):
 
     @torch.no_grad()
     def initialize(self, generator: torch.Generator) -> None:
-        """Draw all vectors; that of a missing category starts as its bias alone."""
+        """Draw all vectors; a missing category starts with its bias only."""
         size = self.weight.shape[1]
         fill_uniform(generator, size, self.start, self.weight, self.bias)
         if self.categorical is not None:
@@ -58,7 +59,7 @@ class FeatureTokenizer(nn.Module):
 
 
 class Attention(nn.Module):
-    """Attention of several heads from some tokens to all.
+    """Multi-head attention from some of the tokens to all of them.
 
     Shapes: queries (n_rows, n_queries, size), x (n_rows, n_tokens, size), output
     (n_rows, n_queries, size).
@@ -73,7 +74,7 @@ class Attention(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(self, queries, x):
-        """Return what each query finds."""
+        """Return the weighted mean of the values for each query."""
         query = self._heads(self.query(queries))
         key, value = map(self._heads, self.key_value(x).chunk(2, dim=2))
         if self.training and self.dropout.threshold:
@@ -96,9 +97,9 @@ class Attention(nn.Module):
 
 
 class ReGLU(nn.Module):
-    """Feed forward with a gated hidden layer: linear(dropout(a * relu(b))).
+    """A feed-forward layer with gates: linear(dropout(a * relu(b))).
 
-    a and b are linear in the input. Shapes: (..., size) to (..., size).
+    Both a and b are linear in the input. Shapes: (..., size) to (..., size).
     """
 
     def __init__(self, size: int, hidden_size: int, dropout: float):
@@ -120,10 +121,10 @@ class ReGLU(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    """Attention and feed forward, each normalised before and added to its input.
+    """Attention and a feed-forward layer, with pre-normalisation and residuals.
 
-    The first block does without the first normalisation, as in the paper; of the last
-    only the first token is read, so only that is computed.
+    As in the paper, the first block does not normalise the input of its attention. The
+    last block computes only the first token, since the others are not used.
 
     Shapes: (n_rows, n_tokens, size) to the same, or to (n_rows, 1, size) in the last.
     """
@@ -149,7 +150,7 @@ class TransformerBlock(nn.Module):
         self.n_queries = 1 if is_last else None
 
     def forward(self, x):
-        """Return the tokens after attention and feed forward."""
+        """Return the tokens after attention and the feed-forward layer."""
         normed = self.attention_norm(x)
         found = self.attention(normed[:, : self.n_queries], normed)
         x = x[:, : self.n_queries] + self.residual_dropout(found)

@@ -29,6 +29,9 @@ class Mixture:
     order: torch.Tensor
     share: float
 
+    def __len__(self) -> int:
+        return len(self.order)
+
 
 class RowChanger:
     """Change batches as an `Augmentation` says."""

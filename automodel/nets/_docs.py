@@ -23,13 +23,16 @@ criterion : callable or None
 optimizer : {"adamw", "sgd", "schedule_free"} or callable
     AdamW [1]_; stochastic gradient descent with Nesterov momentum 0.9 and gradients
     of length one at most; Schedule-Free AdamW [2]_, whose learning rate is constant
-    after a short warm-up, whatever `schedule` says; or a class of `torch.optim`, with
-    options bound by `functools.partial`.
+    after a short warm-up, whatever `schedule` says; or a class of `torch.optim`.
+    `functools.partial` binds its options, in place of the parameters `optimizer__...`
+    of skorch, which do not exist here. The class is called with `learning_rate` as
+    `lr` and with `weight_decay`, and `step()` without a closure.
 callbacks : list or None
     Callbacks of skorch, such as `skorch.callbacks.EpochScoring`; each is an instance,
     a class or a pair of name and instance. One that changes the learning rate needs
     `schedule="constant"`. Numbers that they record for each epoch are in `history_`.
-    With callbacks, `KeyboardInterrupt` ends `fit` and keeps what is learned.
+    With callbacks, `KeyboardInterrupt` ends `fit` and `partial_fit` and keeps what is
+    learned. A pickled net keeps its callbacks, but not what they have learned.
 averaging : float
     Memory of the exponential moving average of the weights [3]_, from 0 (off) to
     below 1. The average is validated and kept. The first steps have a shorter memory.

@@ -1,4 +1,4 @@
-"""From columns to the two arrays that every net for tables takes."""
+"""NetEncoder: turns columns into the two arrays that all nets for tables take."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 
-CLIP = 3.0  # |value| that no column reaches, in interquartile ranges
-LARGE = 1e6  # its square fits every float type
+CLIP = 3.0  # bound of scaled numbers, in interquartile ranges
+LARGE = 1e6  # its square is finite in every float type
 
 
 def has_categories(X: Any) -> bool:
@@ -28,29 +28,30 @@ def check_floats(X: Any) -> np.ndarray:
 
 
 class NetEncoder(BaseEstimator):
-    """Scale and clip numbers, mark what is missing, number the categories.
+    """Scale and clip numbers, mark missing ones, and encode categories.
 
     Numbers are centred by the median, divided by the interquartile range and
     clipped smoothly: x / sqrt(1 + (x / 3)^2), as RealMLP does (Holzmüller et al.,
-    2024). Columns with few categories become one column per category; those with
-    more are numbered for an embedding, where 0 is a missing or unknown category.
+    2024). A column with few categories becomes one column per category. The categories
+    of other columns are numbered for an embedding, where 0 stands for a missing or
+    unknown category.
 
     Parameters
     ----------
     max_onehot : int, default=9
-        Largest number of categories that get a column each.
+        Largest number of categories of a column that is one-hot encoded.
 
     Attributes
     ----------
     n_continuous_ : int
-        The first columns of `dense`: those that come from numbers.
+        Number of columns of `dense` that come from numbers, the first ones.
     n_dense_ : int
-        All columns of `dense`.
+        Number of columns of `dense`.
     features_ : ndarray of int
-        For each column of `dense`, a number that those share which come from the same
-        column of X.
+        A number for each column of `dense`, which is the same for all that come from
+        one column of X.
     cardinalities_ : list of int
-        Rows that each column of `codes` needs in its embedding.
+        Number of rows in the embedding of each column of `codes`.
     """
 
     def __init__(self, max_onehot=9):
@@ -139,7 +140,7 @@ class NetEncoder(BaseEstimator):
     def _codes(self, X, position) -> np.ndarray:
         values, codes = _values_and_codes(X.iloc[:, self.category_columns_[position]])
         number = {v: i + 1 for i, v in enumerate(self.categories_[position])}
-        # The last entry answers for code -1: missing.
+        # Code -1, a missing category, takes the last entry.
         table = np.array([*(number.get(value, 0) for value in values), 0])
         return table[codes]
 

@@ -1,8 +1,8 @@
 """What all nets for tables share as scikit-learn estimators.
 
-Fitted state is numpy arrays and plain containers. The torch module is rebuilt from
-them for predictions, so that a fitted net pickles small and holds no torch object.
-The estimators load torch when they are fitted or predict, and not before.
+The fitted state consists of numpy arrays and plain containers. The torch module is
+rebuilt from them for predictions, so that a pickled net is small and holds no object of
+torch. Torch is imported when a net is fitted or predicts, and not before.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -47,10 +47,10 @@ ACTIVATIONS = ("relu", "selu", "silu", "gelu", "mish")  # of torch.nn.functional
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Net(BaseEstimator):
-    """What every net for tables takes and does; subclasses bring target and training.
+    """Base class of all nets for tables; subclasses add the target and the training.
 
-    Parameters are the fields. A subclass is a dataclass as well, adds its own, and may
-    declare one of these again for another default.
+    The fields are the parameters. A subclass is a dataclass as well, adds fields of its
+    own, and may declare one of these again to change its default.
     """
 
     learning_rate: float = 0.04
@@ -148,7 +148,7 @@ class Net(BaseEstimator):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class TabularNet(Net):
-    """Fit and predict of a single net; subclasses bring module and target."""
+    """Base class of single nets; subclasses add the module and the target."""
 
     module: Any = None
     criterion: Any = None
@@ -179,6 +179,11 @@ class TabularNet(Net):
         "warm_start": ["boolean"],
     }
 
+    def __getstate__(self):
+        state = super().__getstate__()
+        # Without what callbacks have learned, such as an optimizer of torch.
+        return {**state, "callbacks": clone(self.callbacks, safe=False)}
+
     @abstractmethod
     def _build(self, **design) -> nn.Module:
         """Return a new module of a design."""
@@ -196,12 +201,12 @@ class TabularNet(Net):
         return self._learn_target(y, weight)
 
     def _continue_target(self, y: np.ndarray, weight) -> np.ndarray:
-        """Return the target of rows to go on with."""
+        """Return the target of the rows that training goes on with."""
         return self._encode_target(y)
 
     @abstractmethod
     def _encode_target(self, y: np.ndarray) -> np.ndarray:
-        """Return other rows' target as the loss takes it."""
+        """Return the target of other rows as the loss takes it."""
 
     def _n_outputs(self) -> int:
         """Return the columns of the output."""
@@ -214,10 +219,10 @@ class TabularNet(Net):
     def _fit(self, X, y, sample_weight=None, *, groups=None, **hooks):
         """Train with the hooks of a search.
 
-        The inner part that early stopping holds out keeps the rows of each of the
-        `groups` together. `hooks` are those of `Hooks`, except that
-        `on_epoch(epoch, net)` is called with the net as it is. After a training under
-        `seconds_left`, `step_plan_` repeats it without a clock.
+        Early stopping holds out an inner part, which contains all rows of one of the
+        `groups` or none. `hooks` are those of `Hooks`, except that
+        `on_epoch(epoch, net)` is called with the net in its present state. After a
+        training with `seconds_left`, `step_plan_` repeats it without a clock.
         """
         goes_on = self.warm_start and hasattr(self, "state_")
         learn = self._continue_target if goes_on else self._learn_target
@@ -265,7 +270,7 @@ class TabularNet(Net):
         return self
 
     def _stepwise(self, rows: Rows, state) -> Stepwise:
-        """Return a training that goes on with whatever rows come."""
+        """Return a training that goes on with new rows in each call."""
         from automodel.nets._training import Stepwise
 
         recipe = self._recipe(len(rows), draw_seed(self.random_state) + self.n_steps_)
@@ -274,7 +279,10 @@ class TabularNet(Net):
         return Stepwise(module, rows, recipe, self._objective(), state)
 
     def _start(self, X, y, sample_weight, learn_target, *, reset: bool, groups=None):
-        """Check the input; return rows, target, weight and groups of what counts."""
+        """Check the input, and return X, target, weight and groups.
+
+        Rows with a weight of zero are left out.
+        """
         self._validate_params()
         y_numeric = not hasattr(self, "predict_proba")
         X, y = check_rows(self, X, y, y_numeric=y_numeric, reset=reset)
@@ -290,7 +298,7 @@ class TabularNet(Net):
         return drop_weightless(X, target, weight, groups)
 
     def _prepare(self, X, goes_on: bool) -> None:
-        """Learn encoder and design, or see that they are as before."""
+        """Learn encoder and design, or check that they have not changed."""
         encoder = self.encoder_ if goes_on else NetEncoder().fit(X)
         if self.module is None:
             design = self._design(encoder, self._n_outputs())

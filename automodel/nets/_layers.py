@@ -1,8 +1,9 @@
-"""The layers that nets for tables are made of.
+"""The layers of the nets for tables.
 
-No layer draws from torch's global generator: all take a generator of their own, so
-that training changes no state outside and repeats. A parameter may carry `lr_factor`,
-which multiplies its learning rate, and `decays`, whether weight decay applies to it.
+Layers do not draw from the global generator of torch, but from one of the training, so
+that it can be repeated and changes no global state. A parameter may have the attributes
+`lr_factor`, by which its learning rate is multiplied, and `decays`, which says whether
+weight decay applies to it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from torch.nn import functional as F
 
 
 def learned(value: torch.Tensor, lr_factor: float = 1.0, decays: bool = False):
-    """Return a parameter with its learning rate factor."""
+    """Return a parameter with the attributes of the training."""
     parameter: Any = nn.Parameter(value)
     parameter.lr_factor = lr_factor
     parameter.decays = decays
@@ -27,8 +28,8 @@ def learned(value: torch.Tensor, lr_factor: float = 1.0, decays: bool = False):
 class Linear(nn.Module):
     """A linear layer that learns as in the neural tangent parametrisation.
 
-    With Adam, dividing the output by sqrt(n_in) is the same as dividing the learning
-    rate, which costs nothing.
+    It would divide the output by sqrt(n_in). With Adam, dividing the learning rate has
+    the same effect, and costs nothing.
     """
 
     def __init__(self, n_in: int, n_out: int):
@@ -43,10 +44,10 @@ class Linear(nn.Module):
 
     @torch.no_grad()
     def initialize(self, x: torch.Tensor, generator: torch.Generator) -> None:
-        """Draw weights so that outputs on `x` have variance one and kinks inside.
+        """Draw weights with which the outputs for `x` have a variance of one.
 
-        The biases put each unit's zero at a random mixture of five rows ("he+5" in
-        RealMLP, Holzmüller et al., 2024, appendix A).
+        The biases put the zero of each unit, the kink of its activation, at a random
+        mixture of five rows ("he+5" in RealMLP, Holzmüller et al., 2024, appendix A).
         """
         self.weight.normal_(generator=generator)
         output = F.linear(x, self.weight)
@@ -63,7 +64,7 @@ class Linear(nn.Module):
 
 
 class PlainLinear(nn.Module):
-    """A linear layer in the usual parametrisation and with torch's usual start."""
+    """A linear layer in the usual parametrisation, initialised as in torch."""
 
     def __init__(self, n_in: int, n_out: int):
         super().__init__()
@@ -76,13 +77,13 @@ class PlainLinear(nn.Module):
 
     @torch.no_grad()
     def initialize(self, generator: torch.Generator) -> None:
-        """Draw weights and biases uniformly within 1 / sqrt(n_in)."""
+        """Draw weights and biases uniformly, at most 1 / sqrt(n_in) from zero."""
         fill_uniform(generator, self.weight.shape[1], self.weight, self.bias)
 
 
 @torch.no_grad()
 def fill_uniform(generator: torch.Generator, n_in: int, *values: torch.Tensor) -> None:
-    """Draw each value uniformly within 1 / sqrt(n_in)."""
+    """Draw each value uniformly, at most 1 / sqrt(n_in) from zero."""
     bound = 1 / math.sqrt(max(n_in, 1))
     for value in values:
         value.uniform_(-bound, bound, generator=generator)
@@ -97,11 +98,11 @@ def in_parts(function: Callable, n_rows: int, dense, codes) -> torch.Tensor:
 
 
 class Dropout(nn.Module):
-    """Dropout with a generator of its own and eight decisions per random number.
+    """Dropout with a generator of its own, and a random number for eight units.
 
-    On a processor most of the cost of dropout is drawing; a byte per unit is enough,
-    so the rate is rounded to 1/256. The training loop sets `scale`, which multiplies
-    the rate.
+    On a CPU, dropout spends most of its time on drawing random numbers. One byte for
+    each unit is enough, so the rate is rounded to a multiple of 1/256. Schedules set
+    `scale`, by which the rate is multiplied.
     """
 
     def __init__(self, rate: float):
@@ -145,10 +146,10 @@ class ParametricActivation(nn.Module):
 
 
 class PeriodicEmbedding(nn.Module):
-    """Embed each number by itself: cosines, a small linear map, and the number.
+    """Embed each number by a linear map of its cosines, next to the number itself.
 
-    "PBLD" of RealMLP, after Gorishniy et al. (2022), *On Embeddings for Numerical
-    Features in Tabular Deep Learning*.
+    This is "PBLD" of RealMLP, after Gorishniy et al. (2022), *On Embeddings for
+    Numerical Features in Tabular Deep Learning*.
     """
 
     def __init__(self, n_features: int, sigma: float, n_frequencies=16, n_out=3):
@@ -182,13 +183,13 @@ class PeriodicEmbedding(nn.Module):
 
 
 class PiecewiseEmbedding(nn.Module):
-    """Embed each number by itself: a linear map of it and of its position in bins.
+    """Embed each number by a linear map of it and of its position in bins.
 
     The piecewise linear encoding of Gorishniy et al. (2022), *On Embeddings for
     Numerical Features in Tabular Deep Learning*, in the form that its authors call
     version B: a linear embedding, to which a map of the encoding is added that starts
-    at zero. The edges of the bins are quantiles. Bins that a column does not need,
-    since it repeats values, encode nothing.
+    at zero. The edges of the bins are quantiles. A column that repeats values may have
+    fewer bins, and the others have no effect.
     """
 
     left: torch.Tensor
@@ -229,7 +230,7 @@ class PiecewiseEmbedding(nn.Module):
                 continue
             self.left[i, :n_used] = edges[:-1]
             self.slope[i, :n_used] = 1 / edges.diff().clamp_min(1e-6)
-            # Lines go on beyond the first and the last edge.
+            # The encoding is linear beyond the first and the last edge, too.
             self.low[i, 0] = -math.inf
             self.high[i, n_used - 1] = math.inf
 
@@ -258,6 +259,6 @@ class CategoryEmbedding(nn.Module):
 
     @torch.no_grad()
     def initialize(self, generator: torch.Generator) -> None:
-        """Draw vectors of variance one in sum."""
+        """Draw vectors with an expected squared length of one."""
         self.table.normal_(generator=generator).div_(math.sqrt(self.table.shape[1]))
         self.table[self.start] = 0

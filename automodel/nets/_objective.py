@@ -1,8 +1,8 @@
-"""Losses that nets are trained by, and by which an epoch is judged.
+"""Losses that nets minimize, and by which their epochs are judged.
 
-Outputs have the shape (n_rows, n_outputs) or, of nets that are ensembles,
-(n_rows, n_members, n_outputs): each member is trained by its own loss, and their
-predictions are combined.
+Outputs have the shape (n_rows, n_outputs). Those of a net that is an ensemble have the
+shape (n_rows, n_members, n_outputs): each member minimizes a loss of its own, and the
+predictions of the members are combined.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from torch.nn import functional as F
 
 from automodel.nets._targets import DEVIANCES
 
-PRIOR_ROWS = 10.0  # rows that speak for a temperature of one
+PRIOR_ROWS = 10.0  # weight of the prior for a temperature of one, in rows
 NEWTON_STEPS = 8
 FOCAL_EXPONENT = 2
 HUBER_DELTA = 1.0  # standard deviations of the target
-POWERS = {"poisson": 1.0, "gamma": 2.0}  # of the variance, as that of "tweedie"
-MOST_EXPONENT = 30.0  # beyond, exponentials go on as straight lines
-LEAST_VALUE = math.exp(-MOST_EXPONENT)  # that logarithms tell from zero
+POWERS = {"poisson": 1.0, "gamma": 2.0}  # of the mean with which the variance grows
+MOST_EXPONENT = 30.0  # from which exponentials continue as straight lines
+LEAST_VALUE = math.exp(-MOST_EXPONENT)  # by which logarithms replace smaller values
 
 
 class Objective(ABC):
@@ -34,7 +34,7 @@ class Objective(ABC):
 
     @abstractmethod
     def __call__(self, output, target) -> torch.Tensor:
-        """Return the loss of each row; of several members, the mean of theirs."""
+        """Return the loss of each row, which is the mean loss of several members."""
 
     @abstractmethod
     def combine(self, output) -> torch.Tensor:
@@ -49,7 +49,7 @@ class Objective(ABC):
         return self.combine(output) if output.dim() == 3 else output
 
     def predictions(self, output) -> torch.Tensor:
-        """Return what is scored of outputs: values, or probabilities."""
+        """Return the predictions that are scored: values or probabilities."""
         return self.combined(output)
 
     def decide(self, predictions: np.ndarray) -> np.ndarray:
@@ -62,7 +62,7 @@ class ValueObjective(Objective):
 
     @abstractmethod
     def elementwise(self, output, target) -> torch.Tensor:
-        """Return the loss of each output, for a target that broadcasts to them."""
+        """Return the loss of each output; the target is broadcast to the outputs."""
 
     def __call__(self, output, target):
         """Return the loss of each row."""
@@ -77,7 +77,7 @@ class ValueObjective(Objective):
         return output.mean(1)
 
     def judge(self, output, target, weight):
-        """Return the validation loss, and the factor of outputs: one."""
+        """Return the validation loss, and a factor of one for the outputs."""
         return _mean(self(self.combined(output), target), weight), 1.0
 
 
@@ -130,14 +130,14 @@ class Deviance(ValueObjective):
     Parameters
     ----------
     power : float
-        Of the variance function, from 1 (Poisson) to 2 (gamma).
+        Exponent of the variance function, from 1 (Poisson) to 2 (gamma).
     """
 
     def __init__(self, power: float):
         self.power = power
 
     def elementwise(self, output, target):
-        """Return the loss, in terms of output minus log target: they cancel least."""
+        """Return the loss, computed from output minus log target for accuracy."""
         first, second = 2 - self.power, 1 - self.power
         positive = target.clamp_min(LEAST_VALUE)
         error = output - positive.log()
@@ -163,9 +163,9 @@ def _box_cox(log_value, power: float):
 
 
 class _ProbabilityObjective(Objective):
-    """The loss of a target that probabilities are predicted for.
+    """The loss of a target whose probabilities are predicted.
 
-    Nets grow overconfident long before they stop to rank better, so epochs are
+    Nets become overconfident long before their ranking stops improving, so epochs are
     judged at their best temperature (Guo et al., 2017, *On Calibration of Modern
     Neural Networks*), which predictions then use.
 
@@ -334,9 +334,9 @@ class OwnCriterion:
         self.criterion = criterion
 
     def __call__(self, output, target):
-        """Return the loss of each row, or the mean loss if there is no other."""
+        """Return the loss of each row, or the mean loss if the criterion does."""
         n_rows = len(output)
-        if output.dim() == 3:  # of several members, each with its own loss
+        if output.dim() == 3:  # several members, each with a loss of its own
             target = target.repeat_interleave(output.shape[1], dim=0)
             output = output.flatten(0, 1)
         if target.is_floating_point() and target.dim() == 1:

@@ -6,8 +6,10 @@ and a second or more in each worker.
 
 from __future__ import annotations
 
+import inspect
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -262,6 +264,28 @@ OPTIMIZERS: dict[str, type[LeanOptimizer]] = {
     "sgd": SGD,
     "schedule_free": ScheduleFreeAdamW,
 }
+
+
+def check_optimizer(optimizer: Callable, weight_decay: float) -> None:
+    """Raise if an optimizer of the user cannot take the steps of a net."""
+    kind = optimizer.func if isinstance(optimizer, partial) else optimizer
+    name = getattr(kind, "__qualname__", repr(kind))
+    step = getattr(kind, "step", None)
+    closure = inspect.signature(step).parameters.get("closure") if step else None
+    if closure is not None and closure.default is closure.empty:
+        raise ValueError(
+            f"The optimizer {name} needs a closure for each step, but nets call "
+            "`step()` without one. Choose another, such as torch.optim.AdamW."
+        )
+    parameters = inspect.signature(optimizer).parameters.values()
+    if weight_decay and not any(
+        p.name == "weight_decay" or p.kind is p.VAR_KEYWORD for p in parameters
+    ):
+        raise ValueError(
+            f"The optimizer {name} has no parameter 'weight_decay', but the net has "
+            f"weight_decay={weight_decay}. Set that to 0, or choose an optimizer that "
+            "decays weights, such as torch.optim.AdamW."
+        )
 
 
 @torch.no_grad()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,25 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.target)
+
+
+class FoldPart(NamedTuple):
+    """The training and validation part of a fold, as estimators take them.
+
+    In a search, classes are numbered among all classes, also those that the training
+    part lacks. `valid_rows` are the positions of the validation rows, some of which
+    several folds have in common if the folds are repeated. `groups` are those of the
+    training rows.
+    """
+
+    X: Any
+    y: np.ndarray
+    sample_weight: np.ndarray | None
+    X_valid: Any
+    y_valid: np.ndarray
+    sample_weight_valid: np.ndarray | None
+    valid_rows: np.ndarray | None = None
+    groups: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,9 @@ class TableDataset(Dataset):
 class TensorBatches:
     """Iterate over a `TableDataset` in batches of equal size, give or take one.
 
-    A batch is a pair of inputs and target, as in skorch. The inputs are a dict, in
-    which weights have the key "weight", and what the rows were mixed with "mixture".
+    A batch is a pair of inputs and target, as in skorch. The inputs are a dict. If rows
+    have weights, they have the key "weight"; if rows are mixed, a `Mixture` has the key
+    "mixture".
 
     Parameters
     ----------
@@ -76,9 +77,10 @@ class TensorBatches:
             X = {name: tensor[start:end] for name, tensor in shuffled.items()}
             target = X.pop("target")
             if self.changer is not None:
-                X["dense"], X["codes"], X["mixture"] = self.changer(
-                    X["dense"], X["codes"]
-                )
+                changed = self.changer(X["dense"], X["codes"])
+                X["dense"], X["codes"], mixture = changed
+                if mixture is not None:
+                    X["mixture"] = mixture
             yield X, target
 
 
@@ -163,6 +165,14 @@ class LeanNet(NeuralNet):
         self.optimizer_.step()
         return step
 
+    def train_step_single(self, batch, **fit_params):
+        """Compute the loss of a batch and the gradients."""
+        X, target = batch
+        output = self.infer(X)
+        loss = self.get_loss(output, target, X=X, training=True)
+        loss.backward()
+        return {"loss": loss, "y_pred": output}
+
 
 class TableNet(LeanNet):
     """A net whose module is called with dense and codes.
@@ -208,14 +218,6 @@ class TableNet(LeanNet):
                 for parameters, rate in zip(groups.values(), rates, strict=True)
             ],
         ), {**options, "lr": lr}
-
-    def train_step_single(self, batch, **fit_params):
-        """Compute the loss of a batch and the gradients."""
-        X, target = batch
-        output = self.infer(X)
-        loss = self.get_loss(output, target, X=X, training=True)
-        loss.backward()
-        return {"loss": loss, "y_pred": output}
 
     def infer(self, x, **fit_params):
         """Return the outputs of the module."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +25,7 @@ from automodel.nets._callbacks import (
 )
 from automodel.nets._device import choose_device, choose_precision, one_thread
 from automodel.nets._objective import Objective, own_criterion
-from automodel.nets._optimizers import OPTIMIZERS
+from automodel.nets._optimizers import OPTIMIZERS, check_optimizer
 from automodel.nets._planner import StepPlanner, StopTraining
 from automodel.nets._recipe import Hooks, Recipe, Rows, Trained
 from automodel.nets._skorch import Criterion, TableDataset, TableNet, TensorBatches
@@ -84,7 +85,8 @@ def train(
         n_epochs = max(epochs.best_epoch, 1)
     with averaged(net, dataset):
         weights = epochs.weights(module)
-    history = history_of(net)
+    losses = ["train_loss"] if valid is None else ["train_loss", "valid_loss"]
+    history = history_of(net.history, losses)
     return Trained(*weights, n_epochs, planner.taken, planner.step_plan, history)
 
 
@@ -145,11 +147,13 @@ def _optimizer_parameters(recipe: Recipe) -> dict[str, Any]:
     if isinstance(recipe.optimizer, str):
         parameters["optimizer"] = OPTIMIZERS[recipe.optimizer]
         parameters["optimizer__averaging"] = recipe.averaging
+    else:
+        check_optimizer(recipe.optimizer, recipe.weight_decay)
     return parameters
 
 
 class Stepwise:
-    """Training that goes on with whatever rows come, at a constant learning rate.
+    """Training that goes on with new rows, at a constant learning rate.
 
     Parameters
     ----------
@@ -165,6 +169,7 @@ class Stepwise:
         Weights to go on from.
     """
 
+    @one_thread()
     def __init__(self, module, rows, recipe, objective, state):
         self.recipe = settled(recipe)
         dataset = dataset_of(rows, self.recipe.device)
@@ -173,16 +178,23 @@ class Stepwise:
     @one_thread()
     def epoch(self, rows: Rows) -> Trained:
         """Train one epoch on these rows, and return the weights as they are then."""
+        net = self.net
         dataset = dataset_of(rows, self.recipe.device)
-        self.net.notify("on_train_begin", X=dataset, y=None)
-        self.net.fit_loop(dataset, epochs=1)
-        self.net.notify("on_train_end", X=dataset, y=None)
-        history = {name: values[-1:] for name, values in history_of(self.net).items()}
-        check_loss(history["train_loss"][0], len(self.net.history))
-        with averaged(self.net, dataset):
-            state = state_of(self.net.module_)
-        n_batches = n_batches_of(dataset, self.recipe)
-        return Trained(state, 1.0, 1, n_batches, [], history)
+        net.notify("on_train_begin", X=dataset, y=None)
+        with suppress(*_endings(self.recipe)):
+            net.fit_loop(dataset, epochs=1)
+        net.notify("on_train_end", X=dataset, y=None)
+        row = net.history[-1]
+        n_steps = n_batches_of(dataset, self.recipe)
+        if "train_loss" in row:
+            check_loss(row["train_loss"], len(net.history))
+        else:  # a callback has ended the epoch
+            n_steps = sum("train_loss" in batch for batch in row["batches"])
+        history = history_of([row], ["train_loss"])
+        with averaged(net, dataset):
+            state = state_of(net.module_)
+        n_epochs = len(history["train_loss"])
+        return Trained(state, 1.0, n_epochs, n_steps, [], history)
 
 
 def settled(recipe: Recipe) -> Recipe:
@@ -208,30 +220,37 @@ def n_batches_of(dataset: TableDataset, recipe: Recipe) -> int:
 
 
 def _run(net: TableNet, dataset, valid, recipe: Recipe, epochs: Epochs) -> None:
-    # Not net.fit: it swallows KeyboardInterrupt, by which callbacks of skorch end a
-    # training, also where there are none.
-    endings = (StopTraining, KeyboardInterrupt) if recipe.callbacks else StopTraining
     net.notify("on_train_begin", X=dataset, y=None)
-    try:
+    with suppress(*_endings(recipe)):
         net.fit_loop(dataset, epochs=recipe.max_epochs)
-    except endings:
-        is_inside_an_epoch = len(net.history) > epochs.epoch
-        if is_inside_an_epoch and valid is not None:
-            epochs.epoch += 1
-            with averaged(net, dataset):
-                epochs.judge(net.module_, valid)
+    is_inside_an_epoch = len(net.history) > epochs.epoch
+    if is_inside_an_epoch and valid is not None:
+        epochs.epoch += 1
+        with averaged(net, dataset):
+            epochs.judge(net.module_, valid)
     net.notify("on_train_end", X=dataset, y=None)
 
 
-def history_of(net: TableNet) -> dict[str, list[float]]:
-    """Return what the history holds of each complete epoch."""
-    rows = [row for row in net.history if "train_loss" in row]
+def _endings(recipe: Recipe) -> tuple[type[BaseException], ...]:
+    """Return the exceptions that end a training and keep what is learned.
+
+    Callbacks of skorch raise KeyboardInterrupt for that. `fit` of skorch catches it
+    even if there are no callbacks, so it is not called here.
+    """
+    return (StopTraining, KeyboardInterrupt) if recipe.callbacks else (StopTraining,)
+
+
+def history_of(rows: Iterable[dict], losses: Sequence[str]) -> dict[str, list[float]]:
+    """Return the losses of each complete epoch, and what callbacks have recorded."""
+    complete = [row for row in rows if all(loss in row for loss in losses)]
+    if not complete:
+        return {loss: [] for loss in losses}
     names = [
         name
-        for name, value in (rows[0] if rows else {}).items()
-        if isinstance(value, float) and all(name in row for row in rows)
+        for name, value in complete[0].items()
+        if isinstance(value, float) and all(name in row for row in complete)
     ]
-    return {name: [row[name] for row in rows] for name in names or ["train_loss"]}
+    return {name: [row[name] for row in complete] for name in names}
 
 
 def _initialize(module, dataset, generator, state) -> None:

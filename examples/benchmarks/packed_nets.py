@@ -16,7 +16,7 @@ import pandas as pd
 from sklearn.model_selection import KFold
 
 from automodel.nets import PackedMLPClassifier, PackedMLPRegressor
-from automodel.nets.packed._estimator import Part
+from automodel.nets._recipe import FoldPart
 
 
 def read(path, n_rows):
@@ -57,7 +57,7 @@ def main():
     is_classification = y.dtype == object or len(np.unique(y)) <= 20
     kind = PackedMLPClassifier if is_classification else PackedMLPRegressor
     parts = [
-        Part(X.iloc[train], y[train], None, X.iloc[valid], y[valid], None)
+        FoldPart(X.iloc[train], y[train], None, X.iloc[valid], y[valid], None)
         for train, valid in KFold(5, shuffle=True, random_state=0).split(X)
     ]
     settings = {"n_members": options.members, "max_epochs": options.epochs}

@@ -1,7 +1,9 @@
 """Callbacks, optimizers, losses and modules of a skorch user work on our nets."""
 
+import copy
 import pickle
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -52,6 +54,17 @@ class Notes(Callback):
         locals()[event] = _note(event)
 
 
+class Interrupt(Callback):
+    """End the training in the third step of an epoch."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_batch_end(self, net, **kwargs):
+        if len(net.history) == self.epoch and len(net.history[-1, "batches"]) == 3:
+            raise KeyboardInterrupt
+
+
 class Own(nn.Module):
     """A module as a user of torch writes it."""
 
@@ -63,6 +76,15 @@ class Own(nn.Module):
 
     def forward(self, dense, codes):
         return self.layers(dense)
+
+
+class Threads(Own):
+    """A module that notes how many threads there are when its weights are drawn."""
+
+    seen: ClassVar[list] = []
+
+    def initialize(self, dense, codes, generator):
+        self.seen.append(torch.get_num_threads())
 
 
 def classifier(**params):
@@ -123,14 +145,61 @@ def test_checkpoint_and_clipping_and_log(tmp_path, capsys):
     assert "valid_loss" in capsys.readouterr().out
 
 
-def test_an_interrupt_keeps_what_is_learned_where_there_are_callbacks():
-    class Interrupt(Callback):
-        def on_batch_end(self, net, **kwargs):
-            if len(net.history) == 2:
-                raise KeyboardInterrupt
+@pytest.mark.parametrize(
+    "callback",
+    [
+        Notes(),
+        EpochScoring("accuracy", lower_is_better=False, on_train=True),
+        EarlyStopping(patience=2),
+        LRScheduler("StepLR", step_size=1),
+        LRScheduler("ReduceLROnPlateau", monitor="valid_loss"),
+        Checkpoint(),
+        ("clipping", GradientNormClipping(1.0)),
+        PrintLog,
+    ],
+    ids=str,
+)
+def test_a_net_with_callbacks_is_pickled_and_copied(callback, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    net = classifier(schedule="constant", callbacks=[callback]).fit(X, Y)
+    for again in (pickle.loads(pickle.dumps(net)), copy.deepcopy(net)):
+        np.testing.assert_array_equal(again.predict_proba(X), net.predict_proba(X))
+        assert len(again.set_params(max_epochs=2).fit(X, Y).callbacks) == 1
 
-    net = classifier(callbacks=[Interrupt()], early_stopping=False).fit(X, Y)
-    assert len(net.history_["train_loss"]) == 1
+
+AUGMENTATIONS = [{"feature_noise": 0.1}, {"mixup": 0.3}, {"feature_swap": 0.1}]
+
+
+@pytest.mark.parametrize("params", AUGMENTATIONS, ids=str)
+def test_callbacks_see_augmented_batches_and_change_nothing(params):
+    notes = Notes()
+    net = classifier(callbacks=[notes], **params).fit(X, Y)
+    assert notes.seen_.count("on_batch_end") == net.n_steps_
+    plain = classifier(**params).fit(X, Y)
+    np.testing.assert_array_equal(net.predict_proba(X), plain.predict_proba(X))
+    assert notes.seen_.count("on_epoch_end") == 5
+    net.partial_fit(X, Y)
+    assert notes.seen_.count("on_epoch_end") == 6
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_an_interrupt_keeps_what_fit_has_learned(epoch, early_stopping):
+    params = {"callbacks": [Interrupt(epoch)], "early_stopping": early_stopping}
+    net = classifier(**params).fit(X, Y)
+    assert list(net.history_) == ["train_loss", "valid_loss"][: 1 + early_stopping]
+    assert {len(losses) for losses in net.history_.values()} == {epoch - 1}
+
+
+def test_an_interrupt_keeps_what_partial_fit_has_learned():
+    net = classifier(callbacks=[Interrupt(1)]).partial_fit(X, Y, classes=[0, 1])
+    assert net.history_ == {"train_loss": []}
+    assert (net.n_iter_, net.n_steps_) == (0, 3)
+    start = classifier(learning_rate=1e-9).partial_fit(X, Y, classes=[0, 1])
+    assert not np.allclose(net.predict_proba(X), start.predict_proba(X))
+    net.partial_fit(X, Y)
+    assert len(net.history_["train_loss"]) == net.n_iter_ == 1
+    assert net.n_steps_ == 3 + start.n_steps_
 
 
 def test_partial_fit_tells_callbacks():
@@ -148,6 +217,23 @@ def test_optimizers_of_torch_train(optimizer):
     net = clone(net).fit(X, Y)
     assert net.score(X, Y) > 0.8
     pickle.loads(pickle.dumps(net)).predict(X)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "message"),
+    [
+        (torch.optim.LBFGS, "LBFGS needs a closure"),
+        (partial(torch.optim.Rprop, etas=(0.4, 1.1)), "Rprop has no parameter 'weight"),
+    ],
+)
+def test_an_optimizer_that_cannot_train_a_net_is_named(optimizer, message):
+    with pytest.raises(ValueError, match=message):
+        classifier(optimizer=optimizer).fit(X, Y)
+
+
+def test_an_optimizer_without_weight_decay_trains_where_none_is_wanted():
+    net = classifier(optimizer=torch.optim.Rprop, weight_decay=0.0, learning_rate=1e-3)
+    assert net.fit(X, Y).n_iter_ >= 1
 
 
 @pytest.mark.parametrize("net", [RealMLPRegressor, TabMRegressor])
@@ -179,6 +265,19 @@ def test_a_module_of_the_user_is_trained_and_repeats():
     np.testing.assert_array_equal(one, two)
     assert torch.equal(torch.get_rng_state(), before)
     assert (one.argmax(1) == Y).mean() > 0.8
+
+
+def test_a_module_is_initialized_by_one_thread():
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        net = classifier(module=Threads)
+        net.fit(X, Y)
+        net.partial_fit(X, Y)
+        clone(net).partial_fit(X, Y, classes=[0, 1])
+    finally:
+        torch.set_num_threads(n_threads)
+    assert set(Threads.seen) == {1}
 
 
 def test_a_module_of_the_user_is_pickled_and_goes_on():

@@ -191,6 +191,14 @@ def test_history_can_be_plotted(net, X, y, early_stopping):
 
 
 @both
+def test_a_training_that_ends_in_its_first_epoch_has_an_empty_history(net, X, y):
+    net = clone(net).set_params(early_stopping=True)
+    net._fit(X, y, step_plan=[(0, 2)])
+    assert net.n_steps_ == 2
+    assert net.history_ == {"train_loss": [], "valid_loss": []}
+
+
+@both
 def test_a_loss_that_is_not_a_number_says_what_to_do(net, X, y):
     net = clone(net).set_params(learning_rate=1e30, activation="relu")
     with pytest.raises(FloatingPointError, match="in epoch 1. Lower the learning"):

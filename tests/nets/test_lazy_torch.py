@@ -1,7 +1,13 @@
 """Nets load torch when they are fitted or predict, and not before."""
 
+import pickle
 import subprocess
 import sys
+
+import numpy as np
+import pytest
+
+from automodel import nets
 
 CODE = """
 import pickle, sys
@@ -19,3 +25,20 @@ assert "torch" not in sys.modules and "skorch" not in sys.modules
 
 def test_a_net_that_is_not_fitted_does_not_load_torch():
     subprocess.run([sys.executable, "-c", CODE], check=True)
+
+
+LOAD = """
+import pickle, sys
+
+net = pickle.load(sys.stdin.buffer)
+assert len(net.state_) > 1
+assert "torch" not in sys.modules and "skorch" not in sys.modules
+"""
+
+
+@pytest.mark.parametrize("name", [n for n in nets.__all__ if n.endswith("Classifier")])
+def test_a_fitted_net_is_loaded_without_torch(name):
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    net = getattr(nets, name)(max_epochs=1).fit(X, X[:, 0] > 0)
+    net.predict(X)
+    subprocess.run([sys.executable, "-c", LOAD], input=pickle.dumps(net), check=True)

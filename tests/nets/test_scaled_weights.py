@@ -5,7 +5,7 @@ import pytest
 from sklearn.datasets import make_classification, make_regression
 
 from automodel import nets
-from automodel.nets.packed._estimator import Part
+from automodel.nets._recipe import FoldPart
 
 X, Y = make_classification(240, 6, n_informative=4, random_state=0)
 YR = make_regression(240, 6, noise=1.0, random_state=0)[1]
@@ -70,7 +70,7 @@ def test_a_multiple_of_the_weights_changes_nothing_in_given_folds(case):
     def fitted(factor):
         weight = WEIGHT * factor
         parts = [
-            Part(X[a], y[a], weight[a], X[b], y[b], weight[b])
+            FoldPart(X[a], y[a], weight[a], X[b], y[b], weight[b])
             for a, b in ((turn != fold, turn == fold) for fold in range(3))
         ]
         return [answers(net) for net in new("PackedMLP", kind)._fit_folds(parts)]

@@ -8,9 +8,10 @@ from typing import ClassVar
 import numpy as np
 
 from automodel.nets._docs import documented
+from automodel.nets._recipe import FoldPart
 from automodel.nets._supervised import ClassifierTask, RegressorTask
 from automodel.nets._targets import LabelTarget
-from automodel.nets.packed._estimator import PackedNet, Part
+from automodel.nets.packed._estimator import PackedNet
 
 PARAMETERS = """\
 n_members : int
@@ -89,7 +90,7 @@ class PackedMLPClassifier(ClassifierTask, PackedNet):
         **ClassifierTask._parameter_constraints,
     }
 
-    def _target_of(self, part: Part):
+    def _target_of(self, part: FoldPart):
         if self.target_.is_multilabel:
             return LabelTarget.learn(part.y, part.sample_weight)
         return self.target_
@@ -140,7 +141,7 @@ class PackedMLPRegressor(RegressorTask, PackedNet):
         **RegressorTask._parameter_constraints,
     }
 
-    def _target_of(self, part: Part):
+    def _target_of(self, part: FoldPart):
         # A training part of one value has no scale, and in raw units its validation
         # loss could drown those of the other folds.
         learn = self._target_kind.learn

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.model_selection import (
@@ -25,7 +25,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from automodel.nets._encoding import NetEncoder
 from automodel.nets._estimator import ACTIVATIONS, Net
-from automodel.nets._recipe import Hooks, Recipe
+from automodel.nets._recipe import FoldPart, Hooks, Recipe
 from automodel.nets._rows import (
     check_rows,
     check_some_weight,
@@ -60,21 +60,9 @@ CHOICES = {
 }
 
 
-class Part(NamedTuple):
-    """Training and validation part of a fold; targets are as the user has them."""
-
-    X: Any
-    y: np.ndarray
-    sample_weight: np.ndarray | None
-    X_valid: Any
-    y_valid: np.ndarray
-    sample_weight_valid: np.ndarray | None
-    valid_rows: np.ndarray | None = None
-
-
 @dataclass(kw_only=True, eq=False, repr=False)
 class PackedNet(Net):
-    """Fit and predict of a pack; subclasses bring the target and the mixture."""
+    """Base class of packs; subclasses add the target and the mixture of answers."""
 
     n_members: int = 16
     n_finalists: int = 2
@@ -107,7 +95,7 @@ class PackedNet(Net):
         self._learn_target(y, weight)
         seed = draw_seed(self.random_state)
         parts = [
-            Part(
+            FoldPart(
                 take(X, train),
                 y[train],
                 take(weight, train),
@@ -120,7 +108,7 @@ class PackedNet(Net):
         self._fit_parts(parts, seed, **hooks)
         return self
 
-    def _fit_folds(self, parts: Sequence[Part], **hooks) -> list[PackedNet]:
+    def _fit_folds(self, parts: Sequence[FoldPart], **hooks) -> list[PackedNet]:
         """Train on given folds, and return an estimator for each; see `Hooks`."""
         self._validate_params()
         y = np.concatenate([y for p in parts for y in (p.y, p.y_valid)])
@@ -152,7 +140,7 @@ class PackedNet(Net):
         with no_warnings():  # of a class with fewer rows than folds
             return list(splitter.split(np.zeros((len(y), 1)), labels))
 
-    def _fit_parts(self, parts: Sequence[Part], seed: int, **hooks) -> None:
+    def _fit_parts(self, parts: Sequence[FoldPart], seed: int, **hooks) -> None:
         from automodel.nets.packed._training import fit_pack
 
         self.encoders_: list[NetEncoder] = [NetEncoder().fit(p.X) for p in parts]
@@ -205,7 +193,9 @@ class PackedNet(Net):
                 )
         return draw_members(self.n_members, Space(**choices), seed)
 
-    def _rows(self, parts: Sequence[Part], inputs: Inputs, *, valid: bool) -> FoldRows:
+    def _rows(
+        self, parts: Sequence[FoldPart], inputs: Inputs, *, valid: bool
+    ) -> FoldRows:
         encoded = []
         for part, encoder, target in zip(
             parts, self.encoders_, self._targets, strict=True
@@ -290,7 +280,7 @@ class PackedNet(Net):
         return any(encoder.category_columns_ for encoder in self.encoders_)
 
     @abstractmethod
-    def _target_of(self, part: Part):
+    def _target_of(self, part: FoldPart):
         """Return the target as the training part of a fold has it."""
 
 

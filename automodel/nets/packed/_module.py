@@ -1,7 +1,7 @@
-"""Many small perceptrons as one module: members times folds, one batched product.
+"""Many small perceptrons as one module, which computes a layer of all at once.
 
-All tensors of a member lead with (members, folds): a step of eighty nets costs a few
-calls of `baddbmm` in place of some hundred.
+The first axes of all weights are members and folds, so that a step of eighty nets takes
+a few calls of `baddbmm` instead of hundreds.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from automodel.nets._layers import learned
 from automodel.nets.packed._embeddings import CategoryTables, NumberEmbedding
 from automodel.nets.packed._members import Inputs, Member, is_shared
 
-BIAS_RATE = 0.1  # learning rates in units of that of the weights, as in RealMLP
+BIAS_RATE = 0.1  # learning rates relative to that of the weights, as in RealMLP
 SCALE_RATE = 6.0
-FEWEST_OF_BFLOAT16 = 2**18  # numbers of a layer's output from which casts pay
+FEWEST_OF_BFLOAT16 = 2**18  # size of a layer's output from which casts are worthwhile
 
 
 class Pack(nn.Module):
-    """Members times folds, each net with weights of its own.
+    """A net with weights of its own for each member and each fold.
 
     Parameters
     ----------
     groups : sequence of list of Member
-        Members of one kind that share embeddings, the deepest first.
+        The members of each kind, which share embeddings, the deepest first.
     n_folds : int
-        Nets of each member.
+        Number of nets of each member.
     inputs : Inputs
         The shape of the rows.
     n_outputs : int
-        Outputs of each net.
+        Number of outputs of each net.
     low_precision : bool, default=False
         Whether products are computed in bfloat16 where that is faster.
     """
@@ -82,10 +82,10 @@ class Pack(nn.Module):
             group.initialize(dense, codes, generator)
 
     def kept(self, kept: Sequence[bool]) -> tuple[Pack, dict[Any, tuple[Any, Any]]]:
-        """Return a pack of some members with their weights, and where these were.
+        """Return a pack of some of the members, and where its weights come from.
 
-        The dict maps each parameter to its old one and the positions that it keeps
-        along the first axis; None for all.
+        The dict maps each parameter to the old one, and to the positions along the
+        first axis that are kept, or None for all.
         """
         flags = iter(kept)
         positions = [
@@ -102,10 +102,10 @@ class Pack(nn.Module):
 
 
 class Group(nn.Module):
-    """The members of one kind: same width, activation and numeric embedding.
+    """The members of one kind: with the same width, activation and numeric embedding.
 
-    They share the embeddings and the scales of a fold's inputs, which would cost more
-    than a small net itself.
+    They share the embeddings and scales of the inputs of a fold. For each member alone,
+    these would cost more than the layers of a small net.
     """
 
     thresholds: torch.Tensor
@@ -129,7 +129,7 @@ class Group(nn.Module):
             self.categories = CategoryTables(n_folds, inputs.cardinalities)
             n_inputs += self.categories.n_out
         self.scale: nn.Parameter = learned(torch.ones(n_folds, 1, n_inputs), SCALE_RATE)
-        # Members of layer i are the first ones, since the deepest come first.
+        # The first members are those with a layer i, since the deepest come first.
         depths = [m.n_layers for m in members]
         self.counts = [sum(d > i for d in depths) for i in range(max(depths))]
         sizes = [n_inputs, *[width] * (len(self.counts) - 1)]
@@ -180,7 +180,7 @@ class Group(nn.Module):
     def _masks(self, n_rows: int, dtype) -> Sequence[torch.Tensor]:
         """Return the dropout of each layer, (n_members, 1, n_rows, width).
 
-        The folds of a member share their masks, which are dear to draw.
+        The folds of a member share their masks, which take long to draw.
         """
         if not (self.training and self.has_dropout):
             return ()
@@ -202,7 +202,7 @@ class Group(nn.Module):
         return x * self.scale
 
     def initialize(self, dense, codes, generator) -> None:
-        """Draw the weights so that outputs have variance one and kinks inside."""
+        """Draw weights with which outputs have variance one, as in `Linear`."""
         for part in (self.embedding, self.categories):
             if part is not None:
                 part.initialize(generator)
@@ -226,7 +226,7 @@ class Group(nn.Module):
         others = dict(old.named_parameters())
         for name, new in self.named_parameters():
             source = others[name]
-            # The members of a layer are the first ones, in both groups.
+            # In both groups, a layer belongs to the first members.
             rows = None if is_shared(name) else positions[: len(new)]
             new.data.copy_(source.data if rows is None else source.data[rows])
             origin[new] = source, rows

@@ -1,10 +1,10 @@
-"""Judge the members of a pack: best epochs, temperatures, weights, survivors.
+"""Judge the members of a pack: their epochs, temperatures and weights, and who goes on.
 
-Epoch, temperature and weight of a fold's nets are chosen on the validation rows of
-the folds apart from it, which share no row with it: its own stay unseen, and its
-predictions for them are honest. With a single fold there are no others, and its own
-rows decide. Only which members go on is decided on all rows, as a search decides which
-of its candidates to keep.
+The best epoch, the temperature and the weight of the nets of a fold are chosen on the
+validation rows of the folds that share no validation row with it. The fold's own rows
+are not used, so its predictions for them are as good as for new rows, and no better.
+With a single fold, there are no other folds, and its own rows decide. Which members go
+on is decided on the rows of all folds, as a search decides which candidates to keep.
 """
 
 from __future__ import annotations
@@ -15,12 +15,16 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from automodel.nets._objective import CrossEntropy, LabelCrossEntropy, Objective
+from automodel.nets._objective import (
+    PRIOR_ROWS,
+    CrossEntropy,
+    LabelCrossEntropy,
+    Objective,
+)
 from automodel.nets._schedules import is_over
 
-PRIOR_ROWS = 10.0  # rows that speak for a temperature of one
-NEWTON_STEPS = 2  # from the factor of the epoch before
-MOST_CHANGE = 3.0  # of a factor in one step
+NEWTON_STEPS = 2  # starting from the factor of the previous epoch
+MOST_CHANGE = 3.0  # ratio of the factors before and after a step, at most
 ENSEMBLE_STEPS = 20
 LEAST_PROBABILITY = 1e-15
 
@@ -28,7 +32,7 @@ LEAST_PROBABILITY = 1e-15
 def folds_apart(valid_rows: Sequence[np.ndarray | None]) -> torch.Tensor:
     """Return which folds have no validation row in common.
 
-    A fold of None shares no row with any other.
+    A fold whose rows are None shares no row with any other.
     """
     apart = ~torch.eye(len(valid_rows), dtype=torch.bool)
     for i, j in apart.nonzero().tolist():
@@ -39,7 +43,7 @@ def folds_apart(valid_rows: Sequence[np.ndarray | None]) -> torch.Tensor:
 
 
 def check_apart(apart: torch.Tensor) -> None:
-    """Raise if one of several folds would have to choose for itself."""
+    """Raise if one of several folds shares validation rows with each other fold."""
     alone = torch.nonzero(~apart.any(1))
     if len(apart) > 1 and len(alone):
         raise ValueError(
@@ -49,7 +53,7 @@ def check_apart(apart: torch.Tensor) -> None:
 
 
 def deciding_folds(apart: torch.Tensor) -> torch.Tensor:
-    """Return which folds decide on the epoch of a net that serves a choice.
+    """Return which folds decide at which epoch a net is used.
 
     Parameters
     ----------
@@ -59,9 +63,10 @@ def deciding_folds(apart: torch.Tensor) -> torch.Tensor:
     Returns
     -------
     Tensor of bool of shape (n_folds, n_folds, n_folds)
-        For what is chosen for the fold of the first axis, and the nets of the second,
-        the folds apart from both. With two folds the nets' own has to do, and with one
-        it is all there is.
+        Whether the fold of the third axis decides for a net of the fold of the second,
+        if the net is used to choose something for the fold of the first. Folds apart
+        from both decide. With two folds there are none, and the fold of the net
+        decides. A single fold decides for itself.
     """
     same = torch.eye(len(apart), dtype=torch.bool)
     decide = apart[:, None] & apart[None]
@@ -70,7 +75,7 @@ def deciding_folds(apart: torch.Tensor) -> torch.Tensor:
 
 
 class ClassJudge:
-    """Log loss, at the best temperature (Guo et al., 2017), of one class per row.
+    """Log loss of one class per row, at the best temperature (Guo et al., 2017).
 
     Parameters
     ----------
@@ -95,16 +100,17 @@ class ClassJudge:
         outputs : Tensor of shape (n_members, n_folds, n_rows, n_outputs)
             Outputs of the nets.
         factors : Tensor of shape (n_members, n_folds)
-            Those of the epoch before.
+            Factors of the previous epoch.
 
         Returns
         -------
         losses : Tensor of shape (n_members, n_folds, n_folds)
-            With the factor of the fold of the second axis, the sum over the rows of
-            the fold of the third.
+            Sum of the losses in the fold of the third axis, with the factor of the
+            fold of the second.
         factors : Tensor of shape (n_members, n_folds)
-            For each fold, the best for the others. It is found from its own last one,
-            never from one that all folds share: that would know the fold's rows.
+            For each fold, the factor that is best for the other folds. Newton's
+            method starts from the fold's own factor of the previous epoch, since one
+            that all folds share would depend on the fold's rows.
         """
         outputs = _classes_first(outputs)
         judged = [
@@ -129,7 +135,7 @@ class ClassJudge:
         return (self._losses(outputs, factor) * self.weight).sum(-1), factor
 
     def judged(self, outputs, factor):
-        """Return what a mixture is judged by: probabilities of what is true.
+        """Return what mixtures are judged by: the probabilities of the truth.
 
         Parameters
         ----------
@@ -142,12 +148,12 @@ class ClassJudge:
         return self._true(proba).movedim(0, -1)
 
     def mixture_losses(self, judged, rows):
-        """Return the loss of predictions like those of `judged`.
+        """Return the losses of mixtures.
 
         Parameters
         ----------
         judged : Tensor of shape (n_mixtures, n_chosen, n_truths)
-            What `judged` returned, mixed, in the chosen rows.
+            Mixtures of what `judged` returns, in the chosen rows.
         rows : Tensor of shape (n_folds, n_rows)
             Whether a row is chosen.
         """
@@ -203,7 +209,7 @@ def _classes_first(outputs):
 
 
 class ValueJudge:
-    """The loss of the training, of numbers.
+    """The loss of numbers that the nets minimize.
 
     Parameters
     ----------
@@ -248,14 +254,14 @@ def judge_of(objective: Objective, target, weight, apart):
 
 
 class Race:
-    """What is known of each member of a pack while it trains.
+    """What is known about each member of a pack while it trains.
 
     Parameters
     ----------
     judge : ClassJudge, LabelJudge or ValueJudge
-        Knows the validation rows.
+        Judges the outputs for the validation rows.
     n_members : int
-        Members at the start.
+        Number of members at the start.
     patience : int
         Epochs without improvement after which a member stops; see `is_over`.
     schedule : str, default="constant"
@@ -266,7 +272,7 @@ class Race:
     running : list of int
         The members that still train.
     best_epochs : Tensor of shape (n_members, n_folds)
-        Epoch of each net that is best for the other folds.
+        Epoch in which each net is best for the other folds.
     factors : Tensor of shape (n_members, n_folds)
         Factor of its outputs in that epoch.
     losses : list of list of float
@@ -292,7 +298,7 @@ class Race:
         self._factors = torch.ones(shape)
 
     def judge(self, epoch: int, outputs: torch.Tensor) -> torch.Tensor:
-        """Judge the running members; return which of their nets are the best so far.
+        """Judge the running members; return which of their nets are at their best.
 
         Parameters
         ----------
@@ -304,13 +310,13 @@ class Race:
         Returns
         -------
         Tensor of bool of shape (n_running, n_folds)
-            Whether a net is to be kept as it is.
+            Whether the present weights of a net are to be kept.
         """
         running = self.running
         losses, factors = self.referee.judge(outputs, self._factors[running])
         factors = torch.where(factors.isfinite(), factors, 1.0)
         self._factors[running] = factors
-        # A member of which one net has diverged leaves in all folds.
+        # If one net of a member has diverged, the member leaves in all folds.
         is_sane = outputs.isfinite().flatten(1).all(1)[:, None, None]
         losses = torch.where(is_sane & losses.isfinite(), losses, torch.inf)
         own = losses.diagonal(dim1=1, dim2=2).sum(1) / self.referee.weight.sum()
@@ -332,9 +338,10 @@ class Race:
     def _note(self, outputs, factors, improved) -> None:
         """Keep what the ensembles are judged by.
 
-        The weights of a fold come from what the nets of the others say of their own
-        rows, each in the epoch that is best for the rest of the folds: an epoch chosen
-        by the rows that it is judged on would look better than it is.
+        The weights of a fold are chosen by the predictions of the nets of other folds
+        for their own validation rows. Each of these nets is taken in the epoch that is
+        best for the remaining folds. In an epoch that was chosen on the rows that it
+        predicts, it would look better than it is.
         """
         for fold in range(improved.shape[1]):
             rows = improved[:, fold].any(1).nonzero()[:, 0]
@@ -348,11 +355,11 @@ class Race:
             self._judged[members, fold] = torch.where(is_new, judged, before)
 
     def stop(self, epoch: int, most: int | None = None) -> list[bool]:
-        """Stop members; return for each that was running whether it goes on.
+        """Stop members, and return for each that was running whether it goes on.
 
-        Those without a better epoch for long stop, and so do those that diverged.
-        If `most` is given, only so many go on: first those of the ensemble, by their
-        weights, then those with the best losses.
+        Members stop if they have not improved for long or have diverged. If `most` is
+        given, only that many go on: first those of the ensemble, by their weights, then
+        those with the best losses.
         """
         order = sorted(self.running, key=lambda m: float(self._best[m]))
         if most is not None and len(order) > most:
@@ -371,8 +378,9 @@ class Race:
     def weights(self, fold: int | None = None) -> torch.Tensor:
         """Return the weights of the members in a greedy ensemble.
 
-        Selection with replacement (Caruana et al., 2004) on the validation rows of
-        all folds apart from one; equal weights where these rows weigh nothing.
+        Members are selected with replacement (Caruana et al., 2004) on the validation
+        rows of all folds, or of those apart from `fold`. If all these rows have a
+        weight of zero, the members have equal weights.
         """
         rows = self.referee.weight > 0
         if fold is None:
@@ -400,7 +408,7 @@ class Race:
         return best_counts / best_counts.sum()
 
     def loss(self) -> float:
-        """Return the loss of the ensemble, each fold with weights from the others."""
+        """Return the loss of the ensemble, with weights chosen on the other folds."""
         judged = self._own()
         total = 0.0
         for fold in range(len(self.referee.weight)):

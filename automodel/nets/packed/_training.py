@@ -297,6 +297,10 @@ class PackNet(LeanNet):
         _, options = super().get_params_for_optimizer(prefix, named_parameters)
         return (self.module_.groups,), options
 
+    def infer(self, x, **fit_params):
+        """Return the outputs of all nets."""
+        return self.module_(x["dense"], x["codes"])
+
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Return the sum over the nets of their weighted means over the rows.
 

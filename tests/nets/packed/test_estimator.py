@@ -17,8 +17,8 @@ from sklearn.datasets import (
 from sklearn.model_selection import GridSearchCV
 
 from automodel.nets import PackedMLPClassifier, PackedMLPRegressor
+from automodel.nets._recipe import FoldPart
 from automodel.nets.packed import _estimator
-from automodel.nets.packed._estimator import Part
 
 X, Y = make_classification(240, 6, n_informative=4, class_sep=1.5, random_state=0)
 XR, YR = make_regression(240, 5, noise=1.0, random_state=0)
@@ -52,7 +52,7 @@ def parts_of(X, y, n_folds=3, weight=None):
     for fold in range(n_folds):
         train, valid = turn != fold, turn == fold
         w, w_valid = (None, None) if weight is None else (weight[train], weight[valid])
-        parts.append(Part(X[train], y[train], w, X[valid], y[valid], w_valid))
+        parts.append(FoldPart(X[train], y[train], w, X[valid], y[valid], w_valid))
     return parts
 
 
@@ -130,7 +130,9 @@ def test_given_folds_are_each_a_fitted_estimator(kind):
     frame = pd.DataFrame(X).add_prefix("column ")
     turn = np.arange(len(y)) % 2
     parts = [
-        Part(frame[turn == a], y[turn == a], None, frame[turn == b], y[turn == b], None)
+        FoldPart(
+            frame[turn == a], y[turn == a], None, frame[turn == b], y[turn == b], None
+        )
         for a, b in ((0, 1), (1, 0))
     ]
     nets = new(kind)._fit_folds(parts)
@@ -302,7 +304,9 @@ def test_folds_may_know_other_categories_and_columns():
     frame, y = make_table()
     first = frame[frame["many"].isin([0, 1, 2]) & frame["number"].notna()].index
     folds = [(first, frame.index[::2]), (frame.index[1::2], frame.index[::2])]
-    parts = [Part(frame.loc[a], y[a], None, frame.loc[b], y[b], None) for a, b in folds]
+    parts = [
+        FoldPart(frame.loc[a], y[a], None, frame.loc[b], y[b], None) for a, b in folds
+    ]
     parts[0] = parts[0]._replace(X=parts[0].X.assign(number=1.0))
     nets = PackedMLPClassifier(**SMALL)._fit_folds(parts)
     new_rows = frame.assign(many=pd.Categorical(["new"] * len(frame)))
