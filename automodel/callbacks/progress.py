@@ -123,9 +123,10 @@ class _LiveBar:
         seconds = f"{elapsed:.0f}"
         if self.time_budget:
             seconds += f"/{self.time_budget:.0f}"
-        trials = f"{self.statuses.total()}"
-        if self.n_trials:
-            trials += f"/{self.n_trials}"
+        n_ended = self.statuses.total()
+        trials = f"{n_ended}"
+        if self.n_trials:  # a storage may hold more
+            trials += f"/{max(self.n_trials, n_ended)}"
         parts = [f"{seconds} s", f"{trials} trials"]
         for status in ("pruned", "failed"):
             if self.statuses[status]:

@@ -22,7 +22,7 @@ from automodel.preprocessing.plans import (
     as_texts,
     plan_column,
 )
-from automodel.preprocessing.table import Table, Texts
+from automodel.preprocessing.table import Strings, Table, Texts
 from automodel.preprocessing.table_facts import TableFacts
 from automodel.preprocessing.text import count_tokens
 
@@ -223,7 +223,12 @@ class TableReader(
         self.dropped_ = {p.name: p.reason for p in plans if p.kind == DROPPED}
         self.all_missing_ = [n for n, r in self.dropped_.items() if r == "all missing"]
         self.plans_ = [plan for plan in plans if plan.kind != DROPPED]
-        self.names_ = tuple(self.get_feature_names_out())
+        names = self.get_feature_names_out().tolist()
+        is_default = names == [f"x{i}" for i in range(len(names))]
+        self.names_ = () if is_default else tuple(names)
+        self.categories_ = tuple(
+            Strings(p.categories) for p in self.plans_ if p.kind in (CATEGORICAL, BOTH)
+        )
 
     def _drop_repeated_labels(self, plans, columns) -> None:
         seen = set()
@@ -259,11 +264,10 @@ class TableReader(
 
     def _read(self, columns: Columns) -> Table:
         plans = self.plans_
-        codes, categories, text = [], [], []
+        codes, text = [], []
         for plan in plans:
             if plan.kind in (CATEGORICAL, BOTH):
                 codes.append(plan.codes(columns.column(plan.position)))
-                categories.append(plan.categories)
             if plan.tokens:
                 text.append(_texts(plan, columns.column(plan.position)))
         numbers = self._numbers(columns, {p.position: p for p in plans if p.width})
@@ -271,10 +275,10 @@ class TableReader(
         return Table(
             numeric=numbers,
             codes=np.column_stack(codes) if codes else empty,
-            cardinalities=tuple(map(len, categories)),
+            cardinalities=tuple(map(len, self.categories_)),
             text=tuple(text),
             names=self.names_,
-            categories=tuple(categories),
+            categories=self.categories_,
         )
 
     def _numbers(self, columns: Columns, plans: dict[int, ColumnPlan]) -> np.ndarray:

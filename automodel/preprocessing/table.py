@@ -1,6 +1,6 @@
 """Table: a compact form of tabular data from any container."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import joblib
@@ -48,6 +48,35 @@ class Texts:
         if len(used) == self.counts.shape[0]:
             return self
         return Texts(self.counts[used], codes)
+
+
+class Strings(Sequence[str]):
+    """Strings in two arrays, which all processes can map from one file.
+
+    Parameters
+    ----------
+    strings : iterable of str
+        The strings.
+
+    Examples
+    --------
+    >>> from automodel.preprocessing.table import Strings
+    >>> list(Strings(["blue", "red"]))
+    ['blue', 'red']
+    """
+
+    def __init__(self, strings: Iterable[str]):
+        encoded = [string.encode("utf-8", "surrogatepass") for string in strings]
+        self._bytes = np.frombuffer(b"".join(encoded), dtype=np.uint8)
+        self._ends = np.cumsum([0, *map(len, encoded)])
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __getitem__(self, position):
+        place = range(len(self))[position]
+        start, end = self._ends[place : place + 2]
+        return self._bytes[start:end].tobytes().decode("utf-8", "surrogatepass")
 
 
 @dataclass(frozen=True)
@@ -100,8 +129,11 @@ class Table:
         return n_dense if self.sparse is None else self.sparse.shape[1]
 
     def fingerprint(self) -> str:
-        """Return a hash of all values."""
-        return str(joblib.hash(self))
+        """Return a hash of all values, without the names of columns and categories.
+
+        These are attributes of the reader, and hashing many strings is slow.
+        """
+        return str(joblib.hash(replace(self, names=(), categories=())))
 
     def take(self, rows: Sequence[int] | np.ndarray | slice) -> "Table":
         """Return the table of the given rows."""

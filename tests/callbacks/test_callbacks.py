@@ -132,3 +132,10 @@ def test_a_sampler_that_has_no_more_to_give_ends_its_family(time_budget):
     assert (
         sorted(p["quality"] for p in search.leaderboard_["params"]) == grid["quality"]
     )
+
+
+def test_trials_of_an_earlier_fit_count_for_a_callback_of_optuna(tmp_path):
+    classifier(n_trials=8, storage=tmp_path).fit(X, LABELS)
+    stopper = MaxTrialsCallback(8, states=ENDED)
+    resumed = classifier(n_trials=10, storage=tmp_path, callbacks=[stopper])
+    assert len(resumed.fit(X, LABELS).leaderboard_) == 8

@@ -43,6 +43,11 @@ def test_the_last_line_tells_trials_best_score_and_its_family(capsys):
     assert "3/5 trials, best -0.25 (knn)" in capsys.readouterr().err
 
 
+def test_more_trials_than_were_asked_for_do_not_exceed_the_total(capsys):
+    run(ProgressBar(), [trial(status="pruned")] * 3, n_trials=2)
+    assert "3/3 trials" in capsys.readouterr().err
+
+
 def test_pruned_and_failed_trials_are_counted_apart(capsys):
     trials = [trial(status="pruned"), trial(status="failed"), trial(status="failed")]
     run(ProgressBar(), trials)

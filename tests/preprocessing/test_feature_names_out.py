@@ -157,6 +157,19 @@ def test_a_table_without_names_has_numbers():
     assert encoder.get_feature_names_out().tolist() == ["x0", "x1=0", "x1=1", "x1=2"]
 
 
+def test_an_encoder_carries_no_names_that_are_positions():
+    encoder = TabularEncoder().fit(TableReader().fit_transform(np.eye(30)))
+    assert encoder.names_ == ()
+    names = encoder.get_feature_names_out()
+    assert names.tolist() == [f"x{i}" for i in range(30)]
+
+
+def test_columns_of_an_array_keep_their_positions_if_others_are_dropped():
+    assert names_of(np.c_[np.ones(30), np.eye(30)], Y["binary"][:30]) == [
+        f"x{i}" for i in range(1, 31)
+    ]
+
+
 def test_no_columns_give_one_that_is_constant():
     assert names_of(np.ones((6, 2)), Y["regression"][:6]) == ["constant"]
 

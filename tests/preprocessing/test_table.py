@@ -1,10 +1,14 @@
 """A table, and what it tells of its columns."""
 
+import pickle
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
 from automodel.preprocessing.reader import TableReader
+from automodel.preprocessing.table import Strings
 from automodel.preprocessing.table_facts import TEXT_COLUMNS, TableFacts
 from automodel.task import Task
 
@@ -40,3 +44,34 @@ def test_a_sparse_matrix_is_told_apart():
 )
 def test_a_text_column_counts_as_many(facts, width):
     assert facts.width == width
+
+
+def test_strings_are_read_one_by_one():
+    known = ["", "blue", "naïve", "\ud800", "a\0b"]
+    strings = Strings(known)
+    assert list(strings) == known
+    assert strings[-1] == "a\0b"
+    assert len(strings) == 5
+    assert "blue" in strings
+    assert not Strings([])
+    with pytest.raises(IndexError):
+        strings[5]
+
+
+def test_a_table_sends_its_categories_to_workers_as_arrays():
+    ids = [f"customer{i}" for i in range(3000)] * 2
+    table = TableReader().fit_transform(np.array([ids], dtype=object).T)
+    buffers = []
+    pickled = pickle.dumps(table, protocol=5, buffer_callback=buffers.append)
+    assert b"customer" not in pickled
+    assert len(pickled) < 3000
+    again = pickle.loads(pickled, buffers=buffers)
+    assert list(again.categories[0]) == sorted(set(ids))
+
+
+def test_a_fingerprint_is_of_the_values_alone(frame):
+    table = TableReader().fit_transform(frame)
+    other = frame.assign(**{frame.columns[0]: 0.0})
+    assert table.fingerprint() == replace(table, names=()).fingerprint()
+    assert table.fingerprint() == replace(table, categories=()).fingerprint()
+    assert table.fingerprint() != TableReader().fit_transform(other).fingerprint()

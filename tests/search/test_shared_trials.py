@@ -192,12 +192,14 @@ def test_what_a_limit_has_stopped_waits_for_a_larger_one():
     trials.storage.stops[0] = {"seconds": 9.0, "time_limit": 10.0}
     trials.sync()
     assert trials.next_lost() is None
-    assert told(calls) == [(0, None)]
+    assert calls == []  # it is told when it has run again
     families = trials.families.values()
     assert trials.again(families, MORE_TIME * 10.0 - 1) is None
     assert trials.again([], MORE_TIME * 10.0) is None
-    assert trials.again(families, MORE_TIME * 10.0).number == 0
+    again = trials.again(families, MORE_TIME * 10.0)
     assert trials.again(families, MORE_TIME * 10.0) is None
+    trials.tell(0, Evaluation(again.candidate, "complete", score=0.5))
+    assert told(calls) == [(0, [0.5])]
 
 
 def counted_news(trials):
@@ -226,3 +228,43 @@ def test_what_may_be_lost_is_waited_for_until_that_is_known(is_unsure, seconds):
     asked_elsewhere(trials, 0)
     trials.sync_surely()
     assert trials.budget.clock.now() == pytest.approx(seconds, abs=1.0)
+
+
+def ended_elsewhere(trials, n_trials):
+    """Let another process ask for trials and end them."""
+    for number, trial in enumerate(asked_elsewhere(trials, *range(n_trials))):
+        trials.storage.told[1].append(end(trial, number, 0.1 * number))
+
+
+def test_slow_callbacks_are_told_of_other_trials_while_there_is_time():
+    calls = []
+    trials = make_trials(10.0, [lambda *call: calls.append(call)])
+    clock = trials.budget.clock
+    trials.seconds_left = lambda: 1.0 - clock.now()
+    trials.callbacks.append(lambda study, trial: clock.wait(0.25))
+    ended_elsewhere(trials, 20)
+    trials.sync()
+    assert [number for number, _ in told(calls)] == [0, 1, 2, 3]
+    assert len(trials.scores) == 20
+    trial = begin(trials)
+    trials.tell(trial.number, Evaluation(trial.candidate, "pruned"))
+    assert told(calls)[4:] == [(20, None)]  # a trial of this process is always told
+
+
+def test_a_trial_of_another_process_is_not_copied_deeply(monkeypatch):
+    calls = []
+    trials = make_trials(100.0, [lambda *call: calls.append(call)])
+    (trial,) = asked_elsewhere(trials, 0)
+    trials.sync()
+    trials.storage.told[1].append(end(trial, 0, 0.5))
+    monkeypatch.setattr("copy.deepcopy", None)
+    trials.sync()
+    assert told(calls) == [(0, [0.5])]
+
+
+def test_a_callback_may_change_a_trial_of_another_process():
+    trials = make_trials(100.0, [lambda study, trial: trial.user_attrs.clear()])
+    ended_elsewhere(trials, 1)
+    trials.sync()
+    (own,) = trials.families.values()
+    assert own.study.trials[0].user_attrs["number"] == 0

@@ -1,6 +1,7 @@
 """What is decided, read and drawn before a search."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from automodel.preprocessing.reader import TableReader
@@ -69,3 +70,17 @@ def test_a_score_of_another_kind_is_refused_before_anything_is_read():
             time_budget=None,
             seed=0,
         )
+
+
+def test_other_names_of_columns_or_of_categories_are_another_table():
+    frame = pd.DataFrame({"number": Y, "colour": ["blue", "red"] * 30})
+
+    def fingerprint(frame):
+        data = Data(frame, Y)
+        found = prepared(data, ValueTarget())
+        return found.fingerprint(data, cv=3, scoring=None)["X"]
+
+    same = fingerprint(frame)
+    assert fingerprint(frame.copy()) == same
+    assert fingerprint(frame.rename(columns={"number": "size"})) != same
+    assert fingerprint(frame.assign(colour=["blue", "rose"] * 30)) != same

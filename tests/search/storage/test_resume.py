@@ -285,3 +285,34 @@ def test_a_storage_that_needs_long_for_many_trials_is_waited_for(
     with Part(tmp_path, folds, Budget(1e6, 7), storage=storage) as part:
         assert part.run() == [6]
     assert len(part.storage.evaluations) == 7
+
+
+def stop_search(study, trial):
+    study.stop()
+
+
+@pytest.mark.parametrize("seconds", [None, 1e6])
+def test_a_callback_that_stops_at_an_earlier_trial_lets_none_begin(
+    tmp_path, folds, seconds
+):
+    make(tmp_path, folds, 8)
+    budget = Budget(seconds, 9)
+    with Part(tmp_path, folds, budget, callbacks=[stop_search]) as part:
+        assert not (part.run() if seconds else part.search.ask_round())
+    assert statuses(part) == dict.fromkeys(range(8), "complete")
+
+
+def test_callbacks_hear_of_a_stopped_trial_once_it_has_run_again(tmp_path, folds):
+    told = []
+
+    def note(study, trial):
+        told.append((trial.user_attrs["number"], trial.user_attrs["status"]))
+
+    stop(tmp_path, folds)
+    for seconds in (100.0, 1000.0):
+        told.clear()
+        budget = Budget(seconds, 3)
+        with Part(tmp_path, folds, budget, callbacks=[note]) as part:
+            part.run()
+        ran = [(1, "complete")] if seconds == 1000.0 else []
+        assert told == [(0, "complete"), (2, "complete"), *ran]
