@@ -157,7 +157,16 @@ def test_checkpoint_and_clipping_and_log(tmp_path, capsys):
         ("clipping", GradientNormClipping(1.0)),
         PrintLog,
     ],
-    ids=str,
+    ids=[
+        "own",
+        "scoring",
+        "stopping",
+        "schedule",
+        "plateau",
+        "checkpoint",
+        "named",
+        "class",
+    ],
 )
 def test_a_net_with_callbacks_is_pickled_and_copied(callback, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
