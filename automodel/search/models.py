@@ -121,29 +121,31 @@ class ModelLoader:
             return kept
         n_bytes = kept.stat().st_size
         seconds = self.predict_seconds(n_bytes)
-        if not self._has_libraries(family):
-            seconds += family.start_seconds
-        if seconds > max(self.deadline.seconds_left, TINY_SECONDS):
+        left = max(self.deadline.seconds_left, TINY_SECONDS)
+        can_import = seconds + family.start_seconds <= left
+        needed = _libraries_of_models(family)
+        if seconds > left or not (can_import or self._has_tried(needed)):
             return DeferredModel(kept.read_bytes())
-        self._import_libraries(family)  # first, since loading is timed
+        if can_import:  # also what only the first prediction needs
+            self._import(family.requires)  # before loading, which is timed
         start = self.deadline.clock.now()
         (model,) = load_models([kept])
         self._seconds += self.deadline.clock.now() - start
         self._n_bytes += n_bytes
         return model
 
-    def _import_libraries(self, family: ModelFamily) -> None:
-        for name in _libraries(family):
+    def _import(self, names: Sequence[str]) -> None:
+        for name in names:
             with suppress(Exception):  # loading the model raises it again
                 import_module(name)
             self._tried.add(name)
 
-    def _has_libraries(self, family: ModelFamily) -> bool:
-        """Tell whether the libraries are imported, or cannot be."""
-        return all(n in self._tried or n in sys.modules for n in _libraries(family))
+    def _has_tried(self, names: Sequence[str]) -> bool:
+        """Tell whether libraries are imported, or cannot be."""
+        return all(name in self._tried or name in sys.modules for name in names)
 
 
-def _libraries(family: ModelFamily) -> tuple[str, ...]:
+def _libraries_of_models(family: ModelFamily) -> tuple[str, ...]:
     """Return the libraries that are imported when a model is unpickled."""
     needed = family.model_requires
     return family.requires if needed is None else needed

@@ -14,6 +14,7 @@ from automodel import AutoClassifier
 from automodel.clock import Deadline
 from automodel.evaluation.evaluate import Candidate, Evaluation
 from automodel.evaluation.fitted_model import DeferredModel, FittedModel
+from automodel.search import models
 from automodel.search.models import ModelFolder, ModelLoader
 from automodel.search.storage.archive import Archive
 from automodel.search.storage.participants import Participants
@@ -260,3 +261,17 @@ def test_only_libraries_that_models_hold_are_imported(tmp_path):
     family.model_requires = ()
     (model,) = loader_until(1.0).load(7, family, [path])
     assert type(model) is FittedModel
+
+
+def test_libraries_of_predictions_are_imported_while_there_is_time(
+    tmp_path, monkeypatch
+):
+    imported = []
+    monkeypatch.setattr(models, "import_module", imported.append)
+    path, family = stored(tmp_path), StubFamily()
+    family.requires, family.start_seconds = ("never_imported",), 4.5
+    family.model_requires = ()
+    loader_until(4.0).load(7, family, [path])
+    assert imported == []
+    loader_until(5.0).load(7, family, [path])
+    assert imported == ["never_imported"]
