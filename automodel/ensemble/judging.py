@@ -11,12 +11,13 @@ import numpy as np
 
 from automodel.clock import NO_DEADLINE, Deadline
 from automodel.ensemble.combine import fit_combiner
-from automodel.ensemble.selection import averaged, common_rows, restricted
+from automodel.ensemble.selection import common_rows, restricted
 from automodel.evaluation.evaluate import Evaluation
 from automodel.evaluation.folds import Folds
 from automodel.exceptions import DeadlineReached
 from automodel.metrics.scorers import score_or_nan
 from automodel.sampling.clusters import honest_parts, variance_of_mean
+from automodel.targets.base import averaged
 from automodel.targets.combiner import Combiner
 
 HONEST_PARTS = 5
