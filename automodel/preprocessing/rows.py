@@ -66,4 +66,13 @@ class Encoder(Protocol):
         """
 
     def transform(self, rows: Any) -> Any:
-        """Encode rows."""
+        """Encode rows.
+
+        Parameters
+        ----------
+        rows : Rows
+            The rows.
+        deadline : Deadline
+            Passed to an encoder that learns nothing, if the method has a parameter of
+            this name, so that it can end between two rows.
+        """
