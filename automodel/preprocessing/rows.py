@@ -10,6 +10,9 @@ class Rows(Protocol):
 
     A search takes some of the rows, asks for their size, and tells them from other
     rows. Only encoders look inside of them.
+
+    If equal rows must not be in both parts of a split, the rows also have a method
+    `first_equal()`, which returns the position of the first row equal to each row.
     """
 
     def __len__(self) -> int:
