@@ -15,6 +15,7 @@ __all__ = [
     "ModelFamily",
     "SharedStorage",
     "TabularFamily",
+    "TextEmbedding",
     "TextFamily",
     "__version__",
 ]
@@ -28,6 +29,7 @@ _HOMES = {
     "ModelFamily": "automodel.families.base",
     "SharedStorage": "automodel.search.storage.shared",
     "TabularFamily": "automodel.families",
+    "TextEmbedding": "automodel.preprocessing.text.embedding",
     "TextFamily": "automodel.families",
 }
 

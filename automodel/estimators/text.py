@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from os import PathLike
+from typing import Any
 
 from automodel.estimators.base import AutoEstimator
 from automodel.estimators.checks import check_texts
@@ -69,6 +70,11 @@ class TextEstimator(SupervisedEstimator):
     def _reader_class(self) -> TextReader:
         return TextReader(self.weights)
 
+    @property
+    def weights_(self) -> tuple[Any, ...]:
+        """Name, source, licence and checksum of each of the weights that were found."""
+        return self.task_.facts.weights
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.one_d_array = True
@@ -88,8 +94,10 @@ class AutoTextClassifier(SupervisedClassifier, TextEstimator):
     Parameters
     ----------
     weights : str, Path or None, default="auto"
-        Pretrained weights that families may use. "auto" stands for those that are
-        installed, if there are any, and None for none.
+        Pretrained weights that families may use: a folder, the name of a model, or
+        "hub:NAME", which downloads them once. "auto" stands for those that are found on
+        this machine, if there are any, and None for none; see
+        `automodel.nets.weights.find_weights`.
     families, scoring, cv, time_budget, n_trials, sampler, pruner, ensemble_size, \
 refit, storage, study_name, memory_limit, callbacks, n_jobs, random_state, verbose
         As in `AutoClassifier`. ``families=None`` tries the families of texts.
@@ -98,6 +106,8 @@ refit, storage, study_name, memory_limit, callbacks, n_jobs, random_state, verbo
     ----------
     feature_names_in_ : ndarray of shape (1,)
         Name of the column of X, if X is a frame.
+    weights_ : tuple of Weights
+        Name, source, licence and checksum of the weights that were found.
     classes_, ensemble_, best_estimator_, best_score_, expected_score_, \
 metric_name_, decision_weights_, decision_thresholds_, leaderboard_, failures_, \
 studies_, fit_report_, target_names_
@@ -113,7 +123,8 @@ studies_, fit_report_, target_names_
     >>> from automodel import AutoTextClassifier
     >>> X = ["good film", "bad film", "a good one", "a bad one", "so good", "so bad"]
     >>> y = ["yes", "no", "yes", "no", "yes", "no"]
-    >>> search = AutoTextClassifier(n_trials=2, time_budget=None, cv=2, random_state=0)
+    >>> options = {"n_trials": 2, "time_budget": None, "cv": 2, "random_state": 0}
+    >>> search = AutoTextClassifier(weights=None, **options)
     >>> search.fit(X, y).predict(["good", "bad"])
     array(['yes', 'no'], dtype='<U3')
     """
@@ -142,7 +153,8 @@ refit, storage, study_name, memory_limit, callbacks, n_jobs, random_state, verbo
     >>> from automodel import AutoTextRegressor
     >>> X = ["good film", "bad film", "a good one", "a bad one", "so good", "so bad"]
     >>> y = [5, 1, 4, 2, 5, 1]
-    >>> search = AutoTextRegressor(n_trials=2, time_budget=None, cv=2, random_state=0)
+    >>> options = {"n_trials": 2, "time_budget": None, "cv": 2, "random_state": 0}
+    >>> search = AutoTextRegressor(weights=None, **options)
     >>> search.fit(X, y).predict(["good", "bad"]).shape
     (2,)
     """

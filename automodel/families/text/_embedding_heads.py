@@ -30,7 +30,7 @@ class EmbeddingHead(BaseEstimator):
     head : {"linear", "kernel", "mlp", "boosting"}, default="linear"
         Which of them is used.
     embedding : str, default=""
-        Name of the weights of the embedding; "" if there is no choice.
+        Name of the weights of the embedding.
     gamma : float, default=0.5
         Width of the kernel, relative to one column.
     n_landmarks : int, default=500

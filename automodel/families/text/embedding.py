@@ -14,7 +14,7 @@ from automodel.families.hist_gradient_boosting import HistGradientBoosting
 from automodel.families.linear import Linear
 from automodel.families.mlp import MLPFamily
 from automodel.families.text._base import TextFamily
-from automodel.nets.weights import Weights, find_weights
+from automodel.nets.weights import Weights
 from automodel.preprocessing.table_facts import TableFacts
 from automodel.task import Task
 
@@ -55,7 +55,7 @@ class TextEmbeddingFamily(TextFamily):
         """Leave out tasks without weights, or whose texts take long to be embedded."""
         if not super().supports(task):
             return False
-        found = weights_of(task)
+        found = task.facts.weights
         if not found or task.time_budget is None:
             return bool(found)
         fastest = min(encoding_seconds(weights, task) for weights in found)
@@ -77,10 +77,11 @@ class TextEmbeddingFamily(TextFamily):
         return kind(**heads, random_state=random_state, n_landmarks=N_LANDMARKS)
 
     def search_space(self, trial, task: Task) -> dict[str, Any]:
-        names = [weights.name for weights in weights_of(task)]
-        params = {"head": trial.suggest_categorical("head", heads_of(task))}
-        if len(names) > 1:
-            params["embedding"] = trial.suggest_categorical("embedding", names)
+        names = [weights.name for weights in task.facts.weights]
+        params = {
+            "embedding": trial.suggest_categorical("embedding", names),
+            "head": trial.suggest_categorical("head", heads_of(task)),
+        }
         if params["head"] == "mlp":
             return params | _mlp_space(trial)
         if params["head"] == "boosting":
@@ -90,8 +91,7 @@ class TextEmbeddingFamily(TextFamily):
         return params | _linear_space(trial, params["head"], task)
 
     def portfolio(self, task: Task) -> Sequence[dict[str, Any]]:
-        names = [weights.name for weights in weights_of(task)]
-        choices = [{"embedding": name} for name in names] if len(names) > 1 else [{}]
+        choices = [{"embedding": weights.name} for weights in task.facts.weights]
         first, second = _strengths(task, "linear")
         settings = [{**choice, "head": "linear", **first} for choice in choices]
         settings.append({**choices[0], "head": "linear", **second})
@@ -106,12 +106,11 @@ class TextEmbeddingFamily(TextFamily):
     def preprocessor(self, estimator, task: Task):
         from automodel.preprocessing.text.embedding import TextEmbedding
 
-        found = weights_of(task)
-        named = [w for w in found if w.name == estimator.embedding] or found
+        found = {weights.name: weights for weights in task.facts.weights}
         # A search without a clock must find the same on any processor.
         precision = "float32" if task.time_budget is None else "auto"
         return TextEmbedding(
-            named[0],
+            found[estimator.embedding],
             max_tokens=MAX_TOKENS,
             max_chunks=MAX_CHUNKS,
             precision=precision,
@@ -120,12 +119,11 @@ class TextEmbeddingFamily(TextFamily):
     def cost(self, params: dict[str, Any], task: Task) -> float:
         """Estimate the seconds of a fit on texts that are embedded already."""
         head = params.get("head", "linear")
-        own = {
-            name.removeprefix(f"{head}__"): value
-            for name, value in params.items()
-            if name.startswith(f"{head}__")
-        }
+        prefix = f"{head}__"
+        own = {n.removeprefix(prefix): v for n, v in params.items() if prefix in n}
         table = table_of(task)
+        if head == "mlp":
+            own["embedding"] = "none"
         if head != "kernel":
             return HEADS[head].cost(own, table)
         n_columns = table.facts.n_features
@@ -136,6 +134,7 @@ class TextEmbeddingFamily(TextFamily):
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):
         """Fit the chosen model as its family of tables does."""
         monitor.check_time()
+        monitor.report_folds_only()  # the scores of different models cannot be compared
         family = HEADS[estimator.head]
         X = estimator.fit_steps(X)
         if monitor.has_validation:
@@ -156,14 +155,9 @@ class TextEmbeddingFamily(TextFamily):
         return shorter
 
 
-def weights_of(task: Task) -> tuple[Weights, ...]:
-    """Return the pretrained weights that the families of a task may use."""
-    return find_weights(task.facts.weights)
-
-
 def table_of(task: Task) -> Task:
     """Return the task of learning from the columns of an embedding."""
-    width = max((weights.width for weights in weights_of(task)), default=USUAL_WIDTH)
+    width = max(weights.width for weights in task.facts.weights)
     facts = TableFacts(n_features=width, n_numeric=width)
     return replace(task, modality="tabular", facts=facts)
 

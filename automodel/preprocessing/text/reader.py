@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from automodel.exceptions import FitWarning
+from automodel.nets.weights import NO_WEIGHTS, find_weights
 from automodel.preprocessing.text.strings import as_strings
 from automodel.preprocessing.text.texts import TextFacts, Texts
 
@@ -63,14 +64,20 @@ class TextReader(
         return texts
 
     def facts(self, texts: Texts) -> TextFacts:
-        """Return the facts about the texts that families use."""
+        """Return the facts about the texts that families use.
+
+        Warns with `FitWarning` if there are no pretrained weights on this machine.
+        """
+        found = find_weights(self.weights)
+        if not found and self.weights is not None:
+            warnings.warn(NO_WEIGHTS, FitWarning, stacklevel=2)
         lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
         return TextFacts(
             mean_chars=float(lengths.mean()),
             max_chars=int(lengths.max()),
             empty_share=float((lengths == 0).mean()),
             n_distinct=len(set(texts)),
-            weights=self.weights,
+            weights=found,
         )
 
 

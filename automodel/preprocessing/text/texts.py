@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from automodel.nets.weights import Weights
+
 TEXT_COLUMNS = 30  # which a text is worth in the estimate of the cost of a model
 
 
@@ -85,15 +87,15 @@ class TextFacts:
         Share of the texts that are empty or missing.
     n_distinct : int, default=0
         Number of distinct texts.
-    weights : str, Path or None, default=None
-        Pretrained weights that families may use, as in `AutoTextClassifier`.
+    weights : tuple of Weights, default=()
+        Pretrained weights that families may use.
     """
 
     mean_chars: float
     max_chars: int
     empty_share: float = 0.0
     n_distinct: int = 0
-    weights: Any = None
+    weights: tuple[Weights, ...] = ()
 
     @property
     def width(self) -> int:

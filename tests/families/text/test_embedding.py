@@ -112,9 +112,7 @@ def test_settings_are_within_the_space_and_fit_the_estimator(kind, weights):
     assert heads == set(heads_of(task))
 
 
-def test_weights_are_chosen_only_if_there_are_several(weights):
-    (names, _), *_ = settings_of(task_of("binary", weights[:1]))
-    assert "embedding" not in names
+def test_the_weights_are_chosen_by_their_names(weights):
     both = [names["embedding"] for names, _ in settings_of(task_of("binary", weights))]
     assert set(both) == {"a", "b"}
     estimator = FAMILY.estimator(task_of("binary", weights), 0)
@@ -138,7 +136,7 @@ def test_it_needs_weights_and_time_to_embed_the_texts(weights):
     assert FAMILY.supports(task_of("binary", weights, time_budget=10))
     assert not FAMILY.supports(task_of("binary", weights, 10**6, time_budget=60))
     assert FAMILY.supports(task_of("binary", weights, 10**6))
-    assert not FAMILY.supports(task_of("binary", None))
+    assert not FAMILY.supports(task_of("binary", ()))
     assert not FAMILY.supports(Task("binary", 100, n_outputs=2, modality="tabular"))
 
 
