@@ -1,6 +1,9 @@
 """Every family of texts, found by itself, keeps the contract of families/base.py."""
 
 import pickle
+import tempfile
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import optuna
@@ -12,12 +15,16 @@ from automodel.evaluation.evaluate import Candidate, Folds, evaluate
 from automodel.exceptions import DeadlineReached
 from automodel.families import all_families
 from automodel.monitor import Monitor
+from automodel.nets.weights import find_weights
 from automodel.preprocessing.text.reader import TextReader
 from automodel.preprocessing.text.texts import TextFacts
 from automodel.task import Task
 from tests.makers import make_metric
 from tests.texts import make_texts
+from tests.tiny_encoder import write_encoder
 
+_KEPT = tempfile.TemporaryDirectory()  # until the end of the process
+FOLDER = Path(_KEPT.name)
 KINDS = {"binary": 2, "multiclass": 3, "regression": 1, "multilabel": 2}
 KINDS |= {"multioutput": 2}
 FAMILIES = [
@@ -32,6 +39,11 @@ each = pytest.mark.parametrize(
 )
 
 
+@cache
+def tiny_weights():
+    return find_weights(write_encoder(FOLDER / "tiny", width=32))
+
+
 def task_of(kind, n_samples=90, n_classes=None, mean_chars=50.0):
     n_outputs = KINDS[kind] if n_classes is None else n_classes
     return Task(
@@ -40,7 +52,12 @@ def task_of(kind, n_samples=90, n_classes=None, mean_chars=50.0):
         n_outputs=n_outputs,
         n_classes=n_outputs if kind in ("binary", "multiclass") else 0,
         modality="text",
-        facts=TextFacts(mean_chars, int(3 * mean_chars), n_distinct=n_samples),
+        facts=TextFacts(
+            mean_chars,
+            int(3 * mean_chars),
+            n_distinct=n_samples,
+            weights=tiny_weights(),
+        ),
     )
 
 
