@@ -66,7 +66,7 @@ class TextBertFamily(TextFamily):
         Learning rates beyond these lose more of what the encoder knows than is gained.
         """
         params = {
-            "layers": trial.suggest_categorical("layers", ["all", 4, 2]),
+            "layers": trial.suggest_categorical("layers", ["all", 6, 2]),
             "max_epochs": trial.suggest_int("max_epochs", 1, 6),
             "learning_rate": trial.suggest_float("learning_rate", 1e-5, 3e-4, log=True),
             "head_rate": trial.suggest_float("head_rate", 1.0, 30.0, log=True),

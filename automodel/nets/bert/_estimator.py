@@ -24,7 +24,7 @@ from automodel.nets._supervised import ClassifierTask, RegressorTask
 from automodel.nets.bert._docs import ATTRIBUTES, PARAMETERS
 from automodel.nets.bert._texts import check_texts
 from automodel.nets.bert._tokens import tokens_of
-from automodel.nets.weights import INSTALL, Weights, find_weights
+from automodel.nets.weights import INSTALL, Weights, find_weights, located
 
 if TYPE_CHECKING:
     from automodel.nets._objective import Objective
@@ -128,12 +128,14 @@ class BertNet(Net):
             fit_on, stop_on = split_rows(target, self.validation_fraction, seed, groups)
         pretrained = self._pretrained(texts[fit_on], seed)
         self._set_design(pretrained)
-        rows = self._rows(texts[fit_on], target[fit_on], take(weight, fit_on))
-        valid = None
-        if stop_on is not None:
-            held_out = target[stop_on], take(weight, stop_on)
-            valid = self._rows(texts[stop_on], *held_out)
-        self._train(pretrained, rows, valid, seed, Hooks(**hooks))
+        told = Hooks(**hooks)
+        rows, valid = (
+            None
+            if part is None
+            else self._rows(texts[part], target[part], take(weight, part), told)
+            for part in (fit_on, stop_on)
+        )
+        self._train(pretrained, rows, valid, seed, told)
         return self
 
     def _check_rows(self, X, y, *, reset: bool):
@@ -171,7 +173,8 @@ class BertNet(Net):
                 "weights=None, a small encoder is trained from scratch."
             )
         self.weights_ = usable[0]
-        return load_pretrained(self.weights_.folder, self.weights_.checksum)
+        folder = str(located(self.weights_))
+        return load_pretrained(folder, self.weights_.checksum)
 
     def _set_design(self, pretrained: Pretrained) -> None:
         self.tokenizer_ = pretrained.tokenizer
@@ -246,10 +249,11 @@ class BertNet(Net):
         if "predictor" in self._cache:
             self._cache["predictor"].load(state)
 
-    def _rows(self, texts, target, weight) -> TextRows:
+    def _rows(self, texts, target, weight, hooks: Hooks) -> TextRows:
         from automodel.nets.bert._training import TextRows
 
-        tokens = tokens_of(texts, self.tokenizer_, self._max_length)
+        limits = self._max_length, hooks.seconds_left
+        tokens = tokens_of(texts, self.tokenizer_, *limits)
         return TextRows(tokens, target, weight)
 
     @property

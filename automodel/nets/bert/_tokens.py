@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from automodel.nets._planner import check_time
+
 MOST_CHARACTERS = 32  # of a token in the mean: what is beyond need not be read
 MOST_WORDS = 8000  # of a vocabulary that is learned
+CHECKED_TEXTS = 64  # between two looks at the clock
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 
 
@@ -33,7 +36,12 @@ class Tokens:
         return len(self.starts) - 1
 
 
-def tokens_of(texts: Sequence[str], tokenizer: str, max_length: int) -> Tokens:
+def tokens_of(
+    texts: Sequence[str],
+    tokenizer: str,
+    max_length: int,
+    seconds_left: Callable[[], float] | None = None,
+) -> Tokens:
     """Return the tokens of texts, each cut to `max_length`.
 
     Parameters
@@ -44,6 +52,13 @@ def tokens_of(texts: Sequence[str], tokenizer: str, max_length: int) -> Tokens:
         A tokenizer of the library `tokenizers`, in its JSON format.
     max_length : int
         The most tokens of a text, special ones included.
+    seconds_left : callable, default=None
+        Returns the seconds until the tokens are needed.
+
+    Raises
+    ------
+    DeadlineReached
+        If they are not ready in time.
     """
     from tokenizers import Tokenizer
 
@@ -52,7 +67,11 @@ def tokens_of(texts: Sequence[str], tokenizer: str, max_length: int) -> Tokens:
     tool.enable_truncation(max_length)
     most = MOST_CHARACTERS * max_length
     # One by one: `encode_batch` uses all cores, and threads that do not survive a fork.
-    rows = [tool.encode(_readable(text[:most])).ids or [0] for text in texts]
+    rows = []
+    for i, text in enumerate(texts):
+        if i % CHECKED_TEXTS == 0:
+            check_time(seconds_left)
+        rows.append(tool.encode(_readable(text[:most])).ids or [0])
     starts = np.concatenate([[0], np.cumsum([len(row) for row in rows], dtype=int)])
     ids = np.fromiter((i for row in rows for i in row), np.int32, starts[-1])
     return Tokens(ids, starts)

@@ -9,10 +9,9 @@ from functools import partial
 import numpy as np
 import torch
 
-from automodel.exceptions import DeadlineReached
 from automodel.nets._device import choose_device, choose_precision, one_thread
 from automodel.nets._objective import Objective
-from automodel.nets._planner import StepPlanner
+from automodel.nets._planner import StepPlanner, check_time
 from automodel.nets._recipe import Hooks, Recipe, Trained
 from automodel.nets._training import (
     Course,
@@ -96,11 +95,11 @@ def finetune(
     dataset = dataset_of(rows, recipe.device)
     valid_set = None if valid is None else dataset_of(valid, recipe.device)
     module.to(recipe.device)
-    check_time = partial(_check_time, hooks.seconds_left)
-    embed = partial(_features, module, precision=recipe.precision, check=check_time)
+    check = partial(check_time, hooks.seconds_left)
+    embed = partial(_features, module, precision=recipe.precision, check=check)
     seconds, features = _timed(embed, valid_set, hooks.seconds_left)
     if probes:
-        _probe(module, dataset, valid_set, features, objective, embed, check_time)
+        _probe(module, dataset, valid_set, features, objective, embed, check)
     batches = TokenBatches(dataset, recipe.batch_size, None, n_parts)
     planner = SlowStepPlanner(
         batches.n_batches * recipe.max_epochs,
@@ -156,7 +155,7 @@ def load_encoder(module: BertModule, state: dict[str, np.ndarray]) -> None:
         raise RuntimeError(f"These weights do not fit the encoder: {unknown[:3]}.")
 
 
-def _probe(module, dataset, valid, features, objective, embed, check_time) -> None:
+def _probe(module, dataset, valid, features, objective, embed, check) -> None:
     """Give the head the weights of a linear model of the frozen encoder's features."""
     part = dataset
     if len(dataset) > MOST_ROWS:
@@ -164,7 +163,7 @@ def _probe(module, dataset, valid, features, objective, embed, check_time) -> No
     train = embed(part).cpu(), part.y, part.weight
     held_out = None if valid is None else (features.cpu(), valid.y, valid.weight)
     n_outputs = module.head.weight.shape[0]
-    weight, bias = fit_head(train, held_out, n_outputs, objective, check_time)
+    weight, bias = fit_head(train, held_out, n_outputs, objective, check)
     with torch.no_grad():
         module.head.weight.copy_(weight)
         module.head.bias.copy_(bias)
@@ -187,8 +186,3 @@ def _timed(embed, dataset, seconds_left) -> tuple[float, torch.Tensor | None]:
 
 def _less(seconds_left, seconds: float) -> Callable[[], float] | None:
     return None if seconds_left is None else lambda: seconds_left() - seconds
-
-
-def _check_time(seconds_left) -> None:
-    if seconds_left is not None and seconds_left() <= 0:
-        raise DeadlineReached
