@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.texts import BAD, GOOD, OTHERS
+
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-WORDS = ("good", "bad", "great", "poor", "food", "service", "the", "was", "very")
+WORDS = (*GOOD, *BAD, *OTHERS, "food", "service", "very")
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 VOCABULARY = (*SPECIAL, *WORDS, *LETTERS, *(f"##{letter}" for letter in LETTERS), ".")
 POSITIONS = 64

@@ -25,6 +25,7 @@ N_BAGS = 20
 BAG_ROWS = 2500
 CALIBRATION_SHARE = 0.5  # of the time, for the temperatures of models
 WEIGHTS_SHARE = 0.8  # of the rest, for the weights; the remainder is for the stack
+COMMON_ROWS = 1000.0  # at which a column trusts its own choice as that of all columns
 LEAST_WEIGHT = 0.03  # below it a member costs more than it gives
 
 
@@ -202,8 +203,8 @@ def fit_blend(
     most_cells : int
         Rows x classes to which the temperature of a model is fitted.
     common_weights : ndarray of shape (n_evaluations,), default=None
-        Weights that were chosen for all columns of the target together. The weights of
-        one column are averaged with them, since few rows tell less than many cells.
+        Weights that were chosen for all columns of the target together. The fewer rows
+        there are, the more they count beside those of one column.
     """
     order = shortlist(evaluations, max_candidates(len(folds.y)))
     listed = [evaluations[i] for i in order]
@@ -218,7 +219,9 @@ def fit_blend(
         random_state=random_state,
     )
     if common_weights is not None:
-        weights = _without_small((weights + common_weights[order]) / 2)
+        share = COMMON_ROWS / (COMMON_ROWS + len(folds.y))
+        mixed = (1.0 - share) * weights + share * common_weights[order]
+        weights = _without_small(mixed)
     if np.count_nonzero(weights) == 1:  # one for a score that it would lower
         (only,) = np.flatnonzero(weights)
         if surer[only].score < listed[only].score:

@@ -34,6 +34,7 @@ class NetFamily(TabularFamily):
 
     tasks = ALL_TASKS
     requires = ("torch", "skorch")
+    model_requires = ()  # a fitted net holds arrays
     categorical = True
     iteration_param = "max_epochs"
     stops_on_own_rows = True

@@ -71,6 +71,9 @@ class ModelFamily:
         Values of `Task.kind` that the family can learn.
     requires : tuple of str
         Import names of optional libraries.
+    model_requires : tuple of str or None
+        Import names of those that are imported when a fitted model is unpickled; None
+        for all of them.
     iteration_param : str or None
         The parameter that counts boosting rounds, trees or epochs.
     rank : int
@@ -112,6 +115,7 @@ class ModelFamily:
     modality: str = ""
     tasks: tuple[str, ...] = ("binary", "multiclass", "regression")
     requires: tuple[str, ...] = ()
+    model_requires: tuple[str, ...] | None = None
     iteration_param: str | None = None
     rank: int = 100
     start_seconds: float = 0.0

@@ -95,7 +95,7 @@ class ModelLoader:
     def seconds_of_imports(self, families: Iterable[ModelFamily]) -> float:
         """Return what importing the libraries of the families takes at most."""
         missing = [f for f in families if not self._has_libraries(f)]
-        return sum({f.requires: f.start_seconds for f in missing}.values())
+        return sum({_libraries(f): f.start_seconds for f in missing}.values())
 
     def predict_seconds(self, n_bytes: float) -> float:
         """Predict how long models of so many bytes take, by those loaded so far."""
@@ -136,14 +136,20 @@ class ModelLoader:
         return model
 
     def _import_libraries(self, family: ModelFamily) -> None:
-        for name in family.requires:
+        for name in _libraries(family):
             with suppress(Exception):  # loading the model raises it again
                 import_module(name)
             self._tried.add(name)
 
     def _has_libraries(self, family: ModelFamily) -> bool:
         """Tell whether the libraries are imported, or cannot be."""
-        return all(n in self._tried or n in sys.modules for n in family.requires)
+        return all(n in self._tried or n in sys.modules for n in _libraries(family))
+
+
+def _libraries(family: ModelFamily) -> tuple[str, ...]:
+    """Return the libraries that are imported when a model is unpickled."""
+    needed = family.model_requires
+    return family.requires if needed is None else needed
 
 
 def load_models(models: Sequence[Any]) -> list[Any]:

@@ -266,9 +266,15 @@ class Assembly:
         over = Deadline(-math.inf)  # files tell their sizes, and nothing is pickled
         sizes = {n: mean_bytes(usable[n].models, over) for n in set(numbers)}
         n_bytes = sum(sizes[n] for n in numbers if math.isfinite(sizes[n]))
-        seconds = loader.predict_seconds(n_bytes) + loader.seconds_of_imports(families)
         deadline = self._deadline_to_load()
-        return deadline.later(-min(seconds, LOAD_SHARE * deadline.seconds_left))
+        most = LOAD_SHARE * deadline.seconds_left
+        seconds, imports = (
+            loader.predict_seconds(n_bytes),
+            loader.seconds_of_imports(families),
+        )
+        if seconds + imports < most:  # otherwise the models stay pickled
+            seconds += imports
+        return deadline.later(-min(seconds, most))
 
     def _deadline_to_load(self) -> Deadline:
         """Return the deadline, less the time for tidying up."""

@@ -142,7 +142,7 @@ def test_where_a_search_is_kept_reaches_the_estimator(folder):
     ("options", "words"),
     [
         ("--database sqlite:///trials.db", "--database needs --storage"),
-        ("--storage runs --study-name ../up", "'study_name' parameter must be a word"),
+        ("--storage runs --study-name ../up", "'study_name' parameter must consist"),
         ("--memory-limit four", "such as '4GB'"),
     ],
 )

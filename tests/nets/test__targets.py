@@ -221,11 +221,3 @@ def test_rows_of_no_weight_do_not_count_for_shares():
     y = np.array([[1, 1], [1, 0], [0, 1]])
     target = LabelTarget.learn(y, np.array([1.0, 1.0, 0.0]))
     np.testing.assert_array_equal(target.shares, [1, np.nan])
-
-
-def test_a_label_of_the_validation_part_alone_is_not_learned():
-    y = LABELS.copy()
-    y[:200, 0] = 0
-    net = RealMLPClassifier(**FEW, early_stopping=True)
-    net._fit(X[:200], y[:200], valid=(X[200:], y[200:], None))
-    assert (net.predict_proba(X)[:, 0] == 0).all()

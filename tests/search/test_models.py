@@ -258,3 +258,13 @@ def test_imports_are_predicted_once_a_library():
         family.requires, family.start_seconds = ("never_imported",), 4.5
     here.requires, here.start_seconds = ("numpy",), 1.0
     assert ModelLoader().seconds_of_imports([one, two, here]) == 4.5
+
+
+def test_only_libraries_that_models_hold_are_imported(tmp_path):
+    path, family = stored(tmp_path), StubFamily()
+    family.requires, family.start_seconds = ("never_imported",), 4.5
+    family.model_requires = ()
+    loader = loader_until(1.0)
+    assert loader.seconds_of_imports([family]) == 0.0
+    (model,) = loader.load(7, family, [path])
+    assert type(model) is FittedModel

@@ -103,6 +103,8 @@ def test_refits_leave_time_for_imports():
     slow.requires, slow.start_seconds = ("never_imported",), 4.5
     without = deadline_to_refit(own, usable, 0)
     assert without - deadline_to_refit(own, usable, 0, [slow]) == pytest.approx(4.5)
+    slow.start_seconds = 60.0  # its models stay pickled
+    assert deadline_to_refit(own, usable, 0, [slow]) == without
 
 
 @pytest.mark.parametrize("kind", [Workers, OwnProcesses])

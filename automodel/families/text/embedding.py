@@ -110,7 +110,7 @@ class TextEmbeddingFamily(TextFamily):
         # A search without a clock must find the same on any processor.
         precision = "float32" if task.time_budget is None else "auto"
         return TextEmbedding(
-            found[estimator.embedding],
+            found.get(estimator.embedding, task.facts.weights[0]),
             max_tokens=MAX_TOKENS,
             max_chunks=MAX_CHUNKS,
             precision=precision,

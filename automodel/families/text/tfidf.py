@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from automodel.task import Task
 
 FEW_CLASSES = 20  # up to which heads are tried that take long for each class
-MOST_CHARACTERS = 20_000_000  # of all texts; sequences of more take too much memory
+MOST_CHARACTERS = 8_000_000  # of all texts; sequences of more take too much memory
 # Seconds of a head for each n-gram of each text, and for each class or for all.
 SECONDS_OF_HEAD = {
     "complement_nb": 2e-9,

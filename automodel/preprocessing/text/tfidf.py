@@ -85,9 +85,11 @@ class TfidfWeights(TransformerMixin, BaseEstimator):
         self, X: Any, y: Any = None, sample_weight: Any = None
     ) -> sparse.csr_array:
         """Choose the columns, learn their weights and return the weighted counts."""
-        weight = np.ones(X.shape[0]) if sample_weight is None else sample_weight
-        repeated = np.repeat(weight, np.diff(X.indptr))
-        frequency = np.bincount(X.indices, repeated, minlength=X.shape[1])
+        weight, of_ngrams = np.ones(X.shape[0]), None
+        if sample_weight is not None:
+            weight = np.asarray(sample_weight)
+            of_ngrams = np.repeat(weight, np.diff(X.indptr))
+        frequency = np.bincount(X.indices, of_ngrams, minlength=X.shape[1])
         self.columns_ = self._chosen(frequency)
         idf = np.log((1 + weight.sum()) / (1 + frequency[self.columns_])) + 1
         self.idf_ = idf.astype(np.float32)
@@ -136,17 +138,17 @@ def _of_columns(X: Any, columns: np.ndarray) -> sparse.csr_array:
     position[columns] = np.arange(len(columns), dtype=np.int32)
     moved = position[X.indices]
     is_kept = moved >= 0
-    ends = np.concatenate([[0], np.cumsum(is_kept)])
-    indptr = ends[X.indptr].astype(X.indptr.dtype)
+    ends = np.zeros(len(moved) + 1, dtype=X.indptr.dtype)
+    np.cumsum(is_kept, out=ends[1:])
     shape = X.shape[0], len(columns)
-    parts = X.data[is_kept], moved[is_kept], indptr
+    parts = X.data[is_kept], moved[is_kept], ends[X.indptr]
     return sparse.csr_array(parts, shape=shape)
 
 
 def _normalize_parts(X: sparse.csr_array, part_of_column: np.ndarray) -> None:
     """Scale each part of each row to unit length, in place."""
-    row = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
-    cell = 2 * row + part_of_column[X.indices]
+    cell = np.repeat(2 * np.arange(X.shape[0]), np.diff(X.indptr))
+    cell += part_of_column[X.indices]
     squares = np.bincount(cell, X.data.astype(np.float64) ** 2, minlength=1)
     X.data /= np.sqrt(squares[cell]).astype(np.float32)
 
