@@ -22,7 +22,7 @@ class RowsAsTexts:
         texts[:] = [
             " ".join(["row", *words[: len(row)][row[:, None] > STEPS]]) for row in X
         ]
-        return super()._check_X(texts, reset=reset)
+        return texts
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
