@@ -37,6 +37,7 @@ class TextBertFamily(TextFamily):
     name = "text_bert"
     tasks = ALL_TASKS
     requires = ("torch", "skorch", "transformers")
+    model_requires = ()  # a fitted net imports them when it predicts
     iteration_param = "max_epochs"
     rank = 90
     by_default = False
