@@ -42,9 +42,7 @@ class Schedules(Callback):
         See `Recipe`.
     """
 
-    def __init__(
-        self, planner, learning_rate, regularization="constant", warm_up=WARM
-    ):
+    def __init__(self, planner, learning_rate, regularization="constant", warm_up=WARM):
         self.planner = planner
         self.learning_rate = learning_rate
         self.regularization = regularization

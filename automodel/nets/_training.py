@@ -102,7 +102,11 @@ def course_of(
 
 
 def result_of(
-    net: ObjectiveNet, dataset: Any, n_batches: float, planner: StepPlanner, epochs: Epochs
+    net: ObjectiveNet,
+    dataset: Any,
+    n_batches: float,
+    planner: StepPlanner,
+    epochs: Epochs,
 ) -> Trained:
     """Return the weights of the best epoch, or the last ones without validation."""
     n_epochs = max(round(planner.taken / n_batches), 1)

@@ -122,7 +122,7 @@ class TextBertFamily(TextFamily):
         return task.n_samples * tokens * seconds * passes
 
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):
-        """Train inside the time that is left; linear probing alone is a usable model."""
+        """Train inside the time that is left; linear probing alone is usable."""
         fewest_steps = 0 if estimator.probe else 1
         return fit_net(estimator, X, y, sample_weight, monitor, fewest_steps)
 

@@ -1,4 +1,4 @@
-"""Batches of texts of similar length, and the net of skorch that is called with them."""
+"""Batches of texts of similar length, and the net of skorch that takes them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class TokenDataset(Dataset):
         return {"ids": ids.to(self.device), "mask": mask.to(self.device)}
 
     def batches_by_length(self) -> Iterator[torch.Tensor]:
-        """Yield the rows of batches of a limited number of tokens, short texts first."""
+        """Yield the rows of batches of few tokens, short texts first."""
         order = torch.argsort(self.lengths, stable=True)
         lengths = self.lengths[order].tolist()
         start = 0
@@ -134,7 +134,9 @@ class TextNet(ObjectiveNet):
         return output.float()
 
     def outputs(self, rows):
-        """Return the outputs for the texts of a `TokenDataset`."""
+        """Return the outputs for the texts of a `TokenDataset`, or for its tokens."""
+        if isinstance(rows, Tokens):
+            rows = TokenDataset(rows, torch.zeros(len(rows)), device=self.device)
         return outputs_of(self.module_, rows, self.precision)
 
 

@@ -269,9 +269,7 @@ class BertNet(Net):
 
         if self._cache.get("device") != self.device:
             state = {**self.frozen_, **self.state_}
-            predictor = TextPredictor(
-                self._design, state, self.device, self.precision_
-            )
+            predictor = TextPredictor(self._design, state, self.device, self.precision_)
             self._cache.update(predictor=predictor, device=self.device)
         tokens = tokens_of(texts, self.tokenizer_, self._max_length)
         return self._cache["predictor"].outputs(tokens) * self.factor_

