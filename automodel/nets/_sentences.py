@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 
-from automodel.exceptions import MissingLibraryError, WeightsError
+from automodel.exceptions import MissingLibraryError
 from automodel.nets._device import LEAST_WIDTH, has_bfloat16, one_thread
+from automodel.nets._transformers import load_model
 from automodel.nets._weight_files import UNIVERSAL, UNIVERSAL_FILES, read_json
 from automodel.nets.weights import INSTALL, Weights, located
-from automodel.shared_context import SharedContext
 
 BATCH_TOKENS = 2048
 CHARACTERS = 16  # of a token at most; what is beyond is not even cut into tokens
@@ -82,7 +81,7 @@ class TransformerEncoder:
     """
 
     def __init__(self, folder: Path, dtype: torch.dtype):
-        tokenizer, model = _loaded(folder)
+        tokenizer, model = load_model(folder)
         self.model = model.to(dtype).eval()
         self.tokenizer = tokenizer.backend_tokenizer
         self.tokenizer.no_truncation()
@@ -198,34 +197,6 @@ def _batches_of_equal_length(lengths: np.ndarray) -> Iterator[np.ndarray]:
             yield rows[start : start + size]
 
 
-def _loaded(folder: Path) -> tuple[Any, Any]:
-    """Return the tokenizer and the model of a folder."""
-    try:
-        from transformers import AutoModel, AutoTokenizer
-    except ImportError as error:
-        raise MissingLibraryError(
-            f"Embeddings of texts need transformers. Run: {INSTALL}"
-        ) from error
-    options = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        with one_thread(), _SILENT:
-            tokenizer = AutoTokenizer.from_pretrained(str(folder), **options)
-            model, info = AutoModel.from_pretrained(
-                str(folder), output_loading_info=True, dtype=torch.float32, **options
-            )
-    except (OSError, RuntimeError, ValueError, KeyError, ImportError) as error:
-        raise WeightsError(
-            f"The weights in {str(folder)!r} cannot be loaded: {error}"
-        ) from error
-    missing = [name for name in info["missing_keys"] if "pooler" not in name]
-    if missing:
-        raise WeightsError(
-            f"The weights in {str(folder)!r} are incomplete: {len(missing)} tensors "
-            f"are missing, such as {missing[0]!r}."
-        )
-    return tokenizer, model
-
-
 def _uses_first_token(folder: Path) -> bool:
     pooling = folder / "1_Pooling" / "config.json"
     if not pooling.is_file():
@@ -233,21 +204,3 @@ def _uses_first_token(folder: Path) -> bool:
     said = read_json(pooling)
     first = said.get("pooling_mode_cls_token", said.get("pooling_mode") == "cls")
     return bool(first)
-
-
-@contextmanager
-def _silenced() -> Iterator[None]:
-    from transformers.utils import logging
-
-    level, shows_progress = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if shows_progress:
-            logging.enable_progress_bar()
-
-
-_SILENT = SharedContext(_silenced)
