@@ -97,8 +97,8 @@ def refuse(*args, **options):
 socket.socket.connect = socket.getaddrinfo = refuse
 with open({str(tmp_path / "model.pkl")!r}, "rb") as file:
     model = pickle.load(file)
-probabilities = model.predict_proba({NEW!r})
-np.testing.assert_array_equal(probabilities, np.load({str(tmp_path)!r} + "/expected.npy"))
+expected = np.load({str(tmp_path / "expected.npy")!r})
+np.testing.assert_array_equal(model.predict_proba({NEW!r}), expected)
 """
     run = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment()
