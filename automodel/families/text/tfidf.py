@@ -86,7 +86,7 @@ class TextTfidf(TextFamily):
             first, *_ = Linear().portfolio(task)
             return [usual | {"characters": 0} | first, usual | first]
         usual |= {"n_telling": None, "class_weight": None}
-        slope, flat = (4.0, 1.0) if task.n_classes <= 2 else (6.0, 3.0)
+        slope, flat = (4.0, 1.0) if task.n_classes <= FEW_CLASSES else (6.0, 3.0)
         heads = {
             "svm": {"C": 0.3, "slope": slope},
             "logistic": {"C": 10.0},
