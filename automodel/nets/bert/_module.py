@@ -58,13 +58,15 @@ class BertModule(nn.Module):
         layer_decay: float = 1.0,
     ):
         super().__init__()
-        self.encoder: Any = new_encoder(config)
-        _replace_dropout(self.encoder, dropout)
+        encoder: Any = new_encoder(config)
+        _replace_dropout(encoder, dropout)
+        self.encoder = encoder
         self.dropout = HiddenDropout(dropout)
-        self.head: Any = PlainLinear(self.encoder.config.hidden_size, n_outputs)
+        self.head = PlainLinear(encoder.config.hidden_size, n_outputs)
+        parameter: Any
         for parameter in self.head.parameters():
             parameter.lr_factor = head_rate
-        self.frozen = _freeze(self.encoder, layers, layer_decay)
+        self.frozen = _freeze(encoder, layers, layer_decay)
 
     def forward(self, ids, mask):
         """Return (n_rows, n_outputs)."""
@@ -91,7 +93,7 @@ class BertModule(nn.Module):
 def layers_of(encoder: nn.Module) -> list[nn.Module]:
     """Return the layers of an encoder, from the first to the last."""
     stacks = [part for part in encoder.modules() if isinstance(part, nn.ModuleList)]
-    return list(max(stacks, key=len)) if stacks else []
+    return list(max(stacks, key=lambda stack: len(stack))) if stacks else []
 
 
 def _freeze(encoder: Any, layers: str | int, layer_decay: float) -> set[str]:

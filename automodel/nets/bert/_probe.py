@@ -89,6 +89,7 @@ class _PenalizedLoss:
     def _value_and_gradient(self, values, shape):
         self.check_time()
         head = torch.from_numpy(values.reshape(shape)).float().requires_grad_()
+        head.grad = torch.zeros_like(head)
         losses = self.objective(_outputs(head, self.inputs), self.target)
         if self.weight is not None:
             losses = losses * self.weight

@@ -37,7 +37,7 @@ class Tokens:
 
 
 def tokens_of(
-    texts: Sequence[str],
+    texts: Sequence[str] | np.ndarray,
     tokenizer: str,
     max_length: int,
     seconds_left: Callable[[], float] | None = None,
@@ -77,7 +77,7 @@ def tokens_of(
     return Tokens(ids, starts)
 
 
-def learned_tokenizer(texts: Sequence[str]) -> str:
+def learned_tokenizer(texts: Sequence[str] | np.ndarray) -> str:
     """Return a tokenizer whose vocabulary consists of the words of texts.
 
     Other words are read letter by letter.
