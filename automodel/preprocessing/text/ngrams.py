@@ -76,11 +76,11 @@ class NgramCounts(TransformerMixin, BaseEstimator):
 
     def _counts(self, texts: list[str]) -> sparse.csr_array:
         n_columns = BUCKETS * (len(WORDS) + len(CHARACTERS) * self.characters)
-        rows, columns = [], []
-        for order, (row, hashes) in enumerate(_ngrams(texts, self.characters)):
-            rows.append(row)
-            columns.append(np.int32(order * BUCKETS) + _bucket(hashes))
-        row, column = np.concatenate(rows), np.concatenate(columns)
+        found = list(_ngrams(texts, self.characters))
+        buckets = [_bucket(hashes) for _, hashes in found]
+        starts = np.arange(len(found), dtype=np.int32) * BUCKETS
+        row = np.concatenate([rows for rows, _ in found])
+        column = np.concatenate([s + b for s, b in zip(starts, buckets, strict=True)])
         ones = np.ones(len(row), dtype=np.float32)
         shape = len(texts), n_columns
         return sparse.coo_array((ones, (row, column)), shape=shape).tocsr()
