@@ -34,7 +34,8 @@ class EstimatorFamily(TabularFamily):
     tasks : tuple of str, default=None
         Kinds of `Task`. None stands for those that the tags of the estimator tell.
     preprocessor : transformer, default=None
-        Encoder of a `Table` or of `Texts`. None stands for one that suits the tags of the estimator.
+        Encoder of a `Table` or of `Texts`. None stands for one that suits the tags of
+        the estimator.
     categorical : bool, default=False
         Whether the estimator takes pandas columns of dtype "category".
 

@@ -64,13 +64,14 @@ def kind_and_width(folder: Path) -> tuple[str, int]:
         )
     _check_tokenizer(folder)
     shapes: dict[str, list[int]] = {}
-    for file in weight_files(folder):
+    files = weight_files(folder)
+    for file in files:
         _check_is_stored(file)
         if file.suffix == ".safetensors":
             shapes |= _shapes_in(file)
         elif not zipfile.is_zipfile(file):
             raise _incomplete(file)
-    if shapes:
+    if files[0].suffix == ".safetensors":
         _check_shapes(folder, config, shapes)
     return kind, int(config.get("hidden_size") or config["dim"])
 

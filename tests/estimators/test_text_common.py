@@ -47,6 +47,8 @@ def test_estimators_of_texts_pass_the_checks_that_there_are(estimator, check):
 
 
 @pytest.mark.slow
-@parametrize_with_checks([TextClassifierOfRows(**PARAMS), TextRegressorOfRows(**PARAMS)])
+@parametrize_with_checks(
+    [TextClassifierOfRows(**PARAMS), TextRegressorOfRows(**PARAMS)]
+)
 def test_estimators_of_texts_pass_all_checks_if_rows_become_texts(estimator, check):
     check(estimator)

@@ -19,7 +19,7 @@ from sklearn.naive_bayes import ComplementNB
 from sklearn.svm import LinearSVC
 
 from automodel.exceptions import DeadlineReached
-from automodel.families._ridge import ridge_params
+from automodel.families._ridge import EXACT_CELLS, ridge_params
 from automodel.families.linear import MOST_ITERATIONS, Linear
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MOST_PASSES = 200  # of the SVM over the rows, which cannot be interrupted
 SVM_TOL = 1e-3  # a tenth of it takes twice as long, with equal scores
+EXACT = {"dual": False, "tol": 1e-9, "max_iter": 1000}
+FAST = {"dual": "auto", "tol": SVM_TOL, "max_iter": MOST_PASSES}
 
 Linearized = tuple[np.ndarray, np.ndarray]
 
@@ -47,7 +49,6 @@ def fit_svm(
     model: TfidfClassifier, X: Any, y: np.ndarray, weight: np.ndarray, monitor: Monitor
 ) -> Linearized:
     """Fit a linear support vector machine for each class, some classes at a time."""
-    X = X.astype(np.float64)  # once, since liblinear knows no other type
     coef, intercept = _empty(X, y)
     for part in parts_in_time(len(coef), monitor):
         coef[part], intercept[part] = _svm_of(part, model, X, y, weight)
@@ -64,7 +65,6 @@ def fit_nb_svm(
     .. [1] Wang and Manning (2012), Baselines and Bigrams: Simple, Good Sentiment and
        Topic Classification.
     """
-    X = X.astype(np.float64)
     coef, intercept = _empty(X, y)
     for output in range(len(coef)):
         part = slice(output, output + 1)
@@ -84,7 +84,7 @@ def fit_ridge(
     coef, intercept = _empty(X, y)
     for part in parts_in_time(len(coef), monitor):
         classes = _class_of(np.arange(part.start, part.stop), coef)
-        signs = np.where(y[:, None] == classes, 1.0, -1.0).astype(X.dtype)
+        signs = np.where(y[:, None] == classes, 1.0, -1.0)
         ridge = Ridge(alpha=1 / model.C, **ridge_params(X))
         coef[part] = ridge.fit(X, signs, sample_weight=weight).coef_
         intercept[part] = ridge.intercept_
@@ -148,13 +148,8 @@ def _svm_of(
     first = 1 if n_classes == 2 else part.start
     is_own = (y >= first) & (y < first + n_own)
     labels = is_own.astype(int) if n_own == 1 else np.where(is_own, y - first, n_own)
-    svm = LinearSVC(
-        C=model.C,
-        dual="auto",
-        tol=SVM_TOL,
-        max_iter=MOST_PASSES,
-        random_state=model.random_state,
-    )
+    precision = EXACT if X.shape[0] * X.shape[1] <= EXACT_CELLS else FAST
+    svm = LinearSVC(C=model.C, random_state=model.random_state, **precision)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         svm.fit(X, labels, sample_weight=weight)

@@ -31,7 +31,8 @@ BOOSTING_TREES = 8  # in a round; more classes take too long with hundreds of co
 N_LANDMARKS = 500
 MAX_TOKENS, MAX_CHUNKS = 128, 4
 CHARACTERS_PER_TOKEN = 4.0
-SECONDS_PER_TOKEN = 2e-4  # for an encoder of USUAL_WIDTH on one core
+SECONDS_PER_TOKEN = 1.3e-4  # for an encoder of USUAL_WIDTH on one core
+SECONDS_PER_TEXT = 1e-4
 USUAL_WIDTH = 384
 ENCODING_SHARE = 0.5  # of the time budget, that embeddings may take
 
@@ -180,7 +181,7 @@ def encoding_seconds(weights: Weights, task: Task) -> float:
     tokens = min(task.facts.mean_chars / CHARACTERS_PER_TOKEN, MAX_TOKENS * MAX_CHUNKS)
     # Wider encoders also have more layers.
     per_token = SECONDS_PER_TOKEN * (weights.width / USUAL_WIDTH) ** 3
-    return task.n_samples * (tokens + 2) * per_token
+    return task.n_samples * ((tokens + 2) * per_token + SECONDS_PER_TEXT)
 
 
 MLP_SETTING = {

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 FEW_CLASSES = 20  # up to which heads are tried that take long for each class
 MOST_CHARACTERS = 8_000_000  # of all texts; sequences of more take too much memory
-# Seconds of a head for each n-gram of each text, and for each class or for all.
+# Seconds of a head for each n-gram of each text and each class.
 SECONDS_OF_HEAD = {
-    "complement_nb": 2e-9,
-    "svm": 2e-7,
-    "nb_svm": 2e-7,
-    "logistic": 4e-7,
-    "ridge": 3e-7,
+    "complement_nb": 1e-9,
+    "svm": 4e-8,
+    "nb_svm": 5e-8,
+    "logistic": 8e-8,
+    "ridge": 6e-8,
 }
-SECONDS_PER_NGRAM = 4e-8  # for choosing and weighing them
+SECONDS_PER_NGRAM = 2e-8  # for choosing and weighing them
 WORDS_PER_CHARACTER = 0.2
 
 
@@ -71,7 +71,7 @@ class TextTfidf(TextFamily):
         if params["head"] in ("complement_nb", "nb_svm"):
             params["alpha"] = trial.suggest_float("alpha", 0.01, 3.0, log=True)
         if params["head"] != "logistic":
-            params["slope"] = trial.suggest_float("slope", 1.0, 20.0, log=True)
+            params["slope"] = trial.suggest_float("slope", 0.3, 20.0, log=True)
         return params
 
     def portfolio(self, task: Task) -> Sequence[dict[str, Any]]:
@@ -86,12 +86,12 @@ class TextTfidf(TextFamily):
             first, *_ = Linear().portfolio(task)
             return [usual | {"characters": 0} | first, usual | first]
         usual |= {"n_telling": None, "class_weight": None}
-        slope = 3.0 if task.n_classes <= 2 else 6.0
+        slope, flat = (4.0, 1.0) if task.n_classes <= FEW_CLASSES else (6.0, 3.0)
         heads = {
             "svm": {"C": 0.3, "slope": slope},
             "logistic": {"C": 10.0},
             "nb_svm": {"C": 0.3, "alpha": 1.0, "slope": slope},
-            "complement_nb": {"alpha": 0.1, "slope": slope},
+            "complement_nb": {"alpha": 0.1, "slope": flat},
             "ridge": {"C": 1.0, "slope": slope},
         }
         naive_bayes = heads["complement_nb"] | {"head": "complement_nb"}

@@ -76,10 +76,10 @@ class NgramCounts(TransformerMixin, BaseEstimator):
 
     def _counts(self, texts: list[str]) -> sparse.csr_array:
         n_columns = BUCKETS * (len(WORDS) + len(CHARACTERS) * self.characters)
-        rows, columns = [np.empty(0, dtype=np.intp)], [np.empty(0, dtype=np.intp)]
+        rows, columns = [], []
         for order, (row, hashes) in enumerate(_ngrams(texts, self.characters)):
             rows.append(row)
-            columns.append(order * BUCKETS + _bucket(hashes))
+            columns.append(np.int32(order * BUCKETS) + _bucket(hashes))
         row, column = np.concatenate(rows), np.concatenate(columns)
         ones = np.ones(len(row), dtype=np.float32)
         shape = len(texts), n_columns
@@ -117,7 +117,7 @@ def _ngrams(
     padded = ["".join(f" {part} " for part in text.split()) for text in texts]
     lengths = np.fromiter(map(len, padded), dtype=np.intp, count=len(padded))
     code = np.frombuffer("".join(padded).encode("utf-32-le"), dtype=np.uint32)
-    row = np.repeat(np.arange(len(texts)), lengths)
+    row = np.repeat(np.arange(len(texts), dtype=np.int32), lengths)
     hashed = _Hashed(code)
     is_word = _is_of_words(code)
     starts = np.flatnonzero(is_word & ~_shifted(is_word, 1))
@@ -169,11 +169,11 @@ def _bucket(hashes: np.ndarray) -> np.ndarray:
     """Mix the bits of hashes, and return the highest ones."""
     mixed = (hashes ^ (hashes >> np.uint64(33))) * MIXERS[0]
     mixed = (mixed ^ (mixed >> np.uint64(33))) * MIXERS[1]
-    return (mixed >> np.uint64(64 - BITS)).astype(np.intp)
+    return (mixed >> np.uint64(64 - BITS)).astype(np.int32)
 
 
 def _is_of_words(code: np.ndarray) -> np.ndarray:
-    """Tell which characters are letters, digits or underscores, as `\\w` does."""
+    """Tell which characters are letters, digits or underscores."""
     if not len(code):
         return np.empty(0, dtype=bool)
     found = np.flatnonzero(np.bincount(code))

@@ -81,7 +81,7 @@ def _as_list(X: Any) -> list[Any]:
 
 def _as_string(value: Any, row: int) -> str | None:
     if isinstance(value, str):
-        return value if value.isascii() else _encodable(str(value))
+        return _encodable(str(value))
     if value is None or is_scalar_nan(value) or is_pandas_na(value):
         return None
     kind = type(value).__name__

@@ -38,7 +38,7 @@ class TfidfWeights(TransformerMixin, BaseEstimator):
     ----------
     columns_ : ndarray of int
         The columns of counts that are kept, in ascending order.
-    idf_ : ndarray of float32
+    idf_ : ndarray of float64
         Smoothed inverse document frequency of each of them.
 
     Examples
@@ -92,7 +92,7 @@ class TfidfWeights(TransformerMixin, BaseEstimator):
         frequency = np.bincount(X.indices, of_ngrams, minlength=X.shape[1])
         self.columns_ = self._chosen(frequency)
         idf = np.log((1 + weight.sum()) / (1 + frequency[self.columns_])) + 1
-        self.idf_ = idf.astype(np.float32)
+        self.idf_ = idf
         self.n_features_in_ = X.shape[1]
         weighed = self.transform(X)
         n_telling = self.n_telling
@@ -104,12 +104,12 @@ class TfidfWeights(TransformerMixin, BaseEstimator):
         return self.transform(X)
 
     def transform(self, X: Any) -> sparse.csr_array:
-        """Return the weighted counts of the chosen columns, in float32."""
+        """Return the weighted counts of the chosen columns."""
         check_is_fitted(self)
         chosen = _of_columns(X, self.columns_)
         if self.sublinear:
             chosen.data = 1 + np.log(chosen.data)
-        chosen.data *= self.idf_[chosen.indices]
+        chosen.data = chosen.data * self.idf_[chosen.indices]
         is_character = self.columns_ >= BUCKETS * len(WORDS)
         _normalize_parts(chosen, is_character.astype(np.intp))
         return chosen
@@ -149,8 +149,8 @@ def _normalize_parts(X: sparse.csr_array, part_of_column: np.ndarray) -> None:
     """Scale each part of each row to unit length, in place."""
     cell = np.repeat(2 * np.arange(X.shape[0]), np.diff(X.indptr))
     cell += part_of_column[X.indices]
-    squares = np.bincount(cell, X.data.astype(np.float64) ** 2, minlength=1)
-    X.data /= np.sqrt(squares[cell]).astype(np.float32)
+    squares = np.bincount(cell, X.data**2, minlength=1)
+    X.data /= np.sqrt(squares[cell])
 
 
 def _chi_squared(X: Any, y: np.ndarray, weight: np.ndarray) -> np.ndarray:

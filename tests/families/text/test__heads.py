@@ -30,7 +30,9 @@ def rows_of(n_classes, n_rows=200):
     y[:n_classes] = np.arange(n_classes)
     noise = random_array((n_rows, 40), density=0.2, rng=np.random.default_rng(1))
     signal = csr_array((np.ones(n_rows), (np.arange(n_rows), y)), shape=(n_rows, 40))
-    return (noise + signal).tocsr().astype(np.float32), y
+    X = csr_array((noise + signal).astype(np.float32))
+    X.indices, X.indptr = X.indices.astype(np.int32), X.indptr.astype(np.int32)
+    return X, y
 
 
 def settings(**params):

@@ -33,9 +33,10 @@ def test_probabilities_are_those_of_known_classes(head, y):
 def test_a_larger_slope_gives_surer_probabilities_and_the_same_classes():
     flat, steep = (TfidfClassifier(slope=s, random_state=0).fit(X, Y) for s in (1, 9))
     np.testing.assert_array_equal(flat.predict(X), steep.predict(X))
-    assert steep.predict_proba(X).max(axis=1).mean() > 0.05 + flat.predict_proba(
-        X
-    ).max(axis=1).mean()
+    assert (
+        steep.predict_proba(X).max(axis=1).mean()
+        > 0.05 + flat.predict_proba(X).max(axis=1).mean()
+    )
 
 
 @pytest.mark.parametrize("head", sorted(set(HEADS) - {"complement_nb"}))

@@ -89,7 +89,9 @@ def test_each_proven_setting_is_better_than_the_prior(family, kind):
     metric = make_metric(None, task, np.unique(y) if task.n_classes else None)
     folds = Folds(rows, y, None, splits, task, metric)
     constant = metric.target.baseline().fit(np.zeros((150, 1)), y)
-    prior = metric.target.predict(constant, np.zeros((150, 1)), np.arange(task.n_outputs))
+    prior = metric.target.predict(
+        constant, np.zeros((150, 1)), np.arange(task.n_outputs)
+    )
     shown = np.concatenate([valid for _, valid in splits])
     for setting in family.portfolio(task):
         _, params = suggested(family, task, setting)

@@ -11,8 +11,8 @@ from automodel.families.text.embedding import HEADS, TextEmbeddingFamily, heads_
 from automodel.monitor import Monitor
 from automodel.nets.weights import find_weights
 from automodel.preprocessing.text.texts import TextFacts
-from automodel.task import Task
 from automodel.targets.objective import Objective
+from automodel.task import Task
 from tests.conftest import FakeClock
 from tests.tiny_encoder import write_encoder
 

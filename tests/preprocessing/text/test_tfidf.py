@@ -49,13 +49,14 @@ def test_the_lengths_of_the_ngrams(words, characters, orders):
 def test_rare_ngrams_are_left_out_and_the_most_frequent_ones_kept():
     sizes = [
         TfidfWeights(characters=0, min_rows=n).fit_transform(COUNTS).shape[1]
-        for n in (1, 3, 5)
+        for n in (1, 3, 4)
     ]
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[0] > sizes[-1]
     few = TfidfWeights(words=1, characters=0, max_columns=2).fit(COUNTS)
     assert few.columns_.shape == (2,)
-    assert few.idf_.max() <= TfidfWeights(words=1, characters=0).fit(COUNTS).idf_.min()
+    usual = TfidfWeights(words=1, characters=0).fit(COUNTS)
+    np.testing.assert_array_equal(np.sort(few.idf_), np.sort(usual.idf_)[:2])
 
 
 def test_a_choice_by_chi_squared_keeps_what_tells_the_classes_apart():
