@@ -92,8 +92,8 @@ class BertModule(nn.Module):
 
 def layers_of(encoder: nn.Module) -> list[nn.Module]:
     """Return the layers of an encoder, from the first to the last."""
-    stacks = [part for part in encoder.modules() if isinstance(part, nn.ModuleList)]
-    return list(max(stacks, key=lambda stack: len(stack))) if stacks else []
+    stacks = [list(m) for m in encoder.modules() if isinstance(m, nn.ModuleList)]
+    return max(stacks, key=len, default=[])
 
 
 def _freeze(encoder: Any, layers: str | int, layer_decay: float) -> set[str]:

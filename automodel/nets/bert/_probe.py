@@ -89,13 +89,12 @@ class _PenalizedLoss:
     def _value_and_gradient(self, values, shape):
         self.check_time()
         head = torch.from_numpy(values.reshape(shape)).float().requires_grad_()
-        head.grad = torch.zeros_like(head)
         losses = self.objective(_outputs(head, self.inputs), self.target)
         if self.weight is not None:
             losses = losses * self.weight
         loss = losses.mean() + self.penalty / 2 * head[:, :-1].square().sum()
-        loss.backward()
-        return loss.item(), head.grad.double().numpy().ravel()
+        (gradient,) = torch.autograd.grad(loss, head)
+        return loss.item(), gradient.double().numpy().ravel()
 
 
 def _outputs(head, inputs):
