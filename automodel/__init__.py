@@ -9,20 +9,28 @@ __version__ = "0.2.0"
 __all__ = [
     "AutoClassifier",
     "AutoRegressor",
+    "AutoTextClassifier",
+    "AutoTextRegressor",
     "EstimatorFamily",
     "ModelFamily",
     "SharedStorage",
     "TabularFamily",
+    "TextEmbedding",
+    "TextFamily",
     "__version__",
 ]
 
 _HOMES = {
     "AutoClassifier": "automodel.estimators.tabular",
     "AutoRegressor": "automodel.estimators.tabular",
+    "AutoTextClassifier": "automodel.estimators.text",
+    "AutoTextRegressor": "automodel.estimators.text",
     "EstimatorFamily": "automodel.families",
     "ModelFamily": "automodel.families.base",
     "SharedStorage": "automodel.search.storage.shared",
     "TabularFamily": "automodel.families",
+    "TextEmbedding": "automodel.preprocessing.text.embedding",
+    "TextFamily": "automodel.families",
 }
 
 

@@ -17,6 +17,10 @@ class MissingLibraryError(AutoModelError, ImportError, ValueError):
     """Raised if an optional library is missing; the message names the pip command."""
 
 
+class WeightsError(AutoModelError, ValueError):
+    """Raised if pretrained weights cannot be found, or cannot be used."""
+
+
 class FitWarning(UserWarning):
     """Warning about the data or the search that concerns the user."""
 

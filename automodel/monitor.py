@@ -185,6 +185,13 @@ class Monitor:
             self._last_slot = _slot(step)
             self._tell(self._last_slot, value)
 
+    def report_folds_only(self) -> None:
+        """Ignore reports within the fold, which are of another kind than those before.
+
+        This is for families whose trials train models of different kinds.
+        """
+        self._has_own_loss = False
+
     def report_fold(self, value: float) -> None:
         """Report the mean score of the folds so far, at the end of a fold."""
         self._tell(SLOTS_PER_FOLD - 1, value)

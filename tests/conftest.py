@@ -45,6 +45,16 @@ def own_temporary_folder(tmp_path_factory):
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_pretrained_weights(tmp_path_factory):
+    """Hide the weights that this machine has, so that tests do the same everywhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("automodel.nets.weights.PACKAGES", ())
+        patch.setenv("HF_HUB_CACHE", str(tmp_path_factory.mktemp("no_weights")))
+        patch.delenv("AUTOMODEL_WEIGHTS", raising=False)
+        yield
+
+
 CHEAP = {
     "families": ["linear"],
     "n_trials": 2,

@@ -29,6 +29,7 @@ NAMES = {  # what readers of a page have at hand
     "find_families": find_families,
     "my_family": StubFamily("my_family"),
     "np": np,
+    "pd": pd,
     "X": X,
     "y": Y,
 }

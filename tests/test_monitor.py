@@ -107,3 +107,13 @@ def test_former_names_work_and_warn():
 )
 def test_the_mean_of_steps_leaves_out_columns_that_were_not_trained(steps, mean):
     assert mean_steps(steps).tolist() == mean
+
+
+def test_a_family_of_different_models_reports_only_the_ends_of_folds():
+    seen = []
+    monitor = Monitor(should_prune=lambda reports: seen.append(dict(reports)))
+    monitor.report_folds_only()
+    assert not monitor.is_due(1)
+    monitor.report(1, 0.5)
+    monitor.report_fold(0.7)
+    assert [list(reports.values()) for reports in seen] == [[0.7]]

@@ -51,9 +51,10 @@ def fit(arguments: Namespace) -> int:
     say = _nothing if arguments.quiet else _note
     check_writable(arguments.out)
     # Cheap, and an unknown name raises before a large table is read.
-    find_families(arguments.families)
+    find_families(arguments.families, _modality(arguments))
     storage = _storage(arguments)
-    table = read_table(arguments.table)
+    text_columns = [arguments.text_column] if arguments.text_column else []
+    table = read_table(arguments.table, strings=text_columns)
     notes: list[str] = []  # printed when all checks have passed
     X, y, extra = _split(table, arguments, notes.append)
     is_of_classes = is_classification(y, arguments.task)
@@ -92,7 +93,7 @@ def predict(arguments: Namespace) -> int:
                 f"--proba needs a classifier, but the model in {arguments.model} is a "
                 "regressor."
             )
-        table = read_table(arguments.table, strings=model._reader.strings)
+        table = read_table(arguments.table, strings=_string_columns(model))
         X = _model_columns(model, table, arguments.table, say)
         predictions = _predictions(model, X, arguments.proba)
     if arguments.out == "-":
@@ -131,7 +132,8 @@ def _nothing(text: str) -> None:
 def _split(table: pd.DataFrame, arguments: Namespace, say: Say):
     """Return features, target and the other arguments of `fit`."""
     targets, path = names_of_targets(arguments.target, table), arguments.table
-    others = [n for n in (arguments.groups, arguments.weight) if n is not None]
+    others = [arguments.groups, arguments.weight, arguments.text_column]
+    others = [name for name in others if name is not None]
     special = targets + others
     for name in [*special, *arguments.drop]:
         _check_column(name, table, path)
@@ -139,14 +141,29 @@ def _split(table: pd.DataFrame, arguments: Namespace, say: Say):
     if twice:
         raise UsageError(
             f"the column {twice.pop()!r} can have only one role. It is named more than "
-            "once by --target, --groups, --weight and --drop."
+            "once by --target, --text-column, --groups, --weight and --drop."
         )
     table = rows_with_targets(table, targets, path, say)
+    if arguments.text_column is None:
+        X = _features(table, special, arguments, say)
+    else:
+        X = table[[arguments.text_column]]
+    extra = {}
+    if arguments.groups is not None:
+        extra["groups"] = _groups(table[arguments.groups])
+    if arguments.weight is not None:
+        extra["sample_weight"] = _weights(table[arguments.weight])
+    return X.reset_index(drop=True), table[targets], extra
+
+
+def _features(
+    table: pd.DataFrame, special: list[str], arguments: Namespace, say: Say
+) -> pd.DataFrame:
     X = table.drop(columns=[*special, *dict.fromkeys(arguments.drop)])
     if X.shape[1] == 0:
         raise UsageError(
-            f"{path} has no columns left from which {arguments.target!r} can be "
-            "learned."
+            f"{arguments.table} has no columns left from which {arguments.target!r} "
+            "can be learned."
         )
     for name in X.columns:
         if name.startswith("Unnamed: "):
@@ -154,12 +171,7 @@ def _split(table: pd.DataFrame, arguments: Namespace, say: Say):
                 f"the column {name!r} has no name. If it holds row numbers, leave it "
                 "out with --drop."
             )
-    extra = {}
-    if arguments.groups is not None:
-        extra["groups"] = _groups(table[arguments.groups])
-    if arguments.weight is not None:
-        extra["sample_weight"] = _weights(table[arguments.weight])
-    return X.reset_index(drop=True), table[targets], extra
+    return X
 
 
 def _check_column(name: str, table: pd.DataFrame, path: Path) -> None:
@@ -216,13 +228,22 @@ def _storage(arguments: Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
+def _modality(arguments: Namespace) -> str:
+    return "tabular" if arguments.text_column is None else "text"
+
+
 def _new_model(arguments: Namespace, is_of_classes: bool) -> Any:
     from automodel.estimators.tabular import AutoClassifier, AutoRegressor
+    from automodel.estimators.text import AutoTextClassifier, AutoTextRegressor
 
+    regressor, classifier = {
+        "tabular": (AutoRegressor, AutoClassifier),
+        "text": (AutoTextRegressor, AutoTextClassifier),
+    }[_modality(arguments)]
     seconds = arguments.time_budget
     if seconds is None and arguments.n_trials is None:
         seconds = DEFAULT_SECONDS
-    return (AutoClassifier if is_of_classes else AutoRegressor)(
+    return (classifier if is_of_classes else regressor)(
         families=arguments.families,
         scoring=arguments.scoring,
         cv=arguments.cv,
@@ -298,6 +319,7 @@ def _warnings_as_notes(say: Say) -> Iterator[None]:
 def _load_model(path: Path) -> Any:
     check_readable(path)
     from automodel.estimators.tabular import AutoClassifier, AutoRegressor
+    from automodel.estimators.text import TextEstimator
 
     try:
         model = joblib.load(path)
@@ -315,7 +337,7 @@ def _load_model(path: Path) -> Any:
             f"{path} is not a model file, or it is damaged or from another version "
             f"({type(error).__name__}). Create it with: automodel fit"
         ) from error
-    if not isinstance(model, AutoClassifier | AutoRegressor):
+    if not isinstance(model, AutoClassifier | AutoRegressor | TextEstimator):
         raise UsageError(
             f"{path} holds a {type(model).__name__} instead of an automodel estimator. "
             "Create it with: automodel fit"
@@ -326,6 +348,12 @@ def _load_model(path: Path) -> Any:
             "Create it with: automodel fit"
         )
     return model
+
+
+def _string_columns(model) -> list[str]:
+    """Return the columns in which "01" is not 1: those of categories and texts."""
+    names = list(getattr(model, "feature_names_in_", []))
+    return getattr(model._reader, "strings", names)
 
 
 def _model_columns(model, table: pd.DataFrame, path: Path, say: Say) -> pd.DataFrame:

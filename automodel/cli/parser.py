@@ -213,6 +213,11 @@ def _add_storage_options(fit: argparse.ArgumentParser) -> None:
 def _add_column_options(fit: argparse.ArgumentParser) -> None:
     columns = fit.add_argument_group("columns")
     columns.add_argument(
+        "--text-column",
+        metavar="COL",
+        help="column of texts to learn from, instead of from all columns",
+    )
+    columns.add_argument(
         "--drop",
         type=_names,
         default=[],

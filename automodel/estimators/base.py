@@ -108,7 +108,8 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
-            Numbers, text, categories, dates and durations; values may be missing.
+            Numbers, text, categories, dates and durations; values may be missing. The
+            estimators of texts take a list, array or Series of str instead.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Labels of any type for a classifier, or numbers for a regressor, without
             missing values. Several columns are a multilabel indicator of 0 and 1, dense

@@ -10,10 +10,12 @@ import numpy as np
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import (
+    _check_feature_names,
     _check_sample_weight,
     validate_data,
 )
 
+from automodel.preprocessing.text.strings import as_strings
 from automodel.targets.checks import missing
 
 MOST_COUNT = 100  # larger multiples of the least weight do not count rows
@@ -60,6 +62,32 @@ def check_X(estimator: Any, X: Any, *, reset: bool) -> Any:
             f"required by {name}."
         )
     return X
+
+
+def check_texts(estimator: Any, X: Any, *, reset: bool) -> np.ndarray:
+    """Check that X is a sequence of texts, and return them as strings or None.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If X is empty or no sequence of texts, if no text of `fit` has any characters,
+        or if X is a frame whose column is not that of `fit`.
+    """
+    strings, name = as_strings(X), type(estimator).__name__
+    if not len(strings):
+        raise ValueError(
+            f"Found array with 0 sample(s) while a minimum of 1 is required by {name}."
+        )
+    if is_frame(X):
+        _check_feature_names(estimator, X, reset=reset)
+    elif reset:
+        estimator.__dict__.pop("feature_names_in_", None)
+    if reset and not any(text and text.strip() for text in strings):
+        raise ValueError(
+            f"All {len(strings)} texts of X are empty or missing, so that {name} has "
+            "nothing to learn from."
+        )
+    return strings
 
 
 def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix
 
 from automodel.clock import Deadline
 from automodel.evaluation.encoding import Encodings
+from automodel.evaluation.equal_rows import make_splits_by_distinct_rows
 from automodel.evaluation.splits import (
     kept_together,
     make_splits,
@@ -78,10 +79,14 @@ class Folds:
         """Draw the splits, and leave out rows and splits of no use.
 
         Rows of weight zero are left out. For `cv` and `seed` see `make_splits`, for the
-        rest the parameters of `Folds`; `groups` are as the user gives them.
+        rest the parameters of `Folds`; `groups` are as the user gives them. If rows
+        have a method `first_equal`, equal ones are kept together.
         """
         target = metric.target
-        splits = make_splits(cv, task, target, y, groups, seed)
+        make = make_splits
+        if hasattr(rows, "first_equal"):
+            make = partial(make_splits_by_distinct_rows, rows.first_equal())
+        splits = make(cv, task, target, y, groups, seed)
         if sample_weight is not None and not sample_weight.all():
             kept = sample_weight > 0
             splits = without_rows(splits, kept)

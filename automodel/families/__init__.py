@@ -1,4 +1,4 @@
-"""The families of models, one file each, which are found by scanning this folder.
+"""The families of models, one file each, found by scanning this folder.
 
 Another package adds a family by an entry point in the group `automodel.families`, which
 names a subclass of `ModelFamily` or an instance of one.
@@ -21,6 +21,7 @@ from automodel.families._columns import ALL_TASKS, by_column, one_per_column
 from automodel.families._estimator import EstimatorFamily
 from automodel.families._tabular import TabularFamily
 from automodel.families.base import ModelFamily
+from automodel.families.text._base import TextFamily
 from automodel.task import Task
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "EstimatorFamily",
     "ModelFamily",
     "TabularFamily",
+    "TextFamily",
     "all_families",
     "by_column",
     "find_families",
@@ -50,9 +52,10 @@ def all_families() -> dict[str, ModelFamily]:
 
 
 def _families_in_folder():
-    for module in pkgutil.iter_modules(__path__):
-        if module.name != "base" and not module.name.startswith("_"):
-            loaded = importlib.import_module(f"{__name__}.{module.name}")
+    for module in pkgutil.walk_packages(__path__, f"{__name__}."):
+        name = module.name.rpartition(".")[2]
+        if name != "base" and not name.startswith("_"):
+            loaded = importlib.import_module(module.name)
             for value in vars(loaded).values():
                 is_family = isinstance(value, type) and issubclass(value, ModelFamily)
                 if is_family and value.__module__ == loaded.__name__:

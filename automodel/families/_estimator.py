@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
 from sklearn.utils import get_tags
 
 from automodel.families._tabular import TabularFamily
+from automodel.preprocessing.text.plain import PlainTexts
 
 if TYPE_CHECKING:
     import optuna
@@ -33,9 +34,16 @@ class EstimatorFamily(TabularFamily):
     tasks : tuple of str, default=None
         Kinds of `Task`. None stands for those that the tags of the estimator tell.
     preprocessor : transformer, default=None
-        Encoder of a `Table`. None stands for one that suits the tags of the estimator.
+        Encoder of a `Table` or of `Texts`. None stands for one that suits the tags of
+        the estimator.
     categorical : bool, default=False
         Whether the estimator takes pandas columns of dtype "category".
+
+    Notes
+    -----
+    The family learns from texts instead of tables if the estimator, or the first step
+    of its pipeline, takes a sequence of strings, as its tags tell. It then gets the
+    texts as they are.
 
     Examples
     --------
@@ -59,6 +67,7 @@ class EstimatorFamily(TabularFamily):
         categorical: bool = False,
     ):
         self.name = name
+        self.modality = "text" if takes_texts(estimator) else "tabular"
         self.tasks = _tasks_of(estimator) if tasks is None else tuple(tasks)
         self.categorical = categorical
         self._estimator = estimator
@@ -86,12 +95,25 @@ class EstimatorFamily(TabularFamily):
 
     def preprocessor(self, estimator: BaseEstimator, task: Task) -> BaseEstimator:
         """Return a clone of the given encoder, or one that suits the estimator."""
-        if self._preprocessor is None:
-            return super().preprocessor(estimator, task)
-        return clone(self._preprocessor)
+        if self._preprocessor is not None:
+            return clone(self._preprocessor)
+        if takes_texts(estimator):
+            return PlainTexts()
+        return super().preprocessor(estimator, task)
 
     def __repr__(self) -> str:
         return f"<EstimatorFamily {self.name!r}>"
+
+
+def takes_texts(estimator: BaseEstimator) -> bool:
+    """Tell whether an estimator, or its first step, takes a sequence of strings."""
+    for steps in ("steps", "transformer_list"):  # of a pipeline, of a union
+        if getattr(estimator, steps, None):
+            return takes_texts(getattr(estimator, steps)[0][1])
+    if not hasattr(estimator, "__sklearn_tags__"):
+        return False
+    tags = get_tags(estimator).input_tags
+    return tags.string and not tags.two_d_array
 
 
 def _tasks_of(estimator: BaseEstimator) -> tuple[str, ...]:

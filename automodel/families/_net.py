@@ -46,15 +46,7 @@ class NetFamily(TabularFamily):
 
     def estimator(self, task, random_state):
         """Return the classifier, or the regressor with the loss of the objective."""
-        nets = importlib.import_module("automodel.nets")
-        if task.is_classification:
-            return getattr(nets, self.classifier)(random_state=random_state)
-        loss = fixed_loss(task.objective)
-        net = getattr(nets, self.regressor)(random_state=random_state, **loss)
-        if task.objective.is_deviance and hasattr(net, "early_stopping"):
-            # Deviances punish overfitting far more than squared errors do.
-            net.set_params(early_stopping=True)
-        return net
+        return new_net(self.classifier, self.regressor, task, random_state)
 
     def supports(self, task):
         """Leave out sparse tables that are too wide to be made dense."""
@@ -81,39 +73,67 @@ class NetFamily(TabularFamily):
         DeadlineReached
             If time is up before the net has learned anything.
         """
-        monitor.check_time()
-        step_plan: list = []
-        if monitor.step_plan:
-            max_epochs, *step_plan = monitor.step_plan
-            estimator.set_params(max_epochs=max_epochs)
-        elif monitor.n_iterations and not estimator.early_stopping:
-            estimator.set_params(max_epochs=int(monitor.n_iterations))
+        return fit_net(estimator, X, y, sample_weight, monitor)
 
-        def report(epoch, net):
-            if monitor.is_due(epoch):
-                monitor.report(epoch, monitor.score(net))
-            return monitor.expired
 
-        estimator._fit(
-            X,
-            y,
-            sample_weight,
-            on_epoch=report if monitor.has_validation else None,
-            seconds_left=clock_of(monitor),
-            step_plan=step_plan,
-            groups=monitor.groups,
-        )
-        if not estimator.history_["train_loss"] and estimator.n_steps_ < FEWEST_STEPS:
-            raise DeadlineReached
-        monitor.steps_used = estimator.n_iter_
-        if is_cut(estimator):
-            trained = len(estimator.history_["train_loss"])
-            monitor.steps_cut = max(trained, estimator.n_iter_)
-        monitor.step_plan_used = [
-            estimator.max_epochs,
-            *map(list, estimator.step_plan_),
-        ]
-        return estimator
+def new_net(classifier: str, regressor: str, task: Any, random_state: int) -> Any:
+    """Return a net of `automodel.nets`, with the loss of the objective."""
+    nets = importlib.import_module("automodel.nets")
+    if task.is_classification:
+        return getattr(nets, classifier)(random_state=random_state)
+    loss = fixed_loss(task.objective)
+    net = getattr(nets, regressor)(random_state=random_state, **loss)
+    if task.objective.is_deviance and hasattr(net, "early_stopping"):
+        # Deviances punish overfitting far more than squared errors do.
+        net.set_params(early_stopping=True)
+    return net
+
+
+def fit_net(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    monitor: Any,
+    fewest_steps: int = FEWEST_STEPS,
+) -> Any:
+    """Train a net as `NetFamily.fit` does.
+
+    A net of fewer steps that has not completed an epoch is of no use.
+    """
+    monitor.check_time()
+    step_plan: list = []
+    if monitor.step_plan:
+        max_epochs, *step_plan = monitor.step_plan
+        estimator.set_params(max_epochs=max_epochs)
+    elif monitor.n_iterations and not estimator.early_stopping:
+        estimator.set_params(max_epochs=int(monitor.n_iterations))
+
+    def report(epoch, net):
+        if monitor.is_due(epoch):
+            monitor.report(epoch, monitor.score(net))
+        return monitor.expired
+
+    estimator._fit(
+        X,
+        y,
+        sample_weight,
+        on_epoch=report if monitor.has_validation else None,
+        seconds_left=clock_of(monitor),
+        step_plan=step_plan,
+        groups=monitor.groups,
+    )
+    if not estimator.history_["train_loss"] and estimator.n_steps_ < fewest_steps:
+        raise DeadlineReached
+    monitor.steps_used = estimator.n_iter_
+    if is_cut(estimator):
+        trained = len(estimator.history_["train_loss"])
+        monitor.steps_cut = max(trained, estimator.n_iter_)
+    monitor.step_plan_used = [
+        estimator.max_epochs,
+        *map(list, estimator.step_plan_),
+    ]
+    return estimator
 
 
 def is_cut(estimator) -> bool:

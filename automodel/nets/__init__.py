@@ -1,8 +1,9 @@
-"""Neural nets for tables: scikit-learn estimators, usable without the search.
+"""Neural nets for tables and texts: scikit-learn estimators, usable without the search.
 
 torch and skorch load when a net is fitted or predicts.
 """
 
+from automodel.nets.bert import BertClassifier, BertRegressor
 from automodel.nets.ft_transformer import (
     FTTransformerClassifier,
     FTTransformerRegressor,
@@ -13,6 +14,8 @@ from automodel.nets.resnet import TabularResNetClassifier, TabularResNetRegresso
 from automodel.nets.tabm import TabMClassifier, TabMRegressor
 
 __all__ = [
+    "BertClassifier",
+    "BertRegressor",
     "FTTransformerClassifier",
     "FTTransformerRegressor",
     "PackedMLPClassifier",

@@ -15,11 +15,12 @@ from automodel.nets._layers import Dropout
 from automodel.nets._optimizers import clip_gradients
 from automodel.nets._planner import StopTraining
 from automodel.nets._schedules import (
+    WARM,
     is_over,
     learning_rate_factor,
     regularization_factor,
 )
-from automodel.nets._skorch import VALID_ROWS, outputs_of
+from automodel.nets._skorch import VALID_ROWS
 
 logger = logging.getLogger("automodel")
 
@@ -37,12 +38,15 @@ class Schedules(Callback):
         Course of the learning rate.
     regularization : str, default="constant"
         Course of weight decay and dropout.
+    warm_up : float, default=0.1
+        See `Recipe`.
     """
 
-    def __init__(self, planner, learning_rate, regularization="constant"):
+    def __init__(self, planner, learning_rate, regularization="constant", warm_up=WARM):
         self.planner = planner
         self.learning_rate = learning_rate
         self.regularization = regularization
+        self.warm_up = warm_up
 
     def on_epoch_begin(self, net, **kwargs):
         """Find the layers of dropout."""
@@ -56,7 +60,7 @@ class Schedules(Callback):
             raise StopTraining
         groups = net.optimizer_.param_groups
         if self.learning_rate != "constant":
-            rate = learning_rate_factor(self.learning_rate, progress)
+            rate = learning_rate_factor(self.learning_rate, progress, self.warm_up)
             for group in groups:
                 group["lr"] = group["initial_lr"] * rate
         if self.regularization != "constant":
@@ -133,16 +137,20 @@ class Epochs(Callback):
 
     def _look(self, net, valid) -> bool:
         if valid is not None:
-            net.history.record("valid_loss", self.judge(net.module_, valid))
+            net.history.record("valid_loss", self.judge(net, valid))
             net.history.record("valid_loss_best", self.best_epoch == self.epoch)
         return self.on_epoch is not None and self.on_epoch(
             self.epoch, lambda: self.weights(net.module_)
         )
 
-    def judge(self, module: nn.Module, valid) -> float:
+    def judge(self, net, valid) -> float:
         """Return the validation loss, and keep the weights if it is the best."""
+        return self.judge_outputs(net.module_, net.outputs(valid), valid)
+
+    def judge_outputs(self, module: nn.Module, outputs, valid) -> float:
+        """Do the same, given the outputs for the validation part."""
         # On the processor, since MPS has no double precision.
-        outputs = outputs_of(module, **valid.X).cpu()
+        outputs = outputs.cpu()
         weight = None if valid.weight is None else valid.weight.cpu()
         loss, factor = self.objective.judge(outputs, valid.y.cpu(), weight)
         if loss < self.best_loss or self.best is None:
@@ -213,8 +221,17 @@ def check_loss(loss: float, epoch: int) -> None:
 
 
 def state_of(module: nn.Module) -> dict[str, np.ndarray]:
-    """Return a copy of the weights as numpy arrays."""
-    return {k: v.detach().cpu().numpy().copy() for k, v in module.state_dict().items()}
+    """Return a copy of the weights as numpy arrays.
+
+    A module may have an attribute `frozen`, the names of weights that training does not
+    change. They are left out.
+    """
+    frozen = getattr(module, "frozen", ())
+    return {
+        k: v.detach().cpu().numpy().copy()
+        for k, v in module.state_dict().items()
+        if k not in frozen
+    }
 
 
 def _losses(row):

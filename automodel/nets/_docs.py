@@ -148,7 +148,7 @@ REFERENCES = {
 _ENTRY = re.compile(r"^(\w+) : (.*)\n((?:    .*\n)+)", re.MULTILINE)
 
 
-def documented(own: str) -> Callable[[type], type]:
+def documented(own: str, attributes: str = ATTRIBUTES) -> Callable[[type], type]:
     """Return a class decorator that completes the docstring of a net.
 
     The line "(parameters)" is replaced by the entries of all parameters, in the order
@@ -162,6 +162,8 @@ def documented(own: str) -> Callable[[type], type]:
     own : str
         Entries, in the form of `PARAMETERS`, of the parameters that only this kind of
         net has or that mean something else in it.
+    attributes : str
+        Entries of the fitted attributes, but those of all classifiers.
     """
 
     def fill(cls: type) -> type:
@@ -179,10 +181,10 @@ def documented(own: str) -> Callable[[type], type]:
             parameters += (
                 f"{name} : {kind}, default={_shown(parameter.default)}\n{text}"
             )
-        attributes = (CLASSIFIER_ATTRIBUTES if is_classifier else "") + ATTRIBUTES
+        own_attributes = (CLASSIFIER_ATTRIBUTES if is_classifier else "") + attributes
         doc = inspect.cleandoc(cls.__doc__)  # as Python 3.13 does by itself
         doc = doc.replace("(parameters)\n", parameters)
-        doc = doc.replace("(attributes)\n", attributes)
+        doc = doc.replace("(attributes)\n", own_attributes)
         cls.__doc__ = _with_references(doc) + "\n"
         return cls
 

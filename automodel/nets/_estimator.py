@@ -117,6 +117,26 @@ class Net(BaseEstimator):
         """Return the weights of the rows for training."""
         return weight
 
+    def _start(self, X, y, sample_weight, learn_target, *, reset: bool, groups=None):
+        """Check the input; return rows, target, weight and groups of what counts."""
+        self._validate_params()
+        X, y = self._check_rows(X, y, reset=reset)
+        self._check_target(y)
+        weight = None
+        if sample_weight is not None:
+            weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+            check_some_weight(weight)
+        target = learn_target(y, weight)
+        weight = self._weigh(y, weight)
+        if weight is not None:
+            check_some_weight(weight)
+        return drop_weightless(X, target, weight, groups)
+
+    def _check_rows(self, X, y, *, reset: bool):
+        """Return X and y as the training takes them."""
+        y_numeric = not hasattr(self, "predict_proba")
+        return check_rows(self, X, y, y_numeric=y_numeric, reset=reset)
+
     def _checked_again(self, X):
         """Check rows to predict."""
         check_is_fitted(self)
@@ -277,25 +297,6 @@ class TabularNet(Net):
         with self._draws(recipe.seed):
             module = self._new_module()
         return Stepwise(module, rows, recipe, self._objective(), state)
-
-    def _start(self, X, y, sample_weight, learn_target, *, reset: bool, groups=None):
-        """Check the input, and return X, target, weight and groups.
-
-        Rows with a weight of zero are left out.
-        """
-        self._validate_params()
-        y_numeric = not hasattr(self, "predict_proba")
-        X, y = check_rows(self, X, y, y_numeric=y_numeric, reset=reset)
-        self._check_target(y)
-        weight = None
-        if sample_weight is not None:
-            weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
-            check_some_weight(weight)
-        target = learn_target(y, weight)
-        weight = self._weigh(y, weight)
-        if weight is not None:
-            check_some_weight(weight)
-        return drop_weightless(X, target, weight, groups)
 
     def _prepare(self, X, goes_on: bool) -> None:
         """Learn encoder and design, or check that they have not changed."""

@@ -6,9 +6,17 @@ import math
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from automodel.exceptions import DeadlineReached
+
 
 class StopTraining(Exception):
     """End training; the weights stay as they are."""
+
+
+def check_time(seconds_left: Callable[[], float] | None) -> None:
+    """Raise `DeadlineReached` if no seconds are left; None stands for no limit."""
+    if seconds_left is not None and seconds_left() <= 0:
+        raise DeadlineReached
 
 
 class StepPlanner:

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from automodel.nets._schedules import WARM
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -84,6 +86,8 @@ class Recipe:
         Width of the net, by which "auto" chooses the precision.
     callbacks : sequence, default=()
         Callbacks of skorch, given by the user.
+    warm_up : float, default=0.1
+        Share of the schedule "one-cycle" in which the learning rate grows.
     """
 
     learning_rate: float
@@ -104,6 +108,7 @@ class Recipe:
     clip_norm: float = 0.0
     criterion: Callable | None = None
     callbacks: Sequence[Any] = ()
+    warm_up: float = WARM
 
 
 @dataclass(frozen=True)

@@ -22,28 +22,37 @@ def check_rows(net, X, y, *, y_numeric: bool, reset: bool):
     """Return X and y, checked as scikit-learn does; y has one or two dimensions."""
     if has_categories(X):
         X, y = validate_data(net, X, y, reset=reset, skip_check_array=True)
-        y = _check_y(y, multi_output=True, y_numeric=y_numeric, estimator=net)
-        check_consistent_length(X, y)
-        if len(y) < 2:
-            raise ValueError(f"A net needs at least 2 rows, got {len(y)} sample.")
-    else:
-        X, y = validate_data(
-            net,
-            X,
-            y,
-            reset=reset,
-            accept_sparse="csr",
-            dtype=[np.float64, np.float32],
-            ensure_all_finite="allow-nan",
-            ensure_min_samples=2,
-            multi_output=True,
-            y_numeric=y_numeric,
-        )
+        return X, check_target(net, X, y, y_numeric=y_numeric)
+    X, y = validate_data(
+        net,
+        X,
+        y,
+        reset=reset,
+        accept_sparse="csr",
+        dtype=[np.float64, np.float32],
+        ensure_all_finite="allow-nan",
+        ensure_min_samples=2,
+        multi_output=True,
+        y_numeric=y_numeric,
+    )
+    return X, _dense_target(y)
+
+
+def check_target(net, X, y, *, y_numeric: bool):
+    """Return y of rows that are checked elsewhere."""
+    y = _check_y(y, multi_output=True, y_numeric=y_numeric, estimator=net)
+    check_consistent_length(X, y)
+    if len(y) < 2:
+        raise ValueError(f"A net needs at least 2 rows, got {len(y)} sample.")
+    return _dense_target(y)
+
+
+def _dense_target(y):
     if issparse(y):
         y = y.toarray()
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
-    return X, y
+    return y
 
 
 def drop_weightless(X, target, weight, groups=None):

@@ -10,18 +10,21 @@ WARM = 0.1  # share of "one-cycle" in which the rate grows
 WARM_UP = 0.05  # the same of "warm-up"
 
 
-def learning_rate_factor(schedule: str, progress: float) -> float:
+def learning_rate_factor(
+    schedule: str, progress: float, warm_up: float = WARM
+) -> float:
     """Return the factor of the learning rate at a progress between 0 and 1.
 
     "coslog" is RealMLP's schedule: cycles of growing length, which ends at zero.
-    "warm-up" is what Schedule-Free optimizers need.
+    "warm-up" is what Schedule-Free optimizers need. `warm_up` is the share of
+    "one-cycle" in which the rate grows.
     """
     if schedule == "coslog":
         return 0.5 * (1 - math.cos(math.tau * math.log2(1 + 15 * progress)))
     if schedule == "one-cycle":
-        if progress < WARM:
-            return 0.5 * (1 - math.cos(math.pi * progress / WARM))
-        return _cosine((progress - WARM) / (1 - WARM))
+        if progress < warm_up:
+            return 0.5 * (1 - math.cos(math.pi * progress / warm_up))
+        return _cosine((progress - warm_up) / (1 - warm_up))
     if schedule == "cosine":
         return _cosine(progress)
     if schedule == "warm-up":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -174,8 +175,8 @@ class LeanNet(NeuralNet):
         return {"loss": loss, "y_pred": output}
 
 
-class TableNet(LeanNet):
-    """A net whose module is called with dense and codes.
+class ObjectiveNet(LeanNet):
+    """A net that learns an objective: the base of nets for each kind of rows.
 
     The criterion returns one loss per row. Parameters of the module may carry
     `lr_factor` and `decays`; without `decays`, matrices decay and vectors do not.
@@ -201,6 +202,8 @@ class TableNet(LeanNet):
         lr, decay = options.pop("lr"), options.pop("weight_decay")
         groups: dict = {}
         for parameter in self.module_.parameters():
+            if not parameter.requires_grad:
+                continue
             factor = getattr(parameter, "lr_factor", 1.0)
             decays = getattr(parameter, "decays", parameter.dim() > 1)
             groups.setdefault((factor, decays), []).append(parameter)
@@ -219,11 +222,6 @@ class TableNet(LeanNet):
             ],
         ), {**options, "lr": lr}
 
-    def infer(self, x, **fit_params):
-        """Return the outputs of the module."""
-        with precision_context(self.precision, self.device):
-            output = self.module_(x["dense"], x["codes"])
-        return output.float()
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Return the mean loss of rows that may be weighted and mixed."""
@@ -246,11 +244,13 @@ class TableNet(LeanNet):
             )
         return (loss * weight).mean()
 
+    @abstractmethod
+    def outputs(self, rows) -> torch.Tensor:
+        """Return the outputs for the rows of a data set, without training."""
+
     def predict_proba(self, X):
         """Return probabilities, or values in the units of the training."""
-        X = X.X if isinstance(X, TableDataset) else X
-        outputs = outputs_of(self.module_, X["dense"], X["codes"])
-        return self.objective.predictions(outputs).cpu().numpy()
+        return self.objective.predictions(self.outputs(X)).cpu().numpy()
 
     def predict(self, X):
         """Return the numbers of classes, 1 or 0 for each label, or values."""
@@ -263,6 +263,21 @@ class TableNet(LeanNet):
         else:
             tags.estimator_type, tags.regressor_tags = "regressor", RegressorTags()
         return tags
+
+
+class TableNet(ObjectiveNet):
+    """A net whose module is called with dense and codes."""
+
+    def infer(self, x, **fit_params):
+        """Return the outputs of the module."""
+        with precision_context(self.precision, self.device):
+            output = self.module_(x["dense"], x["codes"])
+        return output.float()
+
+    def outputs(self, rows):
+        """Return the outputs for the rows of a `TableDataset`, or for its inputs."""
+        X = rows.X if isinstance(rows, TableDataset) else rows
+        return outputs_of(self.module_, X["dense"], X["codes"])
 
 
 def outputs_of(module: Any, dense, codes) -> torch.Tensor:

@@ -70,8 +70,8 @@ class ClassifierTask(ClassifierMixin):
 
         Parameters
         ----------
-        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
-            The rows.
+        X : array-like of n_samples rows
+            The rows, as `fit` takes them.
 
         Returns
         -------
@@ -85,8 +85,8 @@ class ClassifierTask(ClassifierMixin):
 
         Parameters
         ----------
-        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
-            The rows.
+        X : array-like of n_samples rows
+            The rows, as `fit` takes them.
 
         Returns
         -------
@@ -201,8 +201,8 @@ class RegressorTask(RegressorMixin):
 
         Parameters
         ----------
-        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
-            The rows.
+        X : array-like of n_samples rows
+            The rows, as `fit` takes them.
 
         Returns
         -------

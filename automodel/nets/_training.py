@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -28,7 +28,13 @@ from automodel.nets._objective import Objective, own_criterion
 from automodel.nets._optimizers import OPTIMIZERS, check_optimizer
 from automodel.nets._planner import StepPlanner, StopTraining
 from automodel.nets._recipe import Hooks, Recipe, Rows, Trained
-from automodel.nets._skorch import Criterion, TableDataset, TableNet, TensorBatches
+from automodel.nets._skorch import (
+    Criterion,
+    ObjectiveNet,
+    TableDataset,
+    TableNet,
+    TensorBatches,
+)
 
 INITIAL_ROWS = 1024  # enough to set the scale of the first weights
 
@@ -66,26 +72,50 @@ def train(
     planner = StepPlanner(
         n_batches * recipe.max_epochs, hooks.seconds_left, hooks.step_plan
     )
+    valid_set = None if valid is None else dataset_of(valid, recipe.device)
+    course = course_of(planner, valid_set, recipe, objective, hooks)
+    net = start(module, dataset, valid_set, recipe, objective, state, course)
+    run(net, dataset, valid_set, recipe, course.epochs)
+    return result_of(net, dataset, n_batches, planner, course.epochs)
+
+
+class Course(NamedTuple):
+    """The callbacks of a training, of which those of the user are called in between."""
+
+    epochs: Epochs
+    first: Sequence[tuple[str, Callback]]
+    last: Sequence[tuple[str, Callback]]
+
+
+def course_of(
+    planner: StepPlanner, valid: Any, recipe: Recipe, objective: Objective, hooks: Hooks
+) -> Course:
+    """Return the callbacks that follow the schedule, validate, and end the training."""
     is_schedule_free = recipe.optimizer == "schedule_free"
     schedule = "warm-up" if is_schedule_free else recipe.schedule
     patience = recipe.patience if valid is not None else 2 * recipe.max_epochs
     epochs = Epochs(
         objective, planner, patience, schedule, hooks.on_epoch, recipe.verbose
     )
-    callbacks: list[tuple[str, Callback]] = [
-        ("schedules", Schedules(planner, schedule, recipe.regularization)),
-        ("epochs", epochs),
-    ]
-    end = ("end_of_training", EndOfTraining(epochs))
-    valid_set = None if valid is None else dataset_of(valid, recipe.device)
-    net = start(module, dataset, valid_set, recipe, objective, state, callbacks, [end])
-    _run(net, dataset, valid_set, recipe, epochs)
+    schedules = Schedules(planner, schedule, recipe.regularization, recipe.warm_up)
+    first = [("schedules", schedules), ("epochs", epochs)]
+    return Course(epochs, first, [("end_of_training", EndOfTraining(epochs))])
+
+
+def result_of(
+    net: ObjectiveNet,
+    dataset: Any,
+    n_batches: float,
+    planner: StepPlanner,
+    epochs: Epochs,
+) -> Trained:
+    """Return the weights of the best epoch, or the last ones without validation."""
     n_epochs = max(round(planner.taken / n_batches), 1)
     if epochs.best is not None:
         n_epochs = max(epochs.best_epoch, 1)
     with averaged(net, dataset):
-        weights = epochs.weights(module)
-    losses = ["train_loss"] if valid is None else ["train_loss", "valid_loss"]
+        weights = epochs.weights(net.module_)
+    losses = ["train_loss", "valid_loss"] if net.train_split else ["train_loss"]
     history = history_of(net.history, losses)
     return Trained(*weights, n_epochs, planner.taken, planner.step_plan, history)
 
@@ -97,43 +127,53 @@ def start(
     recipe: Recipe,
     objective: Objective,
     state: dict[str, np.ndarray] | None = None,
-    first: Sequence[tuple[str, Callback]] = (),
-    last: Sequence[tuple[str, Callback]] = (),
+    course: Course | None = None,
 ) -> TableNet:
-    """Return a net that is ready to be trained.
-
-    Its callbacks are the first ones, those of the user, and the last ones.
-    """
+    """Return a net that is ready to be trained, with its weights."""
     device = recipe.device
     generator = torch.Generator(device).manual_seed(recipe.seed)
     module.to(device)
     _initialize(module, dataset, generator, state)
-    clip = [("clip_gradients", ClipGradients(recipe.clip_norm))]
     net = TableNet(
         module,
-        criterion=Criterion(own_criterion(recipe.criterion) or objective),
-        objective=objective,
-        callbacks=[
-            *first,
-            *(clip if recipe.clip_norm else []),
-            *recipe.callbacks,
-            *last,
-        ],
-        records_batches=bool(recipe.callbacks),
-        precision=recipe.precision,
         iterator_train=TensorBatches,
         iterator_train__generator=generator,
         iterator_train__changer=row_changer(recipe.augmentation, generator),
-        batch_size=recipe.batch_size,
-        train_split=None if valid is None else predefined_split(valid),
-        use_caching=False,
-        device=device,
-        verbose=recipe.verbose,
-        **_optimizer_parameters(recipe),
+        **net_parameters(valid, recipe, objective, course),
     )
+    return initialized(net, dataset.y)
+
+
+def net_parameters(
+    valid: Any, recipe: Recipe, objective: Objective, course: Course | None
+) -> dict[str, Any]:
+    """Return what nets of all kinds of rows are made with."""
+    clip = [("clip_gradients", ClipGradients(recipe.clip_norm))]
+    return {
+        "criterion": Criterion(own_criterion(recipe.criterion) or objective),
+        "objective": objective,
+        "callbacks": [
+            *(course.first if course else ()),
+            *(clip if recipe.clip_norm else []),
+            *recipe.callbacks,
+            *(course.last if course else ()),
+        ],
+        "records_batches": bool(recipe.callbacks),
+        "precision": recipe.precision,
+        "batch_size": recipe.batch_size,
+        "train_split": None if valid is None else predefined_split(valid),
+        "use_caching": False,
+        "device": recipe.device,
+        "verbose": recipe.verbose,
+        **_optimizer_parameters(recipe),
+    }
+
+
+def initialized(net: Any, target: torch.Tensor) -> Any:
+    """Return a net whose optimizer and callbacks are ready."""
     net.initialize()
-    if objective.is_classifier:
-        n_classes = dataset.y.shape[1] if dataset.y.dim() == 2 else dataset.y.max() + 1
+    if net.objective.is_classifier:
+        n_classes = target.shape[1] if target.dim() == 2 else target.max() + 1
         net.classes_ = np.arange(int(n_classes))
     return net
 
@@ -219,7 +259,8 @@ def n_batches_of(dataset: TableDataset, recipe: Recipe) -> int:
     return len(TensorBatches(dataset, recipe.batch_size, None))
 
 
-def _run(net: TableNet, dataset, valid, recipe: Recipe, epochs: Epochs) -> None:
+def run(net: ObjectiveNet, dataset, valid, recipe: Recipe, epochs: Epochs) -> None:
+    """Train until the schedule, the patience, the time or a callback ends it."""
     net.notify("on_train_begin", X=dataset, y=None)
     with suppress(*_endings(recipe)):
         net.fit_loop(dataset, epochs=recipe.max_epochs)
@@ -227,7 +268,7 @@ def _run(net: TableNet, dataset, valid, recipe: Recipe, epochs: Epochs) -> None:
     if is_inside_an_epoch and valid is not None:
         epochs.epoch += 1
         with averaged(net, dataset):
-            epochs.judge(net.module_, valid)
+            epochs.judge(net, valid)
     net.notify("on_train_end", X=dataset, y=None)
 
 
@@ -255,10 +296,7 @@ def history_of(rows: Iterable[dict], losses: Sequence[str]) -> dict[str, list[fl
 
 def _initialize(module, dataset, generator, state) -> None:
     """Give the module its generator and its weights."""
-    part: Any
-    for part in module.modules():
-        if hasattr(part, "generator"):
-            part.generator = generator
+    give_generator(module, generator)
     if state is not None:
         load_state(module, state)
     elif hasattr(module, "initialize"):
@@ -266,6 +304,14 @@ def _initialize(module, dataset, generator, state) -> None:
         order = torch.randperm(len(dense), generator=generator, device=dense.device)
         rows = order[:INITIAL_ROWS]
         module.initialize(dense[rows], codes[rows], generator)
+
+
+def give_generator(module: nn.Module, generator: torch.Generator) -> None:
+    """Let all layers that draw at random draw from a generator."""
+    part: Any
+    for part in module.modules():
+        if hasattr(part, "generator"):
+            part.generator = generator
 
 
 def load_state(module: nn.Module, state: dict[str, np.ndarray]) -> None:

@@ -24,7 +24,7 @@ from automodel.preprocessing.plans import (
 )
 from automodel.preprocessing.table import Strings, Table, Texts
 from automodel.preprocessing.table_facts import TableFacts
-from automodel.preprocessing.text import count_tokens
+from automodel.preprocessing.text.columns import count_tokens
 
 HASHED_ROWS = 512
 

@@ -10,6 +10,9 @@ class Rows(Protocol):
 
     A search takes some of the rows, asks for their size, and tells them from other
     rows. Only encoders look inside of them.
+
+    If equal rows must not be in both parts of a split, the rows also have a method
+    `first_equal()`, which returns the position of the first row equal to each row.
     """
 
     def __len__(self) -> int:
@@ -66,4 +69,13 @@ class Encoder(Protocol):
         """
 
     def transform(self, rows: Any) -> Any:
-        """Encode rows."""
+        """Encode rows.
+
+        Parameters
+        ----------
+        rows : Rows
+            The rows.
+        deadline : Deadline
+            Passed to an encoder that learns nothing, if the method has a parameter of
+            this name, so that it can end between two rows.
+        """

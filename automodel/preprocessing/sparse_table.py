@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from automodel.preprocessing.text import component_names, fit_components
+from automodel.preprocessing.text.columns import component_names, fit_components
 
 DENSE_COLUMNS = 2000
 DENSE_CELLS = 2e7

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -116,10 +117,12 @@ def _encoded(
     encoder: Encoder, rows: Rows, deadline: Deadline, first_row: int = 0
 ) -> Iterator[Any]:
     """Yield the encoded rows from the first one on, part by part."""
+    takes_deadline = "deadline" in inspect.signature(encoder.transform).parameters
+    options = {"deadline": deadline} if takes_deadline else {}
     for start in range(first_row, max(len(rows), 1), PART_ROWS):
         deadline.check()
         part = rows.take(slice(start, start + PART_ROWS))
-        encoded = encoder.transform(part)
+        encoded = encoder.transform(part, **options)
         if encoded.shape[0] != len(part):
             raise ValueError(
                 f"{type(encoder).__name__}.transform returned {encoded.shape[0]} rows "

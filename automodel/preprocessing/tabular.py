@@ -18,7 +18,7 @@ from automodel.preprocessing.categories import (
 from automodel.preprocessing.numeric import NumericColumns
 from automodel.preprocessing.sparse_table import SparseColumns
 from automodel.preprocessing.table import Table
-from automodel.preprocessing.text import TextComponents, TfidfColumns
+from automodel.preprocessing.text.columns import TextComponents, TfidfColumns
 
 FEW_CATEGORIES = 8
 BOUND = np.finfo(np.float32).max

@@ -28,7 +28,11 @@ KINDS = ["binary", "multiclass", "regression", "multilabel", "multioutput"]
 OF_CLASSES = ("binary", "multiclass")  # one in each row
 SEVERAL = ("multilabel", "multioutput")
 N_COLUMNS = 3
-FAMILIES = [f for f in all_families().values() if not f.missing_libraries()]
+FAMILIES = [
+    family
+    for family in all_families().values()
+    if family.modality == "tabular" and not family.missing_libraries()
+]
 PAIRS = [
     (family, kind) for family in FAMILIES for kind in KINDS if kind in family.tasks
 ]

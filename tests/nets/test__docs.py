@@ -42,7 +42,8 @@ def test_documented_defaults_are_the_true_ones(name):
 def test_fitted_attributes_are_documented(name):
     kind = getattr(nets, name)
     described = {attribute for attribute, _ in entries(kind.__doc__, "Attributes")}
-    assert {"n_features_in_", "history_"} <= described
+    assert "history_" in described
+    assert ("n_features_in_" in described) != name.startswith("Bert")  # reads texts
     assert ("classes_" in described) == name.endswith("Classifier")
 
 
@@ -59,8 +60,8 @@ def test_parameters_are_keywords_kept_by_clone_and_shown_by_repr(name):
     kind = getattr(nets, name)
     with pytest.raises(TypeError):
         kind(3)
-    net = clone(kind(max_epochs=3).set_params(random_state=5))
-    assert net.get_params() == {**kind().get_params(), "max_epochs": 3} | {
+    net = clone(kind(max_epochs=7).set_params(random_state=5))
+    assert net.get_params() == {**kind().get_params(), "max_epochs": 7} | {
         "random_state": 5
     }
-    assert repr(net) == f"{name}(max_epochs=3, random_state=5)"
+    assert repr(net) == f"{name}(max_epochs=7, random_state=5)"

@@ -1,4 +1,4 @@
-"""scikit-learn's own checks on every net."""
+"""scikit-learn's own checks on every net for tables."""
 
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -41,9 +41,10 @@ def expected_failures(estimator):
     }
 
 
-def test_every_net_is_checked():
+def test_every_net_of_tables_is_checked():
     names = [type(net).__name__ for net in new_nets(SMALL)]
-    assert sorted(names) == sorted(nets.__all__)
+    of_tables = [name for name in nets.__all__ if not name.startswith("Bert")]
+    assert sorted(names) == sorted(of_tables)
 
 
 @parametrize_with_checks(

@@ -11,7 +11,7 @@ from sklearn.tree import DecisionTreeClassifier
 from automodel.preprocessing.reader import TableReader
 from automodel.preprocessing.table import Table, Texts
 from automodel.preprocessing.tabular import TabularEncoder
-from automodel.preprocessing.text import (
+from automodel.preprocessing.text.columns import (
     TextComponents,
     TfidfColumns,
     telling_columns,

@@ -1,4 +1,4 @@
-"""Encoders of texts: hashed token counts, TF-IDF and its components."""
+"""Encoders of the text columns of tables: token counts, TF-IDF and components."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def count_tokens(texts: Sequence[str], tokens: str) -> sparse.csr_matrix:
 
     Examples
     --------
-    >>> from automodel.preprocessing.text import count_tokens
+    >>> from automodel.preprocessing.text.columns import count_tokens
     >>> count_tokens(["good dog food", "bad"], "word").sum(axis=1).ravel()
     matrix([[5., 1.]], dtype=float32)
     """

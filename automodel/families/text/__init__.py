@@ -1,0 +1,1 @@
+"""Families that learn from texts, one file each."""

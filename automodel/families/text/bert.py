@@ -1,0 +1,132 @@
+"""Fine-tuned encoders: `BertClassifier` and `BertRegressor` of the nets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from automodel.families._columns import ALL_TASKS
+from automodel.families._net import fit_net, new_net, suggest_loss, usual_training
+from automodel.families.text._base import TextFamily
+from automodel.nets.bert import fine_tunable
+from automodel.nets.weights import Weights
+
+if TYPE_CHECKING:
+    from automodel.task import Task
+
+OF_LOSS = ("loss", "label_smoothing", "class_weight")
+CHARACTERS_PER_TOKEN = 4.0
+LONG_TEXTS = 300  # characters in the mean, from which longer parts may tell more
+# For training a token with all layers of an encoder of USUAL_WIDTH on one core: between
+# bfloat16 (3e-4) and float32 (7e-4), which processors without it need.
+SECONDS_PER_TOKEN = 5e-4
+USUAL_WIDTH = 384
+USUAL_LAYERS = 6
+FORWARD = 1 / 3  # share of a training step that predicts
+VALIDATED = 0.4  # of the texts, in an epoch
+
+
+class TextBertFamily(TextFamily):
+    """An encoder of the BERT type, fine-tuned after linear probing.
+
+    It stops early on an inner part of the training texts, never on the validation part
+    of the fold, and reports to the search after each part of an epoch. A search tries
+    it only if it is named: it takes minutes where other families take seconds.
+    """
+
+    name = "text_bert"
+    tasks = ALL_TASKS
+    requires = ("torch", "skorch", "transformers")
+    model_requires = ()  # a fitted net imports them when it predicts
+    iteration_param = "max_epochs"
+    rank = 90
+    by_default = False
+    seldom_helps = True
+    stops_on_own_rows = True
+    starts_search = False
+    least_share = 0.4  # in which it trains about one epoch
+    start_seconds = 6.0  # torch, transformers, and the weights
+
+    def supports(self, task: Task) -> bool:
+        """Leave out tasks without weights that can be fine-tuned."""
+        return super().supports(task) and bool(encoders_of(task))
+
+    def estimator(self, task: Task, random_state: int):
+        net = new_net("BertClassifier", "BertRegressor", task, random_state)
+        found = encoders_of(task)
+        if found:
+            net.set_params(weights=found[0])
+        if task.time_budget is None:
+            # A search without a clock must find the same on any processor.
+            net.set_params(precision="float32")
+        return net
+
+    def search_space(self, trial, task: Task) -> dict[str, Any]:
+        """Suggest what is trained, for how long, and how fast.
+
+        Learning rates beyond these lose more of what the encoder knows than is gained.
+        """
+        params = {
+            "layers": trial.suggest_categorical("layers", ["all", 6, 2]),
+            "max_epochs": trial.suggest_int("max_epochs", 1, 6),
+            "learning_rate": trial.suggest_float("learning_rate", 1e-5, 3e-4, log=True),
+            "head_rate": trial.suggest_float("head_rate", 1.0, 30.0, log=True),
+            "warm_up": trial.suggest_float("warm_up", 0.0, 0.3),
+            "batch_size": trial.suggest_categorical("batch_size", [32, 16, 64]),
+            "dropout": trial.suggest_float("dropout", 0.0, 0.3),
+        }
+        if params["layers"] != 2:
+            params["layer_decay"] = trial.suggest_float("layer_decay", 0.7, 1.0)
+        if task.facts.mean_chars > LONG_TEXTS:
+            params["max_length"] = trial.suggest_categorical("max_length", [128, 256])
+        return params | suggest_loss(trial, task)
+
+    def portfolio(self, task: Task) -> Sequence[dict[str, Any]]:
+        """Return the default, the last layers alone, and a long and slow training."""
+        usual = usual_training(task)
+        default = {
+            "layers": "all",
+            "max_epochs": 3,
+            "learning_rate": 5e-5,
+            "head_rate": 10.0,
+            "warm_up": 0.1,
+            "batch_size": 32,
+            "dropout": 0.1,
+            "layer_decay": 0.9,
+            **{name: usual[name] for name in OF_LOSS if name in usual},
+        }
+        if task.facts.mean_chars > LONG_TEXTS:
+            default["max_length"] = 128
+        last = {**default, "layers": 2, "learning_rate": 1e-4}
+        del last["layer_decay"]
+        slow = {"max_epochs": 6, "learning_rate": 2e-5, "batch_size": 16}
+        return [default, last, {**default, **slow}]
+
+    def preprocessor(self, estimator, task: Task):
+        from automodel.preprocessing.text.plain import PlainTexts
+
+        return PlainTexts()
+
+    def cost(self, params: dict[str, Any], task: Task) -> float:
+        """Return the seconds of one fit on one core, measured on short texts."""
+        width = max((own.width for own in encoders_of(task)[:1]), default=USUAL_WIDTH)
+        n_layers = USUAL_LAYERS * (2 if width > USUAL_WIDTH else 1)
+        layers = params.get("layers", "all")
+        share = 1.0 if layers == "all" else min(int(layers) / n_layers, 1.0)
+        step = FORWARD + (1 - FORWARD) * share
+        passes = params.get("max_epochs", 3) * (step + FORWARD * VALIDATED) + FORWARD
+        tokens = task.facts.mean_chars / CHARACTERS_PER_TOKEN + 2
+        tokens = min(tokens, params.get("max_length", 128))
+        # Wider encoders also have more layers.
+        seconds = SECONDS_PER_TOKEN * (width / USUAL_WIDTH) ** 3
+        return task.n_samples * tokens * seconds * passes
+
+    def fit(self, estimator, X, y, *, sample_weight=None, monitor):
+        """Train inside the time that is left; linear probing alone is usable."""
+        fewest_steps = 0 if estimator.probe else 1
+        return fit_net(estimator, X, y, sample_weight, monitor, fewest_steps)
+
+
+def encoders_of(task: Task) -> tuple[Weights, ...]:
+    """Return the weights that may be fine-tuned for a task."""
+    return fine_tunable(task.facts.weights)

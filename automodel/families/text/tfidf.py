@@ -1,0 +1,136 @@
+"""TF-IDF of words and characters with a linear model, the first to be tried."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from automodel.families._columns import ALL_TASKS, by_column, one_per_column
+from automodel.families.linear import Linear
+from automodel.families.text._base import TextFamily
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
+    from automodel.monitor import Monitor
+    from automodel.task import Task
+
+FEW_CLASSES = 20  # up to which heads are tried that take long for each class
+MOST_CHARACTERS = 8_000_000  # of all texts; sequences of more take too much memory
+# Seconds of a head for each n-gram of each text and each class.
+SECONDS_OF_HEAD = {
+    "complement_nb": 1e-9,
+    "svm": 4e-8,
+    "nb_svm": 5e-8,
+    "logistic": 8e-8,
+    "ridge": 6e-8,
+}
+SECONDS_PER_NGRAM = 2e-8  # for choosing and weighing them
+WORDS_PER_CHARACTER = 0.2
+
+
+class TextTfidf(TextFamily):
+    """Naive Bayes, support vector machines or linear models of word frequencies."""
+
+    name = "text_tfidf"
+    tasks = ALL_TASKS
+    rank = 10
+    is_random = False
+    starts_search = True
+    start_seconds = 0.1
+
+    def estimator(self, task: Task, random_state: int):
+        from automodel.families.text._tfidf import TfidfClassifier, TfidfRegressor
+
+        if task.is_classification:
+            return one_per_column(TfidfClassifier(random_state=random_state), task)
+        return TfidfRegressor(head=Linear().estimator(task, random_state))
+
+    def search_space(self, trial, task: Task) -> dict[str, Any]:
+        params = {
+            "words": trial.suggest_categorical("words", [1, 2, 3]),
+            "characters": trial.suggest_categorical("characters", _characters(task)),
+            "min_rows": trial.suggest_categorical("min_rows", [1, 2, 3, 5]),
+            "sublinear": trial.suggest_categorical("sublinear", [True, False]),
+            "max_columns": trial.suggest_categorical(
+                "max_columns", [None, 200_000, 50_000]
+            ),
+        }
+        if not task.is_classification:
+            of_head = Linear().search_space(trial, task)
+            return params | {f"head__{name}": value for name, value in of_head.items()}
+        params |= {
+            "n_telling": trial.suggest_categorical("n_telling", [None, 20_000]),
+            "class_weight": trial.suggest_categorical(
+                "class_weight", [None, "balanced"]
+            ),
+            "head": trial.suggest_categorical("head", _heads(task)),
+        }
+        if params["head"] != "complement_nb":
+            params["C"] = trial.suggest_float("C", 0.01, 30.0, log=True)
+        if params["head"] in ("complement_nb", "nb_svm"):
+            params["alpha"] = trial.suggest_float("alpha", 0.01, 3.0, log=True)
+        if params["head"] != "logistic":
+            params["slope"] = trial.suggest_float("slope", 0.3, 20.0, log=True)
+        return params
+
+    def portfolio(self, task: Task) -> Sequence[dict[str, Any]]:
+        usual = {
+            "words": 2,
+            "characters": _characters(task)[0],
+            "min_rows": 2,
+            "sublinear": True,
+            "max_columns": None,
+        }
+        if not task.is_classification:
+            first, *_ = Linear().portfolio(task)
+            return [usual | {"characters": 0} | first, usual | first]
+        usual |= {"n_telling": None, "class_weight": None}
+        slope, flat = (4.0, 1.0) if task.n_classes <= FEW_CLASSES else (6.0, 3.0)
+        heads = {
+            "svm": {"C": 0.3, "slope": slope},
+            "logistic": {"C": 10.0},
+            "nb_svm": {"C": 0.3, "alpha": 1.0, "slope": slope},
+            "complement_nb": {"alpha": 0.1, "slope": flat},
+            "ridge": {"C": 1.0, "slope": slope},
+        }
+        naive_bayes = heads["complement_nb"] | {"head": "complement_nb"}
+        return [
+            usual | {"characters": 0} | naive_bayes,  # ready within a second
+            *(
+                usual | {"head": head} | params
+                for head, params in heads.items()
+                if head in _heads(task)
+            ),
+        ]
+
+    def preprocessor(self, estimator: BaseEstimator, task: Task) -> BaseEstimator:
+        from automodel.preprocessing.text.ngrams import NgramCounts
+
+        return NgramCounts(characters=estimator.get_params()["characters"] > 0)
+
+    def cost(self, params: dict[str, Any], task: Task) -> float:
+        n_words = WORDS_PER_CHARACTER * params.get("words", 2)
+        smallest = params.get("characters", 2)
+        n_characters = 6 - smallest if smallest else 0
+        per_text = task.facts.mean_chars * (n_words + n_characters) + 1
+        n_ngrams = task.n_samples * per_text
+        n_models = 1 if task.n_classes == 2 else task.n_outputs
+        head = SECONDS_OF_HEAD[params.get("head", "ridge")]
+        return 0.02 + n_ngrams * (SECONDS_PER_NGRAM + head * n_models)
+
+    @by_column
+    def fit(self, estimator, X, y, *, sample_weight=None, monitor: Monitor):
+        monitor.check_time()
+        return estimator.fit(X, y, sample_weight, monitor)
+
+
+def _characters(task: Task) -> list[int]:
+    n_characters = task.n_samples * task.facts.mean_chars
+    return [2, 3, 0] if n_characters <= MOST_CHARACTERS else [0]
+
+
+def _heads(task: Task) -> list[str]:
+    if task.n_classes > FEW_CLASSES:
+        return ["svm", "complement_nb"]
+    return ["svm", "logistic", "nb_svm", "complement_nb", "ridge"]

@@ -1,0 +1,391 @@
+"""Estimators of texts: an encoder of the BERT type with a head, fine-tuned."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from automodel.exceptions import MissingLibraryError, WeightsError
+from automodel.nets._docs import documented
+from automodel.nets._estimator import Net
+from automodel.nets._recipe import Hooks, Recipe
+from automodel.nets._rows import check_target, draw_seed, split_rows, take
+from automodel.nets._supervised import ClassifierTask, RegressorTask
+from automodel.nets.bert._docs import ATTRIBUTES, PARAMETERS
+from automodel.nets.bert._texts import check_texts
+from automodel.nets.bert._tokens import tokens_of
+from automodel.nets.weights import INSTALL, Weights, find_weights, located
+
+if TYPE_CHECKING:
+    from automodel.nets._objective import Objective
+    from automodel.nets.bert._pretrained import Pretrained
+    from automodel.nets.bert._training import TextRows
+
+CLIP_NORM = 1.0  # of all gradients, as is usual for these encoders
+OTHER_KINDS = ("universal-sentence-encoder",)  # of weights, that are not fine-tuned
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class BertNet(Net):
+    """Fit and predict of an encoder; subclasses bring the target."""
+
+    weights: Any = "auto"
+    layers: str | int = "all"
+    max_length: int = 128
+    learning_rate: float = 5e-5
+    head_rate: float = 10.0
+    layer_decay: float = 0.9
+    schedule: str = "one-cycle"
+    warm_up: float = 0.1
+    weight_decay: float = 0.01
+    dropout: float = 0.1
+    batch_size: int = 32
+    max_epochs: int = 3
+    probe: bool = True
+    early_stopping: bool = True
+    validation_fraction: float = 0.1
+    validations_per_epoch: int = 4
+    patience: int = 6
+    callbacks: list | None = None
+
+    _parameter_constraints: ClassVar[dict] = {
+        **Net._parameter_constraints,
+        "weights": [str, os.PathLike, Weights, None],
+        "layers": [
+            StrOptions({"all", "head"}),
+            Interval(Integral, 1, None, closed="left"),
+        ],
+        "max_length": [Interval(Integral, 4, None, closed="left")],
+        "head_rate": [Interval(Real, 0, None, closed="neither")],
+        "layer_decay": [Interval(Real, 0, 1, closed="right")],
+        "warm_up": [Interval(Real, 0, 1, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "probe": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "validations_per_epoch": [Interval(Integral, 1, None, closed="left")],
+        "callbacks": [list, None],
+    }
+
+    @abstractmethod
+    def _learn_target(self, y: np.ndarray, weight) -> np.ndarray:
+        """Learn classes or scale, and return the target as the loss takes it."""
+
+    @abstractmethod
+    def _objective(self) -> Objective:
+        """Return the loss and the judgement of the weights."""
+
+    def fit(self, X, y, sample_weight=None):
+        """Train the net.
+
+        Parameters
+        ----------
+        X : list, array or Series of str of length n_samples
+            The texts; missing ones count as empty.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The target: classes or an indicator matrix of labels for classifiers, one
+            or several numbers per text for regressors.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the texts; those of weight zero are left out.
+
+        Returns
+        -------
+        self : object
+            The fitted net.
+
+        Raises
+        ------
+        WeightsError
+            If the pretrained weights are not found or cannot be loaded.
+        FloatingPointError
+            If the loss is not finite any more.
+        """
+        return self._fit(X, y, sample_weight)
+
+    def _fit(self, X, y, sample_weight=None, *, groups=None, **hooks):
+        """Train with the hooks of a search, as `TabularNet` does.
+
+        `on_epoch(part, net)` is called after each part of an epoch.
+        """
+        texts, target, weight, groups = self._start(
+            X, y, sample_weight, self._learn_target, reset=True, groups=groups
+        )
+        self._cache: dict = {}
+        seed = draw_seed(self.random_state)
+        fit_on, stop_on = np.arange(len(target)), None
+        if self.early_stopping:
+            fit_on, stop_on = split_rows(target, self.validation_fraction, seed, groups)
+        pretrained = self._pretrained(texts[fit_on], seed)
+        self._set_design(pretrained)
+        told = Hooks(**hooks)
+        rows, valid = (
+            None
+            if part is None
+            else self._rows(texts[part], target[part], take(weight, part), told)
+            for part in (fit_on, stop_on)
+        )
+        self._train(pretrained, rows, valid, seed, told)
+        return self
+
+    def _check_rows(self, X, y, *, reset: bool):
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is "
+                "None."
+            )
+        texts = self._check_texts(X, reset=reset)
+        y_numeric = not hasattr(self, "predict_proba")
+        return texts, check_target(self, texts, y, y_numeric=y_numeric)
+
+    def _check_texts(self, X, *, reset: bool) -> np.ndarray:
+        """Return texts as an array of str objects."""
+        return check_texts(X, type(self).__name__)
+
+    def _pretrained(self, texts, seed: int) -> Pretrained:
+        """Return the encoder to start from."""
+        for library in ("transformers", "tokenizers"):
+            if importlib.util.find_spec(library) is None:
+                raise MissingLibraryError(
+                    f"{type(self).__name__} needs {library}, which is not installed. "
+                    f"Run: {INSTALL}"
+                )
+        from automodel.nets.bert._pretrained import from_scratch, load_pretrained
+
+        if self.weights is None:
+            self.weights_ = None
+            return from_scratch(texts, seed)
+        usable = fine_tunable(find_weights(self.weights))
+        if not usable:
+            raise WeightsError(
+                f"{type(self).__name__} found no weights of an encoder that can be "
+                f"fine-tuned. Name a folder, or install some: {INSTALL}. With "
+                "weights=None, a small encoder is trained from scratch."
+            )
+        self.weights_ = usable[0]
+        folder = str(located(self.weights_))
+        return load_pretrained(folder, self.weights_.checksum)
+
+    def _set_design(self, pretrained: Pretrained) -> None:
+        self.tokenizer_ = pretrained.tokenizer
+        self._max_length = min(self.max_length, pretrained.max_length)
+        self._design = {
+            "config": pretrained.config,
+            "n_outputs": self.target_.n_outputs,
+            "layers": self.layers,
+            "dropout": float(self.dropout),
+            "head_rate": float(self.head_rate),
+            "layer_decay": float(self.layer_decay),
+        }
+
+    def _recipe(self, seed: int) -> Recipe:
+        from automodel.nets.bert._training import settled
+
+        return settled(
+            Recipe(
+                learning_rate=self.learning_rate,
+                weight_decay=self.weight_decay,
+                schedule=self.schedule,
+                batch_size=self.batch_size,
+                max_epochs=self.max_epochs,
+                patience=self.patience,
+                device=self.device,
+                seed=seed,
+                verbose=int(self.verbose),
+                precision=self.precision,
+                width=self._width,
+                clip_norm=CLIP_NORM,
+                callbacks=self.callbacks or (),
+                warm_up=self.warm_up,
+            )
+        )
+
+    def _train(self, pretrained, rows, valid, seed: int, hooks: Hooks) -> None:
+        from automodel.nets.bert._module import BertModule
+        from automodel.nets.bert._training import finetune, load_encoder
+
+        module = BertModule(**self._design)
+        load_encoder(module, pretrained.state)
+        self.frozen_ = pretrained.shared(module.frozen)
+        if hooks.on_epoch is not None:
+            hooks = replace(hooks, on_epoch=partial(self._told, hooks.on_epoch))
+        recipe = self._recipe(seed)
+        self.precision_ = recipe.precision
+        result = finetune(
+            module,
+            rows,
+            valid,
+            recipe,
+            self._objective(),
+            hooks,
+            n_parts=self.validations_per_epoch,
+            probes=self.probe,
+        )
+        self._keep(result.state, result.factor)
+        self.n_iter_ = result.n_epochs
+        self.n_steps_ = result.n_steps
+        self.step_plan_ = result.step_plan
+        self.history_ = result.history
+
+    def _told(self, on_epoch: Callable, part: int, get_weights: Callable):
+        """Tell a search that a part of an epoch is over."""
+        self._keep(*get_weights())
+        self.n_iter_ = part
+        return on_epoch(part, self)
+
+    def _keep(self, state: dict[str, np.ndarray], factor: float) -> None:
+        """Predict with these weights from now on."""
+        self.state_, self.factor_ = state, factor
+        if "predictor" in self._cache:
+            self._cache["predictor"].load(state)
+
+    def _rows(self, texts, target, weight, hooks: Hooks) -> TextRows:
+        from automodel.nets.bert._training import TextRows
+
+        limits = self._max_length, hooks.seconds_left
+        tokens = tokens_of(texts, self.tokenizer_, *limits)
+        return TextRows(tokens, target, weight)
+
+    @property
+    def _width(self) -> int:
+        config = self._design["config"]
+        return int(config.get("hidden_size") or config.get("dim") or 0)
+
+    def _outputs(self, X) -> np.ndarray:
+        """Return the outputs of the net for texts."""
+        check_is_fitted(self)
+        texts = self._check_texts(X, reset=False)
+        from automodel.nets.bert._prediction import TextPredictor
+
+        if self._cache.get("device") != self.device:
+            state = {**self.frozen_, **self.state_}
+            predictor = TextPredictor(self._design, state, self.device, self.precision_)
+            self._cache.update(predictor=predictor, device=self.device)
+        tokens = tokens_of(texts, self.tokenizer_, self._max_length)
+        return self._cache["predictor"].outputs(tokens) * self.factor_
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "state_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        tags.input_tags.allow_nan = False
+        tags.input_tags.sparse = False
+        return tags
+
+
+def fine_tunable(found: Sequence[Weights]) -> tuple[Weights, ...]:
+    """Return the weights of encoders that can be fine-tuned."""
+    return tuple(weights for weights in found if weights.kind not in OTHER_KINDS)
+
+
+@documented(PARAMETERS, ATTRIBUTES)
+@dataclass(kw_only=True, eq=False, repr=False)
+class BertClassifier(ClassifierTask, BertNet):
+    """Classify texts with a pretrained encoder that is fine-tuned.
+
+    An encoder of the BERT type (Devlin et al., 2019), the mean over its tokens, and a
+    linear head. The head starts as the linear model that suits the frozen encoder, and
+    then both are trained. The target may be classes or an indicator matrix of several
+    labels.
+
+    The library transformers has to be installed. A fitted net holds the tokenizer and
+    all weights as arrays, so that it predicts in any process without files or network.
+
+    Parameters
+    ----------
+    (parameters)
+
+    Attributes
+    ----------
+    (attributes)
+
+    See Also
+    --------
+    BertRegressor : The same net for numbers.
+
+    References
+    ----------
+    .. [10] Sun, Qiu, Xu, Huang (2019), How to Fine-Tune BERT for Text Classification?
+    .. [11] Kumar et al. (2022), Fine-Tuning can Distort Pretrained Features and
+       Underperform Out-of-Distribution.
+
+    Examples
+    --------
+    >>> from automodel.nets import BertClassifier
+    >>> texts = ["a good film", "good fun", "a bad film", "bad and dull"] * 10
+    >>> y = ["yes", "yes", "no", "no"] * 10
+    >>> net = BertClassifier(weights=None, learning_rate=1e-3, random_state=0)
+    >>> net.fit(texts, y).predict(["good", "bad"])
+    array(['yes', 'no'], dtype='<U3')
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        **BertNet._parameter_constraints,
+        **ClassifierTask._parameter_constraints,
+    }
+
+    def _answers(self, X):
+        """Return probabilities."""
+        outputs = self._outputs(X)
+        return self.target_.probabilities(outputs)
+
+
+@documented(PARAMETERS, ATTRIBUTES)
+@dataclass(kw_only=True, eq=False, repr=False)
+class BertRegressor(RegressorTask, BertNet):
+    """Predict numbers from texts with a pretrained encoder that is fine-tuned.
+
+    The net of `BertClassifier`, trained by squared error on the standardised target, of
+    which there may be several columns.
+
+    Parameters
+    ----------
+    (parameters)
+
+    Attributes
+    ----------
+    (attributes)
+
+    See Also
+    --------
+    BertClassifier : The same net for classes.
+
+    References
+    ----------
+    .. [10] Sun, Qiu, Xu, Huang (2019), How to Fine-Tune BERT for Text Classification?
+    .. [11] Kumar et al. (2022), Fine-Tuning can Distort Pretrained Features and
+       Underperform Out-of-Distribution.
+
+    Examples
+    --------
+    >>> from automodel.nets import BertRegressor
+    >>> texts = ["a good film", "good fun", "a bad film", "bad and dull"] * 10
+    >>> y = [4.0, 5.0, 2.0, 1.0] * 10
+    >>> net = BertRegressor(weights=None, learning_rate=1e-3, random_state=0)
+    >>> net.fit(texts, y).score(texts, y) > 0.8
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        **BertNet._parameter_constraints,
+        **RegressorTask._parameter_constraints,
+    }
+
+    def _answers(self, X):
+        """Return values."""
+        outputs = self._outputs(X)
+        return self.target_.decode(outputs)

