@@ -30,6 +30,7 @@ from automodel.search.workers.work import Refit, WorkItem, run_here
 
 Function = Callable[..., Any]  # `work` or `refit`
 SCATTER_SECONDS = 600.0  # at most, for sending the data to the workers of Dask
+FIRST_SCATTER_SECONDS = 20.0  # then the data are sent again, with twice the time
 FETCH_SECONDS = 600.0  # at most, for fetching a result
 ASK_SECONDS = 5.0  # between two questions whether a cluster has workers
 GONE_SECONDS = 60.0  # a cluster that has no workers for so long is given up
@@ -182,11 +183,21 @@ class Dask(Engine):
     def _on_workers(self, deadline: Deadline) -> Any:
         """Return a reference to the data; send them again if all that had them died."""
         if self._data is None or self._data.status not in ("pending", "finished"):
-            options = {"broadcast": True, "hash": False, "timeout": GONE_SECONDS}
-            send = partial(self._client.scatter, self.folds, **options)
-            left = min(max(deadline.seconds_left, 0.0), SCATTER_SECONDS)
-            self._data = within(send, left)
+            self._data = self._scatter(deadline.within(SCATTER_SECONDS))
         return self._data
+
+    def _scatter(self, end: Deadline) -> Any:
+        """Send the data; a worker that dies meanwhile may leave Dask waiting for it."""
+        options = {"broadcast": True, "hash": False, "timeout": GONE_SECONDS}
+        send = partial(self._client.scatter, self.folds, **options)
+        seconds = FIRST_SCATTER_SECONDS
+        while True:
+            try:
+                return within(send, min(max(end.seconds_left, 0.0), seconds))
+            except TimeoutError:
+                if end.is_over or self._gone_at.is_over:
+                    raise
+            seconds *= 2
 
     def _begin_to_take(self, key: Hashable, future: Any) -> None:
         """Take a result in another thread than the one in which Dask announces it."""

@@ -366,8 +366,12 @@ class FakeDask:
         self.is_over = threading.Event()
         self.client = self
         self.n_submitted = 0
+        self.n_scatters_that_hang = 0
 
     def scatter(self, data, **options):
+        self.n_scatters_that_hang -= 1
+        if self.n_scatters_that_hang >= 0:
+            self.is_over.wait()
         return FakeFuture(lambda seconds: data)
 
     def submit(self, call, message, data, **options):
@@ -392,13 +396,32 @@ def dask():
     cluster.is_over.set()
 
 
+def first_of(engine):
+    """Return the first outcomes of an engine."""
+    found, until = [], time.monotonic() + 30
+    while not found and time.monotonic() < until:
+        found = engine.wait(0.1)
+    return found
+
+
 def test_a_result_that_does_not_come_holds_up_no_other(dask):
     for number in (0, 1):
         dask.submit(number, number_of, WorkItem(number, None))
-    found, until = [], time.monotonic() + 30
-    while not found and time.monotonic() < until:
-        found = dask.wait(0.1)
-    assert [outcome.key for outcome in found] == [1]
+    assert [outcome.key for outcome in first_of(dask)] == [1]
+
+
+def test_data_that_do_not_arrive_are_sent_again(dask, monkeypatch):
+    monkeypatch.setattr(engines, "FIRST_SCATTER_SECONDS", 0.01)
+    dask._client.n_scatters_that_hang = 3
+    for number in (0, 1):
+        dask.submit(number, number_of, WorkItem(number, None))
+    assert [outcome.key for outcome in first_of(dask)] == [1]
+
+
+def test_data_are_sent_until_the_deadline(dask):
+    dask._client.n_scatters_that_hang = 1
+    with pytest.raises(TimeoutError):
+        dask.submit(0, number_of, WorkItem(0, None, Deadline.after(0.0)))
 
 
 def test_a_scheduler_that_does_not_answer_is_not_waited_for(dask, monkeypatch):
