@@ -40,7 +40,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from compare import PeakMemory, earlier, figures_of, shares, write
+from compare import PeakMemory, earlier, figures_of, write
 from sklearn.model_selection import StratifiedShuffleSplit
 
 FIRST_ROWS = {"banking77": 10_003, "sst2": 7_792}  # which are the training part
@@ -100,13 +100,19 @@ class AutoModel:
 
     def figures(self):
         board = self.model.leaderboard_
-        used = self.model.weights_
+        tried = board[board["status"] != "skipped"]
+        of_family = tried.groupby("family").agg(
+            trials=("score", "size"),
+            seconds=("seconds", "sum"),
+            weight=("weight", "sum"),
+        )
         return {
-            "n_trials": len(board),
-            "ensemble": sorted(set(board["family"][board["weight"] > 0])),
-            "found_weights": [weights.name for weights in used],
+            "n_trials": len(tried),
+            "status": tried["status"].value_counts().to_dict(),
+            "ensemble": sorted(of_family.index[of_family["weight"] > 0]),
+            "of_family": of_family.round(4).T.to_dict(),
+            "found_weights": [weights.name for weights in self.model.weights_],
             "valid_score": self.model.best_score_,
-            "by_family": shares(self.model).get("families"),
         }
 
 
