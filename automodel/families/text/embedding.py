@@ -21,12 +21,13 @@ from automodel.preprocessing.side_by_side import SideBySide
 from automodel.preprocessing.table_facts import TableFacts
 from automodel.task import Task
 
+JOINT = JointHead()
 HEADS: dict[str, ModelFamily] = {
     "linear": Linear(),
     "kernel": Linear(),
     "mlp": MLPFamily(),
     "boosting": HistGradientBoosting(),
-    "joint": JointHead(),
+    "joint": JOINT,
 }
 ALL = "all"  # embeddings of all weights, beside each other
 KERNEL_ROWS = 100, 30_000
@@ -130,7 +131,7 @@ class TextEmbeddingFamily(TextFamily):
             for weights in chosen_weights(estimator.embedding, task)
         ]
         if estimator.head == "joint":
-            encoders.append(HEADS["joint"].preprocessor(estimator.joint, task))
+            encoders.append(JOINT.preprocessor(estimator.joint, task))
         return encoders[0] if len(encoders) == 1 else SideBySide(encoders)
 
     def cost(self, params: dict[str, Any], task: Task) -> float:
@@ -140,7 +141,7 @@ class TextEmbeddingFamily(TextFamily):
         own = {n.removeprefix(prefix): v for n, v in params.items() if prefix in n}
         table = table_of(task, params.get("embedding", ALL))
         if head == "joint":
-            return HEADS[head].cost(own, task, table.facts.n_features)
+            return JOINT.cost(own, task, table.facts.n_features)
         if head == "mlp":
             own["embedding"] = "none"
         if head != "kernel":
@@ -248,7 +249,7 @@ def _joint_heads(task: Task) -> list[str]:
 def _joint_settings(task: Task) -> list[dict[str, Any]]:
     """Return proven settings of a linear model of embeddings and TF-IDF."""
     first, second = _strengths(task, "joint")
-    settings = [
+    settings: list[dict[str, Any]] = [
         {"joint__scale": 1.0, **first},
         {"joint__scale": 0.5, **second},
     ]
