@@ -205,10 +205,10 @@ class FittedEnsemble:
         encoded: dict[int, Any] = {}  # by the id of the encoder, which models share
         predictions = []
         for member in self.members:
-            for encoder in (model.encoder for model in member.models):
-                if id(encoder) not in encoded:
-                    encoded[id(encoder)] = transformed(encoder, rows)
-            own = (m.predict_encoded(encoded[id(m.encoder)]) for m in member.models)
+            own = (
+                model.predict_encoded(transformed(model.encoder, rows, encoded))
+                for model in member.models
+            )
             predictions.append(self.target.average(own, member.shares()))
         return self.combiner.predict(predictions)
 

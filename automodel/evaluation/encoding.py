@@ -17,6 +17,7 @@ from sklearn.utils import get_tags
 from automodel.clock import Deadline
 from automodel.preprocessing.encoded import nbytes_of, take_rows
 from automodel.preprocessing.rows import Encoder, Rows
+from automodel.preprocessing.side_by_side import SideBySide, beside
 from automodel.preprocessing.stateless import (
     held,
     output_in_memory,
@@ -109,6 +110,10 @@ class Encodings:
         DeadlineReached
             If a shared output is not ready in time.
         """
+        if isinstance(encoder, SideBySide):
+            found = [self.encoded(fold, e, y, deadline) for e in encoder.encoders]
+            encoders, *parts = zip(*found, strict=True)
+            return SideBySide(list(encoders)), beside(parts[0]), beside(parts[1])
         train, valid = self.splits[fold] if fold >= 0 else (slice(None), slice(0))
         if learns_nothing(encoder):
             encoder, X = self._of_all_rows(encoder, deadline)
@@ -180,12 +185,33 @@ class Encodings:
         return self.folder / hashlib.sha256(key.encode()).hexdigest()[:32]
 
 
-def transformed(encoder: Encoder, rows: Rows) -> Any:
+def transformed(
+    encoder: Encoder, rows: Rows, found: dict[int, Any] | None = None
+) -> Any:
     """Return the output of a fitted encoder for new rows.
 
     An encoder that learns nothing gets few rows at a time, as in the search, since the
     decoded images of all rows may not fit into memory.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        The encoder.
+    rows : Rows
+        The rows.
+    found : dict, default=None
+        Outputs for the same rows by the `id` of their encoder, to which new ones are
+        added.
     """
+    found = {} if found is None else found
+    if id(encoder) not in found:
+        found[id(encoder)] = _output(encoder, rows, found)
+    return found[id(encoder)]
+
+
+def _output(encoder: Encoder, rows: Rows, found: dict[int, Any]) -> Any:
+    if isinstance(encoder, SideBySide):
+        return beside([transformed(own, rows, found) for own in encoder.encoders])
     if learns_nothing(encoder):
         return output_in_memory(encoder, rows)
     return encoder.transform(rows)
@@ -202,6 +228,8 @@ def learns_nothing(encoder: Any) -> bool:
 
 def full_repr(encoder: Any) -> str:
     """Return all parameters of an encoder as text; `repr` would shorten long ones."""
+    if isinstance(encoder, SideBySide):
+        return f"{type(encoder)}({[full_repr(own) for own in encoder.encoders]})"
     if not hasattr(encoder, "get_params"):
         return repr(encoder)
     params = {

@@ -16,6 +16,7 @@ from automodel.exceptions import describe_error
 from automodel.monitor import Steps
 from automodel.preprocessing.encoded import take_rows
 from automodel.preprocessing.rows import Rows
+from automodel.preprocessing.side_by_side import SideBySide
 from automodel.targets.base import Target
 
 PREDICT_ROWS = 5000
@@ -74,6 +75,10 @@ def share_parts(models: Iterable[FittedModel], target: Target) -> None:
     for model in models:
         if isinstance(model, FittedModel):  # a deferred model is not loaded for this
             model.target, encoder = target, model.encoder
+            if isinstance(encoder, SideBySide):
+                parts = [(full_repr(own), own) for own in encoder.encoders]
+                own = [shared.setdefault((None, name), part) for name, part in parts]
+                encoder = SideBySide(own)
             fold = None if learns_nothing(encoder) else model.fold
             model.encoder = shared.setdefault((fold, full_repr(encoder)), encoder)
 

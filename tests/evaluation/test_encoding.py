@@ -27,6 +27,7 @@ from automodel.evaluation.fitted_model import FittedModel, share_parts
 from automodel.exceptions import DeadlineReached
 from automodel.file_lock import try_lock, unlock
 from automodel.preprocessing import stateless
+from automodel.preprocessing.side_by_side import SideBySide
 from automodel.preprocessing.tabular import TabularEncoder
 from automodel.search.workers.backends import BackendWorkers
 from automodel.search.workers.base import Workers
@@ -617,6 +618,26 @@ def test_models_share_an_encoder_that_learns_nothing_among_all_folds(log):
     assert other.encoder is not models[0].encoder
     share_parts(models := models_of(Noted()), None)
     assert len({id(model.encoder) for model in models}) == 3
+
+
+def test_encoders_side_by_side_are_each_used_once(log):
+    alone, other = Doubled(log), Doubled(log, "matrix")
+    together = SideBySide([Doubled(log), other])
+    folds = folds_of()
+    for fold in (0, 1, -1):
+        _, *expected = encoded(folds, fold, alone)
+        for part, own in zip(encoded(folds, fold, together)[1:], expected, strict=True):
+            np.testing.assert_array_equal(
+                dense(part), np.hstack([own, own * (own > 0)])
+            )
+    assert rows_encoded(log) == 2 * N_ROWS
+    models = [FittedModel(e, None, None, 1, 0) for e in (clone(alone), clone(together))]
+    share_parts(models, None)
+    assert models[1].encoder.encoders[0] is models[0].encoder
+    found = {}
+    for model in models:
+        transformed(model.encoder, folds.rows, found)
+    assert rows_encoded(log) == 4 * N_ROWS
 
 
 class DoublingFamily(StubFamily):

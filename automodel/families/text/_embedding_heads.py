@@ -27,10 +27,12 @@ class EmbeddingHead(BaseEstimator):
         A multilayer perceptron.
     boosting : estimator
         A gradient boosting model.
-    head : {"linear", "kernel", "mlp", "boosting"}, default="linear"
+    joint : estimator
+        A linear model of embeddings and, beside them, counts of n-grams.
+    head : {"linear", "kernel", "mlp", "boosting", "joint"}, default="linear"
         Which of them is used.
     embedding : str, default=""
-        Name of the weights of the embedding.
+        Name of the weights of the embedding, or "all" for those of all of them.
     gamma : float, default=0.5
         Width of the kernel, relative to one column.
     n_landmarks : int, default=500
@@ -52,6 +54,7 @@ class EmbeddingHead(BaseEstimator):
         kernel: BaseEstimator,
         mlp: BaseEstimator,
         boosting: BaseEstimator,
+        joint: BaseEstimator,
         *,
         head: str = "linear",
         embedding: str = "",
@@ -63,6 +66,7 @@ class EmbeddingHead(BaseEstimator):
         self.kernel = kernel
         self.mlp = mlp
         self.boosting = boosting
+        self.joint = joint
         self.head = head
         self.embedding = embedding
         self.gamma = gamma

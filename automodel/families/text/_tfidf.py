@@ -21,11 +21,14 @@ class _TfidfModel(BaseEstimator):
     """Base class, which weighs the counts."""
 
     def _weighed(self, X: Any, y: Any, sample_weight: Any) -> Any:
+        self.tfidf_ = self._columns()
+        return self.tfidf_.fit_transform(X, y, sample_weight)
+
+    def _columns(self) -> Any:
+        """Return a new transformer, from counts to the input of the linear model."""
         params = self.get_params(deep=False)
         names = TfidfWeights().get_params()
-        own = {name: params[name] for name in names if name in params}
-        self.tfidf_ = TfidfWeights(**own)
-        return self.tfidf_.fit_transform(X, y, sample_weight)
+        return TfidfWeights(**{name: params[name] for name in names if name in params})
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

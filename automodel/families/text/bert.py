@@ -41,7 +41,6 @@ class TextBertFamily(TextFamily):
     iteration_param = "max_epochs"
     rank = 90
     by_default = False
-    seldom_helps = True
     stops_on_own_rows = True
     starts_search = False
     least_share = 0.4  # in which it trains about one epoch
@@ -82,12 +81,12 @@ class TextBertFamily(TextFamily):
         return params | suggest_loss(trial, task)
 
     def portfolio(self, task: Task) -> Sequence[dict[str, Any]]:
-        """Return the default, the last layers alone, and a long and slow training."""
+        """Return the default, a longer and slower training, and the last layers alone."""
         usual = usual_training(task)
         default = {
             "layers": "all",
-            "max_epochs": 3,
-            "learning_rate": 5e-5,
+            "max_epochs": 2,
+            "learning_rate": 1e-4,
             "head_rate": 10.0,
             "warm_up": 0.1,
             "batch_size": 32,
@@ -97,10 +96,10 @@ class TextBertFamily(TextFamily):
         }
         if task.facts.mean_chars > LONG_TEXTS:
             default["max_length"] = 128
-        last = {**default, "layers": 2, "learning_rate": 1e-4}
+        slow = {"max_epochs": 3, "learning_rate": 3e-5}
+        last = {**default, "layers": 2}
         del last["layer_decay"]
-        slow = {"max_epochs": 6, "learning_rate": 2e-5, "batch_size": 16}
-        return [default, last, {**default, **slow}]
+        return [default, {**default, **slow}, last]
 
     def preprocessor(self, estimator, task: Task):
         from automodel.preprocessing.text.plain import PlainTexts
@@ -114,7 +113,7 @@ class TextBertFamily(TextFamily):
         layers = params.get("layers", "all")
         share = 1.0 if layers == "all" else min(int(layers) / n_layers, 1.0)
         step = FORWARD + (1 - FORWARD) * share
-        passes = params.get("max_epochs", 3) * (step + FORWARD * VALIDATED) + FORWARD
+        passes = params.get("max_epochs", 2) * (step + FORWARD * VALIDATED) + FORWARD
         tokens = task.facts.mean_chars / CHARACTERS_PER_TOKEN + 2
         tokens = min(tokens, params.get("max_length", 128))
         # Wider encoders also have more layers.

@@ -14,7 +14,10 @@ from automodel.families.hist_gradient_boosting import HistGradientBoosting
 from automodel.families.linear import Linear
 from automodel.families.mlp import MLPFamily
 from automodel.families.text._base import TextFamily
+from automodel.families.text._joint import JointHead
+from automodel.families.text.tfidf import FEW_CLASSES
 from automodel.nets.weights import Weights
+from automodel.preprocessing.side_by_side import SideBySide
 from automodel.preprocessing.table_facts import TableFacts
 from automodel.task import Task
 
@@ -23,7 +26,9 @@ HEADS: dict[str, ModelFamily] = {
     "kernel": Linear(),
     "mlp": MLPFamily(),
     "boosting": HistGradientBoosting(),
+    "joint": JointHead(),
 }
+ALL = "all"  # embeddings of all weights, beside each other
 KERNEL_ROWS = 100, 30_000
 MLP_ROWS = 300
 BOOSTING_ROWS = 500
@@ -41,7 +46,9 @@ class TextEmbeddingFamily(TextFamily):
     """Frozen sentence embeddings with a linear model, a kernel, a net or boosting.
 
     The embeddings are computed once for all folds and trials. The search chooses the
-    weights, if there are several, and the model on top of them.
+    weights, if there are several, and the model on top of them. A linear model may also
+    have the TF-IDF of the texts beside the embeddings, which is the first to be tried:
+    on most texts it is better than both alone, and than the average of both.
     """
 
     name = "text_embedding"
@@ -70,7 +77,7 @@ class TextEmbeddingFamily(TextFamily):
 
         table = table_of(task)
         heads = {
-            name: family.estimator(table, random_state)
+            name: family.estimator(task if name == "joint" else table, random_state)
             for name, family in HEADS.items()
         }
         kind = EmbeddingClassifier if task.is_classification else EmbeddingRegressor
@@ -78,9 +85,8 @@ class TextEmbeddingFamily(TextFamily):
         return kind(**heads, random_state=random_state, n_landmarks=N_LANDMARKS)
 
     def search_space(self, trial, task: Task) -> dict[str, Any]:
-        names = [weights.name for weights in task.facts.weights]
         params = {
-            "embedding": trial.suggest_categorical("embedding", names),
+            "embedding": trial.suggest_categorical("embedding", embeddings_of(task)),
             "head": trial.suggest_categorical("head", heads_of(task)),
         }
         if params["head"] == "mlp":
@@ -89,12 +95,17 @@ class TextEmbeddingFamily(TextFamily):
             return params | _boosting_space(trial)
         if params["head"] == "kernel":
             params["gamma"] = trial.suggest_float("gamma", 0.05, 2.0, log=True)
+        if params["head"] == "joint":
+            params |= _joint_space(trial, task)
         return params | _linear_space(trial, params["head"], task)
 
     def portfolio(self, task: Task) -> Sequence[dict[str, Any]]:
         choices = [{"embedding": weights.name} for weights in task.facts.weights]
         first, second = _strengths(task, "linear")
-        settings = [{**choice, "head": "linear", **first} for choice in choices]
+        joint, *others = _joint_settings(task)
+        settings = [{**choice, "head": "joint", **joint} for choice in choices]
+        settings += [{**choice, "head": "linear", **first} for choice in choices]
+        settings += [{**choices[0], "head": "joint", **other} for other in others]
         settings.append({**choices[0], "head": "linear", **second})
         if "kernel" in heads_of(task):
             strength, _ = _strengths(task, "kernel")
@@ -107,22 +118,29 @@ class TextEmbeddingFamily(TextFamily):
     def preprocessor(self, estimator, task: Task):
         from automodel.preprocessing.text.embedding import TextEmbedding
 
-        found = {weights.name: weights for weights in task.facts.weights}
         # A search without a clock must find the same on any processor.
         precision = "float32" if task.time_budget is None else "auto"
-        return TextEmbedding(
-            found.get(estimator.embedding, task.facts.weights[0]),
-            max_tokens=MAX_TOKENS,
-            max_chunks=MAX_CHUNKS,
-            precision=precision,
-        )
+        encoders: list[Any] = [
+            TextEmbedding(
+                weights,
+                max_tokens=MAX_TOKENS,
+                max_chunks=MAX_CHUNKS,
+                precision=precision,
+            )
+            for weights in chosen_weights(estimator.embedding, task)
+        ]
+        if estimator.head == "joint":
+            encoders.append(HEADS["joint"].preprocessor(estimator.joint, task))
+        return encoders[0] if len(encoders) == 1 else SideBySide(encoders)
 
     def cost(self, params: dict[str, Any], task: Task) -> float:
         """Estimate the seconds of a fit on texts that are embedded already."""
         head = params.get("head", "linear")
         prefix = f"{head}__"
         own = {n.removeprefix(prefix): v for n, v in params.items() if prefix in n}
-        table = table_of(task)
+        table = table_of(task, params.get("embedding", ALL))
+        if head == "joint":
+            return HEADS[head].cost(own, task, table.facts.n_features)
         if head == "mlp":
             own["embedding"] = "none"
         if head != "kernel":
@@ -156,9 +174,23 @@ class TextEmbeddingFamily(TextFamily):
         return shorter
 
 
-def table_of(task: Task) -> Task:
-    """Return the task of learning from the columns of an embedding."""
-    width = max(weights.width for weights in task.facts.weights)
+def embeddings_of(task: Task) -> list[str]:
+    """Return the choices of embeddings, by the names of their weights."""
+    names = [weights.name for weights in task.facts.weights]
+    return [*names, ALL] if len(names) > 1 else names
+
+
+def chosen_weights(embedding: str, task: Task) -> Sequence[Weights]:
+    """Return the weights that a choice of embeddings stands for."""
+    if embedding == ALL:
+        return task.facts.weights
+    found = {weights.name: weights for weights in task.facts.weights}
+    return [found.get(embedding, task.facts.weights[0])]
+
+
+def table_of(task: Task, embedding: str = ALL) -> Task:
+    """Return the task of learning from the columns of embeddings."""
+    width = sum(weights.width for weights in chosen_weights(embedding, task))
     facts = TableFacts(n_features=width, n_numeric=width)
     return replace(task, modality="tabular", facts=facts)
 
@@ -166,7 +198,7 @@ def table_of(task: Task) -> Task:
 def heads_of(task: Task) -> list[str]:
     """Return the models that are worthwhile for this number of rows and classes."""
     fewest, most = KERNEL_ROWS
-    heads = ["linear"]
+    heads = ["linear", "joint"]
     if fewest <= task.n_samples <= most:
         heads.append("kernel")
     if task.n_samples >= MLP_ROWS:
@@ -192,6 +224,39 @@ MLP_SETTING = {
     "mlp__weight_decay": 0.05,
     "mlp__max_epochs": 32,
 }
+
+
+JOINT_SCALES = 0.25, 4.0
+
+
+def _joint_space(trial, task: Task) -> dict[str, Any]:
+    low, high = JOINT_SCALES
+    params = {"joint__scale": trial.suggest_float("joint__scale", low, high, log=True)}
+    heads = _joint_heads(task)
+    if heads:
+        params["joint__head"] = trial.suggest_categorical("joint__head", heads)
+    return params
+
+
+def _joint_heads(task: Task) -> list[str]:
+    """Return the choices of a classifier; there is none for many classes."""
+    if task.is_classification and task.n_classes <= FEW_CLASSES:
+        return ["svm", "logistic"]
+    return []
+
+
+def _joint_settings(task: Task) -> list[dict[str, Any]]:
+    """Return proven settings of a linear model of embeddings and TF-IDF."""
+    first, second = _strengths(task, "joint")
+    settings = [
+        {"joint__scale": 1.0, **first},
+        {"joint__scale": 0.5, **second},
+    ]
+    if not _joint_heads(task):
+        return settings
+    settings = [{"joint__head": "svm", **own} for own in settings]
+    logistic = {"joint__head": "logistic", "joint__scale": 1.0, "joint__C": 3.0}
+    return [*settings, logistic]
 
 
 def _mlp_space(trial) -> dict[str, Any]:
@@ -233,13 +298,17 @@ def _linear_space(trial, head: str, task: Task) -> dict[str, Any]:
 
 
 def _strength_name(task: Task, head: str) -> str:
-    return f"{head}__C" if task.is_classification else f"{head}__alpha"
+    if task.is_classification:
+        return f"{head}__C"
+    return f"{head}__head__alpha" if head == "joint" else f"{head}__alpha"
 
 
 def _bounds(task: Task, head: str) -> tuple[float, float]:
-    """Return the range of the penalty. Features of the kernel are small numbers."""
+    """Return the range of the penalty. Only embeddings alone are large numbers."""
     if task.is_classification:
-        return (1e-4, 10.0) if head == "linear" else (0.1, 1e3)
+        return {"linear": (1e-4, 10.0), "kernel": (0.1, 1e3), "joint": (0.01, 30.0)}[
+            head
+        ]
     if task.objective.is_deviance:
         return (1e-6, 10.0)
     return (1.0, 1e5) if head == "linear" else (1e-3, 10.0)
@@ -249,9 +318,11 @@ def _strengths(task: Task, head: str) -> list[dict[str, float]]:
     """Return two proven penalties."""
     name = _strength_name(task, head)
     if task.is_classification:
-        values = (0.01, 0.1) if head == "linear" else (10.0, 1.0)
+        values = {"linear": (0.01, 0.1), "kernel": (10.0, 1.0)}.get(head, (0.3, 0.1))
     elif task.objective.is_deviance:
-        values = (0.1, 1e-3)
+        values = (1e-3, 1e-4) if head == "joint" else (0.1, 1e-3)
+    elif head == "linear":
+        values = (1000.0, 100.0)
     else:
-        values = (1000.0, 100.0) if head == "linear" else (0.1, 1.0)
+        values = (1.0, 3.0) if head == "joint" else (0.1, 1.0)
     return [{name: value} for value in values]

@@ -49,7 +49,9 @@ class TextTfidf(TextFamily):
     def search_space(self, trial, task: Task) -> dict[str, Any]:
         params = {
             "words": trial.suggest_categorical("words", [1, 2, 3]),
-            "characters": trial.suggest_categorical("characters", _characters(task)),
+            "characters": trial.suggest_categorical(
+                "characters", smallest_characters(task)
+            ),
             "min_rows": trial.suggest_categorical("min_rows", [1, 2, 3, 5]),
             "sublinear": trial.suggest_categorical("sublinear", [True, False]),
             "max_columns": trial.suggest_categorical(
@@ -77,7 +79,7 @@ class TextTfidf(TextFamily):
     def portfolio(self, task: Task) -> Sequence[dict[str, Any]]:
         usual = {
             "words": 2,
-            "characters": _characters(task)[0],
+            "characters": smallest_characters(task)[0],
             "min_rows": 2,
             "sublinear": True,
             "max_columns": None,
@@ -115,9 +117,14 @@ class TextTfidf(TextFamily):
         n_characters = 6 - smallest if smallest else 0
         per_text = task.facts.mean_chars * (n_words + n_characters) + 1
         n_ngrams = task.n_samples * per_text
+        return (
+            0.02 + n_ngrams * SECONDS_PER_NGRAM + self.seconds(n_ngrams, params, task)
+        )
+
+    def seconds(self, n_values: float, params: dict[str, Any], task: Task) -> float:
+        """Return the seconds of the linear model for so many values in a matrix."""
         n_models = 1 if task.n_classes == 2 else task.n_outputs
-        head = SECONDS_OF_HEAD[params.get("head", "ridge")]
-        return 0.02 + n_ngrams * (SECONDS_PER_NGRAM + head * n_models)
+        return n_values * SECONDS_OF_HEAD[params.get("head", "ridge")] * n_models
 
     @by_column
     def fit(self, estimator, X, y, *, sample_weight=None, monitor: Monitor):
@@ -125,7 +132,8 @@ class TextTfidf(TextFamily):
         return estimator.fit(X, y, sample_weight, monitor)
 
 
-def _characters(task: Task) -> list[int]:
+def smallest_characters(task: Task) -> list[int]:
+    """Return the smallest lengths of n-grams of characters to try, the best first."""
     n_characters = task.n_samples * task.facts.mean_chars
     return [2, 3, 0] if n_characters <= MOST_CHARACTERS else [0]
 

@@ -42,7 +42,7 @@ class BertNet(Net):
     weights: Any = "auto"
     layers: str | int = "all"
     max_length: int = 128
-    learning_rate: float = 5e-5
+    learning_rate: float = 1e-4
     head_rate: float = 10.0
     layer_decay: float = 0.9
     schedule: str = "one-cycle"
@@ -50,7 +50,7 @@ class BertNet(Net):
     weight_decay: float = 0.01
     dropout: float = 0.1
     batch_size: int = 32
-    max_epochs: int = 3
+    max_epochs: int = 2
     probe: bool = True
     early_stopping: bool = True
     validation_fraction: float = 0.1

@@ -74,15 +74,19 @@ class NgramCounts(TransformerMixin, BaseEstimator):
         blocks = [self._counts(block) for block in _blocks(read_texts(X))]
         return blocks[0] if len(blocks) == 1 else sparse.vstack(blocks, format="csr")
 
+    @property
+    def n_columns(self) -> int:
+        """Number of columns of counts."""
+        return BUCKETS * (len(WORDS) + len(CHARACTERS) * self.characters)
+
     def _counts(self, texts: list[str]) -> sparse.csr_array:
-        n_columns = BUCKETS * (len(WORDS) + len(CHARACTERS) * self.characters)
         found = list(_ngrams(texts, self.characters))
         buckets = [_bucket(hashes) for _, hashes in found]
         starts = np.arange(len(found), dtype=np.int32) * BUCKETS
         row = np.concatenate([rows for rows, _ in found])
         column = np.concatenate([s + b for s, b in zip(starts, buckets, strict=True)])
         ones = np.ones(len(row), dtype=np.float32)
-        shape = len(texts), n_columns
+        shape = len(texts), self.n_columns
         return sparse.coo_array((ones, (row, column)), shape=shape).tocsr()
 
     def __sklearn_tags__(self):

@@ -3,6 +3,7 @@
 import numpy as np
 import optuna
 import pytest
+from scipy import sparse
 from sklearn.base import clone
 
 from automodel.clock import Deadline
@@ -10,6 +11,8 @@ from automodel.exceptions import DeadlineReached
 from automodel.families.text.embedding import HEADS, TextEmbeddingFamily, heads_of
 from automodel.monitor import Monitor
 from automodel.nets.weights import find_weights
+from automodel.preprocessing.side_by_side import beside
+from automodel.preprocessing.text.ngrams import NgramCounts
 from automodel.preprocessing.text.texts import TextFacts
 from automodel.targets.objective import Objective
 from automodel.task import Task
@@ -57,6 +60,15 @@ def make_rows(kind, n_rows=N_ROWS):
     return X, (values[:, 0] > 0).astype(int) if kind == "binary" else values[:, 0]
 
 
+def rows_of(head, X):
+    """Return what the encoder of a head returns: counts of n-grams, too, for one."""
+    if head != "joint":
+        return X
+    counts = sparse.csr_array(np.maximum(np.round(X[:, :3]), 0))
+    counts.resize(len(X), NgramCounts().n_columns)
+    return beside([X, counts])
+
+
 def settings_of(task, n_drawn=20):
     """Return proven and drawn settings: those of the trial, and of the estimator."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
@@ -75,7 +87,8 @@ def fit(kind, head, weights, monitor=None, seed=0):
     X, y = make_rows(kind)
     params = {"head": head, **SMALL.get(head, {})}
     estimator = FAMILY.estimator(task_of(kind, weights), seed).set_params(**params)
-    return FAMILY.fit(estimator, X[::2], y[::2], monitor=monitor or Monitor())
+    rows = rows_of(head, X[::2])
+    return FAMILY.fit(estimator, rows, y[::2], monitor=monitor or Monitor())
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -83,19 +96,20 @@ def fit(kind, head, weights, monitor=None, seed=0):
 def test_each_head_learns_each_kind_of_target(kind, head, weights):
     X, y = make_rows(kind)
     model = fit(kind, head, weights)
+    rows = rows_of(head, X[1::2])
     if kind in ("regression", "multioutput"):
-        errors = np.mean((model.predict(X[1::2]) - y[1::2]) ** 2)
+        errors = np.mean((model.predict(rows) - y[1::2]) ** 2)
         assert errors < 0.5 * np.var(y)
     else:
-        assert np.mean(model.predict(X[1::2]) == y[1::2]) > 0.75
-        assert len(model.predict_proba(X[:4])[0]) in (2, 3, 4)
+        assert np.mean(model.predict(rows) == y[1::2]) > 0.75
+        assert len(model.predict_proba(rows[:4])[0]) in (2, 3, 4)
 
 
 @pytest.mark.parametrize("head", HEADS)
 def test_the_same_seed_gives_the_same_model(head, weights):
     X, _ = make_rows("binary")
     models = [fit("binary", head, weights) for _ in range(2)]
-    answers = [model.predict_proba(X) for model in models]
+    answers = [model.predict_proba(rows_of(head, X)) for model in models]
     np.testing.assert_array_equal(*answers)
 
 
@@ -114,20 +128,26 @@ def test_settings_are_within_the_space_and_fit_the_estimator(kind, weights):
 
 def test_the_weights_are_chosen_by_their_names(weights):
     both = [names["embedding"] for names, _ in settings_of(task_of("binary", weights))]
-    assert set(both) == {"a", "b"}
+    assert set(both) == {"a", "b", "all"}
     estimator = FAMILY.estimator(task_of("binary", weights), 0)
     for expected in weights:
         estimator.set_params(embedding=expected.name)
         encoder = FAMILY.preprocessor(estimator, task_of("binary", weights))
         assert encoder.weights == expected
+    estimator.set_params(embedding="all", head="joint")
+    *embeddings, counts = FAMILY.preprocessor(
+        estimator, task_of("binary", weights)
+    ).encoders
+    assert tuple(own.weights for own in embeddings) == weights
+    assert counts.characters
 
 
 def test_few_rows_and_many_classes_leave_costly_heads_out(weights):
-    assert heads_of(task_of("binary", weights, 50)) == ["linear"]
+    assert heads_of(task_of("binary", weights, 50)) == ["linear", "joint"]
     assert "boosting" in heads_of(task_of("binary", weights))
     facts = task_of("binary", weights).facts
     many = Task("multiclass", 10_000, n_outputs=77, n_classes=77, facts=facts)
-    assert heads_of(many) == ["linear", "kernel", "mlp"]
+    assert heads_of(many) == ["linear", "joint", "kernel", "mlp"]
     assert "kernel" not in heads_of(task_of("binary", weights, 100_000))
 
 
@@ -171,5 +191,6 @@ def test_a_head_learns_the_loss_of_the_objective(weights):
     for head in HEADS:
         own = {"head": head, **SMALL.get(head, {})}
         estimator = FAMILY.estimator(task, 0).set_params(**own)
-        model = FAMILY.fit(estimator, X, y, monitor=Monitor())
-        assert np.mean(y <= model.predict(X)) > 0.7
+        rows = rows_of(head, X)
+        model = FAMILY.fit(estimator, rows, y, monitor=Monitor())
+        assert np.mean(y <= model.predict(rows)) > 0.7
