@@ -110,14 +110,17 @@ class Encodings:
             If a shared output is not ready in time.
         """
         train, valid = self.splits[fold] if fold >= 0 else (slice(None), slice(0))
+        output_of = partial(self._output_of, deadline=deadline)
         if learns_nothing(encoder):
-            encoder, X = self._of_all_rows(encoder, deadline)
+            encoder, X = output_of(encoder, self.rows)
             if fold < 0:  # indices, since a slice would map the file, read-only
                 train, valid = np.arange(X.shape[0]), np.arange(0)
             return encoder, take_rows(X, train), take_rows(X, valid)
         key = fold, full_repr(encoder)
         found = self._of_folds.get(key)
         if found is None:
+            if hasattr(encoder, "prepare_rows"):
+                encoder.prepare_rows(self.rows, lambda *of: output_of(*of)[1])
             found = self._fitted(encoder, train, valid, y)
             _keep(self._of_folds, key, found)
         return found
@@ -150,26 +153,31 @@ class Encodings:
         X_train = encoder.fit_transform(self.rows.take(train), y, **keywords)
         return encoder, X_train, encoder.transform(self.rows.take(valid))
 
-    def _of_all_rows(self, encoder: Encoder, deadline: Deadline) -> tuple[Encoder, Any]:
-        """Return the output of an encoder that learns nothing, and the encoder."""
+    def _output_of(
+        self, encoder: Encoder, rows: Rows, deadline: Deadline
+    ) -> tuple[Encoder, Any]:
+        """Return an encoder that learns nothing, and its output for all rows or texts."""
         key, start = full_repr(encoder), deadline.clock.now()
+        if rows is not self.rows:
+            key += rows.fingerprint()
         lock = self._locks.setdefault(key, threading.Lock())
         try:
             with held(partial(lock.acquire, blocking=False), lock.release, deadline):
-                return self._outputs.get(key) or self._computed(encoder, key, deadline)
+                found = self._outputs.get(key)
+                return found or self._computed(encoder, rows, key, deadline)
         finally:
             seconds = deadline.clock.now() - start
             self._spent.seconds = self.shared_seconds + seconds
 
     def _computed(
-        self, encoder: Encoder, key: str, deadline: Deadline
+        self, encoder: Encoder, rows: Rows, key: str, deadline: Deadline
     ) -> tuple[Encoder, Any]:
         """Compute an output, or map it from its file; only the former is kept here."""
         path = self._path_of(key)
         if path is None:
-            X, is_mapped = output_in_memory(encoder, self.rows, deadline), False
+            X, is_mapped = output_in_memory(encoder, rows, deadline), False
         else:
-            X, is_mapped = output_of(encoder, self.rows, path, deadline)
+            X, is_mapped = output_of(encoder, rows, path, deadline)
         if not is_mapped:
             _keep(self._outputs, key, (encoder, X))
         return encoder, X

@@ -19,6 +19,8 @@ from automodel.preprocessing.numeric import NumericColumns
 from automodel.preprocessing.sparse_table import SparseColumns
 from automodel.preprocessing.table import Table
 from automodel.preprocessing.text.columns import TextComponents, TfidfColumns
+from automodel.preprocessing.text.embedded import EmbeddedComponents, embeddings_of
+from automodel.preprocessing.text.embedding import TextEmbedding
 
 FEW_CATEGORIES = 8
 BOUND = np.finfo(np.float32).max
@@ -27,7 +29,7 @@ _CHOICES: dict[str, tuple] = {
     "missing": ("keep", "impute"),
     "categories": ("native", "onehot", "target"),
     "scale": (None, "standard"),
-    "text": ("svd", "tfidf"),
+    "text": ("svd", "tfidf", "embedding", "svd+embedding", "tfidf+embedding"),
     "dtype": ("float32", "float64"),
 }
 
@@ -54,9 +56,15 @@ class TabularEncoder(
           the mean target, see `TargetMeans`.
     scale : {None, "standard"}, default=None
         How numeric columns are scaled, see `NumericColumns`.
-    text : {"svd", "tfidf"}, default="svd"
+    text : {"svd", "tfidf", "embedding", "svd+embedding", "tfidf+embedding"}, \
+default="svd"
         "svd" encodes texts as components of their TF-IDF matrix. "tfidf" returns the
-        matrix itself, provided that `sparse_output` is True.
+        matrix itself, provided that `sparse_output` is True. "embedding" encodes them
+        as components of their embeddings, alone or beside the others.
+    embedding : TextEmbedding, default=None
+        The pretrained encoder that embeds texts, see `column_embedding`.
+    n_embedded : int, default=30
+        Largest number of components of the embeddings of a text column.
     sparse_output : bool, default=False
         Whether to return a csr_matrix if most columns are one-hot columns or TF-IDF.
         Other matrices are returned dense.
@@ -103,6 +111,8 @@ class TabularEncoder(
         categories: str = "native",
         scale: str | None = None,
         text: str = "svd",
+        embedding: TextEmbedding | None = None,
+        n_embedded: int = 30,
         sparse_output: bool = False,
         dtype: str = "float32",
         max_categories: int = 254,
@@ -114,6 +124,8 @@ class TabularEncoder(
         self.categories = categories
         self.scale = scale
         self.text = text
+        self.embedding = embedding
+        self.n_embedded = n_embedded
         self.sparse_output = sparse_output
         self.dtype = dtype
         self.max_categories = max_categories
@@ -196,8 +208,9 @@ class TabularEncoder(
         if self.sparse_columns_ is not None and table.sparse is not None:
             return self._finished(self.sparse_columns_.transform(table.sparse))
         means = self.means_.transform(table.codes[:, self.encoded_])
-        pairs = zip(self.text_, table.text, strict=True)
-        text = [encoder.transform(texts) for encoder, texts in pairs]
+        text = [
+            encoder.transform(table.text[column]) for column, encoder in self._by_text()
+        ]
         return self._assemble(table, self._numbers(table, means), text)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -256,18 +269,38 @@ class TabularEncoder(
             )
             for label in labels
         ]
-        text = [
-            found
-            for encoder, name in zip(self.text_, names[end:], strict=True)
-            for found in encoder.names_out(name)
-        ]
-        light = one_hot + text if self._has_tfidf else text + one_hot
+        dense, light = [], one_hot
+        for column, encoder in self._by_text():
+            found = encoder.names_out(names[end + column])
+            if isinstance(encoder, TfidfColumns):
+                light = light + found
+            else:
+                dense += found
         native = [codes[i] for i in self.native_]
-        return self.numeric_.names_out(numbers) + light + native
+        return self.numeric_.names_out(numbers) + dense + light + native
 
-    @property
-    def _has_tfidf(self) -> bool:
-        return self.text == "tfidf" and self.sparse_output
+    def prepare_rows(self, table: Table, output_of: Any) -> None:
+        """Embed the texts of all rows, which is done once for all folds.
+
+        Parameters
+        ----------
+        table : Table
+            All rows, which keep the embeddings for those that are taken.
+        output_of : callable
+            `output_of(encoder, rows)` returns the output of an encoder that learns
+            nothing.
+        """
+        if "embedding" in self._text_parts():
+            for texts in table.text:
+                embeddings_of(texts, self.embedding, output_of)
+
+    def _text_parts(self) -> list[str]:
+        return self.text.split("+")
+
+    def _by_text(self) -> list[tuple[int, Any]]:
+        """Return the position of the text column of each fitted encoder of texts."""
+        n_parts = len(self._text_parts())
+        return [(i // n_parts, encoder) for i, encoder in enumerate(self.text_)]
 
     def _check_parameters(self) -> None:
         for name, allowed in _CHOICES.items():
@@ -277,6 +310,8 @@ class TabularEncoder(
                     f"The {name!r} parameter of TabularEncoder must be one of "
                     f"{', '.join(map(repr, allowed))}. Got {value!r} instead."
                 )
+        if "embedding" in self._text_parts() and self.embedding is None:
+            raise ValueError(f"text={self.text!r} needs the parameter 'embedding'.")
 
     def _fit_sparse(self, table: Any, weight):
         encoder = SparseColumns(
@@ -323,14 +358,18 @@ class TabularEncoder(
         used = slice(None) if weight is None else weight > 0
         y_used = None if y is None else y[used]
         for texts in table.text:
-            if self._has_tfidf:
-                encoder: Any = TfidfColumns()
-            else:
-                encoder = TextComponents(random_state=self.random_state)
-            encoder.fit(texts.take(used), y_used)
-            self.text_.append(encoder)
-            parts.append(encoder.transform(texts))
+            for part in self._text_parts():
+                encoder = self._text_encoder(part).fit(texts.take(used), y_used)
+                self.text_.append(encoder)
+                parts.append(encoder.transform(texts))
         return parts
+
+    def _text_encoder(self, part: str) -> Any:
+        if part == "embedding":
+            return EmbeddedComponents(self.embedding, self.n_embedded)
+        if part == "tfidf" and self.sparse_output:
+            return TfidfColumns()
+        return TextComponents(random_state=self.random_state)
 
     def _numbers(self, table: Table, means: np.ndarray) -> np.ndarray:
         """Return numeric, target encoded and arithmetic columns, in this order."""
