@@ -156,7 +156,7 @@ class Encodings:
     def _output_of(
         self, encoder: Encoder, rows: Rows, deadline: Deadline
     ) -> tuple[Encoder, Any]:
-        """Return an encoder that learns nothing, and its output for all rows or texts."""
+        """Return an encoder that learns nothing, and its output for rows."""
         key, start = full_repr(encoder), deadline.clock.now()
         if rows is not self.rows:
             key += rows.fingerprint()
