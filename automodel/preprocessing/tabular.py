@@ -20,11 +20,12 @@ from automodel.preprocessing.sparse_table import SparseColumns
 from automodel.preprocessing.table import Table
 from automodel.preprocessing.text.columns import TextComponents, TfidfColumns
 from automodel.preprocessing.text.embedded import EmbeddedComponents, embeddings_of
-from automodel.preprocessing.text.embedding import TextEmbedding
 
 FEW_CATEGORIES = 8
 BOUND = np.finfo(np.float32).max
 DENSE_ONE_HOT_COLUMNS = 1000
+# A linear model can weigh many components, if they are as small as TF-IDF.
+BESIDE_TFIDF: dict[str, Any] = {"n_components": 100, "alpha": 1.0, "spread": 0.05}
 _CHOICES: dict[str, tuple] = {
     "missing": ("keep", "impute"),
     "categories": ("native", "onehot", "target"),
@@ -63,8 +64,6 @@ default="svd"
         as components of their embeddings, alone or beside the others.
     embedding : TextEmbedding, default=None
         The pretrained encoder that embeds texts, see `column_embedding`.
-    n_embedded : int, default=30
-        Largest number of components of the embeddings of a text column.
     sparse_output : bool, default=False
         Whether to return a csr_matrix if most columns are one-hot columns or TF-IDF.
         Other matrices are returned dense.
@@ -111,8 +110,7 @@ default="svd"
         categories: str = "native",
         scale: str | None = None,
         text: str = "svd",
-        embedding: TextEmbedding | None = None,
-        n_embedded: int = 30,
+        embedding: Any = None,
         sparse_output: bool = False,
         dtype: str = "float32",
         max_categories: int = 254,
@@ -125,7 +123,6 @@ default="svd"
         self.scale = scale
         self.text = text
         self.embedding = embedding
-        self.n_embedded = n_embedded
         self.sparse_output = sparse_output
         self.dtype = dtype
         self.max_categories = max_categories
@@ -365,9 +362,11 @@ default="svd"
         return parts
 
     def _text_encoder(self, part: str) -> Any:
+        has_tfidf = "tfidf" in self._text_parts() and self.sparse_output
         if part == "embedding":
-            return EmbeddedComponents(self.embedding, self.n_embedded)
-        if part == "tfidf" and self.sparse_output:
+            options = BESIDE_TFIDF if has_tfidf else {}
+            return EmbeddedComponents(self.embedding, **options)
+        if part == "tfidf" and has_tfidf:
             return TfidfColumns()
         return TextComponents(random_state=self.random_state)
 

@@ -14,6 +14,8 @@ from automodel.preprocessing.text.columns import TINY, telling_columns
 from automodel.preprocessing.text.embedding import TextEmbedding
 from automodel.preprocessing.text.texts import Texts as TextRows
 
+SHORT_COMPONENTS, LONG_COMPONENTS = 10, 60
+LONG_TEXT = 100  # characters
 MAX_TOKENS = 128  # at the beginning of a text, which says most
 
 
@@ -50,16 +52,20 @@ def embeddings_of(
 class EmbeddedComponents(TransformerMixin, BaseEstimator):
     """Reduce the embeddings of a text column to their principal components.
 
-    They are scaled by the same factor, so that the first has unit standard deviation.
+    They are scaled by the same factor, as in `TextComponents`.
 
     Parameters
     ----------
     embedding : TextEmbedding
         Encoder of texts.
-    n_components : int, default=30
-        Largest number of components.
+    n_components : int, default=None
+        Largest number of components. None stands for 10, or 60 for texts of more than
+        100 characters on average. More components of short texts, such as names, are
+        noise to trees and make them slow.
     alpha : float, default=0.1
         As in `TextComponents`.
+    spread : float, default=1.0
+        Standard deviation of the first component.
 
     Attributes
     ----------
@@ -70,11 +76,16 @@ class EmbeddedComponents(TransformerMixin, BaseEstimator):
     """
 
     def __init__(
-        self, embedding: TextEmbedding, n_components: int = 30, alpha: float = 0.1
+        self,
+        embedding: TextEmbedding,
+        n_components: int | None = None,
+        alpha: float = 0.1,
+        spread: float = 1.0,
     ):
         self.embedding = embedding
         self.n_components = n_components
         self.alpha = alpha
+        self.spread = spread
 
     def fit(self, texts: Texts, y=None):
         """Learn the components, and which of them are related to y."""
@@ -84,9 +95,9 @@ class EmbeddedComponents(TransformerMixin, BaseEstimator):
         self.mean_ = share[used] @ embedded
         centred = embedded - self.mean_
         variances, axes = np.linalg.eigh((centred * share[used, None]).T @ centred)
-        spread = np.sqrt(max(variances[-1], 0.0))
-        axes = axes[:, ::-1][:, : self.n_components]
-        self.components_ = axes / spread if spread > TINY else axes
+        widest = np.sqrt(max(variances[-1], 0.0))
+        axes = axes[:, ::-1][:, : self._most_components(texts)]
+        self.components_ = axes * self.spread / widest if widest > TINY else axes
         if y is not None:
             chosen = telling_columns(self.transform(texts), y, self.alpha)
             self.components_ = self.components_[:, chosen]
@@ -98,6 +109,12 @@ class EmbeddedComponents(TransformerMixin, BaseEstimator):
         used, codes = np.unique(texts.codes, return_inverse=True)
         columns = (embedded[used] - self.mean_) @ self.components_
         return columns.astype(np.float32)[codes]
+
+    def _most_components(self, texts: Texts) -> int:
+        if self.n_components is not None or texts.strings is None or not len(texts):
+            return self.n_components or SHORT_COMPONENTS
+        mean_length = texts.strings.lengths[texts.codes].mean()
+        return LONG_COMPONENTS if mean_length > LONG_TEXT else SHORT_COMPONENTS
 
     def names_out(self, name: str) -> list[str]:
         """Return the names of the components."""

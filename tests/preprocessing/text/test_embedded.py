@@ -87,6 +87,19 @@ def test_the_first_component_has_unit_deviation(table, embedding):
     assert (np.diff(columns.std(axis=0)) <= 1e-5).all()
 
 
+def test_long_texts_have_more_components_than_short_ones(
+    folder, embedding, monkeypatch
+):
+    monkeypatch.setenv("AUTOMODEL_WEIGHTS", str(folder))
+    short = [f"good film {i}" for i in range(60)]
+    frame = pd.DataFrame({"short": short, "long": [" ".join([t] * 3) for t in TEXTS]})
+    widths = [
+        EmbeddedComponents(embedding).fit(texts).components_.shape[1]
+        for texts in TableReader().fit_transform(frame).text
+    ]
+    assert widths == [10, 32]  # as many as the encoder has columns
+
+
 def test_components_that_tell_nothing_of_the_target_are_left_out(table, embedding):
     texts, y = table.text[0], np.tile([0, 1], 30)
     n_all = EmbeddedComponents(embedding).fit(texts).components_.shape[1]
