@@ -88,7 +88,7 @@ class ModelFamily:
     stops_on_own_rows : bool
         Whether `fit` may stop early on rows that it holds out by itself. Fewer steps
         than requested then do not mean that time was up.
-    encoder_param : str or None
+    encoder_param : str
         The parameter of the encoder that trials choose, see `encodings`. The estimator
         must not have a parameter of this name.
     is_random : bool
@@ -111,7 +111,7 @@ class ModelFamily:
     joins_folds: bool = False
     chooses_rounds: bool = False
     stops_on_own_rows: bool = False
-    encoder_param: str | None = None
+    encoder_param: str = ""
     is_random: bool = True
 
     def estimator(self, task: Task, random_state: int) -> BaseEstimator:

@@ -42,9 +42,14 @@ def embeddings_of(
     output_of : callable, default=output_in_memory
         `output_of(encoder, rows)` returns the output of an encoder that learns nothing.
     """
+    if texts.strings is None:
+        raise ValueError(
+            "The table does not hold its texts, since no pretrained weights were found "
+            "on this machine when it was read."
+        )
     key = str(embedding.get_params())
     if key not in texts.outputs:
-        rows = TextRows(np.array(list(texts.strings or ()), dtype=object))
+        rows = TextRows(np.array(list(texts.strings), dtype=object))
         texts.outputs[key] = output_of(embedding, rows)
     return texts.outputs[key]
 
@@ -111,9 +116,9 @@ class EmbeddedComponents(TransformerMixin, BaseEstimator):
         return columns.astype(np.float32)[codes]
 
     def _most_components(self, texts: Texts) -> int:
-        if self.n_components is not None or texts.strings is None or not len(texts):
-            return self.n_components or SHORT_COMPONENTS
-        mean_length = texts.strings.lengths[texts.codes].mean()
+        if self.n_components is not None:
+            return self.n_components
+        mean_length = texts.strings.lengths[texts.codes].mean()  # type: ignore[union-attr]
         return LONG_COMPONENTS if mean_length > LONG_TEXT else SHORT_COMPONENTS
 
     def names_out(self, name: str) -> list[str]:

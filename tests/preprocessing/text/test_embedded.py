@@ -145,5 +145,8 @@ def test_texts_are_not_kept_without_weights(frame):
     reader = TableReader()
     table = reader.fit_transform(frame)
     assert table.text[0].strings is None
+    encoder = TabularEncoder(text="embedding", embedding=TextEmbedding())
+    with pytest.raises(ValueError, match="does not hold its texts"):
+        encoder.fit(table)
     facts = reader.facts(table)
     assert (facts.n_text, facts.weights, facts.embedding_seconds) == (1, None, 0.0)
