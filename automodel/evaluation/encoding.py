@@ -15,6 +15,7 @@ import numpy as np
 from sklearn.utils import get_tags
 
 from automodel.clock import Deadline
+from automodel.exceptions import DeadlineReached
 from automodel.preprocessing.encoded import nbytes_of, take_rows
 from automodel.preprocessing.rows import Encoder, Rows
 from automodel.preprocessing.stateless import (
@@ -25,6 +26,7 @@ from automodel.preprocessing.stateless import (
 
 # In a process, for folds and again for outputs; forgotten parts are encoded again.
 CACHE_BYTES = 64 * 2**20
+LATE_SHARE = 0.5  # of the time left, that an output may take which has not begun
 ADDRESS = " at 0x"  # in a `repr` that has no meaning in another process
 
 
@@ -110,9 +112,8 @@ class Encodings:
             If a shared output is not ready in time.
         """
         train, valid = self.splits[fold] if fold >= 0 else (slice(None), slice(0))
-        output_of = partial(self._output_of, deadline=deadline)
         if learns_nothing(encoder):
-            encoder, X = output_of(encoder, self.rows)
+            encoder, X = self._output_of(encoder, self.rows, deadline)
             if fold < 0:  # indices, since a slice would map the file, read-only
                 train, valid = np.arange(X.shape[0]), np.arange(0)
             return encoder, take_rows(X, train), take_rows(X, valid)
@@ -120,7 +121,8 @@ class Encodings:
         found = self._of_folds.get(key)
         if found is None:
             if hasattr(encoder, "prepare_rows"):
-                encoder.prepare_rows(self.rows, lambda *of: output_of(*of)[1])
+                output_of = partial(self._needed_output, deadline=deadline)
+                encoder.prepare_rows(self.rows, output_of)
             found = self._fitted(encoder, train, valid, y)
             _keep(self._of_folds, key, found)
         return found
@@ -157,9 +159,7 @@ class Encodings:
         self, encoder: Encoder, rows: Rows, deadline: Deadline
     ) -> tuple[Encoder, Any]:
         """Return an encoder that learns nothing, and its output for rows."""
-        key, start = full_repr(encoder), deadline.clock.now()
-        if rows is not self.rows:
-            key += rows.fingerprint()
+        key, start = self._key(encoder, rows), deadline.clock.now()
         lock = self._locks.setdefault(key, threading.Lock())
         try:
             with held(partial(lock.acquire, blocking=False), lock.release, deadline):
@@ -168,6 +168,19 @@ class Encodings:
         finally:
             seconds = deadline.clock.now() - start
             self._spent.seconds = self.shared_seconds + seconds
+
+    def _needed_output(
+        self, encoder: Encoder, rows: Rows, seconds: float, deadline: Deadline
+    ) -> Any:
+        """Return the output that another encoder needs, unless it comes too late."""
+        key = self._key(encoder, rows)
+        path = self._path_of(key)
+        is_begun = key in self._outputs
+        if path is not None:
+            is_begun = is_begun or any(path.parent.glob(f"{path.name}*"))
+        if not is_begun and seconds > LATE_SHARE * deadline.seconds_left:
+            raise DeadlineReached
+        return self._output_of(encoder, rows, deadline)[1]
 
     def _computed(
         self, encoder: Encoder, rows: Rows, key: str, deadline: Deadline
@@ -181,6 +194,10 @@ class Encodings:
         if not is_mapped:
             _keep(self._outputs, key, (encoder, X))
         return encoder, X
+
+    def _key(self, encoder: Encoder, rows: Rows) -> str:
+        own = "" if rows is self.rows else rows.fingerprint()
+        return full_repr(encoder) + own
 
     def _path_of(self, key: str) -> Path | None:
         if self.folder is None or ADDRESS in key:

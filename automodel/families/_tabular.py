@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from automodel.preprocessing.text.embedding import TextEmbedding
     from automodel.task import Task
 
-START_SECONDS = 6.0  # to import torch and transformers, and to load the weights
 EMBEDDING_SHARE = 0.3  # of the time budget, that embeddings may take
 MOST_SECONDS = 1800.0  # that they may take without a budget
 
@@ -72,7 +71,7 @@ def embedding_of(task: Task) -> TextEmbedding | None:
     if facts is None or facts.weights is None:
         return None
     most = MOST_SECONDS if budget is None else EMBEDDING_SHARE * budget
-    if START_SECONDS + facts.embedding_seconds > most:
+    if facts.embedding_seconds > most:
         return None
     from automodel.preprocessing.text.embedded import column_embedding
 

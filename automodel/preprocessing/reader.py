@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from automodel.nets.weights import Weights, first_usable
+from automodel.nets.weights import first_usable
 from automodel.preprocessing.columns import FLOAT32_MAX, Column
 from automodel.preprocessing.containers import Columns, open_columns
 from automodel.preprocessing.plans import (
@@ -26,8 +26,7 @@ from automodel.preprocessing.plans import (
 from automodel.preprocessing.table import Strings, Table, Texts
 from automodel.preprocessing.table_facts import TableFacts
 from automodel.preprocessing.text.columns import count_tokens
-from automodel.preprocessing.text.embedded import MAX_TOKENS
-from automodel.preprocessing.text.embedding import embedding_seconds
+from automodel.preprocessing.text.embedded import seconds_to_embed
 
 HASHED_ROWS = 512
 
@@ -111,7 +110,9 @@ class TableReader(
 
     def facts(self, table: Table) -> TableFacts:
         """Return the facts about the columns that families use."""
-        weights, seconds = self._embedding(table)
+        keeps_texts = any(texts.strings is not None for texts in table.text)
+        weights = first_usable() if keeps_texts else None
+        seconds = seconds_to_embed(table.text, weights) if weights else 0.0
         return TableFacts(
             self.n_features_in_,
             n_numeric=table.numeric.shape[1],
@@ -122,15 +123,6 @@ class TableReader(
             weights=weights,
             embedding_seconds=seconds,
         )
-
-    def _embedding(self, table: Table) -> tuple[Weights | None, float]:
-        """Return what can embed the texts of a table, and about how long it takes."""
-        strings = [texts.strings for texts in table.text if texts.strings is not None]
-        weights = first_usable() if strings else None
-        if weights is None:
-            return None, 0.0
-        n_chars = np.concatenate([column.lengths for column in strings])
-        return weights, embedding_seconds(weights, n_chars, MAX_TOKENS)
 
     @property
     def notes_(self) -> list[str]:

@@ -24,7 +24,8 @@ class TableFacts:
     weights : Weights, default=None
         Pretrained weights that can embed the text columns, if there are any.
     embedding_seconds : float, default=0.0
-        About how long it takes to embed the distinct texts on one core.
+        About how long it takes to load the weights and to embed the distinct texts on
+        one core.
     """
 
     n_features: int

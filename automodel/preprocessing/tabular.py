@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,11 @@ from automodel.preprocessing.numeric import NumericColumns
 from automodel.preprocessing.sparse_table import SparseColumns
 from automodel.preprocessing.table import Table
 from automodel.preprocessing.text.columns import TextComponents, TfidfColumns
-from automodel.preprocessing.text.embedded import EmbeddedComponents, embeddings_of
+from automodel.preprocessing.text.embedded import (
+    EmbeddedComponents,
+    embeddings_of,
+    seconds_to_embed,
+)
 
 FEW_CATEGORIES = 8
 BOUND = np.finfo(np.float32).max
@@ -284,12 +289,15 @@ default="svd"
         table : Table
             All rows, which keep the embeddings for those that are taken.
         output_of : callable
-            `output_of(encoder, rows)` returns the output of an encoder that learns
-            nothing.
+            `output_of(encoder, rows, seconds)` returns the output of an encoder that
+            learns nothing. If it has not begun, it takes about so many seconds.
         """
         if "embedding" in self._text_parts():
+            seconds = seconds_to_embed(table.text, self.embedding.in_use())
             for texts in table.text:
-                embeddings_of(texts, self.embedding, output_of)
+                own = partial(output_of, seconds=seconds)
+                embeddings_of(texts, self.embedding, own)
+                seconds = 0.0  # the others have to follow
 
     def _text_parts(self) -> list[str]:
         return self.text.split("+")

@@ -132,11 +132,12 @@ class Prepared(Noted):
 
     texts = Texts(np.array(["a" * (i % 7) for i in range(600)], dtype=object))
 
-    def __init__(self, log):
+    def __init__(self, log, seconds=0.0):
         self.log = log
+        self.seconds = seconds
 
     def prepare_rows(self, rows, output_of):
-        self.prepared_ = output_of(Lengths(self.log), self.texts)
+        self.prepared_ = output_of(Lengths(self.log), self.texts, self.seconds)
 
 
 def test_what_an_encoder_needs_is_computed_once_for_all_folds_and_processes(
@@ -157,6 +158,18 @@ def test_what_an_encoder_needs_obeys_the_deadline(log):
     over = Deadline.after(0.0, FakeClock())
     with pytest.raises(DeadlineReached):
         encoded(folds_of(), 0, Prepared(log), over)
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_what_an_encoder_needs_is_not_begun_too_late(is_shared, log, folder):
+    folds = folds_of(folder=folder if is_shared else None)
+    soon = Deadline.after(10.0, FakeClock())
+    with pytest.raises(DeadlineReached):
+        encoded(folds, 0, Prepared(log, seconds=6.0), soon)
+    assert rows_encoded(log) == 0
+    encoded(folds, 0, Prepared(log, seconds=4.0), soon)
+    encoded(folds, 1, Prepared(log, seconds=6.0), soon)  # it is there by now
+    assert rows_encoded(log) == 600
 
 
 class Chosen(TransformerMixin, BaseEstimator):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -11,11 +11,12 @@ from automodel.nets.weights import Weights
 from automodel.preprocessing.stateless import output_in_memory
 from automodel.preprocessing.table import Texts
 from automodel.preprocessing.text.columns import TINY, telling_columns
-from automodel.preprocessing.text.embedding import TextEmbedding
+from automodel.preprocessing.text.embedding import TextEmbedding, embedding_seconds
 from automodel.preprocessing.text.texts import Texts as TextRows
 
 SHORT_COMPONENTS, LONG_COMPONENTS = 10, 60
 LONG_TEXT = 100  # characters
+START_SECONDS = 6.0  # to import torch and transformers, and to load the weights
 MAX_TOKENS = 128  # at the beginning of a text, which says most
 
 
@@ -24,6 +25,15 @@ def column_embedding(weights: Weights, precision: str = "auto") -> TextEmbedding
     return TextEmbedding(
         weights, max_tokens=MAX_TOKENS, max_chunks=1, precision=precision
     )
+
+
+def seconds_to_embed(columns: Sequence[Texts], weights: Weights) -> float:
+    """Return about how long it takes to embed text columns on one core; 0 for none."""
+    strings = [texts.strings for texts in columns if texts.strings is not None]
+    if not strings:
+        return 0.0
+    n_chars = np.concatenate([column.lengths for column in strings])
+    return START_SECONDS + embedding_seconds(weights, n_chars, MAX_TOKENS)
 
 
 def embeddings_of(

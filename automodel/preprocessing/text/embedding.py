@@ -111,7 +111,7 @@ class TextEmbedding(TransformerMixin, BaseEstimator):
         """
         from automodel.nets._sentences import text_encoder
 
-        weights, texts = self._in_use(), read_texts(X)
+        weights, texts = self.in_use(), read_texts(X)
         if not len(texts):
             return np.zeros((0, weights.width), dtype=np.float32)
         encoder = text_encoder(weights, self.precision)
@@ -131,10 +131,11 @@ class TextEmbedding(TransformerMixin, BaseEstimator):
         ndarray of str objects
             The names.
         """
-        names = [f"embedding{i}" for i in range(self._in_use().width)]
+        names = [f"embedding{i}" for i in range(self.in_use().width)]
         return np.array(names, dtype=object)
 
-    def _in_use(self) -> Weights:
+    def in_use(self) -> Weights:
+        """Return the weights that `transform` uses."""
         if hasattr(self, "weights_"):
             return self.weights_
         self._check_parameters()
