@@ -10,7 +10,13 @@ import pytest
 
 from automodel.exceptions import WeightsError
 from automodel.nets import weights as weights_module
-from automodel.nets.weights import Weights, _Package, find_weights, located
+from automodel.nets.weights import (
+    Weights,
+    _Package,
+    find_weights,
+    first_usable,
+    located,
+)
 from tests.tiny_encoder import write_encoder, write_tensors
 
 
@@ -278,3 +284,21 @@ def test_a_file_without_tensors_does_not_belong_to_a_configuration(folder):
     write_tensors(folder / "model.safetensors", {})
     with pytest.raises(WeightsError):
         find_weights(folder)
+
+
+def test_the_first_usable_weights_are_those_whose_libraries_are_installed(
+    folder, monkeypatch
+):
+    assert first_usable() is None
+    monkeypatch.setenv("AUTOMODEL_WEIGHTS", str(folder))
+    assert first_usable() == find_weights("auto")[0]
+    monkeypatch.setattr(weights_module, "find_spec", lambda name: None)
+    assert first_usable() is None
+
+
+def test_only_the_first_usable_weights_are_read(tmp_path, monkeypatch):
+    for seed, name in enumerate(("a", "b")):
+        write_encoder(tmp_path / "many" / name, seed=seed)
+    (tmp_path / "many" / "b" / "model.safetensors").write_bytes(b"broken")
+    monkeypatch.setenv("AUTOMODEL_WEIGHTS", str(tmp_path / "many"))
+    assert first_usable().name == "a"
