@@ -159,6 +159,8 @@ def find_weights(
             "weights must be a name, a folder, 'auto' or None. Got "
             f"{weights!r} of type {type(weights).__name__} instead."
         )
+    if weights == "":
+        raise WeightsError("weights is empty. For no weights, use weights=None.")
     if weights == "auto":
         return tuple(_found())
     if isinstance(weights, str) and weights.startswith(HUB):
@@ -221,6 +223,12 @@ def _found() -> Iterator[Weights]:
         yield Weights.of_folder(path, name, VARIABLE)
     if own:
         return
+    if os.environ.get(VARIABLE):
+        raise WeightsError(
+            f"The folder {os.environ[VARIABLE]!r}, which {VARIABLE} names, holds no "
+            "text encoder: neither it nor a folder in it has the file 'config.json' of "
+            "one."
+        )
     for package in shipped:
         yield _of_package(package)
     if not shipped:
