@@ -15,6 +15,7 @@ import numpy as np
 from sklearn.utils import get_tags
 
 from automodel.clock import Deadline
+from automodel.exceptions import DeadlineReached
 from automodel.preprocessing.encoded import nbytes_of, take_rows
 from automodel.preprocessing.rows import Encoder, Rows
 from automodel.preprocessing.side_by_side import SideBySide, beside
@@ -26,6 +27,7 @@ from automodel.preprocessing.stateless import (
 
 # In a process, for folds and again for outputs; forgotten parts are encoded again.
 CACHE_BYTES = 64 * 2**20
+LATE_SHARE = 0.5  # of the time left, that an output may take which has not begun
 ADDRESS = " at 0x"  # in a `repr` that has no meaning in another process
 
 
@@ -116,13 +118,16 @@ class Encodings:
             return SideBySide(list(encoders)), beside(parts[0]), beside(parts[1])
         train, valid = self.splits[fold] if fold >= 0 else (slice(None), slice(0))
         if learns_nothing(encoder):
-            encoder, X = self._of_all_rows(encoder, deadline)
+            encoder, X = self._output_of(encoder, self.rows, deadline)
             if fold < 0:  # indices, since a slice would map the file, read-only
                 train, valid = np.arange(X.shape[0]), np.arange(0)
             return encoder, take_rows(X, train), take_rows(X, valid)
         key = fold, full_repr(encoder)
         found = self._of_folds.get(key)
         if found is None:
+            if hasattr(encoder, "prepare_rows"):
+                output_of = partial(self._needed_output, deadline=deadline)
+                encoder.prepare_rows(self.rows, output_of)
             found = self._fitted(encoder, train, valid, y)
             _keep(self._of_folds, key, found)
         return found
@@ -155,29 +160,49 @@ class Encodings:
         X_train = encoder.fit_transform(self.rows.take(train), y, **keywords)
         return encoder, X_train, encoder.transform(self.rows.take(valid))
 
-    def _of_all_rows(self, encoder: Encoder, deadline: Deadline) -> tuple[Encoder, Any]:
-        """Return the output of an encoder that learns nothing, and the encoder."""
-        key, start = full_repr(encoder), deadline.clock.now()
+    def _output_of(
+        self, encoder: Encoder, rows: Rows, deadline: Deadline
+    ) -> tuple[Encoder, Any]:
+        """Return an encoder that learns nothing, and its output for rows."""
+        key, start = self._key(encoder, rows), deadline.clock.now()
         lock = self._locks.setdefault(key, threading.Lock())
         try:
             with held(partial(lock.acquire, blocking=False), lock.release, deadline):
-                return self._outputs.get(key) or self._computed(encoder, key, deadline)
+                found = self._outputs.get(key)
+                return found or self._computed(encoder, rows, key, deadline)
         finally:
             seconds = deadline.clock.now() - start
             self._spent.seconds = self.shared_seconds + seconds
 
+    def _needed_output(
+        self, encoder: Encoder, rows: Rows, seconds: float, deadline: Deadline
+    ) -> Any:
+        """Return the output that another encoder needs, unless it comes too late."""
+        key = self._key(encoder, rows)
+        path = self._path_of(key)
+        is_begun = key in self._outputs
+        if path is not None:
+            is_begun = is_begun or any(path.parent.glob(f"{path.name}*"))
+        if not is_begun and seconds > LATE_SHARE * deadline.seconds_left:
+            raise DeadlineReached
+        return self._output_of(encoder, rows, deadline)[1]
+
     def _computed(
-        self, encoder: Encoder, key: str, deadline: Deadline
+        self, encoder: Encoder, rows: Rows, key: str, deadline: Deadline
     ) -> tuple[Encoder, Any]:
         """Compute an output, or map it from its file; only the former is kept here."""
         path = self._path_of(key)
         if path is None:
-            X, is_mapped = output_in_memory(encoder, self.rows, deadline), False
+            X, is_mapped = output_in_memory(encoder, rows, deadline), False
         else:
-            X, is_mapped = output_of(encoder, self.rows, path, deadline)
+            X, is_mapped = output_of(encoder, rows, path, deadline)
         if not is_mapped:
             _keep(self._outputs, key, (encoder, X))
         return encoder, X
+
+    def _key(self, encoder: Encoder, rows: Rows) -> str:
+        own = "" if rows is self.rows else rows.fingerprint()
+        return full_repr(encoder) + own
 
     def _path_of(self, key: str) -> Path | None:
         if self.folder is None or ADDRESS in key:

@@ -249,7 +249,7 @@ def _encoded_folds(candidate, folds, deadline) -> list[tuple[Any, FoldPart]]:
     found = []
     for fold, rows in enumerate(folds.splits):
         deadline.check()
-        own = candidate.family.preprocessor(estimator, task)
+        own = _new_encoder(candidate, estimator, task)
         y_encoder = folds.target.for_encoders(folds.y[rows[0]])
         encoder, *encoded = folds.encoded(fold, own, y_encoder, deadline)
         weights = [_training_weight(candidate, folds, part) for part in rows]
@@ -281,7 +281,7 @@ def _train_fold(
     candidate, task = result.candidate, folds.task
     columns, y_train = folds.target.local(folds.y[train])
     estimator = _new_estimator(candidate, task)
-    encoder = candidate.family.preprocessor(estimator, task)
+    encoder = _new_encoder(candidate, estimator, task)
     encoder, X_train, X_valid = folds.encoded(
         fold, encoder, folds.target.for_encoders(y_train), trial_time.deadline
     )
@@ -356,7 +356,7 @@ def fit_candidate(
     weight = _training_weight(candidate, folds, rows)
     columns, y = folds.target.local(folds.y[rows])
     estimator = _new_estimator(candidate, task)
-    encoder = candidate.family.preprocessor(estimator, task)
+    encoder = _new_encoder(candidate, estimator, task)
     encoder, X, _ = folds.encoded(fold, encoder, folds.target.for_encoders(y), deadline)
     monitor = Monitor(
         deadline,
@@ -394,8 +394,17 @@ def _training_weight(candidate: Candidate, folds: Folds, rows) -> np.ndarray | N
 
 def _new_estimator(candidate: Candidate, task: Task) -> BaseEstimator:
     params = dict(candidate.params)
+    params.pop(candidate.family.encoder_param, None)
     task = task.learning(params.pop(LEARNED_LOSS, task.objective.loss))
     return candidate.family.estimator(task, candidate.seed).set_params(**params)
+
+
+def _new_encoder(candidate: Candidate, estimator, task: Task) -> Any:
+    encoder = candidate.family.preprocessor(estimator, task)
+    name = candidate.family.encoder_param
+    if name in candidate.params:
+        encoder.set_params(**{name: candidate.params[name]})
+    return encoder
 
 
 def _train(candidate, constant, estimator, X, y, weight, monitor) -> BaseEstimator:

@@ -22,6 +22,8 @@ class OnPairs(TabularFamily):
     help, and an ensemble can have models with and without them.
     """
 
+    embeds_text = False
+
     def supports(self, task: Task) -> bool:
         if not super().supports(task):
             return False

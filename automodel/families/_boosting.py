@@ -35,6 +35,8 @@ class BoostingFamily(TabularFamily):
 
     tasks = ALL_TASKS
     chooses_rounds = True
+    encoder_param = "text"
+    embeds_text = True
 
     def losses(self, task: Task) -> Sequence[str]:
         """Offer squared errors in place of absolute ones, whose gradients are signs."""

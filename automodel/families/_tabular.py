@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sklearn.base import BaseEstimator
@@ -11,7 +12,11 @@ from automodel.families._cost import encoded_columns
 from automodel.families.base import ModelFamily
 
 if TYPE_CHECKING:
+    from automodel.preprocessing.text.embedding import TextEmbedding
     from automodel.task import Task
+
+EMBEDDING_SHARE = 0.3  # of the time budget, that embeddings may take
+MOST_SECONDS = 1800.0  # that they may take without a budget
 
 
 class TabularFamily(ModelFamily):
@@ -24,10 +29,23 @@ class TabularFamily(ModelFamily):
     categorical : bool
         Whether the estimator takes pandas columns of dtype "category". The tags of
         estimators do not tell: those of the boosting libraries are False.
+    text : str
+        The usual value of the parameter `text` of the encoder.
+    embeds_text : bool
+        Whether trials choose if text columns are embedded as well, by pretrained
+        weights on this machine.
     """
 
     modality = "tabular"
     categorical: bool = False
+    text: str = "svd"
+    embeds_text: bool = False
+
+    def encodings(self, task: Task) -> Sequence[str]:
+        """Offer embeddings of text columns if there are weights and time for them."""
+        if not self.embeds_text or embedding_of(task) is None:
+            return ()
+        return self.text, f"{self.text}+embedding"
 
     def n_columns(self, task: Task) -> int:
         """Return the approximate number of columns that the encoder returns."""
@@ -43,5 +61,19 @@ class TabularFamily(ModelFamily):
 
         if get_tags(estimator).input_tags.allow_nan:
             categories = "native" if self.categorical else "target"
-            return TabularEncoder(categories=categories)
+            return TabularEncoder(categories=categories, embedding=embedding_of(task))
         return TabularEncoder(missing="impute", categories="onehot", scale="standard")
+
+
+def embedding_of(task: Task) -> TextEmbedding | None:
+    """Return the encoder that embeds text columns; None if none can do so in time."""
+    facts, budget = task.facts, task.time_budget
+    if facts is None or facts.weights is None:
+        return None
+    most = MOST_SECONDS if budget is None else EMBEDDING_SHARE * budget
+    if facts.embedding_seconds > most:
+        return None
+    from automodel.preprocessing.text.embedded import column_embedding
+
+    # A search without a clock must find the same on any processor.
+    return column_embedding(facts.weights, "float32" if budget is None else "auto")

@@ -88,6 +88,9 @@ class ModelFamily:
     stops_on_own_rows : bool
         Whether `fit` may stop early on rows that it holds out by itself. Fewer steps
         than requested then do not mean that time was up.
+    encoder_param : str
+        The parameter of the encoder that trials choose, see `encodings`. The estimator
+        must not have a parameter of this name.
     is_random : bool
         Whether the model depends on `random_state`, so that the mean of several is
         better than one.
@@ -108,6 +111,7 @@ class ModelFamily:
     joins_folds: bool = False
     chooses_rounds: bool = False
     stops_on_own_rows: bool = False
+    encoder_param: str = ""
     is_random: bool = True
 
     def estimator(self, task: Task, random_state: int) -> BaseEstimator:
@@ -121,6 +125,14 @@ class ModelFamily:
         and if the noise is small and symmetric, they lead closer to the median as well.
         Proven settings are tried with each loss, in this order. In all other methods,
         `task.objective` is the one of the chosen loss.
+        """
+        return ()
+
+    def encodings(self, task: Task) -> Sequence[str]:
+        """Return the values of `encoder_param` that a trial can choose from, if any.
+
+        Proven settings are tried with the first one. The first of them is tried with
+        the others as well.
         """
         return ()
 

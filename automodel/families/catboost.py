@@ -26,6 +26,7 @@ from automodel.families._cost import (
     expected_rounds,
     trees_per_round,
 )
+from automodel.families._tabular import embedding_of
 
 if TYPE_CHECKING:
     from automodel.task import Task
@@ -117,7 +118,11 @@ class CatBoost(BoostingFamily):
     def preprocessor(self, estimator: BaseEstimator, task: Task) -> BaseEstimator:
         from automodel.preprocessing.tabular import TabularEncoder
 
-        return TabularEncoder(max_categories=MAX_CATEGORIES, target_encode_above=None)
+        return TabularEncoder(
+            max_categories=MAX_CATEGORIES,
+            target_encode_above=None,
+            embedding=embedding_of(task),
+        )
 
     def cost(self, params: dict[str, Any], task: Task) -> float:
         rounds = expected_rounds(params, self.iteration_param, LIKELY_ROUNDS_TIMES_RATE)

@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from automodel.families._columns import ALL_TASKS, by_column, one_per_column
 from automodel.families._ridge import ridge_params
-from automodel.families._tabular import TabularFamily
+from automodel.families._tabular import TabularFamily, embedding_of
 
 if TYPE_CHECKING:
     from automodel.monitor import Monitor
@@ -46,6 +46,9 @@ class Linear(TabularFamily):
     rank = 10
     is_random = False
     starts_search = True
+    encoder_param = "text"
+    text = "tfidf"
+    embeds_text = True
     start_seconds = 0.1
 
     def estimator(self, task: Task, random_state: int):
@@ -87,7 +90,8 @@ class Linear(TabularFamily):
             missing="impute",
             categories="onehot",
             scale="standard",
-            text="tfidf",
+            text=self.text,
+            embedding=embedding_of(task),
             sparse_output=_is_sparse(task),
             dtype="float64",
         )

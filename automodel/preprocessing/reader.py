@@ -10,6 +10,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
+from automodel.nets.weights import first_usable
 from automodel.preprocessing.columns import FLOAT32_MAX, Column
 from automodel.preprocessing.containers import Columns, open_columns
 from automodel.preprocessing.plans import (
@@ -25,6 +26,7 @@ from automodel.preprocessing.plans import (
 from automodel.preprocessing.table import Strings, Table, Texts
 from automodel.preprocessing.table_facts import TableFacts
 from automodel.preprocessing.text.columns import count_tokens
+from automodel.preprocessing.text.embedded import seconds_to_embed
 
 HASHED_ROWS = 512
 
@@ -108,6 +110,9 @@ class TableReader(
 
     def facts(self, table: Table) -> TableFacts:
         """Return the facts about the columns that families use."""
+        keeps_texts = any(texts.strings is not None for texts in table.text)
+        weights = first_usable() if keeps_texts else None
+        seconds = seconds_to_embed(table.text, weights) if weights else 0.0
         return TableFacts(
             self.n_features_in_,
             n_numeric=table.numeric.shape[1],
@@ -115,6 +120,8 @@ class TableReader(
             n_text=len(table.text),
             max_cardinality=max(table.cardinalities, default=0),
             is_sparse=table.sparse is not None,
+            weights=weights,
+            embedding_seconds=seconds,
         )
 
     @property
@@ -223,6 +230,8 @@ class TableReader(
         self.dropped_ = {p.name: p.reason for p in plans if p.kind == DROPPED}
         self.all_missing_ = [n for n, r in self.dropped_.items() if r == "all missing"]
         self.plans_ = [plan for plan in plans if plan.kind != DROPPED]
+        has_text = any(plan.tokens for plan in self.plans_)
+        self.keeps_texts_ = has_text and first_usable() is not None
         names = self.get_feature_names_out().tolist()
         is_default = names == [f"x{i}" for i in range(len(names))]
         self.names_ = () if is_default else tuple(names)
@@ -269,7 +278,8 @@ class TableReader(
             if plan.kind in (CATEGORICAL, BOTH):
                 codes.append(plan.codes(columns.column(plan.position)))
             if plan.tokens:
-                text.append(_texts(plan, columns.column(plan.position)))
+                column = columns.column(plan.position)
+                text.append(_texts(plan, column, self.keeps_texts_))
         numbers = self._numbers(columns, {p.position: p for p in plans if p.width})
         empty = np.empty((columns.n_rows, 0), dtype=np.int32)
         return Table(
@@ -361,10 +371,14 @@ def _column_hashes(matrix: np.ndarray) -> np.ndarray:
     return hashes
 
 
-def _texts(plan: ColumnPlan, column: Column) -> Texts:
+def _texts(plan: ColumnPlan, column: Column, keeps_texts: bool) -> Texts:
     codes, labels = as_texts(column)
-    counts = count_tokens([*labels, ""], plan.tokens)  # the last is for missing texts
-    return Texts(counts, np.where(codes < 0, len(labels), codes).astype(np.int32))
+    labels = [*labels, ""]  # the last is for missing texts
+    return Texts(
+        count_tokens(labels, plan.tokens),
+        np.where(codes < 0, len(labels) - 1, codes).astype(np.int32),
+        Strings(labels) if keeps_texts else None,
+    )
 
 
 def _read_sparse(X: Any) -> sparse.csr_matrix:

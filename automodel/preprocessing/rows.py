@@ -49,6 +49,13 @@ class Encoder(Protocol):
     same type and shape for all rows. Anything large that the encoder loads should not
     be pickled with it, since it is kept with the models.
 
+    An encoder that learns from the rows, but also needs the output of one that does
+    not, has a method `prepare_rows(rows, output_of)`. It is called with all rows before
+    the encoder is fitted. `output_of(encoder, rows, seconds)` returns the output of the
+    other encoder, which is computed once for all folds and processes, and which the
+    rows keep for those that are taken. If it has not begun and would take too many
+    seconds, the trial is stopped. Without this call, the encoder computes it itself.
+
     To work alone in a `Pipeline` or `GridSearchCV`, an encoder should accept X itself
     as well as the Rows that a reader has made of it.
     """

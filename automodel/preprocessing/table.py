@@ -1,7 +1,8 @@
 """Table: a compact form of tabular data from any container."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import joblib
 import numpy as np
@@ -20,10 +21,22 @@ class Texts:
         Hashed token counts of the distinct texts.
     codes : ndarray of shape (n_samples,), int32
         The position of the text of each row.
+    strings : Strings, default=None
+        The distinct texts themselves, kept if a pretrained encoder can embed them.
+    outputs : dict of str to ndarray
+        Embeddings of the distinct texts, which all rows that are taken share. They are
+        not pickled.
     """
 
     counts: csr_matrix
     codes: np.ndarray
+    strings: "Strings | None" = None
+    outputs: dict[str, np.ndarray] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "outputs": {}}
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -31,7 +44,8 @@ class Texts:
     @property
     def nbytes(self) -> int:
         """Bytes that the arrays hold."""
-        return nbytes_of(self.counts) + self.codes.nbytes
+        strings = 0 if self.strings is None else self.strings.nbytes
+        return nbytes_of(self.counts) + self.codes.nbytes + strings
 
     @property
     def repeats(self) -> np.ndarray:
@@ -40,7 +54,7 @@ class Texts:
 
     def take(self, rows: Sequence[int] | np.ndarray | slice) -> "Texts":
         """Return the texts of the given rows."""
-        return Texts(self.counts, self.codes[rows])
+        return replace(self, codes=self.codes[rows])
 
     def used(self) -> "Texts":
         """Return the same rows, with only those texts that occur in a row."""
@@ -72,6 +86,16 @@ class Strings(Sequence[str]):
 
     def __len__(self) -> int:
         return len(self._ends) - 1
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the arrays hold."""
+        return self._bytes.nbytes + self._ends.nbytes
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """The number of bytes of each string in UTF-8."""
+        return np.diff(self._ends)
 
     def __getitem__(self, position):
         place = range(len(self))[position]

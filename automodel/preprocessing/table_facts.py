@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from automodel.nets.weights import Weights
+
 TEXT_COLUMNS = 30  # that are made of a text column, for most models
 
 
@@ -19,6 +21,11 @@ class TableFacts:
         Largest number of categories of a column.
     is_sparse : bool, default=False
         Whether X is a scipy sparse matrix.
+    weights : Weights, default=None
+        Pretrained weights that can embed the text columns, if there are any.
+    embedding_seconds : float, default=0.0
+        About how long it takes to load the weights and to embed the distinct texts on
+        one core.
     """
 
     n_features: int
@@ -27,6 +34,8 @@ class TableFacts:
     n_text: int = 0
     max_cardinality: int = 0
     is_sparse: bool = False
+    weights: Weights | None = None
+    embedding_seconds: float = 0.0
 
     @property
     def width(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,15 +20,22 @@ from automodel.preprocessing.numeric import NumericColumns
 from automodel.preprocessing.sparse_table import SparseColumns
 from automodel.preprocessing.table import Table
 from automodel.preprocessing.text.columns import TextComponents, TfidfColumns
+from automodel.preprocessing.text.embedded import (
+    EmbeddedComponents,
+    embeddings_of,
+    seconds_to_embed,
+)
 
 FEW_CATEGORIES = 8
 BOUND = np.finfo(np.float32).max
 DENSE_ONE_HOT_COLUMNS = 1000
+# A linear model can weigh many components, if they are as small as TF-IDF.
+BESIDE_TFIDF: dict[str, Any] = {"n_components": 100, "alpha": 1.0, "spread": 0.05}
 _CHOICES: dict[str, tuple] = {
     "missing": ("keep", "impute"),
     "categories": ("native", "onehot", "target"),
     "scale": (None, "standard"),
-    "text": ("svd", "tfidf"),
+    "text": ("svd", "tfidf", "embedding", "svd+embedding", "tfidf+embedding"),
     "dtype": ("float32", "float64"),
 }
 
@@ -54,9 +62,13 @@ class TabularEncoder(
           the mean target, see `TargetMeans`.
     scale : {None, "standard"}, default=None
         How numeric columns are scaled, see `NumericColumns`.
-    text : {"svd", "tfidf"}, default="svd"
+    text : {"svd", "tfidf", "embedding", "svd+embedding", "tfidf+embedding"}, \
+default="svd"
         "svd" encodes texts as components of their TF-IDF matrix. "tfidf" returns the
-        matrix itself, provided that `sparse_output` is True.
+        matrix itself, provided that `sparse_output` is True. "embedding" encodes them
+        as components of their embeddings, alone or beside the others.
+    embedding : TextEmbedding, default=None
+        The pretrained encoder that embeds texts, see `column_embedding`.
     sparse_output : bool, default=False
         Whether to return a csr_matrix if most columns are one-hot columns or TF-IDF.
         Other matrices are returned dense.
@@ -103,6 +115,7 @@ class TabularEncoder(
         categories: str = "native",
         scale: str | None = None,
         text: str = "svd",
+        embedding: Any = None,
         sparse_output: bool = False,
         dtype: str = "float32",
         max_categories: int = 254,
@@ -114,6 +127,7 @@ class TabularEncoder(
         self.categories = categories
         self.scale = scale
         self.text = text
+        self.embedding = embedding
         self.sparse_output = sparse_output
         self.dtype = dtype
         self.max_categories = max_categories
@@ -196,8 +210,9 @@ class TabularEncoder(
         if self.sparse_columns_ is not None and table.sparse is not None:
             return self._finished(self.sparse_columns_.transform(table.sparse))
         means = self.means_.transform(table.codes[:, self.encoded_])
-        pairs = zip(self.text_, table.text, strict=True)
-        text = [encoder.transform(texts) for encoder, texts in pairs]
+        text = [
+            encoder.transform(table.text[column]) for column, encoder in self._by_text()
+        ]
         return self._assemble(table, self._numbers(table, means), text)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -256,18 +271,41 @@ class TabularEncoder(
             )
             for label in labels
         ]
-        text = [
-            found
-            for encoder, name in zip(self.text_, names[end:], strict=True)
-            for found in encoder.names_out(name)
-        ]
-        light = one_hot + text if self._has_tfidf else text + one_hot
+        dense, light = [], one_hot
+        for column, encoder in self._by_text():
+            found = encoder.names_out(names[end + column])
+            if isinstance(encoder, TfidfColumns):
+                light = light + found
+            else:
+                dense += found
         native = [codes[i] for i in self.native_]
-        return self.numeric_.names_out(numbers) + light + native
+        return self.numeric_.names_out(numbers) + dense + light + native
 
-    @property
-    def _has_tfidf(self) -> bool:
-        return self.text == "tfidf" and self.sparse_output
+    def prepare_rows(self, table: Table, output_of: Any) -> None:
+        """Embed the texts of all rows, which is done once for all folds.
+
+        Parameters
+        ----------
+        table : Table
+            All rows, which keep the embeddings for those that are taken.
+        output_of : callable
+            `output_of(encoder, rows, seconds)` returns the output of an encoder that
+            learns nothing. If it has not begun, it takes about so many seconds.
+        """
+        if "embedding" in self._text_parts():
+            seconds = seconds_to_embed(table.text, self.embedding.in_use())
+            for texts in table.text:
+                own = partial(output_of, seconds=seconds)
+                embeddings_of(texts, self.embedding, own)
+                seconds = 0.0  # the others have to follow
+
+    def _text_parts(self) -> list[str]:
+        return self.text.split("+")
+
+    def _by_text(self) -> list[tuple[int, Any]]:
+        """Return the position of the text column of each fitted encoder of texts."""
+        n_parts = len(self._text_parts())
+        return [(i // n_parts, encoder) for i, encoder in enumerate(self.text_)]
 
     def _check_parameters(self) -> None:
         for name, allowed in _CHOICES.items():
@@ -277,6 +315,8 @@ class TabularEncoder(
                     f"The {name!r} parameter of TabularEncoder must be one of "
                     f"{', '.join(map(repr, allowed))}. Got {value!r} instead."
                 )
+        if "embedding" in self._text_parts() and self.embedding is None:
+            raise ValueError(f"text={self.text!r} needs the parameter 'embedding'.")
 
     def _fit_sparse(self, table: Any, weight):
         encoder = SparseColumns(
@@ -323,14 +363,20 @@ class TabularEncoder(
         used = slice(None) if weight is None else weight > 0
         y_used = None if y is None else y[used]
         for texts in table.text:
-            if self._has_tfidf:
-                encoder: Any = TfidfColumns()
-            else:
-                encoder = TextComponents(random_state=self.random_state)
-            encoder.fit(texts.take(used), y_used)
-            self.text_.append(encoder)
-            parts.append(encoder.transform(texts))
+            for part in self._text_parts():
+                encoder = self._text_encoder(part).fit(texts.take(used), y_used)
+                self.text_.append(encoder)
+                parts.append(encoder.transform(texts))
         return parts
+
+    def _text_encoder(self, part: str) -> Any:
+        has_tfidf = "tfidf" in self._text_parts() and self.sparse_output
+        if part == "embedding":
+            options = BESIDE_TFIDF if has_tfidf else {}
+            return EmbeddedComponents(self.embedding, **options)
+        if part == "tfidf" and has_tfidf:
+            return TfidfColumns()
+        return TextComponents(random_state=self.random_state)
 
     def _numbers(self, table: Table, means: np.ndarray) -> np.ndarray:
         """Return numeric, target encoded and arithmetic columns, in this order."""

@@ -10,6 +10,8 @@ from automodel.exceptions import describe_error
 from automodel.families.base import ModelFamily
 from automodel.task import Task
 
+N_BEFORE_OTHERS = 2  # settings that are tried before other encodings
+
 
 def suggest(
     family: ModelFamily, trial: Any, task: Task
@@ -23,16 +25,36 @@ def suggest(
 
 
 def _suggested(family: ModelFamily, trial: Any, task: Task) -> dict[str, Any]:
+    params: dict[str, Any] = {}
+    encodings = family.encodings(task)
+    if encodings:
+        name = family.encoder_param
+        params[name] = trial.suggest_categorical(name, list(encodings))
     losses = family.losses(task)
     if not losses:
-        return family.search_space(trial, task)
+        return {**family.search_space(trial, task), **params}
     loss = trial.suggest_categorical(LEARNED_LOSS, list(losses))
-    params = family.search_space(trial, task.learning(loss))
-    return {**params, LEARNED_LOSS: loss}
+    space = family.search_space(trial, task.learning(loss))
+    return {**space, **params, LEARNED_LOSS: loss}
 
 
 def proven_settings(family: ModelFamily, task: Task) -> list[dict[str, Any]]:
-    """Return the proven settings of a family, each with every loss it can learn by."""
+    """Return the proven settings of a family, each with every loss it can learn by.
+
+    If it can choose how rows are encoded, all have its usual encoding, and after the
+    first few the first is repeated with the other ones.
+    """
+    settings = _with_losses(family, task)
+    encodings = family.encodings(task)
+    if not encodings:
+        return settings
+    usual, *others = ({family.encoder_param: value} for value in encodings)
+    repeated = [{**settings[0], **other} for other in others if settings]
+    settings = [{**setting, **usual} for setting in settings]
+    return settings[:N_BEFORE_OTHERS] + repeated + settings[N_BEFORE_OTHERS:]
+
+
+def _with_losses(family: ModelFamily, task: Task) -> list[dict[str, Any]]:
     losses = family.losses(task)
     if not losses:
         return list(family.portfolio(task))

@@ -29,6 +29,7 @@ from automodel.file_lock import try_lock, unlock
 from automodel.preprocessing import stateless
 from automodel.preprocessing.side_by_side import SideBySide
 from automodel.preprocessing.tabular import TabularEncoder
+from automodel.preprocessing.text.texts import Texts
 from automodel.search.workers.backends import BackendWorkers
 from automodel.search.workers.base import Workers
 from automodel.search.workers.open import open_workers
@@ -116,6 +117,60 @@ class Noted(TransformerMixin, BaseEstimator):
 
     def transform(self, X):
         return X.numeric - self.mean_
+
+
+class Lengths(Doubled):
+    """Learns nothing; counts the characters of texts."""
+
+    def transform(self, rows):
+        with Path(self.log).open("a") as file:
+            file.write(f"{len(rows)}\n")
+        return np.array([[len(text)] for text in rows], dtype=np.float32)
+
+
+class Prepared(Noted):
+    """Needs what an encoder that learns nothing makes of texts."""
+
+    texts = Texts(np.array(["a" * (i % 7) for i in range(600)], dtype=object))
+
+    def __init__(self, log, seconds=0.0):
+        self.log = log
+        self.seconds = seconds
+
+    def prepare_rows(self, rows, output_of):
+        self.prepared_ = output_of(Lengths(self.log), self.texts, self.seconds)
+
+
+def test_what_an_encoder_needs_is_computed_once_for_all_folds_and_processes(
+    log, folder
+):
+    folds = folds_of(folder=folder)
+    expected = np.arange(600).reshape(-1, 1) % 7
+    for own in (folds, pickle.loads(pickle.dumps(folds))):
+        for fold in (0, 1, -1):
+            encoder, *_ = encoded(own, fold, Prepared(log))
+            np.testing.assert_array_equal(encoder.prepared_, expected)
+    assert rows_encoded(log) == 600
+    encoded(folds, 0, Doubled(log))
+    assert rows_encoded(log) == 600 + N_ROWS
+
+
+def test_what_an_encoder_needs_obeys_the_deadline(log):
+    over = Deadline.after(0.0, FakeClock())
+    with pytest.raises(DeadlineReached):
+        encoded(folds_of(), 0, Prepared(log), over)
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_what_an_encoder_needs_is_not_begun_too_late(is_shared, log, folder):
+    folds = folds_of(folder=folder if is_shared else None)
+    soon = Deadline.after(10.0, FakeClock())
+    with pytest.raises(DeadlineReached):
+        encoded(folds, 0, Prepared(log, seconds=6.0), soon)
+    assert rows_encoded(log) == 0
+    encoded(folds, 0, Prepared(log, seconds=4.0), soon)
+    encoded(folds, 1, Prepared(log, seconds=6.0), soon)  # it is there by now
+    assert rows_encoded(log) == 600
 
 
 class Chosen(TransformerMixin, BaseEstimator):

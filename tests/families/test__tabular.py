@@ -4,9 +4,12 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
-from automodel.families import TabularFamily
+from automodel.families import TabularFamily, all_families
+from automodel.families._tabular import embedding_of
+from automodel.nets.weights import Weights
 from tests.conftest import make_task
 
+WEIGHTS = Weights("tiny", "/nowhere", "folder", "bert", 32, "mit", "0" * 64)
 TASK = make_task("binary", 100, 9, 2, n_categorical=3, n_text=2)
 
 
@@ -30,3 +33,46 @@ def test_the_encoder_suits_the_estimator(
 
 def test_columns_are_counted_as_an_encoder_makes_them():
     assert TabularFamily().n_columns(TASK) == 4 + 3 * 3 + 30 * 2
+
+
+def with_text(seconds, time_budget, weights=WEIGHTS):
+    facts = {"n_text": 1, "weights": weights, "embedding_seconds": seconds}
+    return make_task("binary", 100, 3, 2, **facts, time_budget=time_budget)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "time_budget", "precision"),
+    [
+        (16.0, 60.0, "auto"),
+        (19.0, 60.0, None),
+        (600.0, None, "float32"),
+        (3600.0, None, None),
+    ],
+)
+def test_texts_are_embedded_if_there_is_time(seconds, time_budget, precision):
+    found = embedding_of(with_text(seconds, time_budget))
+    assert getattr(found, "precision", None) == precision
+
+
+@pytest.mark.parametrize("name", ["linear", "hist_gradient_boosting", "catboost"])
+def test_some_families_choose_whether_texts_are_embedded(name):
+    family = all_families()[name]
+    if family.missing_libraries():
+        pytest.skip(f"{name} needs a library")
+    task = with_text(1.0, 60.0)
+    usual, embedded = family.encodings(task)
+    encoder = family.preprocessor(family.estimator(task, 0), task)
+    assert encoder.get_params()[family.encoder_param] == usual
+    assert encoder.embedding.weights == WEIGHTS
+    assert embedded == f"{usual}+embedding"
+    for other in (with_text(6.0, 10.0), with_text(1.0, 60.0, None), TASK):
+        assert not family.encodings(other)
+        assert family.preprocessor(family.estimator(task, 0), other).embedding is None
+
+
+@pytest.mark.parametrize("name", ["lightgbm_arithmetic", "random_forest", "mlp"])
+def test_others_do_not(name):
+    family = all_families()[name]
+    if family.missing_libraries():
+        pytest.skip(f"{name} needs a library")
+    assert not family.encodings(with_text(1.0, 60.0))

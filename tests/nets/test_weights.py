@@ -10,7 +10,13 @@ import pytest
 
 from automodel.exceptions import WeightsError
 from automodel.nets import weights as weights_module
-from automodel.nets.weights import Weights, _Package, find_weights, located
+from automodel.nets.weights import (
+    Weights,
+    _Package,
+    find_weights,
+    first_usable,
+    located,
+)
 from tests.tiny_encoder import write_encoder, write_tensors
 
 
@@ -99,6 +105,20 @@ def test_a_path_that_does_not_exist_is_an_error(place):
         find_weights(place)
 
 
+def test_a_file_is_not_a_folder(folder):
+    with pytest.raises(WeightsError, match="are a file. Name the folder"):
+        find_weights(folder / "config.json")
+    with pytest.raises(WeightsError, match="are a file. Name the folder"):
+        find_weights(str(folder / "config.json"))
+
+
+def test_an_empty_name_is_not_the_current_folder(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    with pytest.raises(WeightsError, match="empty.* weights=None"):
+        find_weights("")
+    assert find_weights(".")[0].name == "tiny"
+
+
 def test_other_types_are_refused():
     with pytest.raises(TypeError, match="Got 3 of type int"):
         find_weights(3)
@@ -120,6 +140,18 @@ def test_the_variable_names_one_model_or_several(folder, monkeypatch, tmp_path):
 def test_a_variable_that_names_no_folder_is_an_error(monkeypatch):
     monkeypatch.setenv("AUTOMODEL_WEIGHTS", "/nowhere/at/all")
     with pytest.raises(WeightsError, match="AUTOMODEL_WEIGHTS names"):
+        find_weights()
+
+
+def test_a_variable_that_names_a_folder_without_encoders_is_an_error(
+    monkeypatch, tmp_path
+):
+    shipped = ship(monkeypatch, tmp_path)
+    monkeypatch.setenv("AUTOMODEL_WEIGHTS", str(tmp_path))
+    (tmp_path / "site" / "shipped_weights" / "model").rename(tmp_path / "model")
+    assert find_weights()[0].checksum == shipped.checksum
+    (tmp_path / "model" / "config.json").write_text('{"model_type": "gpt2"}')
+    with pytest.raises(WeightsError, match="AUTOMODEL_WEIGHTS names, holds no text"):
         find_weights()
 
 
@@ -241,6 +273,19 @@ def split_with_a_lost_part(folder):
         (change(model_type=None), "model of type None"),
         (change(num_hidden_layers=3), "do not belong to its 'config.json'"),
         (change(vocab_size=5), "do not belong to its 'config.json'"),
+        (change(hidden_size=32), "do not belong to its 'config.json'"),
+        (change(intermediate_size=48), "do not belong to its 'config.json'"),
+        (change(num_attention_heads=3), "divided among 3 heads"),
+        (change(hidden_size=None), "does not say how wide"),
+        (change(hidden_size="wide"), "does not say how wide"),
+        (change(model_type="roberta"), "type 'roberta' and .* 'BertModel'"),
+        (
+            change(model_type="distilbert", architectures=["DistilBertModel"]),
+            "do not belong to its 'config.json'",
+        ),
+        (write("tokenizer.json", b"garbage"), "tokenizer.json' cannot be read"),
+        (write("tokenizer.json", b"{}"), "tokenizer.json' holds no tokenizer"),
+        (write("tokenizer.json", b"version https://git-lfs.x"), "git lfs pull"),
     ],
 )
 def test_what_is_wrong_with_a_folder_is_said(folder, damage, message):
@@ -278,3 +323,21 @@ def test_a_file_without_tensors_does_not_belong_to_a_configuration(folder):
     write_tensors(folder / "model.safetensors", {})
     with pytest.raises(WeightsError):
         find_weights(folder)
+
+
+def test_the_first_usable_weights_are_those_whose_libraries_are_installed(
+    folder, monkeypatch
+):
+    assert first_usable() is None
+    monkeypatch.setenv("AUTOMODEL_WEIGHTS", str(folder))
+    assert first_usable() == find_weights("auto")[0]
+    monkeypatch.setattr(weights_module, "find_spec", lambda name: None)
+    assert first_usable() is None
+
+
+def test_only_the_first_usable_weights_are_read(tmp_path, monkeypatch):
+    for seed, name in enumerate(("a", "b")):
+        write_encoder(tmp_path / "many" / name, seed=seed)
+    (tmp_path / "many" / "b" / "model.safetensors").write_bytes(b"broken")
+    monkeypatch.setenv("AUTOMODEL_WEIGHTS", str(tmp_path / "many"))
+    assert first_usable().name == "a"

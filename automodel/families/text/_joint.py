@@ -13,7 +13,12 @@ from sklearn.utils.validation import check_is_fitted
 from automodel.families._columns import one_per_column
 from automodel.families.linear import Linear
 from automodel.families.text._tfidf import TfidfClassifier, TfidfRegressor
-from automodel.families.text.tfidf import FEW_CLASSES, TextTfidf, smallest_characters
+from automodel.families.text.tfidf import (
+    FEW_CLASSES,
+    TextTfidf,
+    counts_of,
+    smallest_characters,
+)
 from automodel.preprocessing.text.ngrams import NgramCounts
 from automodel.preprocessing.text.tfidf import TfidfWeights
 
@@ -162,7 +167,7 @@ class JointHead(TextTfidf):
         return JointRegressor(head=head, characters=characters)
 
     def preprocessor(self, estimator, task) -> NgramCounts:
-        return NgramCounts(characters=smallest_characters(task)[0] > 0)
+        return counts_of(smallest_characters(task)[0], task)
 
     def cost(self, params: dict[str, Any], task, width: int = 0) -> float:
         """Return the seconds of a fit, with embeddings of this width."""

@@ -19,6 +19,7 @@ from automodel.families.text.tfidf import FEW_CLASSES
 from automodel.nets.weights import Weights
 from automodel.preprocessing.side_by_side import SideBySide
 from automodel.preprocessing.table_facts import TableFacts
+from automodel.preprocessing.text.embedding import TextEmbedding, embedding_seconds
 from automodel.task import Task
 
 JOINT = JointHead()
@@ -36,10 +37,6 @@ BOOSTING_ROWS = 500
 BOOSTING_TREES = 8  # in a round; more classes take too long with hundreds of columns
 N_LANDMARKS = 500
 MAX_TOKENS, MAX_CHUNKS = 128, 4
-CHARACTERS_PER_TOKEN = 4.0
-SECONDS_PER_TOKEN = 1.3e-4  # for an encoder of USUAL_WIDTH on one core
-SECONDS_PER_TEXT = 1e-4
-USUAL_WIDTH = 384
 ENCODING_SHARE = 0.5  # of the time budget, that embeddings may take
 
 
@@ -117,8 +114,6 @@ class TextEmbeddingFamily(TextFamily):
         return settings
 
     def preprocessor(self, estimator, task: Task):
-        from automodel.preprocessing.text.embedding import TextEmbedding
-
         # A search without a clock must find the same on any processor.
         precision = "float32" if task.time_budget is None else "auto"
         encoders: list[Any] = [
@@ -211,10 +206,10 @@ def heads_of(task: Task) -> list[str]:
 
 def encoding_seconds(weights: Weights, task: Task) -> float:
     """Return about how long it takes to embed all texts on one core."""
-    tokens = min(task.facts.mean_chars / CHARACTERS_PER_TOKEN, MAX_TOKENS * MAX_CHUNKS)
-    # Wider encoders also have more layers.
-    per_token = SECONDS_PER_TOKEN * (weights.width / USUAL_WIDTH) ** 3
-    return task.n_samples * ((tokens + 2) * per_token + SECONDS_PER_TEXT)
+    of_mean = embedding_seconds(
+        weights, [task.facts.mean_chars], MAX_TOKENS * MAX_CHUNKS
+    )
+    return task.n_samples * of_mean
 
 
 MLP_SETTING = {

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from automodel.task import Task
 
 FEW_CLASSES = 20  # up to which heads are tried that take long for each class
-MOST_CHARACTERS = 8_000_000  # of all texts; sequences of more take too much memory
+MOST_CHARACTERS = 8_000_000  # of all texts; all sequences of more take too much memory
+MOST_PAIRS = 16_000_000  # of characters of all texts, which are counted instead
+UNSPACED = 0.1  # share of the texts without blanks, from which on words tell too little
 # Seconds of a head for each n-gram of each text and each class.
 SECONDS_OF_HEAD = {
     "complement_nb": 1e-9,
@@ -77,6 +79,7 @@ class TextTfidf(TextFamily):
         return params
 
     def portfolio(self, task: Task) -> Sequence[dict[str, Any]]:
+        fast = {"characters": 0 if _has_words(task) else 2}
         usual = {
             "words": 2,
             "characters": smallest_characters(task)[0],
@@ -86,7 +89,7 @@ class TextTfidf(TextFamily):
         }
         if not task.is_classification:
             first, *_ = Linear().portfolio(task)
-            return [usual | {"characters": 0} | first, usual | first]
+            return [usual | fast | first, usual | first]
         usual |= {"n_telling": None, "class_weight": None}
         slope, flat = (4.0, 1.0) if task.n_classes <= FEW_CLASSES else (6.0, 3.0)
         heads = {
@@ -98,7 +101,7 @@ class TextTfidf(TextFamily):
         }
         naive_bayes = heads["complement_nb"] | {"head": "complement_nb"}
         return [
-            usual | {"characters": 0} | naive_bayes,  # ready within a second
+            usual | fast | naive_bayes,  # ready within a second
             *(
                 usual | {"head": head} | params
                 for head, params in heads.items()
@@ -107,14 +110,13 @@ class TextTfidf(TextFamily):
         ]
 
     def preprocessor(self, estimator: BaseEstimator, task: Task) -> BaseEstimator:
-        from automodel.preprocessing.text.ngrams import NgramCounts
-
-        return NgramCounts(characters=estimator.get_params()["characters"] > 0)
+        return counts_of(estimator.get_params()["characters"], task)
 
     def cost(self, params: dict[str, Any], task: Task) -> float:
         n_words = WORDS_PER_CHARACTER * params.get("words", 2)
         smallest = params.get("characters", 2)
-        n_characters = 6 - smallest if smallest else 0
+        n_lengths = min(6 - smallest, 1 if _is_large(task) else 4)
+        n_characters = n_lengths if smallest else 0
         per_text = task.facts.mean_chars * (n_words + n_characters) + 1
         n_ngrams = task.n_samples * per_text
         return (
@@ -133,9 +135,30 @@ class TextTfidf(TextFamily):
 
 
 def smallest_characters(task: Task) -> list[int]:
-    """Return the smallest lengths of n-grams of characters to try, the best first."""
-    n_characters = task.n_samples * task.facts.mean_chars
-    return [2, 3, 0] if n_characters <= MOST_CHARACTERS else [0]
+    """Return the smallest lengths of n-grams of characters to try, the best first.
+
+    There are none in very many texts, unless these have no blanks between words.
+    """
+    if _has_words(task):
+        return [0] if _is_large(task) else [2, 3, 0]
+    return [2] if _is_large(task) else [2, 3]
+
+
+def counts_of(characters: int, task: Task) -> BaseEstimator:
+    """Return the encoder for n-grams of so many characters at least, or of words."""
+    from automodel.preprocessing.text.ngrams import NgramCounts
+
+    if not characters or not _is_large(task):
+        return NgramCounts(characters=characters > 0)
+    return NgramCounts(longest=2, n_first=max(MOST_PAIRS // task.n_samples, 1))
+
+
+def _is_large(task: Task) -> bool:
+    return task.n_samples * task.facts.mean_chars > MOST_CHARACTERS
+
+
+def _has_words(task: Task) -> bool:
+    return task.facts.unspaced_share <= UNSPACED
 
 
 def _heads(task: Task) -> list[str]:

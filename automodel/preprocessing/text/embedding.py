@@ -13,6 +13,10 @@ from automodel.exceptions import WeightsError
 from automodel.nets.weights import INSTALL, Weights, find_weights
 from automodel.preprocessing.text.reader import read_texts
 
+CHARACTERS_PER_TOKEN = 4.0
+SECONDS_PER_TOKEN = 1.3e-4  # for an encoder of USUAL_WIDTH on one core
+SECONDS_PER_TEXT = 1e-4
+USUAL_WIDTH = 384
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
@@ -107,7 +111,7 @@ class TextEmbedding(TransformerMixin, BaseEstimator):
         """
         from automodel.nets._sentences import text_encoder
 
-        weights, texts = self._in_use(), read_texts(X)
+        weights, texts = self.in_use(), read_texts(X)
         if not len(texts):
             return np.zeros((0, weights.width), dtype=np.float32)
         encoder = text_encoder(weights, self.precision)
@@ -127,10 +131,11 @@ class TextEmbedding(TransformerMixin, BaseEstimator):
         ndarray of str objects
             The names.
         """
-        names = [f"embedding{i}" for i in range(self._in_use().width)]
+        names = [f"embedding{i}" for i in range(self.in_use().width)]
         return np.array(names, dtype=object)
 
-    def _in_use(self) -> Weights:
+    def in_use(self) -> Weights:
+        """Return the weights that `transform` uses."""
         if hasattr(self, "weights_"):
             return self.weights_
         self._check_parameters()
@@ -166,3 +171,21 @@ class TextEmbedding(TransformerMixin, BaseEstimator):
         tags.input_tags.one_d_array = True
         tags.input_tags.two_d_array = False
         return tags
+
+
+def embedding_seconds(weights: Weights, n_chars: Any, most_tokens: int) -> float:
+    """Return about how long it takes to embed texts on one core.
+
+    Parameters
+    ----------
+    weights : Weights
+        The encoder.
+    n_chars : array-like of shape (n_texts,)
+        Characters of each text.
+    most_tokens : int
+        Tokens of a text that are read.
+    """
+    tokens = np.minimum(np.asarray(n_chars) / CHARACTERS_PER_TOKEN, most_tokens)
+    # Wider encoders also have more layers.
+    per_token = SECONDS_PER_TOKEN * (weights.width / USUAL_WIDTH) ** 3
+    return float(np.sum((tokens + 2) * per_token + SECONDS_PER_TEXT))

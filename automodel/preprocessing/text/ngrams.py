@@ -34,6 +34,12 @@ class NgramCounts(TransformerMixin, BaseEstimator):
     ----------
     characters : bool, default=True
         Whether sequences of characters are counted, too. They take most of the time.
+    longest : int, default=5
+        Most characters of a sequence that is counted. The columns of longer ones are
+        empty.
+    n_first : int, default=None
+        Number of characters at the beginning of a text in which sequences are counted;
+        None for all.
 
     Examples
     --------
@@ -43,8 +49,10 @@ class NgramCounts(TransformerMixin, BaseEstimator):
     array([6., 3.], dtype=float32)
     """
 
-    def __init__(self, characters=True):
+    def __init__(self, characters=True, longest=CHARACTERS[-1], n_first=None):
         self.characters = characters
+        self.longest = longest
+        self.n_first = n_first
 
     def fit(self, X: Any, y: Any = None):
         """Do nothing.
@@ -80,7 +88,8 @@ class NgramCounts(TransformerMixin, BaseEstimator):
         return BUCKETS * (len(WORDS) + len(CHARACTERS) * self.characters)
 
     def _counts(self, texts: list[str]) -> sparse.csr_array:
-        found = list(_ngrams(texts, self.characters))
+        longest = self.longest if self.characters else 0
+        found = list(_ngrams(texts, longest, self.n_first))
         buckets = [_bucket(hashes) for _, hashes in found]
         starts = np.arange(len(found), dtype=np.int32) * BUCKETS
         row = np.concatenate([rows for rows, _ in found])
@@ -111,7 +120,7 @@ def _blocks(texts: Texts) -> Iterator[list[str]]:
 
 
 def _ngrams(
-    texts: list[str], characters: bool
+    texts: list[str], longest: int, n_first: int | None
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the row and the hash of each n-gram, for one length after another.
 
@@ -127,12 +136,17 @@ def _ngrams(
     starts = np.flatnonzero(is_word & ~_shifted(is_word, 1))
     ends = np.flatnonzero(is_word & ~_shifted(is_word, -1)) + 1
     yield from _word_ngrams(row[starts], hashed.between(starts, ends))
-    if characters:
+    if longest:
         is_blank = code == ord(" ")
         part = np.cumsum(is_blank & ~_shifted(~is_blank, 1))
-        for n in CHARACTERS:
-            is_within = part[: max(len(part) - n + 1, 0)] == part[n - 1 :]
-            starts = np.flatnonzero(is_within)
+        is_counted = np.ones(len(code), dtype=bool)
+        if n_first is not None:
+            start_of_text = np.cumsum(lengths) - lengths
+            is_counted = np.arange(len(code)) - start_of_text[row] < n_first
+        for n in range(CHARACTERS[0], longest + 1):
+            n_starts = max(len(part) - n + 1, 0)
+            is_within = part[:n_starts] == part[n - 1 :]
+            starts = np.flatnonzero(is_within & is_counted[:n_starts])
             yield row[starts], hashed.between(starts, starts + n)
 
 

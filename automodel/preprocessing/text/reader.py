@@ -14,6 +14,10 @@ from automodel.nets.weights import NO_WEIGHTS, find_weights
 from automodel.preprocessing.text.strings import as_strings
 from automodel.preprocessing.text.texts import TextFacts, Texts
 
+SAMPLE = 10_000  # texts whose words are counted
+SAMPLE_CHARACTERS = 1000  # of each of them
+LONG_WORD = 12  # characters in the mean of a text, beyond which it has no blanks
+
 
 class TextReader(
     TransformerMixin,
@@ -77,6 +81,7 @@ class TextReader(
             max_chars=int(lengths.max()),
             empty_share=float((lengths == 0).mean()),
             n_distinct=len(set(texts)),
+            unspaced_share=_unspaced_share(texts),
             weights=found,
         )
 
@@ -84,6 +89,14 @@ class TextReader(
 def read_texts(X: Any) -> Texts:
     """Return raw texts, or `Texts` that a reader has made of them, as `Texts`."""
     return X if isinstance(X, Texts) else _read(X)[0]
+
+
+def _unspaced_share(texts: Texts) -> float:
+    """Return the share of texts whose words are too long, in a sample."""
+    step = -(-len(texts) // SAMPLE)
+    starts = [text[:SAMPLE_CHARACTERS] for text in texts.take(slice(0, None, step))]
+    are_long = [len(text) > LONG_WORD * max(len(text.split()), 1) for text in starts]
+    return float(np.mean(are_long))
 
 
 def _read(X: Any) -> tuple[Texts, list[str]]:

@@ -87,6 +87,8 @@ class TextFacts:
         Share of the texts that are empty or missing.
     n_distinct : int, default=0
         Number of distinct texts.
+    unspaced_share : float, default=0.0
+        About the share of the texts without blanks between words, as in Chinese or Thai.
     weights : tuple of Weights, default=()
         Pretrained weights that families may use.
     """
@@ -95,6 +97,7 @@ class TextFacts:
     max_chars: int
     empty_share: float = 0.0
     n_distinct: int = 0
+    unspaced_share: float = 0.0
     weights: tuple[Weights, ...] = ()
 
     @property

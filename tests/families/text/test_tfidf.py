@@ -41,6 +41,17 @@ def test_sequences_of_characters_are_left_out_of_very_many_texts():
     assert {s["characters"] for s in FAMILY.portfolio(task_of())} == {0, 2}
 
 
+def test_pairs_of_characters_are_counted_in_very_many_texts_without_blanks():
+    facts = TextFacts(100.0, 100, unspaced_share=0.9)
+    task = task_of(n_samples=1_000_000, facts=facts)
+    settings = FAMILY.portfolio(task)
+    assert {setting["characters"] for setting in settings} == {2}
+    encoder = FAMILY.preprocessor(FAMILY.estimator(task, 0), task)
+    assert (encoder.longest, encoder.n_first) == (2, 16)
+    few = FAMILY.portfolio(task_of(facts=facts))
+    assert {setting["characters"] for setting in few} == {2}
+
+
 def test_characters_are_counted_only_for_settings_that_use_them():
     task = task_of()
     for characters in (0, 2):

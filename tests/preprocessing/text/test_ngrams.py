@@ -96,3 +96,15 @@ def test_few_ngrams_share_a_column():
     texts = [f"word{i}" for i in range(5000)]
     words = NgramCounts(characters=False).transform(texts)
     assert len(np.unique(words.indices)) > 4950
+
+
+def test_shorter_sequences_at_the_beginning_alone(counts):
+    pairs = NgramCounts(longest=2).transform(TEXTS)
+    n_columns = BUCKETS * (len(WORDS) + 1)
+    assert pairs.shape == counts.shape
+    assert (pairs[:, :n_columns] != counts[:, :n_columns]).nnz == 0
+    assert not pairs[:, n_columns:].nnz
+    starts = NgramCounts(longest=2, n_first=3).transform(TEXTS)
+    assert (starts[:, : BUCKETS * 3] != counts[:, : BUCKETS * 3]).nnz == 0
+    n_pairs = starts[:, BUCKETS * 3 :].sum(axis=1).tolist()
+    assert n_pairs == [3.0, 0.0, 2.0, *[3.0] * 6]

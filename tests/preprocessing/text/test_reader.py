@@ -26,12 +26,25 @@ def test_missing_texts_of_new_rows_are_warned_of_once():
 
 
 def test_the_facts():
-    reader = TextReader(weights="folder")
+    reader = TextReader()
     facts = reader.facts(reader.fit_transform(["abcd", "", "abcd", "ab"]))
     assert facts.mean_chars == 2.5
     assert (facts.max_chars, facts.n_distinct, facts.empty_share) == (4, 3, 0.25)
-    assert facts.weights == "folder"
+    assert facts.weights == ()
     assert facts.width > 0
+
+
+@pytest.mark.parametrize(
+    ("texts", "share"),
+    [
+        (["这是一部非常好看的电影，我还想再看一遍", "a good film"], 0.5),
+        (["หนังเรื่องนี้สนุกมาก"], 1.0),
+        (["", "Donaudampfschiff ist ein langes Wort"], 0.0),
+    ],
+)
+def test_texts_without_blanks_are_recognized(texts, share):
+    reader = TextReader()
+    assert reader.facts(reader.fit_transform(texts)).unspaced_share == share
 
 
 def test_it_can_be_cloned():
