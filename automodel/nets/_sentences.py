@@ -49,8 +49,12 @@ class TextEncoder(Protocol):
 
 
 @lru_cache(maxsize=2)
-def text_encoder(weights: Weights, precision: str) -> TextEncoder:
+def text_encoder(
+    weights: Weights, precision: str, layers: tuple[int, ...] = (-1,)
+) -> TextEncoder:
     """Return an encoder with these weights, which stays loaded in the process.
+
+    See `TextEmbedding` for the parameters.
 
     Raises
     ------
@@ -63,7 +67,7 @@ def text_encoder(weights: Weights, precision: str) -> TextEncoder:
     if precision == "auto":
         pays = weights.width >= LEAST_WIDTH and has_bfloat16()
         precision = "bfloat16" if pays else "float32"
-    return TransformerEncoder(folder, getattr(torch, precision))
+    return TransformerEncoder(folder, getattr(torch, precision), layers)
 
 
 class TransformerEncoder:
@@ -78,11 +82,17 @@ class TransformerEncoder:
         Folder of the weights and the tokenizer.
     dtype : torch.dtype
         Data type of the computation.
+    layers : tuple of int, default=(-1,)
+        Layers that are pooled. The input of the first one takes the place of layers
+        that the model does not have.
     """
 
-    def __init__(self, folder: Path, dtype: torch.dtype):
+    def __init__(
+        self, folder: Path, dtype: torch.dtype, layers: tuple[int, ...] = (-1,)
+    ):
         tokenizer, model = load_model(folder)
         self.model = model.to(dtype).eval()
+        self.layers = layers
         self.tokenizer = tokenizer.backend_tokenizer
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
@@ -104,21 +114,26 @@ class TransformerEncoder:
         with one_thread():
             owners, chunks = self._chunks(texts, max_tokens, max_chunks, check)
             lengths = np.array([len(chunk) for chunk in chunks], dtype=np.intp)
-            total = np.zeros((len(texts), self.model.config.hidden_size), np.float32)
+            shape = len(texts), len(self.layers), self.model.config.hidden_size
+            total = np.zeros(shape, np.float32)
             for batch in _batches_of_equal_length(lengths):
                 check()
                 tokens = torch.tensor([chunks[i] for i in batch])
                 pooled = self._pooled(tokens) * int(lengths[batch[0]])
                 np.add.at(total, owners[batch], pooled)
         weight = np.bincount(owners, lengths, len(texts)).astype(np.float32)
-        mean = total / np.maximum(weight, 1)[:, None]
+        mean = total / np.maximum(weight, 1)[:, None, None]
         if self.normalizes:
-            mean /= np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12)
-        return mean
+            mean /= np.maximum(np.linalg.norm(mean, axis=2, keepdims=True), 1e-12)
+        return mean.reshape(len(texts), -1)
 
     def _pooled(self, tokens: torch.Tensor) -> np.ndarray:
-        hidden = self.model(input_ids=tokens).last_hidden_state
-        pooled = hidden[:, 0] if self.uses_first_token else hidden.float().mean(dim=1)
+        """Return an array of shape (n_chunks, n_layers, width)."""
+        output = self.model(input_ids=tokens, output_hidden_states=True)
+        states = output.hidden_states
+        hidden = torch.stack([states[max(i, -len(states))] for i in self.layers], 1)
+        first = self.uses_first_token
+        pooled = hidden[:, :, 0] if first else hidden.float().mean(dim=2)
         return pooled.float().numpy()
 
     def _chunks(

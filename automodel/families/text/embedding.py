@@ -19,7 +19,11 @@ from automodel.families.text.tfidf import FEW_CLASSES
 from automodel.nets.weights import Weights
 from automodel.preprocessing.side_by_side import SideBySide
 from automodel.preprocessing.table_facts import TableFacts
-from automodel.preprocessing.text.embedding import TextEmbedding, embedding_seconds
+from automodel.preprocessing.text.embedding import (
+    TextEmbedding,
+    embedding_seconds,
+    n_columns,
+)
 from automodel.task import Task
 
 JOINT = JointHead()
@@ -37,6 +41,7 @@ BOOSTING_ROWS = 500
 BOOSTING_TREES = 8  # in a round; more classes take too long with hundreds of columns
 N_LANDMARKS = 500
 MAX_TOKENS, MAX_CHUNKS = 128, 4
+LAYERS = -3, -1  # of which one in the middle knows more about words
 ENCODING_SHARE = 0.5  # of the time budget, that embeddings may take
 
 
@@ -121,6 +126,7 @@ class TextEmbeddingFamily(TextFamily):
                 weights,
                 max_tokens=MAX_TOKENS,
                 max_chunks=MAX_CHUNKS,
+                layers=LAYERS,
                 precision=precision,
             )
             for weights in chosen_weights(estimator.embedding, task)
@@ -186,7 +192,8 @@ def chosen_weights(embedding: str, task: Task) -> Sequence[Weights]:
 
 def table_of(task: Task, embedding: str = ALL) -> Task:
     """Return the task of learning from the columns of embeddings."""
-    width = sum(weights.width for weights in chosen_weights(embedding, task))
+    chosen = chosen_weights(embedding, task)
+    width = sum(n_columns(weights, LAYERS) for weights in chosen)
     facts = TableFacts(n_features=width, n_numeric=width)
     return replace(task, modality="tabular", facts=facts)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from automodel.clock import NO_DEADLINE, Deadline
 from automodel.exceptions import WeightsError
+from automodel.nets._weight_files import UNIVERSAL
 from automodel.nets.weights import INSTALL, Weights, find_weights
 from automodel.preprocessing.text.reader import read_texts
 
@@ -38,6 +40,9 @@ class TextEmbedding(TransformerMixin, BaseEstimator):
         length, whose embeddings are averaged.
     max_chunks : int, default=4
         Chunks of a text that are read, from its beginning.
+    layers : tuple of int, default=(-1,)
+        Layers of a transformer that are pooled, counted from the last one, -1. Layers
+        in the middle know more about words, and add columns of their own.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Precision of the computation. "auto" stands for bfloat16 where the processor
         multiplies in it, which is two to three times as fast.
@@ -65,11 +70,13 @@ class TextEmbedding(TransformerMixin, BaseEstimator):
         *,
         max_tokens: int = 128,
         max_chunks: int = 4,
+        layers: tuple[int, ...] = (-1,),
         precision: str = "auto",
     ):
         self.weights = weights
         self.max_tokens = max_tokens
         self.max_chunks = max_chunks
+        self.layers = layers
         self.precision = precision
 
     def fit(self, X: Any = None, y: Any = None, sample_weight: Any = None):
@@ -113,8 +120,8 @@ class TextEmbedding(TransformerMixin, BaseEstimator):
 
         weights, texts = self.in_use(), read_texts(X)
         if not len(texts):
-            return np.zeros((0, weights.width), dtype=np.float32)
-        encoder = text_encoder(weights, self.precision)
+            return np.zeros((0, n_columns(weights, self.layers)), dtype=np.float32)
+        encoder = text_encoder(weights, self.precision, tuple(self.layers))
         options = self.max_tokens, self.max_chunks, deadline.check
         return encoder.embed(list(texts), *options)
 
@@ -131,8 +138,8 @@ class TextEmbedding(TransformerMixin, BaseEstimator):
         ndarray of str objects
             The names.
         """
-        names = [f"embedding{i}" for i in range(self.in_use().width)]
-        return np.array(names, dtype=object)
+        width = n_columns(self.in_use(), self.layers)
+        return np.array([f"embedding{i}" for i in range(width)], dtype=object)
 
     def in_use(self) -> Weights:
         """Return the weights that `transform` uses."""
@@ -155,6 +162,11 @@ class TextEmbedding(TransformerMixin, BaseEstimator):
             value = getattr(self, name)
             if not isinstance(value, int | np.integer) or value < 1:
                 raise ValueError(f"{name} must be an int of at least 1. Got {value!r}.")
+        if not self.layers or not all(layer < 0 for layer in self.layers):
+            raise ValueError(
+                "layers must be a tuple of negative numbers, counted from the last "
+                f"layer, -1. Got {self.layers!r} instead."
+            )
         if self.precision not in PRECISIONS:
             raise ValueError(
                 f"precision must be one of {', '.join(map(repr, PRECISIONS))}. Got "
@@ -171,6 +183,11 @@ class TextEmbedding(TransformerMixin, BaseEstimator):
         tags.input_tags.one_d_array = True
         tags.input_tags.two_d_array = False
         return tags
+
+
+def n_columns(weights: Weights, layers: Sequence[int]) -> int:
+    """Return the number of columns of an embedding."""
+    return weights.width * (1 if weights.kind == UNIVERSAL else len(layers))
 
 
 def embedding_seconds(weights: Weights, n_chars: Any, most_tokens: int) -> float:

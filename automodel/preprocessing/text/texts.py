@@ -88,7 +88,7 @@ class TextFacts:
     n_distinct : int, default=0
         Number of distinct texts.
     unspaced_share : float, default=0.0
-        About the share of the texts without blanks between words, as in Chinese or Thai.
+        About the share of texts without blanks between words, as in Chinese or Thai.
     weights : tuple of Weights, default=()
         Pretrained weights that families may use.
     """
