@@ -157,7 +157,12 @@ class Net(BaseEstimator):
 
     def __getstate__(self):
         state = super().__getstate__()
-        return {**state, "_cache": {}} if "_cache" in state else state
+        if "_cache" in state:
+            state = {**state, "_cache": {}}
+        if "callbacks" in state:
+            # Without what callbacks have learned, such as an optimizer of torch.
+            state = {**state, "callbacks": clone(self.callbacks, safe=False)}
+        return state
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -198,11 +203,6 @@ class TabularNet(Net):
         "feature_swap": [Interval(Real, 0, 1, closed="left")],
         "warm_start": ["boolean"],
     }
-
-    def __getstate__(self):
-        state = super().__getstate__()
-        # Without what callbacks have learned, such as an optimizer of torch.
-        return {**state, "callbacks": clone(self.callbacks, safe=False)}
 
     @abstractmethod
     def _build(self, **design) -> nn.Module:

@@ -222,7 +222,6 @@ class ObjectiveNet(LeanNet):
             ],
         ), {**options, "lr": lr}
 
-
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Return the mean loss of rows that may be weighted and mixed."""
         loss = self._mean_loss(y_pred, y_true, X.get("weight"))

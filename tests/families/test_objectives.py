@@ -239,7 +239,7 @@ def test_weights_count_for_every_loss(family, objective):
     X, y = make_rows()
     X = np.random.default_rng(3).uniform(-1, 1, X.shape)  # which tells nothing of y
     weight = np.where(y > np.median(y), 5.0, 0.2)
-    estimator, monitor = new_estimator(family, objective), Monitor(n_iterations=30)
+    estimator, monitor = new_estimator(family, objective), Monitor(n_iterations=10)
     model = family.fit(estimator, X, y, sample_weight=weight, monitor=monitor)
     weighted, plain = (
         float(objective.baseline().fit(X, y, w).predict(X[:1])[0])

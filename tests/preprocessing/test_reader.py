@@ -304,6 +304,15 @@ def assert_same_tables(one, other):
         assert differ.nnz == 0
 
 
+def python_value(value):
+    """Return a value of pandas as one of Python."""
+    if pd.isna(value):
+        return None
+    if isinstance(value, pd.Timestamp):
+        return value.to_pydatetime()
+    return value.to_pytimedelta() if isinstance(value, pd.Timedelta) else value
+
+
 def polars_of(frame):
     """Return the polars frame of a pandas frame, made without pyarrow."""
     columns = {}
@@ -313,8 +322,7 @@ def polars_of(frame):
                 column.astype(object).tolist(), dtype=pl.Categorical
             )
         else:
-            values = [None if pd.isna(v) else v for v in column.tolist()]
-            columns[name] = pl.Series(values)
+            columns[name] = pl.Series(list(map(python_value, column.tolist())))
     columns["zoned"] = columns["zoned"].dt.convert_time_zone("Europe/Berlin")
     return pl.DataFrame(columns)
 
