@@ -47,6 +47,8 @@ class Task:
         Whether there are sample weights.
     time_budget : float, default=None
         Time budget of the user in seconds. None if only trials are counted.
+    is_slow : bool, default=False
+        Whether a family of the search learns in time from a single split only.
     objective : Objective
         The loss that regressors learn, which follows from the score. Classifiers learn
         the log loss.
@@ -63,6 +65,7 @@ class Task:
     n_classes: int = 0
     is_weighted: bool = False
     time_budget: float | None = None
+    is_slow: bool = False
     objective: Objective = field(default_factory=Objective)
     modality: str = ""
     facts: Any = None  # of a class of the modality, which its families know

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Self
@@ -138,7 +138,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         with budget.stage("checks"):
             families, data = self._checked(X, y, sample_weight, groups)
         with budget.stage("reading"):
-            archive, prepared = self._prepare_search(data)
+            archive, prepared = self._prepare_search(data, families)
         return self._train(prepared, families, budget, archive)
 
     def _checked(self, X, y, sample_weight, groups) -> tuple[list[ModelFamily], Data]:
@@ -156,12 +156,14 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         families = find_families(self.families, self._modality)
         return families, self._check_data(X, y, sample_weight, groups)
 
-    def _prepare_search(self, data: Data) -> tuple[Archive | None, Prepared]:
+    def _prepare_search(
+        self, data: Data, families: Sequence[ModelFamily]
+    ) -> tuple[Archive | None, Prepared]:
         """Read the data, and refuse a storage that was begun with other data."""
         from automodel.search.storage.resume import check_same_search, open_archive
 
         archive = open_archive(self.storage, self.study_name)
-        prepared = self._prepare(data, *self._seed_and_seconds(archive))
+        prepared = self._prepare(data, families, *self._seed_and_seconds(archive))
         if archive is not None:
             settings = {"cv": self.cv, "scoring": self.scoring}
             check_same_search(archive, prepared.fingerprint(data, **settings))
@@ -172,7 +174,8 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         from automodel.search.search import SearchSettings
         from automodel.training.train import TrainingSettings, train
 
-        used, self._left_out = able_families(families, prepared.folds.task)
+        task, is_default = prepared.folds.task, self.families is None
+        used, self._left_out = able_families(families, task, is_default)
         callbacks = self._callbacks()
         settings = TrainingSettings(
             SearchSettings(self.sampler, self.pruner, callbacks, prepared.seed),
@@ -253,10 +256,11 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         self._check_X(X, reset=False)
         again = copy.copy(self)
         data = again._check_data(X, y, sample_weight, groups)
-        prepared = again._prepare(data, self._seed_, self.task_.time_budget)
+        families = find_families(self.families, self._modality)
+        seconds = self.task_.time_budget
+        prepared = again._prepare(data, families, self._seed_, seconds)
         self._target.check_like(prepared.folds.target)
         again._keep_prepared(prepared)
-        families = find_families(self.families, self._modality)
         again.ensemble_ = replay(self.ensemble_, families, prepared.folds, self.n_jobs)
         heaviest = max(again.ensemble_.members, key=lambda member: member.weight)
         again._best_model = heaviest.models[0]
@@ -278,7 +282,13 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         weight = check_weights(sample_weight, n_rows)
         return Data(X, y, weight, check_groups(groups, n_rows))
 
-    def _prepare(self, data: Data, seed: int, time_budget: float | None) -> Prepared:
+    def _prepare(
+        self,
+        data: Data,
+        families: Sequence[ModelFamily],
+        seed: int,
+        time_budget: float | None,
+    ) -> Prepared:
         from automodel.training.prepare import prepare
 
         return prepare(
@@ -290,6 +300,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
             cv=self.cv,
             time_budget=time_budget,
             seed=seed,
+            families=families,
         )
 
     def _seed_and_seconds(self, archive) -> tuple[int, float | None]:

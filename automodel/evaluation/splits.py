@@ -39,8 +39,9 @@ def make_splits(
     ----------
     cv : None, int, splitter or iterable of splits
         None chooses from the size of the data: 5 shuffled folds, twice up to 500
-        rows; one holdout from 100,000 rows on, or when rows x columns x outputs are
-        more than 5,000 for each second of the time budget. Classes are stratified,
+        rows; one holdout from 100,000 rows on, or when a family is too slow for several
+        folds, or rows x columns x outputs are more than 5,000 for each second of the
+        time budget. Classes are stratified,
         and no group is in two folds.
     task : Task
         The facts about the problem.
@@ -160,7 +161,9 @@ def _split_by(cv: Any, target: Target, y: Any, labels, groups) -> Splits:
 
 def _default_splits(task: Task, n_rows: int, labels, groups, seed: int) -> Splits:
     seconds = task.time_budget
-    is_slow = seconds is not None and task.cost > COST_PER_SECOND * seconds
+    is_slow = task.is_slow or (
+        seconds is not None and task.cost > COST_PER_SECOND * seconds
+    )
     if n_rows > HOLDOUT_FROM or (is_slow and n_rows > 2_000):
         return _holdout(n_rows, labels, groups, seed)
     n_folds = _possible_folds(N_FOLDS, n_rows, labels, groups)

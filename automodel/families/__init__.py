@@ -145,9 +145,11 @@ def _with_modality(family: ModelFamily) -> ModelFamily:
 
 
 def able_families(
-    families: Sequence[ModelFamily], task: Task
+    families: Sequence[ModelFamily], task: Task, is_default: bool = False
 ) -> tuple[list[ModelFamily], dict[str, str]]:
     """Return the families that can learn the task, and why the others cannot.
+
+    If they are the default, those that do not pay are left out as well.
 
     Raises
     ------
@@ -162,6 +164,8 @@ def able_families(
             family.supports(task) and family.takes_sample_weight(task)
         ):
             left_out[family.name] = "left out: cannot use sample weights"
+        elif is_default and not family.pays(task):
+            left_out[family.name] = "left out: takes too long; name it to use it"
         else:
             used.append(family)
     if not used:

@@ -73,6 +73,8 @@ class ModelFamily:
     least_share : float
         The share of its usual seconds in which a first trial is still worthwhile. It is
         below 1 for models that adapt their training to the time they get.
+    most_share : float
+        Largest share of the time left that a trial may take.
     starts_search : bool
         Whether the first trial may run in the process of the user while the workers
         start. The family must be cheap, keep its deadline, and never crash.
@@ -107,6 +109,7 @@ class ModelFamily:
     by_default: bool = True
     seldom_helps: bool = False
     least_share: float = 1.0
+    most_share: float = 0.3
     starts_search: bool = False
     joins_folds: bool = False
     chooses_rounds: bool = False
@@ -150,6 +153,14 @@ class ModelFamily:
     def supports(self, task: Task) -> bool:
         """Tell whether the family can learn this task."""
         return task.modality == self.modality and task.kind in self.tasks
+
+    def pays(self, task: Task) -> bool:
+        """Tell whether ``families=None`` includes the family for this task."""
+        return True
+
+    def is_slow(self, task: Task) -> bool:
+        """Tell whether the family only learns in time if there is a single split."""
+        return False
 
     def takes_sample_weight(self, task: Task) -> bool:
         """Tell whether `fit` of the estimator has a `sample_weight` parameter."""

@@ -15,7 +15,7 @@ EXPLORATION = 0.35
 COST_EXPONENT = 0.3  # between ignoring the cost (0) and gain per second (1)
 FLOOR_SHARE = 0.03  # of the trials, that each family gets at least
 MAX_FAILURES = 2
-TRIAL_SHARE = 0.3  # of the time left, for one trial
+TRIAL_SHARE = 0.3  # of the time left, for one trial of most families
 SELDOM_SHARE = 0.02  # of the time left, for the first trial of what seldom helps
 
 
@@ -42,6 +42,8 @@ class FamilyState:
         Whether the family is tried only if that costs little.
     least_share : float
         Share of its seconds in which a first trial is still worthwhile.
+    most_share : float
+        Largest share of the time left that a trial may take.
     """
 
     name: str
@@ -55,6 +57,7 @@ class FamilyState:
     start_seconds: float = 0.0
     seldom_helps: bool = False
     least_share: float = 1.0
+    most_share: float = TRIAL_SHARE
 
     @property
     def is_hopeless(self) -> bool:
@@ -143,7 +146,7 @@ def has_converged(
 def _fits(state: FamilyState, seconds_left: float) -> bool:
     needed = state.seconds if math.isfinite(state.seconds) else 0.0
     if state.n_asked == 0:
-        needed *= min(state.least_share / TRIAL_SHARE, 1.0)
+        needed *= min(state.least_share / state.most_share, 1.0)
         needed = max(needed, 2 * state.start_seconds) + state.start_seconds
     return needed < seconds_left
 

@@ -174,7 +174,8 @@ class Search:
     def _item(self, trial: RunningTrial, is_rerun: bool = False) -> WorkItem:
         deadline = self._deadline()
         self._has_begun = True
-        limit = max(TRIAL_SHARE * deadline.seconds_left, MIN_TRIAL_SECONDS)
+        share = trial.study.family.most_share
+        limit = max(share * deadline.seconds_left, MIN_TRIAL_SECONDS)
         return WorkItem(
             trial.number,
             trial.candidate,

@@ -144,6 +144,7 @@ class FamilyStudy:
             self.family.start_seconds,
             self.family.seldom_helps,
             self.family.least_share,
+            self.family.most_share,
         )
 
     def ask(self, number: int, seed: int) -> RunningTrial | None:

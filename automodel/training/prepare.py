@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from automodel import __version__
 from automodel.evaluation.folds import Folds
 from automodel.exceptions import FitWarning
+from automodel.families.base import ModelFamily
 from automodel.metrics.metric import Metric
 from automodel.targets.base import Target
 from automodel.task import Task
@@ -96,6 +98,7 @@ def prepare(
     cv: Any,
     time_budget: float | None,
     seed: int,
+    families: Iterable[ModelFamily] = (),
 ) -> Prepared:
     """Choose the metric and the target, read the rows, and draw the splits.
 
@@ -113,6 +116,8 @@ def prepare(
         The kind of rows, as in `ModelFamily.modality`.
     scoring, cv, time_budget, seed
         As in `AutoClassifier`.
+    families : iterable of ModelFamily, default=()
+        The families of the search, of which one may be too slow for several folds.
 
     Raises
     ------
@@ -136,6 +141,7 @@ def prepare(
         time_budget=time_budget,
         facts=reader.facts(rows),
     )
+    task = replace(task, is_slow=any(family.is_slow(task) for family in families))
     folds = Folds.draw(
         rows,
         y,

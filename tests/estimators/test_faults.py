@@ -74,7 +74,7 @@ def test_trials_that_hang_are_ended_at_the_deadline():
 
 def test_a_trial_that_hangs_is_ended_long_before_a_late_deadline(monkeypatch):
     """One that is ended at the deadline is stopped instead."""
-    monkeypatch.setattr("automodel.search.search.TRIAL_SHARE", 0.1)
+    monkeypatch.setattr(StubFamily, "most_share", 0.1)
     search = fit("gil", time_budget=60.0)
     assert statuses(search) == ["complete", "failed", "complete"]
     (error,) = search.failures_["error"]

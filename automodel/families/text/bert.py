@@ -24,14 +24,19 @@ USUAL_WIDTH = 384
 USUAL_LAYERS = 6
 FORWARD = 1 / 3  # share of a training step that predicts
 VALIDATED = 0.4  # of the texts, in an epoch
+FEWEST_TEXTS = 2_000  # with fewer, frozen encoders are as good
+N_FOLDS = 5
+TRAINED_SHARE = 0.8  # of the texts, if a fifth is validated
+WORTHWHILE = 0.7  # of the steps of the default, below which frozen encoders are as good
 
 
 class TextBertFamily(TextFamily):
     """An encoder of the BERT type, fine-tuned after linear probing.
 
     It stops early on an inner part of the training texts, never on the validation part
-    of the fold, and reports to the search after each part of an epoch. A search tries
-    it only if it is named: it takes minutes where other families take seconds.
+    of the fold, and reports to the search after each part of an epoch. It takes minutes
+    where other families take seconds. Unless it is named, a search only tries it if
+    most of a training ends within the time budget, if need be with a single split.
     """
 
     name = "text_bert"
@@ -40,8 +45,8 @@ class TextBertFamily(TextFamily):
     model_requires = ()  # a fitted net imports them when it predicts
     iteration_param = "max_epochs"
     rank = 90
-    by_default = False
     stops_on_own_rows = True
+    most_share = 0.8
     starts_search = False
     least_share = 0.4  # in which it trains about one epoch
     start_seconds = 6.0  # torch, transformers, and the weights
@@ -49,6 +54,23 @@ class TextBertFamily(TextFamily):
     def supports(self, task: Task) -> bool:
         """Leave out tasks without weights that can be fine-tuned."""
         return super().supports(task) and bool(encoders_of(task))
+
+    def pays(self, task: Task) -> bool:
+        """Tell whether many texts can take most steps of the default in time."""
+        if task.time_budget is None or task.n_samples < FEWEST_TEXTS:
+            return False
+        needed = WORTHWHILE * self._seconds_per_split(task)
+        return needed <= self.most_share * task.time_budget
+
+    def is_slow(self, task: Task) -> bool:
+        """Tell whether there is time for the default in a split, but not in folds."""
+        budget = task.time_budget
+        if budget is None or not (self.supports(task) and self.pays(task)):
+            return False
+        return N_FOLDS * self._seconds_per_split(task) > self.most_share * budget
+
+    def _seconds_per_split(self, task: Task) -> float:
+        return TRAINED_SHARE * self.cost(self.portfolio(task)[0], task)
 
     def estimator(self, task: Task, random_state: int):
         net = new_net("BertClassifier", "BertRegressor", task, random_state)

@@ -9,12 +9,15 @@ import pytest
 
 from automodel import AutoTextClassifier
 from automodel.clock import Deadline
+from automodel.evaluation.splits import make_splits
 from automodel.exceptions import DeadlineReached, TrialPruned
-from automodel.families import find_families
+from automodel.families import able_families, find_families
 from automodel.families.text.bert import TextBertFamily
+from automodel.families.text.tfidf import TextTfidf
 from automodel.monitor import Monitor
 from automodel.nets.weights import find_weights
 from automodel.preprocessing.text.texts import TextFacts, Texts
+from automodel.targets.classes import ClassTarget
 from automodel.targets.objective import Objective
 from automodel.task import Task
 from tests.nets.bert.texts import make_texts
@@ -127,9 +130,8 @@ def test_cost_grows_with_what_makes_a_fit_long(weights):
     assert FAMILY.cost(base, long) == FAMILY.cost(base, longer)
 
 
-def test_it_is_tried_only_where_it_is_named_and_weights_are_there(weights):
-    assert "text_bert" not in {f.name for f in find_families(None, "text")}
-    assert find_families(["text_bert"])[0].name == "text_bert"
+def test_it_needs_weights_that_can_be_trained(weights):
+    assert "text_bert" in {f.name for f in find_families(None, "text")}
     task = task_of("binary", weights)
     assert FAMILY.supports(task)
     assert not FAMILY.supports(replace(task, modality="tabular"))
@@ -137,6 +139,37 @@ def test_it_is_tried_only_where_it_is_named_and_weights_are_there(weights):
     universal = replace(weights[0], kind="universal-sentence-encoder")
     assert not FAMILY.supports(task_of("binary", (universal,)))
     assert FAMILY.takes_sample_weight(task)
+
+
+def test_a_search_tries_it_by_default_if_many_texts_are_learned_in_time(weights):
+    def pays(n_samples=8000, **options):
+        return FAMILY.pays(task_of("binary", own, n_samples, 100.0, **options))
+
+    own = (replace(weights[0], width=384),)
+    assert not pays(time_budget=60.0)
+    assert pays(time_budget=300.0)
+    assert not pays(n_samples=100, time_budget=300.0)
+    assert not pays()  # a trial without a clock would take minutes
+    task = task_of("binary", own, time_budget=60.0)
+    used, left_out = able_families([FAMILY, TextTfidf()], task, is_default=True)
+    assert [family.name for family in used] == ["text_tfidf"]
+    assert "name it" in left_out["text_bert"]
+    assert FAMILY in able_families([FAMILY], task)[0]
+
+
+def test_a_single_split_is_drawn_if_folds_take_too_long(weights):
+    own = (replace(weights[0], width=384),)
+
+    def is_slow(seconds):
+        task = task_of("binary", own, 8000, 100.0, time_budget=seconds)
+        return FAMILY.is_slow(task)
+
+    assert [is_slow(seconds) for seconds in (60.0, 300.0, 3000.0)] == [0, 1, 0]
+    task = task_of("binary", own, 8000, 100.0, time_budget=300.0, is_slow=True)
+    y = np.arange(8000) % 2
+    target = ClassTarget.of(y)
+    assert len(make_splits(None, task, target, target.encode(y), None, 0)) == 1
+    assert len(make_splits(3, task, target, target.encode(y), None, 0)) == 3
 
 
 def test_a_search_without_a_clock_is_the_same_on_any_processor(weights):
