@@ -9,7 +9,7 @@ from typing import Any
 
 from automodel.families._columns import ALL_TASKS
 from automodel.families._cost import trees_per_round
-from automodel.families.base import ModelFamily
+from automodel.families.base import ModelFamily, Resources
 from automodel.families.hist_gradient_boosting import HistGradientBoosting
 from automodel.families.linear import Linear
 from automodel.families.mlp import MLPFamily
@@ -151,6 +151,10 @@ class TextEmbeddingFamily(TextFamily):
         distances = 1e-9 * N_LANDMARKS * (task.n_samples * n_columns + N_LANDMARKS**2)
         facts = TableFacts(n_features=N_LANDMARKS, n_numeric=N_LANDMARKS)
         return distances + HEADS[head].cost(own, replace(table, facts=facts))
+
+    def resources(self, task: Task) -> Resources:
+        """Return no library, since only the trial that embeds the texts needs one."""
+        return Resources()
 
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):
         """Fit the chosen model as its family of tables does."""
