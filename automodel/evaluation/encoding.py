@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.utils import get_tags
 
 from automodel.clock import Deadline
-from automodel.exceptions import DeadlineReached
+from automodel.exceptions import TrialPruned
 from automodel.preprocessing.encoded import nbytes_of, take_rows
 from automodel.preprocessing.rows import Encoder, Rows
 from automodel.preprocessing.side_by_side import SideBySide, beside
@@ -184,7 +184,7 @@ class Encodings:
         if path is not None:
             is_begun = is_begun or any(path.parent.glob(f"{path.name}*"))
         if not is_begun and seconds > LATE_SHARE * deadline.seconds_left:
-            raise DeadlineReached
+            raise TrialPruned  # which tells the sampler, too
         return self._output_of(encoder, rows, deadline)[1]
 
     def _computed(

@@ -54,7 +54,7 @@ class Encoder(Protocol):
     the encoder is fitted. `output_of(encoder, rows, seconds)` returns the output of the
     other encoder, which is computed once for all folds and processes, and which the
     rows keep for those that are taken. If it has not begun and would take too many
-    seconds, the trial is stopped. Without this call, the encoder computes it itself.
+    seconds, the trial is pruned. Without this call, the encoder computes it itself.
 
     To work alone in a `Pipeline` or `GridSearchCV`, an encoder should accept X itself
     as well as the Rows that a reader has made of it.

@@ -10,8 +10,6 @@ from automodel.exceptions import describe_error
 from automodel.families.base import ModelFamily
 from automodel.task import Task
 
-N_BEFORE_OTHERS = 2  # settings that are tried before other encodings
-
 
 def suggest(
     family: ModelFamily, trial: Any, task: Task
@@ -41,8 +39,8 @@ def _suggested(family: ModelFamily, trial: Any, task: Task) -> dict[str, Any]:
 def proven_settings(family: ModelFamily, task: Task) -> list[dict[str, Any]]:
     """Return the proven settings of a family, each with every loss it can learn by.
 
-    If it can choose how rows are encoded, all have its usual encoding, and after the
-    first few the first is repeated with the other ones.
+    If it can choose how rows are encoded, all have its usual encoding, and the first is
+    repeated with the others.
     """
     settings = _with_losses(family, task)
     encodings = family.encodings(task)
@@ -51,7 +49,7 @@ def proven_settings(family: ModelFamily, task: Task) -> list[dict[str, Any]]:
     usual, *others = ({family.encoder_param: value} for value in encodings)
     repeated = [{**settings[0], **other} for other in others if settings]
     settings = [{**setting, **usual} for setting in settings]
-    return settings[:N_BEFORE_OTHERS] + repeated + settings[N_BEFORE_OTHERS:]
+    return settings[:1] + repeated + settings[1:]
 
 
 def _with_losses(family: ModelFamily, task: Task) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ from automodel.evaluation import encoding
 from automodel.evaluation.encoding import full_repr, transformed
 from automodel.evaluation.evaluate import Candidate, evaluate
 from automodel.evaluation.fitted_model import FittedModel, share_parts
-from automodel.exceptions import DeadlineReached
+from automodel.exceptions import DeadlineReached, TrialPruned
 from automodel.file_lock import try_lock, unlock
 from automodel.preprocessing import stateless
 from automodel.preprocessing.side_by_side import SideBySide
@@ -165,7 +165,7 @@ def test_what_an_encoder_needs_obeys_the_deadline(log):
 def test_what_an_encoder_needs_is_not_begun_too_late(is_shared, log, folder):
     folds = folds_of(folder=folder if is_shared else None)
     soon = Deadline.after(10.0, FakeClock())
-    with pytest.raises(DeadlineReached):
+    with pytest.raises(TrialPruned):
         encoded(folds, 0, Prepared(log, seconds=6.0), soon)
     assert rows_encoded(log) == 0
     encoded(folds, 0, Prepared(log, seconds=4.0), soon)

@@ -23,7 +23,7 @@ class Encoding(StubFamily):
         (1, [(0.9, "standard"), (0.9, "none")]),
         (
             3,
-            [(0.9, "standard"), (0.8, "standard"), (0.9, "none"), (0.7, "standard")],
+            [(0.9, "standard"), (0.9, "none"), (0.8, "standard"), (0.7, "standard")],
         ),
     ],
 )
