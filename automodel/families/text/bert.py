@@ -41,6 +41,7 @@ class TextBertFamily(TextFamily):
     iteration_param = "max_epochs"
     rank = 90
     by_default = False
+    uses_weights = True
     stops_on_own_rows = True
     starts_search = False
     least_share = 0.4  # in which it trains about one epoch
@@ -49,6 +50,16 @@ class TextBertFamily(TextFamily):
     def supports(self, task: Task) -> bool:
         """Leave out tasks without weights that can be fine-tuned."""
         return super().supports(task) and bool(encoders_of(task))
+
+    def why_unsupported(self, task: Task) -> str:
+        """Return why, such as that the weights cannot be fine-tuned."""
+        if super().supports(task) and task.facts.weights:
+            return "has no pretrained weights that can be fine-tuned"
+        return super().why_unsupported(task)
+
+    def weights_of(self, params: dict[str, Any], task: Task) -> Sequence[Weights]:
+        """Return the weights that are fine-tuned."""
+        return encoders_of(task)[:1]
 
     def estimator(self, task: Task, random_state: int):
         net = new_net("BertClassifier", "BertRegressor", task, random_state)

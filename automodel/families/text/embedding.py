@@ -55,6 +55,7 @@ class TextEmbeddingFamily(TextFamily):
     start_seconds = 6.0  # torch, transformers, and the weights
     chooses_rounds = True
     stops_on_own_rows = True
+    uses_weights = True
 
     def supports(self, task: Task) -> bool:
         """Leave out tasks without weights, or whose texts take long to be embedded."""
@@ -63,8 +64,20 @@ class TextEmbeddingFamily(TextFamily):
         found = task.facts.weights
         if not found or task.time_budget is None:
             return bool(found)
-        fastest = min(encoding_seconds(weights, task) for weights in found)
-        return fastest <= ENCODING_SHARE * task.time_budget
+        return _fewest_seconds(task) <= ENCODING_SHARE * task.time_budget
+
+    def why_unsupported(self, task: Task) -> str:
+        """Return why, such as that the texts take long to be embedded."""
+        if super().supports(task) and task.facts.weights and task.time_budget:
+            return (
+                f"embedding the texts takes about {_fewest_seconds(task):.0f} seconds "
+                f"on one core, which is too much of {task.time_budget:g} seconds"
+            )
+        return super().why_unsupported(task)
+
+    def weights_of(self, params: dict[str, Any], task: Task) -> Sequence[Weights]:
+        """Return the weights of the embeddings."""
+        return chosen_weights(params["embedding"], task) if params else ()
 
     def estimator(self, task: Task, random_state: int):
         from automodel.families.text._embedding_heads import (
@@ -132,7 +145,11 @@ class TextEmbeddingFamily(TextFamily):
         """Estimate the seconds of a fit on texts that are embedded already."""
         head = params.get("head", "linear")
         prefix = f"{head}__"
-        own = {n.removeprefix(prefix): v for n, v in params.items() if prefix in n}
+        own = {
+            name.removeprefix(prefix): value
+            for name, value in params.items()
+            if name.startswith(prefix)
+        }
         table = table_of(task, params.get("embedding", ALL))
         if head == "joint":
             return HEADS[head].cost(own, task, table.facts.n_features)
@@ -201,6 +218,10 @@ def heads_of(task: Task) -> list[str]:
     if task.n_samples >= BOOSTING_ROWS and trees_per_round(task) <= BOOSTING_TREES:
         heads.append("boosting")
     return heads
+
+
+def _fewest_seconds(task: Task) -> float:
+    return min(encoding_seconds(weights, task) for weights in task.facts.weights)
 
 
 def encoding_seconds(weights: Weights, task: Task) -> float:
