@@ -113,8 +113,8 @@ class Encodings:
             If a shared output is not ready in time.
         """
         if isinstance(encoder, SideBySide):
-            found = [self.encoded(fold, e, y, deadline) for e in encoder.encoders]
-            encoders, *parts = zip(*found, strict=True)
+            each = [self.encoded(fold, e, y, deadline) for e in encoder.encoders]
+            encoders, *parts = zip(*each, strict=True)
             return SideBySide(list(encoders)), beside(parts[0]), beside(parts[1])
         train, valid = self.splits[fold] if fold >= 0 else (slice(None), slice(0))
         if learns_nothing(encoder):

@@ -92,7 +92,7 @@ class TextBertFamily(TextFamily):
         return params | suggest_loss(trial, task)
 
     def portfolio(self, task: Task) -> Sequence[dict[str, Any]]:
-        """Return the default, a longer and slower training, and the last layers alone."""
+        """Return the default, a longer and slower training, and the last layers."""
         usual = usual_training(task)
         default = {
             "layers": "all",

@@ -22,12 +22,13 @@ from automodel.preprocessing.table_facts import TableFacts
 from automodel.preprocessing.text.embedding import TextEmbedding, embedding_seconds
 from automodel.task import Task
 
+JOINT = JointHead()
 HEADS: dict[str, ModelFamily] = {
     "linear": Linear(),
     "kernel": Linear(),
     "mlp": MLPFamily(),
     "boosting": HistGradientBoosting(),
-    "joint": JointHead(),
+    "joint": JOINT,
 }
 ALL = "all"  # embeddings of all weights, beside each other
 KERNEL_ROWS = 100, 30_000
@@ -152,7 +153,7 @@ class TextEmbeddingFamily(TextFamily):
         }
         table = table_of(task, params.get("embedding", ALL))
         if head == "joint":
-            return HEADS[head].cost(own, task, table.facts.n_features)
+            return JOINT.cost(own, task, table.facts.n_features)
         if head == "mlp":
             own["embedding"] = "none"
         if head != "kernel":
@@ -270,9 +271,9 @@ def _joint_settings(task: Task) -> list[dict[str, Any]]:
     ]
     if not _joint_heads(task):
         return settings
-    settings = [{"joint__head": "svm", **own} for own in settings]
+    svms: list[dict[str, Any]] = [{"joint__head": "svm", **own} for own in settings]
     logistic = {"joint__head": "logistic", "joint__scale": 1.0, "joint__C": 3.0}
-    return [*settings, logistic]
+    return [*svms, logistic]
 
 
 def _mlp_space(trial) -> dict[str, Any]:

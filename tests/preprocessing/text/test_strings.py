@@ -84,7 +84,10 @@ REFUSED = {
     "lists": ([["a", "b"], ["c"]], "Row 0 of X is of type 'list'.* AutoClassifier"),
     "one text": ("a text", "single text"),
     "bytes": (["a", b"b"], "Row 1 of X is of type 'bytes'.*decode"),
-    "objects": (["a", object()], "Row 1 of X is of type 'object'.* argument must be a string"),
+    "objects": (
+        ["a", object()],
+        "Row 1 of X is of type 'object'.* argument must be a string",
+    ),
     "dicts": ([{"a": 1}], "Row 0 of X is of type 'dict'"),
     "dict": ({"a": "b"}, "object of type 'dict'"),
     "set": ({"a", "b"}, "object of type 'set'"),
