@@ -267,10 +267,10 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         return again
 
     # A subclass sets its modality, the check of X (a method that returns the input of
-    # the reader), the class of the reader, and the check and the class of the target.
+    # the reader), what returns a new reader, and the check and the class of the target.
     _modality: str
     _check_X: Callable[..., Any]
-    _reader_class: Callable[[], Any]
+    _new_reader: Callable[[], Any]
     _check_y: Callable[[Any], Any]
     _target_of: Callable[[Any, Any], Target]
 
@@ -294,7 +294,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         return prepare(
             data,
             self._target_of(data.y, data.sample_weight),
-            self._reader_class(),
+            self._new_reader(),
             modality=self._modality,
             scoring=self.scoring,
             cv=self.cv,

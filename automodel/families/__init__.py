@@ -159,7 +159,7 @@ def able_families(
     used, left_out = [], {}
     for family in families:
         if not family.supports(replace(task, is_weighted=False)):
-            left_out[family.name] = "left out: does not support this task"
+            left_out[family.name] = f"left out: {family.why_unsupported(task)}"
         elif task.is_weighted and not (
             family.supports(task) and family.takes_sample_weight(task)
         ):

@@ -46,6 +46,10 @@ def test_a_classifier_learns_from_embeddings(fitted, folder):
     assert fitted.weights_ == find_weights(folder)
     assert fitted.weights_[0].license == "mit"
     assert all("tiny" in str(params) for params in board["params"])
+    (found,) = fitted.weights_
+    assert set(board["weights"]) == {str(found)}
+    assert "mit" in str(found)
+    assert found.checksum[:12] in str(found)
 
 
 def test_a_regressor_learns_from_embeddings(folder):
@@ -124,6 +128,28 @@ def test_without_weights_there_is_one_warning_and_a_model():
         search(None, **options).fit(X, Y)
 
 
+def test_models_without_weights_have_none_in_the_leaderboard(folder):
+    families = ["text_tfidf", "text_embedding"]
+    board = search(folder, families=families, n_trials=2).fit(X, Y).leaderboard_
+    for family, weights in zip(board["family"], board["weights"], strict=True):
+        assert bool(weights) == (family == "text_embedding")
+
+
+def test_named_weights_that_take_too_long_are_warned_of_once(folder, monkeypatch):
+    monkeypatch.setattr("automodel.families.text.embedding.ENCODING_SHARE", 0.0)
+    options = {"families": None, "n_trials": 1, "time_budget": 600}
+    with pytest.warns(FitWarning, match="are not used.* embedding the texts") as caught:
+        model = search(folder, **options).fit(X, Y)
+    assert len(caught) == 1
+    assert "embedding the texts takes about" in model.leaderboard_["error"].iloc[-1]
+    with pytest.warns(FitWarning, match="none of the families uses"):
+        search(folder, families=["text_tfidf"], n_trials=1).fit(X, Y)
+    monkeypatch.setenv("AUTOMODEL_WEIGHTS", str(folder))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        search("auto", **options).fit(X, Y)
+
+
 def test_wrong_weights_are_an_error_before_any_training(folder, tmp_path):
     for weights in ("unknown", "./unknown"):
         with pytest.raises(WeightsError):
@@ -132,7 +158,7 @@ def test_wrong_weights_are_an_error_before_any_training(folder, tmp_path):
     (broken / "vocab.txt").unlink()
     with pytest.raises(WeightsError, match="no tokenizer"):
         search(broken).fit(X, Y)
-    with pytest.raises(ValueError, match="None of the families"):
+    with pytest.raises(ValueError, match="None .* has no pretrained weights"):
         search(None).fit(X, Y)
 
 

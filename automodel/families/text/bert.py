@@ -45,6 +45,7 @@ class TextBertFamily(TextFamily):
     model_requires = ()  # a fitted net imports them when it predicts
     iteration_param = "max_epochs"
     rank = 90
+    uses_weights = True
     stops_on_own_rows = True
     most_share = 0.8
     starts_search = False
@@ -71,6 +72,16 @@ class TextBertFamily(TextFamily):
 
     def _seconds_per_split(self, task: Task) -> float:
         return TRAINED_SHARE * self.cost(self.portfolio(task)[0], task)
+
+    def why_unsupported(self, task: Task) -> str:
+        """Return why, such as that the weights cannot be fine-tuned."""
+        if super().supports(task) and task.facts.weights:
+            return "has no pretrained weights that can be fine-tuned"
+        return super().why_unsupported(task)
+
+    def weights_of(self, params: dict[str, Any], task: Task) -> Sequence[Weights]:
+        """Return the weights that are fine-tuned."""
+        return encoders_of(task)[:1]
 
     def estimator(self, task: Task, random_state: int):
         net = new_net("BertClassifier", "BertRegressor", task, random_state)

@@ -61,6 +61,7 @@ class TextEmbeddingFamily(TextFamily):
     start_seconds = 6.0  # torch, transformers, and the weights
     chooses_rounds = True
     stops_on_own_rows = True
+    uses_weights = True
 
     def supports(self, task: Task) -> bool:
         """Leave out tasks without weights, or whose texts take long to be embedded."""
@@ -69,8 +70,20 @@ class TextEmbeddingFamily(TextFamily):
         found = task.facts.weights
         if not found or task.time_budget is None:
             return bool(found)
-        fastest = min(encoding_seconds(weights, task) for weights in found)
-        return fastest <= ENCODING_SHARE * task.time_budget
+        return _fewest_seconds(task) <= ENCODING_SHARE * task.time_budget
+
+    def why_unsupported(self, task: Task) -> str:
+        """Return why, such as that the texts take long to be embedded."""
+        if super().supports(task) and task.facts.weights and task.time_budget:
+            return (
+                f"embedding the texts takes about {_fewest_seconds(task):.0f} seconds "
+                f"on one core, which is too much of {task.time_budget:g} seconds"
+            )
+        return super().why_unsupported(task)
+
+    def weights_of(self, params: dict[str, Any], task: Task) -> Sequence[Weights]:
+        """Return the weights of the embeddings."""
+        return chosen_weights(params["embedding"], task) if params else ()
 
     def estimator(self, task: Task, random_state: int):
         from automodel.families.text._embedding_heads import (
@@ -139,7 +152,11 @@ class TextEmbeddingFamily(TextFamily):
         """Estimate the seconds of a fit on texts that are embedded already."""
         head = params.get("head", "linear")
         prefix = f"{head}__"
-        own = {n.removeprefix(prefix): v for n, v in params.items() if prefix in n}
+        own = {
+            name.removeprefix(prefix): value
+            for name, value in params.items()
+            if name.startswith(prefix)
+        }
         table = table_of(task, params.get("embedding", ALL))
         if head == "joint":
             return JOINT.cost(own, task, table.facts.n_features)
@@ -215,6 +232,10 @@ def heads_of(task: Task) -> list[str]:
     return heads
 
 
+def _fewest_seconds(task: Task) -> float:
+    return min(encoding_seconds(weights, task) for weights in task.facts.weights)
+
+
 def encoding_seconds(weights: Weights, task: Task) -> float:
     """Return about how long it takes to embed all texts on one core."""
     of_mean = embedding_seconds(
@@ -261,9 +282,9 @@ def _joint_settings(task: Task) -> list[dict[str, Any]]:
     ]
     if not _joint_heads(task):
         return settings
-    settings = [{"joint__head": "svm", **own} for own in settings]
+    svms: list[dict[str, Any]] = [{"joint__head": "svm", **own} for own in settings]
     logistic = {"joint__head": "logistic", "joint__scale": 1.0, "joint__C": 3.0}
-    return [*settings, logistic]
+    return [*svms, logistic]
 
 
 def _mlp_space(trial) -> dict[str, Any]:
