@@ -57,6 +57,7 @@ class TextEmbeddingFamily(TextFamily):
     name = "text_embedding"
     tasks = ALL_TASKS
     requires = ("torch", "transformers")
+    model_requires = ()  # a fitted model imports them when it predicts
     rank = 20
     start_seconds = 6.0  # torch, transformers, and the weights
     chooses_rounds = True
