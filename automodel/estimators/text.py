@@ -86,9 +86,15 @@ class TextEstimator(SupervisedEstimator):
 
     def _warn_if_unused(self, families: Sequence[ModelFamily], task: Task) -> None:
         users = [family for family in families if getattr(family, "uses_weights", 0)]
-        if any(family.supports(task) for family in users):
+        able = [family for family in users if family.supports(task)]
+        if any(self.families is not None or family.pays(task) for family in able):
             return
-        reasons = [f"{family.name} {family.why_unsupported(task)}" for family in users]
+        reasons = [
+            f"{family.name} takes too long"
+            if family in able
+            else f"{family.name} {family.why_unsupported(task)}"
+            for family in users
+        ]
         why = "; ".join(reasons) or "none of the families uses pretrained weights"
         warnings.warn(
             f"The weights {str(self.weights)!r} are not used: {why}.",
