@@ -42,6 +42,7 @@ BOOSTING_TREES = 8  # in a round; more classes take too long with hundreds of co
 N_LANDMARKS = 500
 MAX_TOKENS, MAX_CHUNKS = 128, 4
 LAYERS = -3, -1  # of which one in the middle knows more about words
+FEW_TEXTS = 50  # of a class, with fewer of which the last layer alone is better
 ENCODING_SHARE = 0.5  # of the time budget, that embeddings may take
 
 
@@ -140,7 +141,7 @@ class TextEmbeddingFamily(TextFamily):
                 weights,
                 max_tokens=MAX_TOKENS,
                 max_chunks=MAX_CHUNKS,
-                layers=LAYERS,
+                layers=layers_of(task),
                 precision=precision,
             )
             for weights in chosen_weights(estimator.embedding, task)
@@ -212,10 +213,15 @@ def chosen_weights(embedding: str, task: Task) -> Sequence[Weights]:
     return [found.get(embedding, task.facts.weights[0])]
 
 
+def layers_of(task: Task) -> tuple[int, ...]:
+    """Return the layers of an encoder that are pooled."""
+    return LAYERS[-1:] if task.n_samples < FEW_TEXTS * task.n_classes else LAYERS
+
+
 def table_of(task: Task, embedding: str = ALL) -> Task:
     """Return the task of learning from the columns of embeddings."""
     chosen = chosen_weights(embedding, task)
-    width = sum(n_columns(weights, LAYERS) for weights in chosen)
+    width = sum(n_columns(weights, layers_of(task)) for weights in chosen)
     facts = TableFacts(n_features=width, n_numeric=width)
     return replace(task, modality="tabular", facts=facts)
 
