@@ -90,7 +90,7 @@ class TextEstimator(SupervisedEstimator):
         if any(self.families is not None or family.pays(task) for family in able):
             return
         reasons = [
-            f"{family.name} takes too long"
+            f"{family.name} is not worthwhile"
             if family in able
             else f"{family.name} {family.why_unsupported(task)}"
             for family in users

@@ -165,7 +165,9 @@ def able_families(
         ):
             left_out[family.name] = "left out: cannot use sample weights"
         elif is_default and not family.pays(task):
-            left_out[family.name] = "left out: takes too long; name it to use it"
+            left_out[family.name] = (
+                "left out: not worthwhile for this task, unless it is named"
+            )
         else:
             used.append(family)
     if not used:
