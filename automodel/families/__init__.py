@@ -165,9 +165,7 @@ def able_families(
         ):
             left_out[family.name] = "left out: cannot use sample weights"
         elif is_default and not family.pays(task):
-            left_out[family.name] = (
-                "left out: not worthwhile, unless you name it"
-            )
+            left_out[family.name] = "left out: not worthwhile, unless you name it"
         else:
             used.append(family)
     if not used:
