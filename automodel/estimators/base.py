@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from automodel.families import ModelFamily
     from automodel.search.storage.archive import Archive
     from automodel.targets.base import Target
+    from automodel.task import Task
     from automodel.training.assembly import Trained
     from automodel.training.prepare import Data, Prepared
 
@@ -174,8 +175,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         from automodel.search.search import SearchSettings
         from automodel.training.train import TrainingSettings, train
 
-        task, is_default = prepared.folds.task, self.families is None
-        used, self._left_out = able_families(families, task, is_default)
+        used = self._able_families(families, prepared.folds.task)
         callbacks = self._callbacks()
         settings = TrainingSettings(
             SearchSettings(self.sampler, self.pruner, callbacks, prepared.seed),
@@ -191,6 +191,14 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         self._keep_trained(trained)
         self.fit_report_ = {**budget.used, "total": budget.elapsed}
         return self
+
+    def _able_families(
+        self, families: Sequence[ModelFamily], task: Task
+    ) -> list[ModelFamily]:
+        """Return the families that are used, and keep why others are left out."""
+        is_default = self.families is None
+        used, self._left_out = able_families(families, task, is_default)
+        return used
 
     def _keep_prepared(self, prepared: Prepared) -> None:
         folds = prepared.folds

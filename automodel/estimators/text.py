@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +14,11 @@ from automodel.estimators.supervised import (
     SupervisedRegressor,
 )
 from automodel.exceptions import FitWarning
-from automodel.families import all_families
+from automodel.families import LEFT_OUT, all_families
 from automodel.preprocessing.text.reader import TextReader
 
 if TYPE_CHECKING:
     from automodel.families import ModelFamily
-    from automodel.task import Task
 
 
 class TextEstimator(SupervisedEstimator):
@@ -78,29 +76,21 @@ class TextEstimator(SupervisedEstimator):
     def _new_reader(self) -> TextReader:
         return TextReader(self.weights)
 
-    def _train(self, prepared, families, budget, archive):
+    def _able_families(self, families, task):
+        used = super()._able_families(families, task)
         is_named = self.weights is not None and self.weights != "auto"
-        if is_named:
-            self._warn_if_unused(families, prepared.folds.task)
-        return super()._train(prepared, families, budget, archive)
-
-    def _warn_if_unused(self, families: Sequence[ModelFamily], task: Task) -> None:
-        users = [family for family in families if getattr(family, "uses_weights", 0)]
-        able = [family for family in users if family.supports(task)]
-        if any(self.families is not None or family.pays(task) for family in able):
-            return
-        reasons = [
-            f"{family.name} is not worthwhile"
-            if family in able
-            else f"{family.name} {family.why_unsupported(task)}"
-            for family in users
-        ]
-        why = "; ".join(reasons) or "none of the families uses pretrained weights"
-        warnings.warn(
-            f"The weights {str(self.weights)!r} are not used: {why}.",
-            FitWarning,
-            stacklevel=2,
-        )
+        if is_named and not any(map(_uses_weights, used)):
+            reasons = [
+                f"{family.name} {self._left_out[family.name].removeprefix(LEFT_OUT)}"
+                for family in filter(_uses_weights, families)
+            ]
+            why = "; ".join(reasons) or "none of the families uses pretrained weights"
+            warnings.warn(
+                f"The weights {str(self.weights)!r} are not used: {why}.",
+                FitWarning,
+                stacklevel=2,
+            )
+        return used
 
     @property
     def leaderboard_(self):
@@ -131,6 +121,10 @@ class TextEstimator(SupervisedEstimator):
         tags.input_tags.string = True
         tags.input_tags.allow_nan = True
         return tags
+
+
+def _uses_weights(family: ModelFamily) -> bool:
+    return getattr(family, "uses_weights", False)
 
 
 class AutoTextClassifier(SupervisedClassifier, TextEstimator):
