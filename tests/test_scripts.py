@@ -43,13 +43,13 @@ class Halves:
         return 2
 
 CASES = {
-    "function": {"scoring": accuracy},
-    "lambda": {"scoring": lambda estimator, X, y: accuracy(estimator, X, y)},
-    "made of a function": {"scoring": make_scorer(profit)},
+    "function, family": {"scoring": accuracy, "families": [OwnFamily()]},
+    "lambda, estimator": {
+        "scoring": lambda estimator, X, y: accuracy(estimator, X, y),
+        "families": [EstimatorFamily("own", Own(), space)],
+    },
+    "made of a function, splitter": {"scoring": make_scorer(profit), "cv": Halves()},
     "made of a lambda": {"scoring": make_scorer(lambda y, p: float((y == p).mean()))},
-    "family": {"families": [OwnFamily()]},
-    "estimator": {"families": [EstimatorFamily("own", Own(), space)]},
-    "splitter": {"cv": Halves()},
 }
 
 def main():
@@ -65,13 +65,10 @@ def main():
 """
 GUARD = 'if __name__ == "__main__":\n    main()\n'
 NAMES = [
-    "function",
-    "lambda",
-    "made of a function",
+    "function, family",
+    "lambda, estimator",
+    "made of a function, splitter",
     "made of a lambda",
-    "family",
-    "estimator",
-    "splitter",
 ]
 
 
