@@ -98,11 +98,15 @@ class EmbeddingHead(BaseEstimator):
         """Return a new estimator of the chosen kind."""
         return clone(getattr(self, self.head))
 
+    def new_scaler(self) -> BaseEstimator:
+        """Return the scaler of the columns of linear models and kernels."""
+        return StandardScaler()
+
     def fit_steps(self, X: Any) -> Any:
         """Fit the transformers that the chosen model needs, and return their output."""
         self.steps_: list[Any] = []
         if self.head in STANDARDIZED:
-            self.steps_.append(StandardScaler())
+            self.steps_.append(self.new_scaler())
         if self.head == "kernel":
             gamma, n_rows = self.gamma / X.shape[1], min(self.n_landmarks, X.shape[0])
             seed = self.random_state
