@@ -10,11 +10,9 @@ from sklearn.kernel_approximation import Nystroem
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-STANDARDIZED = ("linear", "kernel")
-
 
 class EmbeddingHead(BaseEstimator):
-    """A model of embedded texts, which is one of several kinds.
+    """A model of embeddings, which is one of several kinds.
 
     Parameters
     ----------
@@ -27,7 +25,7 @@ class EmbeddingHead(BaseEstimator):
         A multilayer perceptron.
     boosting : estimator
         A gradient boosting model.
-    joint : estimator
+    joint : estimator, default=None
         A linear model of embeddings and, beside them, counts of n-grams.
     head : {"linear", "kernel", "mlp", "boosting", "joint"}, default="linear"
         Which of them is used.
@@ -48,13 +46,15 @@ class EmbeddingHead(BaseEstimator):
         The fitted model.
     """
 
+    standardized: tuple[str, ...] = ("linear", "kernel")  # models of scaled columns
+
     def __init__(
         self,
         linear: BaseEstimator,
         kernel: BaseEstimator,
         mlp: BaseEstimator,
         boosting: BaseEstimator,
-        joint: BaseEstimator,
+        joint: BaseEstimator | None = None,
         *,
         head: str = "linear",
         embedding: str = "",
@@ -101,27 +101,33 @@ class EmbeddingHead(BaseEstimator):
     def fit_steps(self, X: Any) -> Any:
         """Fit the transformers that the chosen model needs, and return their output."""
         self.steps_: list[Any] = []
-        if self.head in STANDARDIZED:
+        if self.head in self.standardized:
             self.steps_.append(StandardScaler())
         if self.head == "kernel":
-            gamma, n_rows = self.gamma / X.shape[1], min(self.n_landmarks, X.shape[0])
-            seed = self.random_state
+            gamma = self.gamma / self.squared_width(X)
+            n_rows, seed = min(self.n_landmarks, X.shape[0]), self.random_state
             self.steps_.append(
                 Nystroem(gamma=gamma, n_components=n_rows, random_state=seed)
             )
-        if self.steps_:
-            X = np.asarray(X, dtype=np.float64)
+        X = self._cast(X)
         for step in self.steps_:
             X = step.fit_transform(X)
         return X
 
+    def squared_width(self, X: Any) -> float:
+        """Return the sum of the variances of the columns that the kernel gets."""
+        return X.shape[1]  # which are standardized
+
     def mapped(self, X: Any) -> Any:
         """Return the input of the chosen model."""
-        if self.steps_:
-            X = np.asarray(X, dtype=np.float64)
+        X = self._cast(X)
         for step in self.steps_:
             X = step.transform(X)
         return X
+
+    def _cast(self, X: Any) -> Any:
+        is_solved = self.head in ("linear", "kernel")
+        return np.asarray(X, dtype=np.float64) if is_solved else X
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the classes or values of rows.
@@ -136,7 +142,7 @@ class EmbeddingHead(BaseEstimator):
 
 
 class EmbeddingClassifier(ClassifierMixin, EmbeddingHead):
-    """A classifier of embedded texts; see `EmbeddingHead`."""
+    """A classifier of embeddings; see `EmbeddingHead`."""
 
     @property
     def classes_(self) -> Any:
@@ -156,4 +162,4 @@ class EmbeddingClassifier(ClassifierMixin, EmbeddingHead):
 
 
 class EmbeddingRegressor(RegressorMixin, EmbeddingHead):
-    """A regressor of embedded texts; see `EmbeddingHead`."""
+    """A regressor of embeddings; see `EmbeddingHead`."""
