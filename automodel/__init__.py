@@ -8,10 +8,13 @@ __version__ = "0.2.0"
 
 __all__ = [
     "AutoClassifier",
+    "AutoImageClassifier",
+    "AutoImageRegressor",
     "AutoRegressor",
     "AutoTextClassifier",
     "AutoTextRegressor",
     "EstimatorFamily",
+    "ImageFamily",
     "ModelFamily",
     "SharedStorage",
     "TabularFamily",
@@ -22,10 +25,13 @@ __all__ = [
 
 _HOMES = {
     "AutoClassifier": "automodel.estimators.tabular",
+    "AutoImageClassifier": "automodel.estimators.image",
+    "AutoImageRegressor": "automodel.estimators.image",
     "AutoRegressor": "automodel.estimators.tabular",
     "AutoTextClassifier": "automodel.estimators.text",
     "AutoTextRegressor": "automodel.estimators.text",
     "EstimatorFamily": "automodel.families",
+    "ImageFamily": "automodel.families",
     "ModelFamily": "automodel.families.base",
     "SharedStorage": "automodel.search.storage.shared",
     "TabularFamily": "automodel.families",

@@ -17,6 +17,12 @@ import joblib
 import numpy as np
 import pandas as pd
 
+from automodel.cli.image_files import (
+    read_folder,
+    read_images,
+    with_columns_of_folder,
+    with_paths,
+)
 from automodel.cli.table_file import (
     check_readable,
     check_writable,
@@ -50,12 +56,12 @@ def fit(arguments: Namespace) -> int:
     """Learn columns of a table and save the model."""
     say = _nothing if arguments.quiet else _note
     check_writable(arguments.out)
+    arguments = with_columns_of_folder(arguments)
     # Cheap, and an unknown name raises before a large table is read.
     find_families(arguments.families, _modality(arguments))
     storage = _storage(arguments)
-    text_columns = [arguments.text_column] if arguments.text_column else []
-    table = read_table(arguments.table, strings=text_columns)
     notes: list[str] = []  # printed when all checks have passed
+    table = _read(arguments, notes.append)
     X, y, extra = _split(table, arguments, notes.append)
     is_of_classes = is_classification(y, arguments.task)
     notes.append(note_of_task(y, arguments.task, is_of_classes))
@@ -93,9 +99,10 @@ def predict(arguments: Namespace) -> int:
                 f"--proba needs a classifier, but the model in {arguments.model} is a "
                 "regressor."
             )
-        table = read_table(arguments.table, strings=_string_columns(model))
-        X = _model_columns(model, table, arguments.table, say)
+        X = _read_for(model, arguments.table, say)
         predictions = _predictions(model, X, arguments.proba)
+    if arguments.table.is_dir():
+        predictions = pd.concat([X, predictions], axis=1)
     if arguments.out == "-":
         write_text(predictions, sys.stdout)
         sys.stdout.flush()
@@ -129,10 +136,19 @@ def _nothing(text: str) -> None:
     pass
 
 
+def _read(arguments: Namespace, say: Say) -> pd.DataFrame:
+    """Read the table, or the folder of images, of `fit`."""
+    if arguments.table.is_dir():
+        return read_folder(arguments.table, say)
+    columns = [arguments.text_column, arguments.image_column]
+    return read_table(arguments.table, strings=[c for c in columns if c is not None])
+
+
 def _split(table: pd.DataFrame, arguments: Namespace, say: Say):
     """Return features, target and the other arguments of `fit`."""
     targets, path = names_of_targets(arguments.target, table), arguments.table
-    others = [arguments.groups, arguments.weight, arguments.text_column]
+    column = arguments.text_column or arguments.image_column
+    others = [arguments.groups, arguments.weight, column]
     others = [name for name in others if name is not None]
     special = targets + others
     for name in [*special, *arguments.drop]:
@@ -141,13 +157,13 @@ def _split(table: pd.DataFrame, arguments: Namespace, say: Say):
     if twice:
         raise UsageError(
             f"the column {twice.pop()!r} can have only one role. It is named more than "
-            "once by --target, --text-column, --groups, --weight and --drop."
+            "once by --target, --text-column, --image-column, --groups, --weight and "
+            "--drop."
         )
     table = rows_with_targets(table, targets, path, say)
-    if arguments.text_column is None:
-        X = _features(table, special, arguments, say)
-    else:
-        X = table[[arguments.text_column]]
+    X = table[[column]] if column else _features(table, special, arguments, say)
+    if arguments.image_column:
+        X = with_paths(X, arguments.image_column, path)
     extra = {}
     if arguments.groups is not None:
         extra["groups"] = _groups(table[arguments.groups])
@@ -229,16 +245,20 @@ def _storage(arguments: Namespace) -> dict[str, Any]:
 
 
 def _modality(arguments: Namespace) -> str:
+    if arguments.image_column is not None:
+        return "image"
     return "tabular" if arguments.text_column is None else "text"
 
 
 def _new_model(arguments: Namespace, is_of_classes: bool) -> Any:
+    from automodel.estimators.image import AutoImageClassifier, AutoImageRegressor
     from automodel.estimators.tabular import AutoClassifier, AutoRegressor
     from automodel.estimators.text import AutoTextClassifier, AutoTextRegressor
 
     regressor, classifier = {
         "tabular": (AutoRegressor, AutoClassifier),
         "text": (AutoTextRegressor, AutoTextClassifier),
+        "image": (AutoImageRegressor, AutoImageClassifier),
     }[_modality(arguments)]
     seconds = arguments.time_budget
     if seconds is None and arguments.n_trials is None:
@@ -318,8 +338,7 @@ def _warnings_as_notes(say: Say) -> Iterator[None]:
 
 def _load_model(path: Path) -> Any:
     check_readable(path)
-    from automodel.estimators.tabular import AutoClassifier, AutoRegressor
-    from automodel.estimators.text import TextEstimator
+    from automodel.estimators.supervised import SupervisedEstimator
 
     try:
         model = joblib.load(path)
@@ -337,7 +356,7 @@ def _load_model(path: Path) -> Any:
             f"{path} is not a model file, or it is damaged or from another version "
             f"({type(error).__name__}). Create it with: automodel fit"
         ) from error
-    if not isinstance(model, AutoClassifier | AutoRegressor | TextEstimator):
+    if not isinstance(model, SupervisedEstimator):
         raise UsageError(
             f"{path} holds a {type(model).__name__} instead of an automodel estimator. "
             "Create it with: automodel fit"
@@ -348,6 +367,16 @@ def _load_model(path: Path) -> Any:
             "Create it with: automodel fit"
         )
     return model
+
+
+def _read_for(model, path: Path, say: Say) -> pd.DataFrame:
+    """Read the columns that a model needs from a table, or from a folder of images."""
+    is_of_images = model._modality == "image"
+    if is_of_images and path.is_dir():
+        return read_images(path, model.feature_names_in_[0], say)
+    table = read_table(path, strings=_string_columns(model))
+    X = _model_columns(model, table, path, say)
+    return with_paths(X, X.columns[0], path) if is_of_images else X
 
 
 def _string_columns(model) -> list[str]:

@@ -10,6 +10,8 @@ from sklearn.kernel_approximation import Nystroem
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
+STANDARDIZED = ("linear", "kernel")
+
 
 class EmbeddingHead(BaseEstimator):
     """A model of embeddings, which is one of several kinds.
@@ -45,8 +47,6 @@ class EmbeddingHead(BaseEstimator):
     model_ : estimator
         The fitted model.
     """
-
-    standardized: tuple[str, ...] = ("linear", "kernel")  # models of scaled columns
 
     def __init__(
         self,
@@ -98,36 +98,34 @@ class EmbeddingHead(BaseEstimator):
         """Return a new estimator of the chosen kind."""
         return clone(getattr(self, self.head))
 
+    def new_scaler(self) -> BaseEstimator:
+        """Return the scaler of the columns of linear models and kernels."""
+        return StandardScaler()
+
     def fit_steps(self, X: Any) -> Any:
         """Fit the transformers that the chosen model needs, and return their output."""
         self.steps_: list[Any] = []
-        if self.head in self.standardized:
-            self.steps_.append(StandardScaler())
+        if self.head in STANDARDIZED:
+            self.steps_.append(self.new_scaler())
         if self.head == "kernel":
-            gamma = self.gamma / self.squared_width(X)
-            n_rows, seed = min(self.n_landmarks, X.shape[0]), self.random_state
+            gamma, n_rows = self.gamma / X.shape[1], min(self.n_landmarks, X.shape[0])
+            seed = self.random_state
             self.steps_.append(
                 Nystroem(gamma=gamma, n_components=n_rows, random_state=seed)
             )
-        X = self._cast(X)
+        if self.steps_:
+            X = np.asarray(X, dtype=np.float64)
         for step in self.steps_:
             X = step.fit_transform(X)
         return X
 
-    def squared_width(self, X: Any) -> float:
-        """Return the sum of the variances of the columns that the kernel gets."""
-        return X.shape[1]  # which are standardized
-
     def mapped(self, X: Any) -> Any:
         """Return the input of the chosen model."""
-        X = self._cast(X)
+        if self.steps_:
+            X = np.asarray(X, dtype=np.float64)
         for step in self.steps_:
             X = step.transform(X)
         return X
-
-    def _cast(self, X: Any) -> Any:
-        is_solved = self.head in ("linear", "kernel")
-        return np.asarray(X, dtype=np.float64) if is_solved else X
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the classes or values of rows.

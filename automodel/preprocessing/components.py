@@ -10,7 +10,6 @@ from sklearn.decomposition import PCA
 
 from automodel.preprocessing.combined import CombinedEncoder
 
-VARIANCE = 256.0  # of all columns together
 POWER_ITERATIONS = 2  # which are enough for components that only save time
 TINY = 1e-6
 
@@ -18,9 +17,7 @@ TINY = 1e-6
 class Components(CombinedEncoder):
     """Reduce the standardized output of an encoder to its principal components.
 
-    The encoder learns nothing from the rows. All columns are finally scaled by the same
-    factor, so that their variances have the same sum whatever their number is, and one
-    penalty suits them.
+    The encoder learns nothing from the rows.
 
     Parameters
     ----------
@@ -105,11 +102,7 @@ class Components(CombinedEncoder):
                 random_state=self.random_state,
             ).fit(self.join([output]))
             self.factors_ = self.factors_[:, None] * pca.components_.T
-        projected = self.join([output])
-        variance = float(projected.var(axis=0, dtype=np.float64).sum())
-        factor = np.float32(np.sqrt(VARIANCE / variance) if variance > 0 else 1.0)
-        self.factors_ *= factor
-        return projected * factor
+        return self.join([output])
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,0 +1,179 @@
+"""ImagePixels: pixels and gradients of images as the columns of a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from automodel.clock import NO_DEADLINE, Deadline
+from automodel.preprocessing.image.reader import read_images
+from automodel.preprocessing.image.resize import resized
+
+GREY = (0.299, 0.587, 0.114)
+MOST_CELLS = 8  # of the side of an image
+LEAST_CELL = 4  # pixels
+N_ANGLES = 9
+N_COLOURS = 6  # pixels of the side on which gradients are joined by colours
+LARGEST = 0.2  # share of a gradient in a block
+LEAST = 1e-3
+BLOCK = ((0, 0), (0, 1), (1, 0), (1, 1))  # cells of a block
+VIEWS = ("pixels", "gradients")
+
+
+class ImagePixels(TransformerMixin, BaseEstimator):
+    """Turn images into columns: the pixels of a small copy, or histograms of gradients.
+
+    Nothing is learned from the images, so that `transform` works without `fit`.
+
+    Parameters
+    ----------
+    size : int, default=16
+        Side in pixels to which images are resized.
+    view : {"pixels", "gradients"}, default="pixels"
+        The columns: pixels, or histograms of oriented gradients [1]_ in 8 x 8 cells,
+        or fewer of at least 4 pixels, joined by the colours of 6 x 6 areas.
+    color : bool, default=True
+        Whether there are columns for red, green and blue, or grey alone.
+
+    References
+    ----------
+    .. [1] N. Dalal and B. Triggs, Histograms of oriented gradients for human
+       detection, CVPR 2005.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from automodel.preprocessing.image.pixels import ImagePixels
+    >>> ImagePixels(8, color=False).transform(np.zeros((2, 28, 28))).shape
+    (2, 64)
+    """
+
+    def __init__(self, size: int = 16, view: str = "pixels", color: bool = True):
+        self.size = size
+        self.view = view
+        self.color = color
+
+    def fit(self, X: Any = None, y: Any = None):
+        """Do nothing.
+
+        Parameters
+        ----------
+        X, y : None
+            Ignored.
+        """
+        return self
+
+    def transform(self, X: Any, deadline: Deadline = NO_DEADLINE) -> np.ndarray:
+        """Return the columns.
+
+        Parameters
+        ----------
+        X : sequence of images, or Images
+            The images, as in `AutoImageClassifier`.
+        deadline : Deadline, default=NO_DEADLINE
+            Checked between images.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_columns), float32
+            The columns.
+        """
+        if self.view not in VIEWS:
+            raise ValueError(
+                f"view must be one of {', '.join(VIEWS)}. Got {self.view!r} instead."
+            )
+        squares = resized(read_images(X), self.size, deadline)
+        if self.view == "pixels":
+            return _pixels(squares, self.color)
+        columns = gradients(squares)
+        if not self.color:
+            return columns
+        small = _pixels(resized(squares, N_COLOURS, deadline), color=True)
+        return np.hstack([columns, small])
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        return tags
+
+
+def n_columns(size: int, view: str, color: bool) -> int:
+    """Return the number of columns of `ImagePixels`."""
+    if view == "pixels":
+        return size * size * (3 if color else 1)
+    n_cells = _n_cells(size)
+    side = max(n_cells - 1, 1) * min(n_cells, 2)  # of all blocks, in cells
+    columns = N_ANGLES * side**2
+    return columns + (3 * N_COLOURS**2 if color else 0)
+
+
+def gradients(squares: np.ndarray) -> np.ndarray:
+    """Return histograms of oriented gradients, of shape (n_samples, n_columns).
+
+    Parameters
+    ----------
+    squares : ndarray of shape (n_samples, size, size, 3), uint8
+        Images. If the size is no multiple of a cell's, the last pixels are left out.
+    """
+    grey = _grey(squares.astype(np.float32)) / 255
+    down, right = np.gradient(grey, axis=(1, 2))
+    strength = np.hypot(down, right)
+    angle = np.arctan2(down, right) / np.pi * N_ANGLES  # of a line, without direction
+    lower = np.floor(angle)
+    share = angle - lower
+    cells = np.stack(
+        [
+            _in_cells(strength * _share_of(number, lower, share))
+            for number in range(N_ANGLES)
+        ],
+        axis=-1,
+    )
+    return _normalized_blocks(cells)
+
+
+def _share_of(number: int, lower: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Return the share of each gradient that belongs to a bin of the histogram."""
+    is_lower = np.mod(lower, N_ANGLES) == number
+    is_upper = np.mod(lower + 1, N_ANGLES) == number
+    return np.where(is_lower, 1 - share, np.where(is_upper, share, 0))
+
+
+def _in_cells(values: np.ndarray) -> np.ndarray:
+    n_rows, size = values.shape[:2]
+    n_cells = _n_cells(size)
+    cell = size // n_cells
+    values = values[:, : n_cells * cell, : n_cells * cell]
+    return values.reshape(n_rows, n_cells, cell, n_cells, cell).sum(axis=(2, 4))
+
+
+def _n_cells(size: int) -> int:
+    return min(max(size // LEAST_CELL, 1), MOST_CELLS)
+
+
+def _normalized_blocks(cells: np.ndarray) -> np.ndarray:
+    """Return overlapping blocks of 2 x 2 cells, each divided by its length."""
+    n_rows, size = cells.shape[:2]
+    if size > 1:
+        parts = [cells[:, i : size - 1 + i, j : size - 1 + j] for i, j in BLOCK]
+        cells = np.concatenate(parts, axis=-1)
+    for _ in range(2):  # the second time after the largest have been cut
+        length = np.sqrt(np.sum(cells**2, axis=-1, keepdims=True) + LEAST**2)
+        cells = np.minimum(cells / length, LARGEST)
+    return np.ascontiguousarray(cells.reshape(n_rows, -1), dtype=np.float32)
+
+
+def _grey(values: np.ndarray) -> np.ndarray:
+    return sum(np.float32(GREY[i]) * values[..., i] for i in range(3))
+
+
+def _pixels(squares: np.ndarray, color: bool) -> np.ndarray:
+    values = squares.astype(np.float32)
+    values = values if color else _grey(values)
+    return values.reshape(len(squares), -1) / 255
