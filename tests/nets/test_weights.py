@@ -210,7 +210,7 @@ def test_the_hub_is_asked_once_and_its_failure_is_an_error(monkeypatch, tmp_path
         asked.append(name)
         return str(written)
 
-    monkeypatch.setattr(weights_module, "_download", download)
+    monkeypatch.setattr(weights_module, "download", download)
     pytest.importorskip("huggingface_hub")
     (found,) = find_weights("hub:owner/new")
     assert (found.name, found.source, asked) == ("owner/new", "hub", ["owner/new"])
@@ -227,7 +227,7 @@ def test_a_failed_download_names_the_weights(monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
     monkeypatch.setitem(sys.modules, "huggingface_hub.utils", utils)
     with pytest.raises(WeightsError, match="'owner/new' could not be .*no route"):
-        weights_module._download("owner/new")
+        weights_module.download("owner/new")
 
 
 def remove(name):

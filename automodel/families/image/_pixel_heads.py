@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from automodel.families.text._embedding_heads import (
+from automodel.families._embedding_heads import (
     EmbeddingClassifier,
     EmbeddingHead,
     EmbeddingRegressor,

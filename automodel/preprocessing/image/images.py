@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from automodel.nets.weights import Weights
 from automodel.preprocessing.image.files import content_of, decoded, size_of
 from automodel.preprocessing.image.ranges import Ranges, as_bytes, as_rgb
 
@@ -134,7 +135,7 @@ class ImageFacts:
         the median, the upper quartile and the greatest one.
     grey_share : float, default=0.0
         Share of the images that have no colours.
-    weights : tuple, default=()
+    weights : tuple of Weights, default=()
         Pretrained weights that families may use.
     image_size : int, default=None
         Side in pixels to which all families resize, if the user wants a certain one.
@@ -148,7 +149,7 @@ class ImageFacts:
     heights: tuple[float, ...]
     widths: tuple[float, ...]
     grey_share: float = 0.0
-    weights: tuple[Any, ...] = ()
+    weights: tuple[Weights, ...] = ()
     image_size: int | None = None
     augmentations: tuple[str, ...] = AUGMENTATIONS
     guards_flips: bool = True

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from automodel.exceptions import FitWarning
+from automodel.nets.weights import NO_IMAGE_WEIGHTS, find_weights
 from automodel.preprocessing.image.containers import Sources, as_sources
 from automodel.preprocessing.image.files import decoded
 from automodel.preprocessing.image.images import (
@@ -25,7 +26,6 @@ from automodel.preprocessing.image.ranges import (
     kind_of,
     learned_ranges,
 )
-from automodel.preprocessing.image.weights import NO_WEIGHTS, find_image_weights
 
 SAMPLE = 5000  # images whose sizes are noted
 SAMPLE_PIXELS = 20_000_000  # of images that are decoded to see if they have colours
@@ -113,9 +113,9 @@ class ImageReader(
 
         Warns with `FitWarning` if there are no pretrained weights on this machine.
         """
-        found = find_image_weights(self.weights)
+        found = find_weights(self.weights, "image")
         if not found and self.weights is not None:
-            warnings.warn(NO_WEIGHTS, FitWarning, stacklevel=2)
+            warnings.warn(NO_IMAGE_WEIGHTS, FitWarning, stacklevel=2)
         step = -(-len(images) // SAMPLE)
         sizes = np.array([images.size(i) for i in range(0, len(images), step)])
         heights, widths = np.quantile(sizes, QUANTILES, axis=0).T.tolist()

@@ -14,7 +14,7 @@ STANDARDIZED = ("linear", "kernel")
 
 
 class EmbeddingHead(BaseEstimator):
-    """A model of embedded texts, which is one of several kinds.
+    """A model of embeddings, which is one of several kinds.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class EmbeddingHead(BaseEstimator):
         A multilayer perceptron.
     boosting : estimator
         A gradient boosting model.
-    joint : estimator
+    joint : estimator, default=None
         A linear model of embeddings and, beside them, counts of n-grams.
     head : {"linear", "kernel", "mlp", "boosting", "joint"}, default="linear"
         Which of them is used.
@@ -54,7 +54,7 @@ class EmbeddingHead(BaseEstimator):
         kernel: BaseEstimator,
         mlp: BaseEstimator,
         boosting: BaseEstimator,
-        joint: BaseEstimator,
+        joint: BaseEstimator | None = None,
         *,
         head: str = "linear",
         embedding: str = "",
@@ -140,7 +140,7 @@ class EmbeddingHead(BaseEstimator):
 
 
 class EmbeddingClassifier(ClassifierMixin, EmbeddingHead):
-    """A classifier of embedded texts; see `EmbeddingHead`."""
+    """A classifier of embeddings; see `EmbeddingHead`."""
 
     @property
     def classes_(self) -> Any:
@@ -160,4 +160,4 @@ class EmbeddingClassifier(ClassifierMixin, EmbeddingHead):
 
 
 class EmbeddingRegressor(RegressorMixin, EmbeddingHead):
-    """A regressor of embedded texts; see `EmbeddingHead`."""
+    """A regressor of embeddings; see `EmbeddingHead`."""

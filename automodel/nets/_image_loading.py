@@ -1,0 +1,149 @@
+"""Pretrained nets of images, built and loaded from their files."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from automodel.exceptions import WeightsError
+from automodel.nets._device import one_thread, seeded_draws
+from automodel.nets._image_files import (
+    CHANNELS,
+    colours_of,
+    library_of,
+    read_tensors,
+    tensor_file,
+)
+from automodel.nets._image_nets import IMAGENET, Backbone, new_backbone
+
+COUNTERS = ".num_batches_tracked"
+TRIED_SIZE = 64  # pixels of the image that shows what the parts of a net return
+
+
+def loaded(path: Path, kind: str) -> Backbone:
+    """Return the pretrained net in a file or folder, in float32.
+
+    Parameters
+    ----------
+    path : Path
+        The file or folder.
+    kind : str
+        Its architecture, as `image_kind` returns it.
+
+    Raises
+    ------
+    WeightsError
+        If the weights cannot be read, or belong to another architecture.
+    """
+    with one_thread(), seeded_draws(0):
+        if kind in CHANNELS:
+            backbone = new_backbone(kind)
+            _load(backbone, read_tensors(path), path, kind)
+        elif library_of(kind) == "timm":
+            backbone = _of_timm(path, kind)
+        else:
+            backbone = _of_torchvision(path, kind)
+    colours = colours_of(path)
+    if colours is not None:
+        for own, said in zip((backbone.mean, backbone.std), colours, strict=True):
+            own.copy_(torch.tensor(said).reshape(own.shape))
+    return backbone.eval()
+
+
+def _load(
+    net: Backbone, tensors: dict[str, torch.Tensor], path: Path, kind: str
+) -> None:
+    """Copy tensors into a net, whose classifier is left out."""
+    state = {}
+    for name, tensor in tensors.items():
+        try:
+            own = net.renamed(name)
+        except (ValueError, IndexError):  # a block or layer that the net does not have
+            own = name
+        if own and not own.endswith(COUNTERS):
+            state[own] = tensor
+    expected = {n: t for n, t in net.state_dict().items() if not n.endswith(COUNTERS)}
+    wrong = [
+        name
+        for name in sorted(expected.keys() | state.keys())
+        if name not in expected
+        or name not in state
+        or state[name].shape != expected[name].shape
+    ]
+    if wrong:
+        raise WeightsError(
+            f"The weights in {str(path)!r} are not those of the architecture {kind!r}: "
+            f"{len(wrong)} tensors are missing, unknown or of another shape, such as "
+            f"{wrong[0]!r}."
+        )
+    net.load_state_dict(state, strict=False)
+
+
+def _of_torchvision(path: Path, kind: str) -> Backbone:
+    from torchvision.models import get_model
+
+    try:
+        net = get_model(kind.partition(":")[2], weights=None)  # nothing is downloaded
+        net.load_state_dict(read_tensors(path))
+    except (ValueError, RuntimeError, TypeError) as error:
+        raise WeightsError(
+            f"The weights in {str(path)!r} cannot be loaded as {kind!r}: {error}"
+        ) from error
+    parts = _parts_of(net)
+    return _in_stages(parts, kind, *IMAGENET)
+
+
+def _of_timm(path: Path, kind: str) -> Backbone:
+    import timm
+
+    file = {"file": str(tensor_file(path)), "url": "", "hf_hub_id": None}
+    try:
+        net = timm.create_model(
+            kind.partition(":")[2],
+            features_only=True,
+            pretrained=True,
+            pretrained_cfg_overlay=file,
+        )
+    except (ValueError, RuntimeError, TypeError, KeyError, OSError) as error:
+        raise WeightsError(
+            f"The weights in {str(path)!r} cannot be loaded as {kind!r}: {error}"
+        ) from error
+    if not hasattr(net, "return_layers") or not isinstance(net, nn.ModuleDict):
+        raise WeightsError(f"The architecture {kind!r} has no stages of feature maps.")
+    return _in_stages(list(net.values()), kind, *IMAGENET)
+
+
+def _parts_of(net: Any) -> list[nn.Module]:
+    """Return the parts of a net of torchvision that come before its classifier."""
+    features = getattr(net, "features", None)
+    if isinstance(features, nn.Sequential):
+        return list(features)
+    children = list(net.children())
+    ends = (nn.AdaptiveAvgPool2d, nn.Linear)
+    first = next((i for i, part in enumerate(children) if isinstance(part, ends)), None)
+    return children[:first]
+
+
+@torch.no_grad()
+def _in_stages(parts: list[nn.Module], kind: str, mean, std) -> Backbone:
+    """Return a net whose stages end where the size of the maps changes."""
+    image, shapes = torch.zeros(1, 3, TRIED_SIZE, TRIED_SIZE), []
+    try:
+        for part in parts:
+            image = part.eval()(image)
+            if image.ndim != 4 or image.shape[2] != image.shape[3]:
+                raise ValueError(f"a part returns an array of shape {image.shape}")
+            shapes.append(tuple(image.shape[1:]))
+    except (ValueError, RuntimeError, TypeError, AttributeError) as error:
+        raise WeightsError(
+            f"The architecture {kind!r} has no stages of feature maps: {error}."
+        ) from error
+    ends = [i + 1 for i, (a, b) in enumerate(pairwise(shapes)) if a[1] != b[1]]
+    bounds = pairwise([0, *ends, len(parts)])
+    stages = [nn.Sequential(*parts[start:end]) for start, end in bounds]
+    channels = [shapes[end - 1][0] for end in (*ends, len(parts))]
+    return Backbone(stages, channels, mean, std)
