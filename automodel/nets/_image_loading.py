@@ -54,6 +54,23 @@ def loaded(path: Path, kind: str) -> Backbone:
     return backbone.eval()
 
 
+def unloaded(kind: str) -> Backbone:
+    """Return a net of an architecture with any weights, which are to be replaced."""
+    with one_thread(), seeded_draws(0):
+        if kind in CHANNELS:
+            return new_backbone(kind)
+        library, _, name = kind.partition(":")
+        if library == "timm":
+            import timm
+
+            net = timm.create_model(name, features_only=True, pretrained=False)
+            return _in_stages(list(net.values()), kind, *IMAGENET)
+        from torchvision.models import get_model
+
+        parts = _parts_of(get_model(name, weights=None))  # nothing is downloaded
+        return _in_stages(parts, kind, *IMAGENET)
+
+
 def _load(
     net: Backbone, tensors: dict[str, torch.Tensor], path: Path, kind: str
 ) -> None:

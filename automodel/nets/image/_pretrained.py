@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from automodel.nets._device import seeded_draws
-from automodel.nets._image_loading import loaded
-from automodel.nets._image_nets import new_backbone
+from automodel.nets._image_loading import loaded, unloaded
 from automodel.nets._shared_arrays import SharedArrays
 
 PREFIX = "backbone."
@@ -64,8 +62,7 @@ def load_pretrained(path: str, kind: str, checksum: str) -> PretrainedImageNet:
 
 def new_net(design: dict[str, Any]) -> nn.Module:
     """Return a backbone of a design, whose weights are to be replaced."""
-    with seeded_draws(0):
-        backbone = new_backbone(design["kind"])
+    backbone: Any = unloaded(design["kind"])
     for name in ("mean", "std"):
         own = getattr(backbone, name)
         own.copy_(own.new_tensor(design[name]).reshape(own.shape))

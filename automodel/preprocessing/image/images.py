@@ -10,17 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from automodel.nets.image.augment import AUGMENTATIONS
 from automodel.nets.weights import Weights
 from automodel.preprocessing.image.files import content_of, decoded, size_of
 from automodel.preprocessing.image.ranges import Ranges, as_bytes, as_rgb
 
 IMAGE_COLUMNS = 300  # which an image is worth in the estimate of the cost of a model
 TINY = 16  # pixels of the longer side
-AUGMENTATIONS = (
-    *("horizontal_flip", "vertical_flip", "translate", "rotate", "scale", "crop"),
-    *("noise", "brightness", "contrast", "erase", "trivial", "mixup", "cutmix"),
-)
-FLIPS = ("horizontal_flip", "vertical_flip")
 
 
 class Images:

@@ -11,12 +11,12 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from automodel.exceptions import FitWarning
+from automodel.nets.image.augment import FLIPS
 from automodel.nets.weights import NO_IMAGE_WEIGHTS, find_weights
 from automodel.preprocessing.image.containers import Sources, as_sources
 from automodel.preprocessing.image.files import decoded
 from automodel.preprocessing.image.images import (
     AUGMENTATIONS,
-    FLIPS,
     ImageFacts,
     Images,
 )
