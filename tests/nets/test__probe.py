@@ -7,8 +7,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
 from automodel.exceptions import DeadlineReached
-from automodel.nets._objective import CrossEntropy, LabelCrossEntropy, SquaredError
 from automodel.nets import _probe
+from automodel.nets._objective import CrossEntropy, LabelCrossEntropy, SquaredError
 from automodel.nets._probe import fit_head
 
 RNG = np.random.default_rng(0)

@@ -18,50 +18,71 @@ MOST_IMAGES = 256  # the same
 STATISTICS_IMAGES = 1024  # from which the means of batch normalisation are renewed
 
 
-class ImageDataset(Dataset):
-    """Images that stay where they are, such as in a file, until a batch needs them.
+class SomeImages:
+    """Some images of an array, which stay where they are, such as in a file.
 
     Parameters
     ----------
     images : ndarray of shape (n, height, width, 3)
         Bytes.
+    rows : ndarray of int, default=None
+        The positions of the images; None for all.
+    """
+
+    def __init__(self, images: np.ndarray, rows: np.ndarray | None = None):
+        self.images = images
+        self.rows = np.arange(len(images)) if rows is None else rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, rows: np.ndarray) -> SomeImages:
+        """Return some of the images, in their order."""
+        return SomeImages(self.images, self.rows[rows])
+
+    def tensor(self, rows: np.ndarray) -> torch.Tensor:
+        """Return some of the images as a tensor."""
+        return torch.from_numpy(np.ascontiguousarray(self.images[self.rows[rows]]))
+
+
+class ImageDataset(Dataset):
+    """Images with their target, which are read when a batch needs them.
+
+    Parameters
+    ----------
+    images : SomeImages
+        The images.
     target : Tensor
         Target of the images.
     weight : Tensor, default=None
         Weights of the images.
     device : str, default="cpu"
         Where batches are needed.
-    rows : ndarray of int, default=None
-        The positions of the images; None for all.
     """
 
-    def __init__(self, images, target, weight=None, device="cpu", rows=None):
+    def __init__(self, images: SomeImages, target, weight=None, device="cpu"):
         super().__init__(images, target, length=len(target))
-        self.rows = np.arange(len(images)) if rows is None else rows
         self.weight = weight
         self.device = device
 
     def take(self, rows) -> ImageDataset:
         """Return some of the images, in their order."""
         weight = None if self.weight is None else self.weight[rows]
-        return ImageDataset(
-            self.X, self.y[rows], weight, self.device, rows=self.rows[rows]
-        )
+        return ImageDataset(self.X.take(rows), self.y[rows], weight, self.device)
 
     def flipped(self, axis: int) -> ImageDataset:
         """Return the same images, upside down (axis 1) or reversed (axis 2)."""
-        images = np.flip(self.X, axis)
-        return ImageDataset(images, self.y, self.weight, self.device, rows=self.rows)
+        images = SomeImages(np.flip(self.X.images, axis), self.X.rows)
+        return ImageDataset(images, self.y, self.weight, self.device)
 
     def inputs(self, rows) -> dict[str, torch.Tensor]:
-        """Return some of the images as a tensor."""
-        images = np.ascontiguousarray(self.X[self.rows[np.asarray(rows)]])
-        return {"images": torch.from_numpy(images).to(self.device)}
+        """Return some of the images on the device."""
+        return {"images": self.X.tensor(np.asarray(rows)).to(self.device)}
 
     def in_order(self) -> Iterator[np.ndarray]:
         """Yield the rows of batches to predict."""
-        n_pixels = self.X.shape[1] * self.X.shape[2]
-        size = max(min(MOST_PIXELS // n_pixels, MOST_IMAGES), 1)
+        height, width = self.X.images.shape[1:3]
+        size = max(min(MOST_PIXELS // (height * width), MOST_IMAGES), 1)
         for start in range(0, len(self.y), size):
             yield np.arange(start, min(start + size, len(self.y)))
 
@@ -128,7 +149,7 @@ class ImageNet(ObjectiveNet):
             yield dataset.inputs(batch)
 
     def outputs(self, rows):
-        """Return the outputs for the images of an `ImageDataset`, or for an array."""
+        """Return the outputs for an `ImageDataset`, or for its images."""
         if not isinstance(rows, ImageDataset):
             rows = ImageDataset(rows, torch.zeros(len(rows)), device=self.device)
         return outputs_of(self.module_, rows, self.precision)

@@ -65,9 +65,10 @@ def _deep(depth: int, width: int, side: float) -> Iterator[Convolution]:
     for stage, n_blocks in enumerate(blocks):
         n_inside, own = width * 2**stage, side / 2**stage
         n_out = n_inside * (BOTTLENECK if is_bottleneck else 1)
-        for _ in range(n_blocks):
+        for i in range(n_blocks):
             if is_bottleneck:
-                yield Convolution(n_in, n_inside, 1, own)
+                before = 2 * own if stage and not i else own
+                yield Convolution(n_in, n_inside, 1, before)
                 yield Convolution(n_inside, n_inside, 3, own)
                 yield Convolution(n_inside, n_out, 1, own)
             else:

@@ -14,7 +14,7 @@ from automodel.nets._device import (
     prediction_device,
     seeded_draws,
 )
-from automodel.nets.image._batches import ImageDataset, outputs_of
+from automodel.nets.image._batches import ImageDataset, SomeImages, outputs_of
 from automodel.quiet import no_warnings
 
 
@@ -71,5 +71,6 @@ class ImagePredictor:
         return found
 
     def _outputs(self, images):
-        dataset = ImageDataset(images, torch.zeros(len(images)), device=self.device)
+        target = torch.zeros(len(images))
+        dataset = ImageDataset(SomeImages(images), target, device=self.device)
         return outputs_of(self.module, dataset, self.precision).cpu().double().numpy()

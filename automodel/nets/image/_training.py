@@ -32,6 +32,7 @@ from automodel.nets.image._batches import (
     ImageBatches,
     ImageDataset,
     ImageNet,
+    SomeImages,
     outputs_of,
 )
 from automodel.nets.image._flips import FlipGuard
@@ -220,7 +221,7 @@ def settled(recipe: Recipe, module: nn.Module) -> Recipe:
 def _dataset(rows: ImageRows, device: str) -> ImageDataset:
     target = torch.as_tensor(rows.target)
     weight = weight_of(rows.weight)
-    return ImageDataset(rows.images, target, weight, device, rows=rows.rows)
+    return ImageDataset(SomeImages(rows.images, rows.rows), target, weight, device)
 
 
 def _features(module, dataset, *, precision: str, check) -> torch.Tensor:

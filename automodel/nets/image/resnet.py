@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 OWN_PARAMETERS = """\
+learning_rate : float
+    Learning rate at the peak of the schedule.
 depth : {9, 18, 34, 50}
     Number of layers. The net of 9 layers [13]_ learns small images in the shortest
     time.

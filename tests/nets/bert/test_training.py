@@ -5,8 +5,8 @@ import pytest
 from skorch.callbacks import Callback
 
 from automodel.exceptions import DeadlineReached
-from automodel.nets._probe import fit_head
 from automodel.nets._planner import SlowStepPlanner
+from automodel.nets._probe import fit_head
 from tests.nets.bert.texts import classifier, make_texts
 
 TEXTS, VALUES = make_texts()

@@ -9,10 +9,10 @@ from automodel.nets.image.resnet import ImageResNetClassifier
 
 
 def test_the_names_are_those_that_users_may_allow():
-    assert AUGMENTATIONS == (
+    assert (
         *("horizontal_flip", "vertical_flip", "translate", "rotate", "scale", "crop"),
         *("noise", "brightness", "contrast", "erase", "trivial", "mixup", "cutmix"),
-    )
+    ) == AUGMENTATIONS
 
 
 def test_nothing_is_changed_by_default():

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from automodel.nets.image._batches import ImageBatches, ImageDataset, outputs_of
+from automodel.nets.image._batches import (
+    ImageBatches,
+    ImageDataset,
+    SomeImages,
+    outputs_of,
+)
 from automodel.nets.image._transforms import Augmenter
 from automodel.nets.image.augment import ImageAugmentation
 
@@ -16,7 +21,7 @@ def make_dataset(n_images=50, weight=None, rows=None):
     if rows is None:
         rows = np.arange(n_images)
         target = target[:n_images]
-    return ImageDataset(images, target, weight, rows=rows)
+    return ImageDataset(SomeImages(images, rows), target, weight)
 
 
 @pytest.mark.parametrize("n_parts", [1, 3, 100])
@@ -53,8 +58,8 @@ def test_images_of_a_file_are_read_batch_by_batch(tmp_path):
     path = tmp_path / "images.npy"
     np.save(path, np.full((30, 4, 4, 3), 9, dtype=np.uint8))
     images = np.load(path, mmap_mode="r")
-    dataset = ImageDataset(images, torch.zeros(30))
-    assert dataset.X is images
+    dataset = ImageDataset(SomeImages(images), torch.zeros(30))
+    assert dataset.X.images is images
     X, _ = next(iter(ImageBatches(dataset, 4, torch.Generator())))
     assert X["images"].unique().tolist() == [9]
 

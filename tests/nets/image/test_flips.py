@@ -6,7 +6,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from automodel.nets._objective import CrossEntropy, LabelCrossEntropy, SquaredError
-from automodel.nets.image._batches import ImageDataset
+from automodel.nets.image._batches import ImageDataset, SomeImages
 from automodel.nets.image._flips import kept_flips
 from tests.nets.image.images import classifier, make_arrows, make_images, regressor
 
@@ -17,7 +17,7 @@ def brightness_of(columns):
     """Return a net that looks at some columns of the pixels."""
 
     def predict(dataset):
-        pixels = torch.from_numpy(np.ascontiguousarray(dataset.X)).float()
+        pixels = dataset.inputs(range(len(dataset)))["images"].float()
         return (pixels[:, :, columns].mean((1, 2, 3)) - 100)[:, None] / 10
 
     return predict
@@ -33,7 +33,7 @@ def make_halves(n_images=60):
 
 def test_a_net_that_confuses_flipped_images_forbids_the_flip():
     images, y = make_halves()
-    dataset = ImageDataset(images, y)
+    dataset = ImageDataset(SomeImages(images), y)
     left, whole = brightness_of(slice(3)), brightness_of(slice(None))
     assert kept_flips(left, dataset, SquaredError()) == ("vertical_flip",)
 
@@ -50,7 +50,10 @@ def test_a_net_that_knows_nothing_cannot_tell():
     def constant(dataset):
         return torch.zeros(len(dataset), 1)
 
-    assert kept_flips(constant, ImageDataset(images, y), SquaredError()) is None
+    assert (
+        kept_flips(constant, ImageDataset(SomeImages(images), y), SquaredError())
+        is None
+    )
 
 
 @pytest.mark.parametrize("several", [False, True])
@@ -65,7 +68,7 @@ def test_classes_and_labels_are_judged_by_their_frequencies(several):
         score = 5 * (left(dataset) - 3)
         return score if several else torch.cat([-score, score], 1)
 
-    found = kept_flips(predict, ImageDataset(images, target), objective)
+    found = kept_flips(predict, ImageDataset(SomeImages(images), target), objective)
     assert found == ("vertical_flip",)
 
 

@@ -20,7 +20,9 @@ def photograph(n_images=1, side=16):
 def changed(name, images, strength, sign=1.0):
     n = len(images)
     kinds = torch.full((n,), OWN.names.index(name))
-    return OWN.applied(images, kinds, torch.full((n,), strength), torch.full((n,), sign))
+    return OWN.applied(
+        images, kinds, torch.full((n,), strength), torch.full((n,), sign)
+    )
 
 
 @pytest.mark.parametrize("name", OWN.names)
