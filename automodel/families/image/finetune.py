@@ -114,7 +114,7 @@ class ImageFinetuneFamily(ImageNetFamily):
         del stages["layer_decay"]
         settings = [default, stages]
         if "trivial" in task.facts.augmentations:
-            others = {name for name in usual_augmentation(task, 5)}
+            others = set(usual_augmentation(task, 5))
             plain = {name: v for name, v in default.items() if name not in others}
             trivial = {"max_epochs": 10, **usual_augmentation(task, 10, "trivial")}
             settings.append({**plain, **trivial})

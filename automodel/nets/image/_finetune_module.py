@@ -10,6 +10,7 @@ from torch import nn
 from automodel.nets._layers import Dropout, PlainLinear
 
 NORMS = nn.BatchNorm1d | nn.BatchNorm2d
+FROZEN = "is_frozen"  # the attribute of norms that keep their means
 
 
 class FineTunedModule(nn.Module):
@@ -78,7 +79,7 @@ class FineTunedModule(nn.Module):
                 self.frozen.update(f"backbone.stages.{number}.{n}" for n in names)
                 for part in stage.modules():
                     if isinstance(part, NORMS):
-                        part.is_frozen = True
+                        setattr(part, FROZEN, True)
 
     def forward(self, images):
         """Return (n, n_outputs)."""
@@ -96,7 +97,7 @@ class FineTunedModule(nn.Module):
         """Set the mode; frozen statistics are used in both."""
         super().train(mode)
         for part in self.backbone.modules():
-            if getattr(part, "is_frozen", False):
+            if getattr(part, FROZEN, False):
                 part.eval()
         return self
 

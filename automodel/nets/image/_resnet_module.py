@@ -106,7 +106,8 @@ class ResNetModule(nn.Module):
                 part.last_norm.weight.zero_()  # so that a block begins as the identity
             elif isinstance(part, PlainLinear):
                 part.initialize(generator)
-        self.to(memory_format=torch.channels_last)
+        own: Any = self
+        own.to(memory_format=torch.channels_last)
 
 
 class Residual(nn.Module):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -102,7 +103,7 @@ class ImageTraining:
         self.is_guarded = own.guards_flips and any(flip in names for flip in FLIPS)
         if self.is_guarded:
             self.augmenter.flips = ()
-        self.options = {
+        self.options: dict[str, Any] = {
             "generator": torch.Generator().manual_seed(recipe.seed),
             "n_parts": own.n_parts,
             "augmenter": self.augmenter if names else None,
@@ -139,7 +140,7 @@ class ImageTraining:
 
 @one_thread()
 def train_from_scratch(
-    module: nn.Module,
+    module: Any,
     rows: ImageRows,
     valid: ImageRows | None,
     recipe: Recipe,
@@ -159,7 +160,7 @@ def train_from_scratch(
     training = ImageTraining(module, rows, valid, recipe, objective, own)
     module.initialize(training.some_images(), training.generator)
     check = partial(check_time, hooks.seconds_left)
-    held_out = training.valid
+    held_out: Any = training.valid
     predict = partial(outputs_of, module, held_out, recipe.precision, check=check)
     seconds, _ = timed(predict, held_out, hooks.seconds_left)
     hooks = shortened(hooks, VALIDATIONS_AFTER * seconds)
@@ -170,7 +171,7 @@ def train_from_scratch(
 
 @one_thread()
 def finetune(
-    module: nn.Module,
+    module: Any,
     rows: ImageRows,
     valid: ImageRows | None,
     recipe: Recipe,

@@ -6,6 +6,7 @@ Images are tensors of bytes of shape (n, height, width, 3), before and after.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -123,13 +124,14 @@ class Augmenter:
             return images, None
         kind = kinds[int(self._rand(1) * len(kinds))]
         share = self._share(getattr(own, kind))
-        draw = {"generator": self.generator, "device": images.device}
+        draw: dict[str, Any] = {"generator": self.generator, "device": images.device}
         order = torch.randperm(len(images), **draw)
         if kind == "mixup":
             mixed = torch.lerp(images[order].float(), images.float(), share)
             return to_bytes(mixed), Mixture(order, share)
         side = torch.full((1,), math.sqrt(1 - share), device=images.device)
-        inside = _rectangles(*images.shape[1:3], side, side, self._rand(1, 2))
+        height, width = images.shape[1:3]
+        inside = _rectangles(height, width, side, side, self._rand(1, 2))
         mixed = torch.where(inside[..., None], images[order], images)
         return mixed, Mixture(order, 1 - float(inside.float().mean()))
 

@@ -7,6 +7,7 @@ Augmentation*, with the "wide" strengths.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch.nn import functional as F
@@ -19,8 +20,10 @@ TRANSLATION = 0.3
 ROTATION = 135.0  # degrees
 COLOUR = 0.99  # change of the factor of brightness, colour, contrast and sharpness
 POSITIONS = ("shear_x", "shear_y", "translate_x", "translate_y", "rotate")
-COLOURS = ("brightness", "color", "contrast", "sharpness", "posterize", "solarize")
-COLOURS += ("autocontrast", "equalize")
+COLOURS = (
+    *("brightness", "color", "contrast", "sharpness"),
+    *("posterize", "solarize", "autocontrast", "equalize"),
+)
 LUMINANCE = 0.299, 0.587, 0.114
 
 
@@ -41,7 +44,7 @@ class TrivialAugment:
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Return changed images, as bytes of shape (n, height, width, 3)."""
         n = len(images)
-        draw = {"generator": self.generator, "device": images.device}
+        draw: dict[str, Any] = {"generator": self.generator, "device": images.device}
         kinds = torch.randint(len(self.names), (n,), **draw)
         strengths = torch.rand(n, **draw)
         signs = torch.randint(2, (n,), **draw) * 2.0 - 1

@@ -52,8 +52,8 @@ class ImageAugmentation:
     .. [2] Müller, Hutter (2021), TrivialAugment: Tuning-free Yet State-of-the-Art Data
        Augmentation.
     .. [3] Zhang et al. (2018), mixup: Beyond Empirical Risk Minimization.
-    .. [4] Yun et al. (2019), CutMix: Regularization Strategy to Train Strong Classifiers
-       with Localizable Features.
+    .. [4] Yun et al. (2019), CutMix: Regularization Strategy to Train Strong
+       Classifiers with Localizable Features.
 
     Examples
     --------

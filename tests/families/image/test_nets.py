@@ -104,7 +104,7 @@ def test_only_allowed_changes_are_tried(weights, family):
     task = task_of("binary", weights, facts={"augmentations": allowed})
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     tried = set()
-    for _ in range(40):
+    for _ in range(300):
         tried |= {*family.search_space(study.ask(), task)} & {*AUGMENTATIONS}
     assert tried == {*allowed}
     task = task_of("binary", weights, facts={"augmentations": ()})
@@ -116,7 +116,7 @@ def test_all_changes_are_tried(weights, family):
     task = task_of("binary", weights)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     tried = set()
-    for _ in range(80):
+    for _ in range(300):
         params = family.search_space(study.ask(), task)
         tried |= {*params}
         assert "mixup" not in params or params["max_epochs"] >= 20
