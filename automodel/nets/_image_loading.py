@@ -12,8 +12,8 @@ from torch import nn
 from automodel.exceptions import WeightsError
 from automodel.nets._device import one_thread, seeded_draws
 from automodel.nets._image_files import (
-    CHANNELS,
     colours_of,
+    is_own,
     library_of,
     read_tensors,
     tensor_file,
@@ -40,9 +40,8 @@ def loaded(path: Path, kind: str) -> Backbone:
         If the weights cannot be read, or belong to another architecture.
     """
     with one_thread(), seeded_draws(0):
-        if kind in CHANNELS:
-            backbone = new_backbone(kind)
-            _load(backbone, read_tensors(path), path, kind)
+        if is_own(kind):
+            backbone = _of_tensors(read_tensors(path), path, kind)
         elif library_of(kind) == "timm":
             backbone = _of_timm(path, kind)
         else:
@@ -54,10 +53,15 @@ def loaded(path: Path, kind: str) -> Backbone:
     return backbone.eval()
 
 
-def _load(
-    net: Backbone, tensors: dict[str, torch.Tensor], path: Path, kind: str
-) -> None:
-    """Copy tensors into a net, whose classifier is left out."""
+def _of_tensors(
+    tensors: dict[str, torch.Tensor], path: Path, kind: str
+) -> Backbone:
+    """Return the net that tensors belong to, without the classifier."""
+    wrong = f"The weights in {str(path)!r} are not those of the architecture {kind!r}"
+    try:
+        net = new_backbone(kind, tensors)
+    except (KeyError, ValueError) as error:
+        raise WeightsError(f"{wrong}: {error}.") from error
     state = {}
     for name, tensor in tensors.items():
         try:
@@ -67,20 +71,20 @@ def _load(
         if own and not own.endswith(COUNTERS):
             state[own] = tensor
     expected = {n: t for n, t in net.state_dict().items() if not n.endswith(COUNTERS)}
-    wrong = [
+    bad = [
         name
         for name in sorted(expected.keys() | state.keys())
         if name not in expected
         or name not in state
         or state[name].shape != expected[name].shape
     ]
-    if wrong:
+    if bad:
         raise WeightsError(
-            f"The weights in {str(path)!r} are not those of the architecture {kind!r}: "
-            f"{len(wrong)} tensors are missing, unknown or of another shape, such as "
-            f"{wrong[0]!r}."
+            f"{wrong}: {len(bad)} tensors are missing, unknown or of another shape, "
+            f"such as {bad[0]!r}."
         )
     net.load_state_dict(state, strict=False)
+    return net
 
 
 def _of_torchvision(path: Path, kind: str) -> Backbone:

@@ -358,7 +358,8 @@ def _own_folders(modality: str) -> Iterator[tuple[str, Path]]:
         return
     for path in sorted(folder.glob("*")) + sorted(folder.glob("*/*")):
         if _is_of(path, modality):
-            yield path.relative_to(folder).as_posix(), path
+            own = path.with_name(architecture_of(path)) if path.is_file() else path
+            yield own.relative_to(folder).as_posix(), path
 
 
 def _is_of(path: Path, modality: str) -> bool:
