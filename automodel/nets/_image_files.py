@@ -16,18 +16,15 @@ from automodel.nets._weight_files import check_is_stored, read_header, read_json
 if TYPE_CHECKING:
     import torch
 
-# Channels of the map of each stage, by architecture.
+# Channels of the map of each stage, by architecture; those of ResNets are in the files.
 CHANNELS = {
     "efficientnet_lite0": (16, 24, 40, 80, 112, 192, 320, 1280),
     "efficientnet_lite1": (16, 24, 40, 80, 112, 192, 320, 1280),
     "efficientnet_lite2": (16, 24, 48, 88, 120, 208, 352, 1280),
     "efficientnet_lite3": (24, 32, 48, 96, 136, 232, 384, 1280),
     "efficientnet_lite4": (24, 32, 56, 112, 160, 272, 448, 1280),
-    "resnet18": (64, 64, 128, 256, 512),
-    "resnet34": (64, 64, 128, 256, 512),
-    "resnet50": (64, 256, 512, 1024, 2048),
-    "resnet101": (64, 256, 512, 1024, 2048),
 }
+RESNET = re.compile(r"(wide_)?resnet\d+(_2)?|resnext\d+_\d+x\d+d")  # of torchvision
 LIBRARIES = ("timm", "torchvision")  # that build all other architectures
 TENSORS = ("model.safetensors", "pytorch_model.bin")
 SUFFIXES = (".pth", ".pt", ".bin", ".safetensors")
@@ -38,13 +35,18 @@ DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64"
 def is_image_net(path: Path) -> bool:
     """Tell whether a file or folder holds a net of images, perhaps incompletely."""
     if path.is_file():
-        return path.suffix in SUFFIXES and architecture_of(path) in CHANNELS
+        return path.suffix in SUFFIXES and is_own(architecture_of(path))
     return bool(_config_of(path).get("architecture"))
+
+
+def is_own(kind: str) -> bool:
+    """Tell whether an architecture needs no other library than torch."""
+    return kind in CHANNELS or RESNET.fullmatch(kind) is not None
 
 
 def is_image_kind(kind: str) -> bool:
     """Tell whether a kind of weights is an architecture of images."""
-    return kind in CHANNELS or kind.startswith(tuple(f"{own}:" for own in LIBRARIES))
+    return is_own(kind) or kind.startswith(tuple(f"{own}:" for own in LIBRARIES))
 
 
 def library_of(kind: str) -> str:
@@ -106,13 +108,15 @@ def image_kind(path: Path) -> str:
         name, library = architecture_of(path), "torchvision"
     else:
         raise WeightsError(f"The weights {str(path)!r} do not exist.")
-    is_known = name in CHANNELS and (library != "timm" or name.startswith("resnet"))
+    # The nets of timm have their own names for all tensors but those of ResNets.
+    is_known = is_own(name) and (library != "timm" or name not in CHANNELS)
     kind = name if is_known else f"{library}:{name}"
     if find_spec(library_of(kind)) is None:
         raise MissingLibraryError(
             f"The weights {str(path)!r} are those of the architecture {name!r}, which "
             f"needs {library}, or do not have the name of one. Run: pip install "
-            f"{library}. Without it, there are: {', '.join(CHANNELS)}."
+            f"{library}. Without it, there are "
+            f"ResNets and {', '.join(CHANNELS)}."
         )
     return kind
 

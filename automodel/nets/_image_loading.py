@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ from torch import nn
 from automodel.exceptions import WeightsError
 from automodel.nets._device import one_thread, seeded_draws
 from automodel.nets._image_files import (
-    CHANNELS,
     colours_of,
+    is_own,
     library_of,
     read_tensors,
     tensor_file,
@@ -40,9 +41,8 @@ def loaded(path: Path, kind: str) -> Backbone:
         If the weights cannot be read, or belong to another architecture.
     """
     with one_thread(), seeded_draws(0):
-        if kind in CHANNELS:
-            backbone = new_backbone(kind)
-            _load(backbone, read_tensors(path), path, kind)
+        if is_own(kind):
+            backbone = _of_tensors(read_tensors(path), path, kind)
         elif library_of(kind) == "timm":
             backbone = _of_timm(path, kind)
         else:
@@ -54,11 +54,22 @@ def loaded(path: Path, kind: str) -> Backbone:
     return backbone.eval()
 
 
-def unloaded(kind: str) -> Backbone:
-    """Return a net of an architecture with any weights, which are to be replaced."""
+def unloaded(kind: str, shapes: Mapping[str, Sequence[int]]) -> Backbone:
+    """Return a net of an architecture with any weights, which are to be replaced.
+
+    Parameters
+    ----------
+    kind : str
+        The architecture.
+    shapes : mapping of str to sequence of int
+        Shapes of the tensors in the file of the weights, for one of our own nets.
+    """
     with one_thread(), seeded_draws(0):
-        if kind in CHANNELS:
-            return new_backbone(kind)
+        if is_own(kind):
+            return new_backbone(
+                kind,
+                {name: torch.empty(*s, device="meta") for name, s in shapes.items()},
+            )
         library, _, name = kind.partition(":")
         if library == "timm":
             import timm
@@ -71,10 +82,15 @@ def unloaded(kind: str) -> Backbone:
         return _in_stages(parts, kind, *IMAGENET)
 
 
-def _load(
-    net: Backbone, tensors: dict[str, torch.Tensor], path: Path, kind: str
-) -> None:
-    """Copy tensors into a net, whose classifier is left out."""
+def _of_tensors(
+    tensors: dict[str, torch.Tensor], path: Path, kind: str
+) -> Backbone:
+    """Return the net that tensors belong to, without the classifier."""
+    wrong = f"The weights in {str(path)!r} are not those of the architecture {kind!r}"
+    try:
+        net = new_backbone(kind, tensors)
+    except (KeyError, ValueError) as error:
+        raise WeightsError(f"{wrong}: {error}.") from error
     state = {}
     for name, tensor in tensors.items():
         try:
@@ -84,20 +100,20 @@ def _load(
         if own and not own.endswith(COUNTERS):
             state[own] = tensor
     expected = {n: t for n, t in net.state_dict().items() if not n.endswith(COUNTERS)}
-    wrong = [
+    bad = [
         name
         for name in sorted(expected.keys() | state.keys())
         if name not in expected
         or name not in state
         or state[name].shape != expected[name].shape
     ]
-    if wrong:
+    if bad:
         raise WeightsError(
-            f"The weights in {str(path)!r} are not those of the architecture {kind!r}: "
-            f"{len(wrong)} tensors are missing, unknown or of another shape, such as "
-            f"{wrong[0]!r}."
+            f"{wrong}: {len(bad)} tensors are missing, unknown or of another shape, "
+            f"such as {bad[0]!r}."
         )
     net.load_state_dict(state, strict=False)
+    return net
 
 
 def _of_torchvision(path: Path, kind: str) -> Backbone:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate, pairwise
 
 import torch
@@ -12,6 +12,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 IMAGENET = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+LITE = "efficientnet_lite"
 HALF = (127.0,) * 3, (128.0,) * 3
 LITE_SCALES = (1.0, 1.0), (1.0, 1.1), (1.1, 1.2), (1.2, 1.4), (1.4, 1.8)
 # Of EfficientNet: repeats, kernel size, stride, expansion, and channels of each stage.
@@ -25,14 +26,6 @@ LITE_STAGES = (
     (1, 3, 1, 6, 320),
 )
 LITE_STEM, LITE_HEAD = 32, 1280
-RESNET_BLOCKS = {
-    "resnet18": (2, 2, 2, 2),
-    "resnet34": (3, 4, 6, 3),
-    "resnet50": (3, 4, 6, 3),
-    "resnet101": (3, 4, 23, 3),
-}
-SHALLOW = ("resnet18", "resnet34")  # whose blocks have two convolutions, not three
-RESNET_WIDTHS = 64, 128, 256, 512
 
 
 class Backbone(nn.Module):
@@ -134,17 +127,24 @@ class Residual(nn.Module):
         return self.activation(self.layers(x) + self.shortcut(x))
 
 
-def new_backbone(kind: str) -> Backbone:
-    """Return a net with random weights.
+def new_backbone(kind: str, tensors: Mapping[str, torch.Tensor]) -> Backbone:
+    """Return the net that tensors belong to, with random weights.
 
     Parameters
     ----------
     kind : str
-        "efficientnet_lite0" to "efficientnet_lite4", or one of RESNET_BLOCKS.
+        "efficientnet_lite0" to "efficientnet_lite4", or a ResNet.
+    tensors : mapping of str to Tensor
+        The weights, whose shapes tell how deep and wide a ResNet is.
+
+    Raises
+    ------
+    KeyError
+        If they are not those of a ResNet.
     """
-    if kind in RESNET_BLOCKS:
-        return _resnet(kind)
-    return _efficientnet_lite(int(kind.removeprefix("efficientnet_lite")))
+    if kind.startswith(LITE):
+        return _efficientnet_lite(int(kind.removeprefix(LITE)))
+    return _resnet({name: tuple(tensor.shape) for name, tensor in tensors.items()})
 
 
 def folded(backbone: nn.Module) -> nn.Module:
@@ -231,45 +231,53 @@ class _LiteNames:
         return f"stages.{stage}.{block}.layers.{position}.{tensor}"
 
 
-def _resnet(kind: str) -> Backbone:
-    n_convolutions = 2 if kind in SHALLOW else 3
-    factor = 1 if kind in SHALLOW else 4
-    stem = nn.Sequential(
-        nn.Conv2d(3, 64, 7, 2, 3, bias=False),
-        nn.BatchNorm2d(64),
-        nn.ReLU(True),
-        nn.MaxPool2d(3, 2, 1),
-    )
-    n_in, stages = 64, [stem]
-    for width, n_blocks in zip(RESNET_WIDTHS, RESNET_BLOCKS[kind], strict=True):
-        blocks = []
-        for i in range(n_blocks):
-            stride = 2 if i == 0 and width > RESNET_WIDTHS[0] else 1
-            sizes = (3, 3) if n_convolutions == 2 else (1, 3, 1)
-            blocks.append(_residual(n_in, width, factor * width, sizes, stride))
-            n_in = factor * width
+def _resnet(shapes: Mapping[str, tuple[int, ...]]) -> Backbone:
+    """Return a net with the names, and the strides, of torchvision's ResNets."""
+    n_in = shapes["conv1.weight"][0]
+    stem = [*_normed(3, shapes["conv1.weight"], 2), nn.ReLU(True)]
+    stages = [nn.Sequential(*stem, nn.MaxPool2d(3, 2, 1))]
+    channels = [n_in]
+    if "layer1.0.conv1.weight" not in shapes:
+        raise KeyError("there is no tensor layer1.0.conv1.weight")
+    while f"layer{len(stages)}.0.conv1.weight" in shapes:
+        blocks: list[nn.Module] = []
+        while (name := f"layer{len(stages)}.{len(blocks)}") + ".conv1.weight" in shapes:
+            stride = 2 if len(stages) > 1 and not blocks else 1
+            own = [shapes[n] for i in "123" if (n := f"{name}.conv{i}.weight") in shapes]
+            narrow = shapes.get(f"{name}.downsample.0.weight")
+            blocks.append(_residual(n_in, own, narrow, stride))
+            n_in = own[-1][0]
         stages.append(nn.Sequential(*blocks))
-    channels = [64, *(factor * width for width in RESNET_WIDTHS)]
+        channels.append(n_in)
     return Backbone(stages, channels, *IMAGENET, _resnet_name)
 
 
 def _residual(
-    n_in: int, width: int, n_out: int, sizes: Sequence[int], stride: int
+    n_in: int,
+    shapes: Sequence[tuple[int, ...]],
+    narrow: tuple[int, ...] | None,
+    stride: int,
 ) -> Residual:
-    """Return a block of torchvision's ResNets, whose first 3 x 3 layer has strides."""
+    """Return a block, whose first convolution of 3 x 3 pixels has the stride."""
     layers: list[nn.Module] = []
-    widths = [n_in, *[width] * (len(sizes) - 1), n_out]
-    for i, size in enumerate(sizes):
-        own_stride = stride if i == sizes.index(3) else 1
-        convolution = nn.Conv2d(
-            widths[i], widths[i + 1], size, own_stride, size // 2, bias=False
-        )
-        layers += [convolution, nn.BatchNorm2d(widths[i + 1]), nn.ReLU(True)]
+    first = next((i for i, shape in enumerate(shapes) if shape[2] > 1), 0)
+    width = n_in
+    for i, shape in enumerate(shapes):
+        layers += [*_normed(width, shape, stride if i == first else 1), nn.ReLU(True)]
+        width = shape[0]
     shortcut: nn.Module = nn.Identity()
-    if stride > 1 or n_in != n_out:
-        narrow = nn.Conv2d(n_in, n_out, 1, stride, bias=False)
-        shortcut = nn.Sequential(narrow, nn.BatchNorm2d(n_out))
+    if narrow is not None:
+        shortcut = nn.Sequential(*_normed(n_in, narrow, stride))
     return Residual(layers[:-1], shortcut, nn.ReLU(True))
+
+
+def _normed(n_in: int, shape: tuple[int, ...], stride: int) -> list[nn.Module]:
+    """Return a convolution with a kernel of this shape, and its batch norm."""
+    n_out, n_of_group, size, _ = shape
+    groups = max(n_in // n_of_group, 1)
+    options = {"groups": groups, "bias": False}
+    convolution = nn.Conv2d(n_in, n_out, size, stride, size // 2, **options)
+    return [convolution, nn.BatchNorm2d(n_out)]
 
 
 def _resnet_name(name: str) -> str:

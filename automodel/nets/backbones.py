@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from automodel.nets._device import has_bfloat16, one_thread
-from automodel.nets._image_files import CHANNELS
+from automodel.nets._image_files import is_own
 from automodel.nets._image_loading import loaded
 from automodel.nets._image_nets import Backbone, folded
 from automodel.nets.weights import Weights, located
@@ -65,7 +65,7 @@ class FrozenBackbone:
     """
 
     def __init__(self, backbone: Backbone, weights: Weights, dtype: torch.dtype):
-        if weights.kind in CHANNELS:  # in others, layers may be used in another order
+        if is_own(weights.kind):  # in others, layers may be used in another order
             folded(backbone)
         backbone.requires_grad_(False)
         self.net = backbone.to(dtype, memory_format=torch.channels_last).eval()

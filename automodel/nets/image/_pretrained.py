@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from automodel.nets._image_files import is_own, read_tensors
 from automodel.nets._image_loading import loaded, unloaded
 from automodel.nets._shared_arrays import SharedArrays
 
@@ -50,19 +51,23 @@ def load_pretrained(path: str, kind: str, checksum: str) -> PretrainedImageNet:
         If the weights cannot be loaded.
     """
     backbone = loaded(Path(path), kind)
-    colours = {
-        name: getattr(backbone, name).flatten().tolist() for name in ("mean", "std")
-    }
+    design: dict[str, Any] = {"kind": kind, "shapes": {}}
+    if is_own(kind):
+        tensors = read_tensors(Path(path))
+        kernels = {name: list(t.shape) for name, t in tensors.items() if t.ndim == 4}
+        design["shapes"] = kernels
+    for name in ("mean", "std"):
+        design[name] = getattr(backbone, name).flatten().tolist()
     state = {
         PREFIX + name: value.detach().numpy()
         for name, value in backbone.state_dict().items()
     }
-    return PretrainedImageNet({"kind": kind, **colours}, state, checksum)
+    return PretrainedImageNet(design, state, checksum)
 
 
 def new_net(design: dict[str, Any]) -> nn.Module:
     """Return a backbone of a design, whose weights are to be replaced."""
-    backbone: Any = unloaded(design["kind"])
+    backbone: Any = unloaded(design["kind"], design["shapes"])
     for name in ("mean", "std"):
         own = getattr(backbone, name)
         own.copy_(own.new_tensor(design[name]).reshape(own.shape))

@@ -21,7 +21,7 @@ FLIPS = ("none", "horizontal", "vertical", "average")
 PRECISIONS = ("auto", "float32", "bfloat16")
 CELLS = 4  # of the grid
 Plan = list[tuple[int, str]]  # stages, and what is taken of their maps
-LEAST_SIZE = 16
+LEAST_SIZE = 8
 USUAL_SIZE = 96
 # For an image of USUAL_SIZE on one core: between bfloat16 and float32.
 SECONDS = {

@@ -1,6 +1,9 @@
 """Every family of images, found by itself, keeps the contract of families/base.py."""
 
 import pickle
+import tempfile
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import optuna
@@ -12,12 +15,16 @@ from automodel.evaluation.evaluate import Candidate, Folds, evaluate
 from automodel.exceptions import DeadlineReached
 from automodel.families import all_families
 from automodel.monitor import Monitor
+from automodel.nets.weights import find_weights
 from automodel.preprocessing.image.images import ImageFacts
 from automodel.preprocessing.image.reader import ImageReader
 from automodel.task import Task
 from tests.images import make_images
 from tests.makers import make_metric
+from tests.tiny_backbone import write_backbone
 
+_KEPT = tempfile.TemporaryDirectory()  # until the end of the process
+FOLDER = Path(_KEPT.name)
 KINDS = {"binary": 2, "multiclass": 3, "regression": 1, "multilabel": 2}
 KINDS |= {"multioutput": 2}
 FAMILIES = [
@@ -32,6 +39,11 @@ each = pytest.mark.parametrize(
 )
 
 
+@cache
+def tiny_weights():
+    return find_weights(write_backbone(FOLDER / "resnet8.safetensors"), "image")
+
+
 def task_of(kind, n_samples=90, n_classes=None, side=12, grey_share=1.0, **facts):
     n_outputs = KINDS[kind] if n_classes is None else n_classes
     sides = (float(side),) * 5
@@ -41,7 +53,7 @@ def task_of(kind, n_samples=90, n_classes=None, side=12, grey_share=1.0, **facts
         n_outputs=n_outputs,
         n_classes=n_outputs if kind in ("binary", "multiclass") else 0,
         modality="image",
-        facts=ImageFacts(sides, sides, grey_share=grey_share, **facts),
+        facts=ImageFacts(sides, sides, grey_share=grey_share, weights=tiny_weights(), **facts),
     )
 
 
