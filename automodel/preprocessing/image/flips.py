@@ -11,9 +11,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from automodel.clock import NO_DEADLINE, Deadline
+from automodel.nets.image.augment import FLIPS
 from automodel.nets.weights import Weights
 from automodel.preprocessing.image.features import ImageFeatures
-from automodel.preprocessing.image.images import FLIPS, Images
+from automodel.preprocessing.image.images import Images
 
 SAMPLE = 600  # images that are looked at
 N_FOLDS = 3

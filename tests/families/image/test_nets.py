@@ -19,7 +19,7 @@ from automodel.preprocessing.image.images import ImageFacts
 from automodel.targets.objective import Objective
 from automodel.task import Task
 from tests.images import make_images, make_labels
-from tests.tiny_image_net import write_resnet
+from tests.tiny_backbone import write_backbone
 
 KINDS = ("binary", "multiclass", "multilabel", "regression", "multioutput")
 FAMILIES = [ImageResNetFamily(), ImageFinetuneFamily()]
@@ -35,7 +35,8 @@ each_kind = pytest.mark.parametrize("kind", KINDS)
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    return find_weights(write_resnet(tmp_path_factory.mktemp("weights")), "image")
+    folder = tmp_path_factory.mktemp("weights")
+    return find_weights(write_backbone(folder / "resnet8.safetensors"), "image")
 
 
 def task_of(kind, weights, n_samples=160, side=12, facts=None, **options):

@@ -2,10 +2,11 @@
 
 import pytest
 
-from tests.tiny_image_net import write_resnet
+from tests.tiny_backbone import write_backbone
 
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory):
-    """Return the file of a ResNet of 18 layers with random weights."""
-    return str(write_resnet(tmp_path_factory.mktemp("weights")))
+    """Return the file of a tiny ResNet of four stages with random weights."""
+    folder = tmp_path_factory.mktemp("weights")
+    return str(write_backbone(folder / "resnet8.safetensors"))

@@ -60,20 +60,20 @@ def first(net):
     return load_pretrained(own.folder, own.kind, own.checksum).state
 
 
-@pytest.mark.parametrize(("layers", "n_trained"), [("all", 5), (1, 1), ("head", 0)])
+@pytest.mark.parametrize(("layers", "n_trained"), [("all", 4), (1, 1), ("head", 0)])
 def test_the_last_stages_are_trained(weights, layers, n_trained):
     net = classifier(weights, layers=layers, early_stopping=False)
     net.fit(IMAGES, CLASSES)
-    names = ["0.0", *(f"{stage}.0.layers.0" for stage in range(1, 5))]
+    names = ["0.0", *(f"{stage}.0.layers.0" for stage in range(1, 4))]
     found = [changed(net, f"backbone.stages.{name}.weight") for name in names]
-    assert found == [False] * (5 - n_trained) + [True] * n_trained
+    assert found == [False] * (4 - n_trained) + [True] * n_trained
     assert {*net.state_} & {*net.frozen_} == set()
     missing = {*first(net)} - {*net.state_} - {*net.frozen_}
     assert not missing
 
 
 def test_statistics_are_frozen_unless_they_are_to_be_learned(weights):
-    name = "backbone.stages.4.1.layers.1.running_mean"
+    name = "backbone.stages.3.0.layers.1.running_mean"
     options = {"layers": 1, "early_stopping": False}
     frozen = classifier(weights, **options).fit(IMAGES, CLASSES)
     assert name in frozen.frozen_
@@ -104,8 +104,8 @@ def test_learning_rates_fall_from_the_head_to_the_first_stage(weights):
     options = {"layer_decay": 0.5, "head_rate": 4.0, "learning_rate": 0.001}
     classifier(weights, callbacks=[Noted()], **options).fit(IMAGES, CLASSES)
     assert seen["head.weight"] == pytest.approx(0.004)
-    assert seen["backbone.stages.4.0.layers.0.weight"] == pytest.approx(0.001)
-    assert seen["backbone.stages.2.0.layers.0.weight"] == pytest.approx(0.00025)
+    assert seen["backbone.stages.3.0.layers.0.weight"] == pytest.approx(0.001)
+    assert seen["backbone.stages.1.0.layers.0.weight"] == pytest.approx(0.00025)
 
 
 def test_all_maps_or_the_last_one_are_the_features_of_the_head(weights):
@@ -114,7 +114,7 @@ def test_all_maps_or_the_last_one_are_the_features_of_the_head(weights):
         for taps in ("all", "last")
     ]
     shapes = [net.state_["head.weight"].shape for net in sizes]
-    assert shapes == [(2, 64 + 64 + 128 + 256 + 512), (2, 512)]
+    assert shapes == [(2, 8 + 8 + 16 + 24), (2, 24)]
 
 
 def test_the_start_is_kept_where_training_makes_it_worse(weights):
@@ -176,7 +176,7 @@ def test_models_of_one_process_share_what_is_not_trained(weights, fitted):
 
 
 def test_what_was_used_is_on_the_fitted_net(fitted):
-    assert fitted.weights_.kind == "resnet18"
+    assert fitted.weights_.kind == "resnet8"
     assert len(fitted.weights_.checksum) == 64
     assert fitted.image_shape_ == (16, 16)
 
