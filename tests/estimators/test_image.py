@@ -21,7 +21,7 @@ from sklearn.model_selection import (
 
 from automodel import AutoImageClassifier, AutoImageRegressor
 from automodel.exceptions import FitWarning
-from automodel.preprocessing.image.images import FLIPS
+from automodel.nets.image.augment import FLIPS
 from tests.conftest import environment
 from tests.images import CHEAP_IMAGE, encoded, make_images, make_labels, write_images
 

@@ -7,7 +7,7 @@ from sklearn.base import clone
 
 from automodel.exceptions import FitWarning, ImageError
 from automodel.preprocessing.image import reader as reader_module
-from automodel.preprocessing.image.images import AUGMENTATIONS, FLIPS
+from automodel.nets.image.augment import AUGMENTATIONS, FLIPS
 from automodel.preprocessing.image.reader import ImageReader, read_images
 from tests.images import encoded, make_images, write_images
 
