@@ -80,8 +80,9 @@ def test_deep_files_keep_their_values():
     np.testing.assert_array_equal(decoded(encoded(deep, "TIFF"), 0), deep)
     floats = deep.astype(np.float32) / 60_000
     np.testing.assert_array_equal(decoded(encoded(floats, "TIFF"), 0), floats)
-    notes = as_sources([PNG, encoded(deep)]).check()
-    assert notes.deep == [1]
+    assert as_sources([PNG, encoded(deep)]).check().ranges == {
+        "16-bit": (0.0, 65535.0)
+    }
 
 
 def test_of_an_animation_the_first_frame_is_read():
@@ -146,4 +147,4 @@ def test_the_command_that_installs_pillow_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
     with pytest.raises(MissingLibraryError, match="pip install"):
         as_sources([PNG]).check()
-    assert len(as_sources(COLOR[None]).check().deep) == 0  # arrays need no Pillow
+    assert as_sources(COLOR[None]).check().ranges == {}  # arrays need no Pillow
