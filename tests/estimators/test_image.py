@@ -156,7 +156,10 @@ def test_one_class_is_refused():
         ({"weights": 3}, "weights"),
         ({"image_size": 4}, "image_size"),
         ({"image_size": "large"}, "image_size"),
-        ({"augmentations": ("flip",)}, "'flip' instead. The names are: horizontal_flip"),
+        (
+            {"augmentations": ("flip",)},
+            "'flip' instead. The names are: horizontal_flip",
+        ),
         ({"augmentations": "trivial"}, "augmentations"),
     ],
 )

@@ -79,7 +79,9 @@ class ImagePixelsFamily(ImageFamily):
         if head == "kernel":
             low, high = LANDMARKS
             params["gamma"] = trial.suggest_float("gamma", 0.05, 5.0, log=True)
-            params["n_landmarks"] = trial.suggest_int("n_landmarks", low, high, log=True)
+            params["n_landmarks"] = trial.suggest_int(
+                "n_landmarks", low, high, log=True
+            )
         return params | _linear_space(trial, head, task)
 
     def portfolio(self, task: Task) -> Sequence[dict[str, Any]]:

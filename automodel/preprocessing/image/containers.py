@@ -74,7 +74,7 @@ class Sources:
         return self._learned
 
     def _deep_images(self, deep_files: list[int]) -> Iterator[tuple[str, np.ndarray]]:
-        """Yield the images that may have values of more than 8 bits, and their names."""
+        """Yield images that may have values of more than 8 bits, and their names."""
         if self.values.dtype != object:
             if kind_of(self.values):
                 for rows in chunks_of(self.values):
@@ -237,8 +237,8 @@ def _as_source(item: Any, row: int) -> np.ndarray | str | bytes:
         return bytes(item)
     if item is None or is_scalar_nan(item) or is_pandas_na(item):
         raise ValueError(
-            f"Row {row} of X is missing ({item!r}), and every row needs an image. Leave "
-            "the rows without one out."
+            f"Row {row} of X is missing ({item!r}), and every row needs an image. "
+            "Leave the rows without one out."
         )
     if hasattr(item, "getexif"):  # an image of PIL
         return as_array(item, row)
@@ -250,7 +250,7 @@ def _as_source(item: Any, row: int) -> np.ndarray | str | bytes:
             raise ValueError(f"Row {row} of X is not an image: {error}") from error
     if not isinstance(array, np.ndarray) or array.ndim == 0:
         raise TypeError(
-            f"Row {row} of X is of type {type(item).__name__!r}, which is not an image. "
+            f"Row {row} of X is of type {type(item).__name__!r}, which is no image. "
             f"{FORMS} For tables, {TABLES}"
         )
     return _checked_image(array, row)
@@ -260,9 +260,9 @@ def _checked_image(array: np.ndarray, row: int) -> np.ndarray:
     _check_numbers(array, f"Row {row} of X")
     if array.ndim == 1:
         raise ValueError(
-            f"Row {row} of X has one dimension, so that X is a table and not a sequence "
-            "of images. Reshape your data to (n, height, width) if its rows are images. "
-            f"Otherwise, {TABLES}"
+            f"Row {row} of X has one dimension, so that X is a table and not a "
+            "sequence of images. Reshape your data to (n, height, width) if its rows "
+            f"are images. Otherwise, {TABLES}"
         )
     if array.ndim > 3 or (array.ndim == 3 and array.shape[-1] not in CHANNELS):
         hint = ""
