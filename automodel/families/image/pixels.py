@@ -226,7 +226,8 @@ class _Prefixed:
 
 def _renamed(family: ModelFamily, trial, table: Task, prefix: str) -> dict[str, Any]:
     """Return the search space of a family of tables, under names of a head."""
-    found = family.search_space(_Prefixed(trial, prefix), table)
+    own: Any = _Prefixed(trial, prefix)
+    found = family.search_space(own, table)
     return {f"{prefix}{name}": value for name, value in found.items()}
 
 
