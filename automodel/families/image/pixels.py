@@ -79,7 +79,9 @@ class ImagePixelsFamily(ImageFamily):
         if head == "kernel":
             low, high = LANDMARKS
             params["gamma"] = trial.suggest_float("gamma", 0.05, 5.0, log=True)
-            params["n_landmarks"] = trial.suggest_int("n_landmarks", low, high, log=True)
+            params["n_landmarks"] = trial.suggest_int(
+                "n_landmarks", low, high, log=True
+            )
         return params | _linear_space(trial, head, task)
 
     def portfolio(self, task: Task) -> Sequence[dict[str, Any]]:
@@ -224,7 +226,8 @@ class _Prefixed:
 
 def _renamed(family: ModelFamily, trial, table: Task, prefix: str) -> dict[str, Any]:
     """Return the search space of a family of tables, under names of a head."""
-    found = family.search_space(_Prefixed(trial, prefix), table)
+    own: Any = _Prefixed(trial, prefix)
+    found = family.search_space(own, table)
     return {f"{prefix}{name}": value for name, value in found.items()}
 
 

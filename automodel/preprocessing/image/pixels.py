@@ -170,7 +170,8 @@ def _normalized_blocks(cells: np.ndarray) -> np.ndarray:
 
 
 def _grey(values: np.ndarray) -> np.ndarray:
-    return sum(np.float32(GREY[i]) * values[..., i] for i in range(3))
+    red, green, blue = (np.float32(GREY[i]) * values[..., i] for i in range(3))
+    return red + green + blue
 
 
 def _pixels(squares: np.ndarray, color: bool) -> np.ndarray:
