@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from automodel.families._net import seldom, suggest_loss, usual_training
 from automodel.families.image._nets import (
     FORWARD,
+    N_FOLDS,
     ImageNetFamily,
     suggest_augmentation,
     usual_augmentation,
@@ -28,6 +29,7 @@ FEWEST_EPOCHS, MOST_EPOCHS = 10, 60
 SMALL, LARGE = 16, 32  # widths
 ROOM = 8.0  # trainings of the wide net that the time budget must allow
 DEEP_ROOM = 4.0
+GREY_SHARE, COLOUR_SHARE = 0.8, 0.3  # of the time, for folds beside pretrained nets
 
 
 class ImageResNetFamily(ImageNetFamily):
@@ -42,6 +44,21 @@ class ImageResNetFamily(ImageNetFamily):
     worthwhile = 0.3
     classifier = "ImageResNetClassifier"
     regressor = "ImageResNetRegressor"
+
+    def pays(self, task: Task) -> bool:
+        """Tell whether there is time, of which features of weights need less.
+
+        They are better on photographs, and worse on grey images such as digits.
+        """
+        if not task.facts.weights or task.time_budget is None:
+            return super().pays(task)
+        share = GREY_SHARE if task.facts.channels == 1 else COLOUR_SHARE
+        needed = N_FOLDS * self._seconds_per_split(task)
+        return needed <= share * task.time_budget
+
+    def is_slow(self, task: Task) -> bool:
+        """Leave the folds to the features of weights, if there are some."""
+        return not task.facts.weights and super().is_slow(task)
 
     def sizes(self, task: Task) -> Sequence[int]:
         """Return the side of the images, within limits, and its double or half."""

@@ -292,3 +292,19 @@ def test_a_search_may_be_of_it_alone(weights, family):
     search.fit(IMAGES, y)
     assert search.score(IMAGES, y) > 0.8
     assert set(search.leaderboard_["family"]) == {family.name}
+
+
+def test_pretrained_weights_come_before_resnets_unless_there_is_much_time(weights):
+    family = ImageResNetFamily()
+
+    def pays(seconds, grey_share, own=weights):
+        facts = {"grey_share": grey_share}
+        return family.pays(
+            task_of("binary", own, 5000, 32, facts=facts, time_budget=seconds)
+        )
+
+    assert [pays(seconds, 0.0) for seconds in (300.0, 900.0, 3600.0)] == [0, 0, 1]
+    assert [pays(seconds, 1.0) for seconds in (300.0, 900.0, 3600.0)] == [0, 1, 1]
+    assert pays(300.0, 0.0, own=())
+    task = task_of("binary", weights, 5000, side=32, time_budget=100.0)
+    assert not family.is_slow(task)
