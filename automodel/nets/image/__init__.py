@@ -5,6 +5,7 @@ from automodel.nets.image.finetune import (
     FineTunedImageClassifier,
     FineTunedImageRegressor,
 )
+from automodel.nets.image.preview import augmented
 from automodel.nets.image.resnet import ImageResNetClassifier, ImageResNetRegressor
 
 __all__ = [
@@ -14,4 +15,5 @@ __all__ = [
     "ImageAugmentation",
     "ImageResNetClassifier",
     "ImageResNetRegressor",
+    "augmented",
 ]

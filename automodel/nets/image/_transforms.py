@@ -8,10 +8,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 import torch
 
-from automodel.nets._augmentation import Mixture
+from automodel.nets._augmentation import Mixture, beta_share
 from automodel.nets.image._pixels import rotations, to_bytes, warped, wide
 from automodel.nets.image._trivial import TrivialAugment
 from automodel.nets.image.augment import FLIPS, MIXES, ImageAugmentation
@@ -123,7 +122,7 @@ class Augmenter:
         if not kinds or len(images) < 2:
             return images, None
         kind = kinds[int(self._rand(1) * len(kinds))]
-        share = self._share(getattr(own, kind))
+        share = beta_share(getattr(own, kind), self.generator)
         draw: dict[str, Any] = {"generator": self.generator, "device": images.device}
         order = torch.randperm(len(images), **draw)
         if kind == "mixup":
@@ -134,12 +133,6 @@ class Augmenter:
         inside = _rectangles(height, width, side, side, self._rand(1, 2))
         mixed = torch.where(inside[..., None], images[order], images)
         return mixed, Mixture(order, 1 - float(inside.float().mean()))
-
-    def _share(self, alpha: float) -> float:
-        """Draw from Beta(alpha, alpha), seeded by the generator of the training."""
-        device = self.generator.device
-        seed = torch.randint(2**31, (), generator=self.generator, device=device)
-        return float(np.random.default_rng(int(seed)).beta(alpha, alpha))
 
     def _rand(self, *shape: int) -> torch.Tensor:
         device = self.generator.device
