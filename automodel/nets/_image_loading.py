@@ -53,9 +53,7 @@ def loaded(path: Path, kind: str) -> Backbone:
     return backbone.eval()
 
 
-def _of_tensors(
-    tensors: dict[str, torch.Tensor], path: Path, kind: str
-) -> Backbone:
+def _of_tensors(tensors: dict[str, torch.Tensor], path: Path, kind: str) -> Backbone:
     """Return the net that tensors belong to, without the classifier."""
     wrong = f"The weights in {str(path)!r} are not those of the architecture {kind!r}"
     try:

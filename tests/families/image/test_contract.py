@@ -53,7 +53,9 @@ def task_of(kind, n_samples=90, n_classes=None, side=12, grey_share=1.0, **facts
         n_outputs=n_outputs,
         n_classes=n_outputs if kind in ("binary", "multiclass") else 0,
         modality="image",
-        facts=ImageFacts(sides, sides, grey_share=grey_share, weights=tiny_weights(), **facts),
+        facts=ImageFacts(
+            sides, sides, grey_share=grey_share, weights=tiny_weights(), **facts
+        ),
     )
 
 
@@ -97,7 +99,9 @@ def test_each_proven_setting_is_better_than_the_prior(family, kind):
 
 @pytest.mark.parametrize("n_samples", [20, 1000, 500_000])
 @pytest.mark.parametrize("n_classes", [None, 26])
-@pytest.mark.parametrize("facts", [{"side": 8}, {"side": 500}, {"image_size": 50}], ids=str)
+@pytest.mark.parametrize(
+    "facts", [{"side": 8}, {"side": 500}, {"image_size": 50}], ids=str
+)
 @each
 def test_the_portfolio_lies_inside_the_search_space(
     family, kind, n_samples, n_classes, facts
