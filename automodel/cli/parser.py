@@ -253,9 +253,7 @@ def _add_predict(commands) -> None:
         "is a pickle and can run code when it is loaded: open only files you trust.",
     )
     predict.add_argument("model", type=Path, help="a file saved by `automodel fit`")
-    predict.add_argument(
-        "table", type=Path, help=f"{TABLES}, or a folder of images"
-    )
+    predict.add_argument("table", type=Path, help=f"{TABLES}, or a folder of images")
     predict.add_argument(
         "--out",
         default="-",

@@ -110,7 +110,9 @@ def check_augmentations(augmentations: Any) -> None:
         If they are not "auto", None, or names that are known.
     """
     is_named = isinstance(augmentations, tuple | list)
-    unknown = [] if not is_named else [a for a in augmentations if a not in AUGMENTATIONS]
+    unknown = (
+        [] if not is_named else [a for a in augmentations if a not in AUGMENTATIONS]
+    )
     is_valid = is_named or augmentations is None or augmentations == "auto"
     if unknown or not is_valid:
         given = unknown[0] if unknown else augmentations

@@ -1,4 +1,4 @@
-"""Models on top of pixels and gradients: one of several heads, which a trial chooses."""
+"""Models of pixels and gradients: one of several heads, which a trial chooses."""
 
 from __future__ import annotations
 

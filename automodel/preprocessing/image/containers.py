@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils._missing import is_pandas_na, is_scalar_nan
 
-from automodel.preprocessing.image.files import FileNotes, as_array, check_files
+from automodel.preprocessing.image.files import as_array, check_files, decoded
+from automodel.preprocessing.image.ranges import Ranges, kind_of, learned_ranges
 
 CHANNELS = (1, 3, 4)  # grey, colour, and colour with transparency
 TABLES = "use AutoClassifier or AutoRegressor, which learn from tables."
@@ -18,6 +21,23 @@ FORMS = (
     "Pass an array of shape (n, height, width) or (n, height, width, channels), or a "
     "list of arrays, PIL images, paths or bytes."
 )
+CHUNK_BYTES = 2**25  # of an array that is looked at, or converted, at once
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What is learned from the images of fit.
+
+    Parameters
+    ----------
+    ranges : dict
+        Range of each kind of values of more than 8 bits.
+    n_animated : int
+        Number of files with several frames or pages.
+    """
+
+    ranges: Ranges
+    n_animated: int
 
 
 class Sources:
@@ -33,22 +53,54 @@ class Sources:
 
     def __init__(self, values: np.ndarray):
         self.values = values
-        self._notes: FileNotes | None = None
+        self._learned: Learned | None = None
 
     def __len__(self) -> int:
         return len(self.values)
 
-    def check(self) -> FileNotes:
-        """Check all files, once, and return what is found in them.
+    def check(self) -> Learned:
+        """Check all images, once, and return what is learned from them.
 
         Raises
         ------
         ImageError
-            If a file cannot be read. The message names its row and the cause.
+            If a file cannot be read, or a value is not finite. The message names the
+            row and the cause.
         """
-        if self._notes is None:
-            self._notes = check_files(self.values)
-        return self._notes
+        if self._learned is None:
+            found = check_files(self.values)
+            ranges = learned_ranges(self._deep_images(found.deep))
+            self._learned = Learned(ranges, found.n_animated)
+        return self._learned
+
+    def _deep_images(self, deep_files: list[int]) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield images that may have values of more than 8 bits, and their names."""
+        if self.values.dtype != object:
+            if kind_of(self.values):
+                for rows in chunks_of(self.values):
+                    yield name_of(rows), self.values[rows]
+            return
+        for row, source in enumerate(self.values):
+            if isinstance(source, np.ndarray):
+                yield name_of(row), source
+        for row in deep_files:
+            yield name_of(row), decoded(self.values[row], row)
+
+
+def chunks_of(stack: np.ndarray) -> Iterator[slice]:
+    """Yield parts of an array of images that need little memory."""
+    n_rows = max(1, CHUNK_BYTES // max(stack[:1].nbytes, 1))
+    for start in range(0, len(stack), n_rows):
+        yield slice(start, min(start + n_rows, len(stack)))
+
+
+def name_of(rows: int | slice) -> str:
+    """Return the name of an image, or of some, for errors."""
+    if isinstance(rows, int):
+        return f"The image in row {rows} of X"
+    if rows.stop - rows.start == 1:
+        return name_of(rows.start)
+    return f"An image in the rows {rows.start} to {rows.stop - 1} of X"
 
 
 def as_sources(X: Any) -> Sources:
@@ -185,8 +237,8 @@ def _as_source(item: Any, row: int) -> np.ndarray | str | bytes:
         return bytes(item)
     if item is None or is_scalar_nan(item) or is_pandas_na(item):
         raise ValueError(
-            f"Row {row} of X is missing ({item!r}), and every row needs an image. Leave "
-            "the rows without one out."
+            f"Row {row} of X is missing ({item!r}), and every row needs an image. "
+            "Leave the rows without one out."
         )
     if hasattr(item, "getexif"):  # an image of PIL
         return as_array(item, row)
@@ -198,7 +250,7 @@ def _as_source(item: Any, row: int) -> np.ndarray | str | bytes:
             raise ValueError(f"Row {row} of X is not an image: {error}") from error
     if not isinstance(array, np.ndarray) or array.ndim == 0:
         raise TypeError(
-            f"Row {row} of X is of type {type(item).__name__!r}, which is not an image. "
+            f"Row {row} of X is of type {type(item).__name__!r}, which is no image. "
             f"{FORMS} For tables, {TABLES}"
         )
     return _checked_image(array, row)
@@ -208,9 +260,9 @@ def _checked_image(array: np.ndarray, row: int) -> np.ndarray:
     _check_numbers(array, f"Row {row} of X")
     if array.ndim == 1:
         raise ValueError(
-            f"Row {row} of X has one dimension, so that X is a table and not a sequence "
-            "of images. Reshape your data to (n, height, width) if its rows are images. "
-            f"Otherwise, {TABLES}"
+            f"Row {row} of X has one dimension, so that X is a table and not a "
+            "sequence of images. Reshape your data to (n, height, width) if its rows "
+            f"are images. Otherwise, {TABLES}"
         )
     if array.ndim > 3 or (array.ndim == 3 and array.shape[-1] not in CHANNELS):
         hint = ""

@@ -173,16 +173,19 @@ def _check_end(source: str | bytes, row: int) -> None:
 @contextmanager
 def _opened(source: str | bytes, row: int) -> Iterator[Image]:
     pil = _pillow()
-    is_path = isinstance(source, str)
-    with _errors(_name(source, row)), no_warnings():
-        with pil.Image.open(source if is_path else io.BytesIO(source)) as image:
-            n_pixels = image.size[0] * image.size[1]
-            if n_pixels > MOST_PIXELS:
-                raise ImageError(
-                    f"it has {n_pixels:,} pixels, which is more than the limit of "
-                    f"{MOST_PIXELS:,}. Make it smaller, or pass it as an array"
-                )
-            yield image
+    file = source if isinstance(source, str) else io.BytesIO(source)
+    with (
+        _errors(_name(source, row)),
+        no_warnings(),
+        pil.Image.open(file) as image,
+    ):
+        n_pixels = image.size[0] * image.size[1]
+        if n_pixels > MOST_PIXELS:
+            raise ImageError(
+                f"it has {n_pixels:,} pixels, which is more than the limit of "
+                f"{MOST_PIXELS:,}. Make it smaller, or pass it as an array"
+            )
+        yield image
 
 
 @contextmanager

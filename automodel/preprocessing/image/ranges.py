@@ -92,8 +92,8 @@ def as_bytes(values: np.ndarray, ranges: Ranges, name: str) -> np.ndarray:
     if most > high + span or least < low - span:
         raise ImageError(
             f"{name} has values from {least:g} to {most:g}, but the range of {kind} "
-            f"images is {low:g} to {high:g}, as learned in fit or as usual. Pass images "
-            "of the same scale."
+            f"images is {low:g} to {high:g}, as learned in fit or as usual. Pass "
+            "images of the same scale."
         )
     exact = values.astype(np.result_type(values.dtype, np.float32))
     return np.rint(np.clip((exact - low) * (OPAQUE / span), 0, OPAQUE)).astype(np.uint8)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,26 +11,24 @@ from sklearn.utils.validation import check_is_fitted
 
 from automodel.exceptions import FitWarning
 from automodel.nets.weights import NO_IMAGE_WEIGHTS, find_weights
-from automodel.preprocessing.image.containers import Sources, as_sources
-from automodel.preprocessing.image.files import decoded
+from automodel.preprocessing.image.containers import (
+    Sources,
+    as_sources,
+    chunks_of,
+    name_of,
+)
 from automodel.preprocessing.image.images import (
     AUGMENTATIONS,
     FLIPS,
     ImageFacts,
     Images,
 )
-from automodel.preprocessing.image.ranges import (
-    Ranges,
-    as_bytes,
-    kind_of,
-    learned_ranges,
-)
+from automodel.preprocessing.image.ranges import Ranges, as_bytes
 
 SAMPLE = 5000  # images whose sizes are noted
 SAMPLE_PIXELS = 20_000_000  # of images that are decoded to see if they have colours
 MOST_DECODED = 200
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
-CHUNK_BYTES = 2**25  # of an array whose values are converted at once
 
 
 class ImageReader(
@@ -82,12 +79,12 @@ class ImageReader(
     def fit(self, X: Any, y: Any = None):
         """Check the images, and learn the ranges of their values."""
         sources = as_sources(X)
-        found = sources.check()
-        self.ranges_ = learned_ranges(_deep_images(sources, found.deep))
+        learned = sources.check()
+        self.ranges_ = learned.ranges
         self.notes_ = []
-        if found.n_animated:
+        if learned.n_animated:
             self.notes_.append(
-                f"{found.n_animated} of {len(sources)} images have several frames or "
+                f"{learned.n_animated} of {len(sources)} images have several frames or "
                 "pages, of which only the first is read."
             )
         return self
@@ -147,53 +144,21 @@ def read_images(X: Any) -> Images:
     return X if isinstance(X, Images) else _images_of(as_sources(X), {})
 
 
-def _deep_images(sources: Sources, deep: list[int]) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the images that may have values of more than 8 bits, and their names."""
-    values = sources.values
-    if values.dtype != object:
-        if kind_of(values):
-            for rows in _chunks(values):
-                yield _name_of(rows), values[rows]
-        return
-    for row, source in enumerate(values):
-        if isinstance(source, np.ndarray):
-            yield _name(row), source
-    for row in deep:
-        yield _name(row), decoded(values[row], row)
-
-
 def _images_of(sources: Sources, ranges: Ranges) -> Images:
     """Return images whose arrays have been converted to bytes."""
     values = sources.values
     if values.dtype != object:
-        if not kind_of(values) and values.dtype == np.uint8:
+        if values.dtype == np.uint8:
             return Images(values, ranges)
         converted = np.empty(values.shape, dtype=np.uint8)
-        for rows in _chunks(values):
-            converted[rows] = as_bytes(values[rows], ranges, _name_of(rows))
+        for rows in chunks_of(values):
+            converted[rows] = as_bytes(values[rows], ranges, name_of(rows))
         return Images(converted, ranges)
     converted = values.copy()
     for row, source in enumerate(values):
         if isinstance(source, np.ndarray):
-            converted[row] = as_bytes(source, ranges, _name(row))
+            converted[row] = as_bytes(source, ranges, name_of(row))
     return Images(converted, ranges)
-
-
-def _chunks(values: np.ndarray) -> Iterator[slice]:
-    """Yield parts of an array that are converted at once, without much memory."""
-    n_rows = max(1, CHUNK_BYTES // max(values[:1].nbytes, 1))
-    for start in range(0, len(values), n_rows):
-        yield slice(start, min(start + n_rows, len(values)))
-
-
-def _name(row: int) -> str:
-    return f"The image in row {row} of X"
-
-
-def _name_of(rows: slice) -> str:
-    if rows.stop - rows.start == 1:
-        return _name(rows.start)
-    return f"An image in the rows {rows.start} to {rows.stop - 1} of X"
 
 
 def _grey_share(images: Images, n_pixels: float) -> float:

@@ -72,7 +72,7 @@ REFUSED = {
     "table": (np.zeros((9, 64)), r"shape \(9, 64\).*Reshape your data"),
     "row": (np.zeros(9), r"Reshape your data"),
     "rows of numbers": ([[1, 2], [3, 4]], "X is a table"),
-    "numbers": ([1.0, 2.0], "float.*not an image"),
+    "numbers": ([1.0, 2.0], "float.*no image"),
     "channels": (np.zeros((2, 5, 5, 7)), "1, 3 or 4 channels"),
     "channels first": (np.zeros((2, 3, 50, 50)), "np.moveaxis"),
     "an image of channels first": ([np.zeros((3, 50, 50))], "np.moveaxis"),

@@ -47,9 +47,12 @@ def test_the_columns_of_an_image_do_not_depend_on_the_others():
 
 def test_it_works_alone_in_a_pipeline():
     model = make_pipeline(ImagePixels(12), LogisticRegression())
-    assert model.fit(GREY[::2], make_labels(VALUES)[::2]).score(
-        GREY[1::2], make_labels(VALUES)[1::2]
-    ) > 0.8
+    assert (
+        model.fit(GREY[::2], make_labels(VALUES)[::2]).score(
+            GREY[1::2], make_labels(VALUES)[1::2]
+        )
+        > 0.8
+    )
 
 
 def test_another_view_is_refused():

@@ -42,7 +42,9 @@ def test_values_are_scaled_by_the_range():
     deep = np.array([[0, 2000, 4000, 5000]], dtype=np.uint16)
     found = as_bytes(deep, {"16-bit": (0.0, 4000.0)}, "it")
     np.testing.assert_array_equal(found, [[0, 128, 255, 255]])
-    np.testing.assert_array_equal(as_bytes(values > 0.5, {}, "it"), [[0, 0, 255, 255, 0]])
+    np.testing.assert_array_equal(
+        as_bytes(values > 0.5, {}, "it"), [[0, 0, 255, 255, 0]]
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])

@@ -6,6 +6,7 @@ from PIL import Image
 from sklearn.base import clone
 
 from automodel.exceptions import FitWarning, ImageError
+from automodel.preprocessing.image import containers
 from automodel.preprocessing.image import reader as reader_module
 from automodel.preprocessing.image.images import AUGMENTATIONS, FLIPS
 from automodel.preprocessing.image.reader import ImageReader, read_images
@@ -51,7 +52,7 @@ def test_the_row_of_a_value_that_is_not_finite_is_named():
 
 def test_parts_of_an_array_are_converted_as_the_whole(monkeypatch):
     whole = read_images(GREY / 255)
-    monkeypatch.setattr(reader_module, "CHUNK_BYTES", 2000)
+    monkeypatch.setattr(containers, "CHUNK_BYTES", 2000)
     parts = ImageReader().fit_transform(GREY / 255)
     np.testing.assert_array_equal(parts.sources, whole.sources)
 
