@@ -79,7 +79,7 @@ def share_parts(models: Iterable[FittedModel], target: Target) -> None:
 
 
 def _shared(encoder: Any, fold: int, shared: dict[tuple[int | None, str], Any]) -> Any:
-    """Return the encoder that stands for all equal ones, whose parts are shared, too."""
+    """Return the encoder that stands for all equal ones, and shares their parts."""
     if isinstance(encoder, CombinedEncoder):
         encoder = encoder.of([_shared(own, fold, shared) for own in encoder.encoders])
     own_fold = None if learns_nothing(encoder) else fold

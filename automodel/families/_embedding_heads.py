@@ -102,6 +102,11 @@ class EmbeddingHead(BaseEstimator):
         """Return the scaler of the columns of linear models and kernels."""
         return StandardScaler()
 
+    def new_kernel(self, gamma: float, n_rows: int) -> BaseEstimator:
+        """Return the approximation of a Gaussian kernel by this number of rows."""
+        seed = self.random_state
+        return Nystroem(gamma=gamma, n_components=n_rows, random_state=seed)
+
     def fit_steps(self, X: Any) -> Any:
         """Fit the transformers that the chosen model needs, and return their output."""
         self.steps_: list[Any] = []
@@ -109,10 +114,7 @@ class EmbeddingHead(BaseEstimator):
             self.steps_.append(self.new_scaler())
         if self.head == "kernel":
             gamma, n_rows = self.gamma / X.shape[1], min(self.n_landmarks, X.shape[0])
-            seed = self.random_state
-            self.steps_.append(
-                Nystroem(gamma=gamma, n_components=n_rows, random_state=seed)
-            )
+            self.steps_.append(self.new_kernel(gamma, n_rows))
         if self.steps_:
             X = np.asarray(X, dtype=np.float64)
         for step in self.steps_:

@@ -1,4 +1,4 @@
-"""What families of frozen embeddings share: the models on top, and how they are fitted."""
+"""What families of frozen embeddings share: the models on top, and their fit."""
 
 from __future__ import annotations
 

@@ -82,9 +82,7 @@ def unloaded(kind: str, shapes: Mapping[str, Sequence[int]]) -> Backbone:
         return _in_stages(parts, kind, *IMAGENET)
 
 
-def _of_tensors(
-    tensors: dict[str, torch.Tensor], path: Path, kind: str
-) -> Backbone:
+def _of_tensors(tensors: dict[str, torch.Tensor], path: Path, kind: str) -> Backbone:
     """Return the net that tensors belong to, without the classifier."""
     wrong = f"The weights in {str(path)!r} are not those of the architecture {kind!r}"
     try:

@@ -166,7 +166,7 @@ def _efficientnet_lite(number: int) -> Backbone:
         # The first and the last stage keep their number of blocks.
         n_blocks = n_blocks if i in (0, last) else -int(-(depth * n_blocks) // 1)
         n_out = _rounded(n_out * width)
-        blocks = []
+        blocks: list[nn.Module] = []
         for j in range(n_blocks):
             own_stride = stride if j == 0 else 1
             blocks.append(_inverted(n_in, n_out, size, own_stride, expansion))
@@ -243,7 +243,9 @@ def _resnet(shapes: Mapping[str, tuple[int, ...]]) -> Backbone:
         blocks: list[nn.Module] = []
         while (name := f"layer{len(stages)}.{len(blocks)}") + ".conv1.weight" in shapes:
             stride = 2 if len(stages) > 1 and not blocks else 1
-            own = [shapes[n] for i in "123" if (n := f"{name}.conv{i}.weight") in shapes]
+            own = [
+                shapes[n] for i in "123" if (n := f"{name}.conv{i}.weight") in shapes
+            ]
             narrow = shapes.get(f"{name}.downsample.0.weight")
             blocks.append(_residual(n_in, own, narrow, stride))
             n_in = own[-1][0]
@@ -275,8 +277,9 @@ def _normed(n_in: int, shape: tuple[int, ...], stride: int) -> list[nn.Module]:
     """Return a convolution with a kernel of this shape, and its batch norm."""
     n_out, n_of_group, size, _ = shape
     groups = max(n_in // n_of_group, 1)
-    options = {"groups": groups, "bias": False}
-    convolution = nn.Conv2d(n_in, n_out, size, stride, size // 2, **options)
+    convolution = nn.Conv2d(
+        n_in, n_out, size, stride, size // 2, groups=groups, bias=False
+    )
     return [convolution, nn.BatchNorm2d(n_out)]
 
 

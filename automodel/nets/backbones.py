@@ -68,7 +68,8 @@ class FrozenBackbone:
         if is_own(weights.kind):  # in others, layers may be used in another order
             folded(backbone)
         backbone.requires_grad_(False)
-        self.net = backbone.to(dtype, memory_format=torch.channels_last).eval()
+        backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.net = backbone.to(dtype).eval()
 
     @one_thread()
     @torch.inference_mode()

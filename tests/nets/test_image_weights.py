@@ -231,9 +231,7 @@ def test_files_of_torch_that_hold_no_weights_are_refused(tmp_path):
 
 
 def test_an_architecture_of_another_library_names_it(path, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        _image_files, "find_spec", lambda name: name == "torch" or None
-    )
+    monkeypatch.setattr(_image_files, "find_spec", lambda name: name == "torch" or None)
     other = path.with_name("mobilenet_v3_small-0123abcd.safetensors")
     shutil.copy(path, other)
     with pytest.raises(MissingLibraryError, match="'mobilenet_v3_small'.*torchvision"):

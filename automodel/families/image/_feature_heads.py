@@ -9,6 +9,7 @@ from automodel.families._embedding_heads import (
     EmbeddingHead,
     EmbeddingRegressor,
 )
+from automodel.families._landmarks import Landmarks
 from automodel.families.image._pixel_heads import CommonScaler
 
 
@@ -29,7 +30,7 @@ class FeatureHead(EmbeddingHead):
         What is taken of the maps, beside the mean: standard deviations, cells, or both.
     flip_average : bool, default=False
         Whether the features are the means of those of an image and its mirror image.
-    n_components : int or None, default=256
+    n_components : int or None, default=512
         Number of principal components of the features; None keeps all columns.
     gamma, n_landmarks, random_state
         As in `EmbeddingHead`.
@@ -48,9 +49,9 @@ class FeatureHead(EmbeddingHead):
         taps: str = "both",
         pooling: str = "std",
         flip_average: bool = False,
-        n_components: int | None = 256,
+        n_components: int | None = 512,
         gamma: float = 0.5,
-        n_landmarks: int = 500,
+        n_landmarks: int = 1000,
         random_state: int = 0,
     ):
         self.linear = linear
@@ -69,8 +70,12 @@ class FeatureHead(EmbeddingHead):
         self.random_state = random_state
 
     def new_scaler(self) -> BaseEstimator:
-        """Return the scaler of components, which keeps the ratios of their variances."""
+        """Return a scaler that keeps the ratios of the variances of components."""
         return CommonScaler()
+
+    def new_kernel(self, gamma: float, n_rows: int) -> BaseEstimator:
+        """Return the approximation of a Gaussian kernel by this number of rows."""
+        return Landmarks(gamma, n_rows, self.random_state)
 
 
 class FeatureClassifier(FeatureHead, EmbeddingClassifier):

@@ -9,7 +9,6 @@ from typing import Any
 from automodel.families._columns import ALL_TASKS
 from automodel.families._embeddings import (
     MLP_SETTING,
-    N_LANDMARKS,
     EmbeddingsFamily,
     boosting_space,
     mlp_space,
@@ -52,8 +51,11 @@ MOST_SCALE = 4.0  # of the images, beyond which larger ones show nothing new
 UNTIMED_SIZE = 128  # the largest one of a search without a clock
 ENCODING_SHARE = 0.5  # of the time budget, that the features of the smallest size take
 SIZE_SHARE = 0.25  # that those of a larger one take
-COMPONENTS = 256
-CHOICES_OF_COMPONENTS = (256, 128, 512, None)
+COMPONENTS = 512
+CHOICES_OF_COMPONENTS = (512, 256, 128, None)
+LANDMARKS = 250, 2000
+USUAL_LANDMARKS = 1000
+LINEAR_SHARE = 0.2  # of the usual cost, since components need few iterations
 FULL_CELLS = 2_000_000  # of the matrix of all columns, that a linear model takes
 
 
@@ -97,7 +99,7 @@ class ImageFeaturesFamily(EmbeddingsFamily, ImageFamily):
         }
         kind = FeatureClassifier if task.is_classification else FeatureRegressor
         heads["mlp"].set_params(embedding="none")
-        return kind(**heads, random_state=random_state, n_landmarks=N_LANDMARKS)
+        return kind(**heads, random_state=random_state)
 
     def search_space(self, trial, task: Task) -> dict[str, Any]:
         names = [weights.name for weights in task.facts.weights]
@@ -118,34 +120,36 @@ class ImageFeaturesFamily(EmbeddingsFamily, ImageFamily):
         if params["head"] == "boosting":
             return params | boosting_space(trial)
         if params["head"] == "kernel":
+            low, high = LANDMARKS
             params["gamma"] = trial.suggest_float("gamma", 0.05, 2.0, log=True)
+            params["n_landmarks"] = trial.suggest_int(
+                "n_landmarks", low, high, log=True
+            )
         return params | penalty_space(trial, params["head"], task)
 
     def portfolio(self, task: Task) -> Sequence[dict[str, Any]]:
-        """Return a linear model of each size and net, and others of a medium size."""
+        """Return a linear model of each size, a kernel, and other ways of pooling."""
         sizes, heads = sizes_of(task), heads_of(task)
-        weak, strong = (proven_penalties(task, "linear")[i] for i in (0, 1))
         usual = {
             "net": task.facts.weights[0].name,
-            "image_size": sizes[0],
+            "image_size": sizes[len(sizes) // 2],
             "taps": "both",
             "flip_average": False,
-            "head": "linear",
             "pooling": "std",
             "n_components": COMPONENTS,
         }
-        settings = [{**usual, "image_size": size, **weak} for size in sizes]
-        settings += [
-            {**usual, "net": other.name, **weak} for other in task.facts.weights[1:]
-        ]
-        usual["image_size"] = sizes[len(sizes) // 2]
+        linear = {**usual, "head": "linear", **proven_penalties(task, "linear")[0]}
+        settings = [{**linear, "image_size": size} for size in sizes]
+        best = linear
         if "kernel" in heads:
-            kernel = {"head": "kernel", "gamma": 0.5}
-            settings.append({**usual, **kernel, **proven_penalties(task, "kernel")[0]})
-        last = {**usual, "image_size": sizes[-1], "taps": "last"}
+            best = {**usual, "head": "kernel", "gamma": 0.5}
+            best |= {"n_landmarks": USUAL_LANDMARKS}
+            best |= proven_penalties(task, "kernel")[0]
+            settings += [{**best, "image_size": size} for size in sizes[-2:][::-1]]
+        last = {**linear, "image_size": sizes[-1], "taps": "last"}
         del last["pooling"]
-        settings += [{**usual, "pooling": "all", **weak}, {**last, **weak}]
-        settings += [{**usual, **strong}, {**usual, "flip_average": True, **weak}]
+        settings += [{**best, "pooling": "all"}, last, {**best, "flip_average": True}]
+        settings += [{**best, "net": own.name} for own in task.facts.weights[1:]]
         if "mlp" in heads:
             settings.append({**usual, "head": "mlp", **MLP_SETTING})
         return settings
@@ -181,12 +185,16 @@ class ImageFeaturesFamily(EmbeddingsFamily, ImageFamily):
         table = table_of(params, task)
         if head == "mlp":
             own["embedding"] = "none"
+        if head == "linear":
+            return LINEAR_SHARE * HEADS[head].cost(own, table)
         if head != "kernel":
             return HEADS[head].cost(own, table)
+        n_landmarks = min(params.get("n_landmarks", USUAL_LANDMARKS), task.n_samples)
         width = table.facts.n_features
-        distances = 1e-9 * N_LANDMARKS * (task.n_samples * width + N_LANDMARKS**2)
-        facts = TableFacts(n_features=N_LANDMARKS, n_numeric=N_LANDMARKS)
-        return distances + HEADS[head].cost(own, replace(table, facts=facts))
+        distances = 8e-11 * task.n_samples * n_landmarks * (width + n_landmarks)
+        facts = TableFacts(n_features=n_landmarks, n_numeric=n_landmarks)
+        table = replace(table, facts=facts)
+        return distances + LINEAR_SHARE * HEADS[head].cost(own, table)
 
 
 def chosen_weights(net: str, task: Task) -> Weights:

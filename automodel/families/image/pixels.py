@@ -27,14 +27,15 @@ HEADS: dict[str, ModelFamily] = {
     "forest": ExtraTrees(),
 }
 SIZES = {"pixels": (8, 16, 28), "gradients": (16, 32, 64)}
-MOST_SCALE = {"pixels": 1.3, "gradients": 2.0}  # of the images, that adds no detail
+MOST_SCALE = 1.3  # to which images are enlarged, since more adds no detail
+SMALL = 32  # pixels of grey images whose gradients tell as much as any features
 KERNEL_ROWS = 100, 30_000
 MLP_ROWS = 300
 BOOSTING_ROWS = 500
 BOOSTING_TREES = 4  # in a round; more classes take too long with hundreds of columns
 LANDMARKS = 250, 1500
 USUAL_LANDMARKS = 1000
-IMAGE_SECONDS = 4e-4  # to decode a small image, and to turn it into columns
+LINEAR_SHARE = 0.25  # of the usual cost, which linear models of a kernel take
 
 
 class ImagePixelsFamily(ImageFamily):
@@ -49,6 +50,11 @@ class ImagePixelsFamily(ImageFamily):
     start_seconds = 0.3
     chooses_rounds = True
     stops_on_own_rows = True
+
+    def pays(self, task: Task) -> bool:
+        """Leave out photographs if there are weights, whose features tell more."""
+        facts = task.facts
+        return not facts.weights or (facts.channels == 1 and facts.side <= SMALL)
 
     def estimator(self, task: Task, random_state: int):
         from automodel.families.image._pixel_heads import (
@@ -119,7 +125,8 @@ class ImagePixelsFamily(ImageFamily):
         width = table.facts.n_features
         distances = 1e-9 * n_landmarks * (task.n_samples * width + n_landmarks**2)
         facts = TableFacts(n_features=n_landmarks, n_numeric=n_landmarks)
-        return distances + HEADS[head].cost(own, replace(table, facts=facts))
+        linear = HEADS[head].cost(own, replace(table, facts=facts))
+        return distances + LINEAR_SHARE * linear
 
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):
         """Fit the chosen model as its family of tables does."""
@@ -149,7 +156,7 @@ def columns_of(task: Task) -> list[str]:
     """Return the choices of columns: their kind, and the size of the images."""
     facts, choices = task.facts, []
     for view, sizes in SIZES.items():
-        most = MOST_SCALE[view] * facts.side
+        most = MOST_SCALE * facts.side
         usual = [size for size in sizes if size <= most] or [sizes[0]]
         choices += [f"{view}-{size}" for size in facts.sizes(usual)]
     return choices

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from sklearn.linear_model import RidgeCV
@@ -14,7 +15,7 @@ from automodel.clock import NO_DEADLINE, Deadline
 from automodel.nets.image.augment import FLIPS
 from automodel.nets.weights import Weights
 from automodel.preprocessing.image.features import ImageFeatures
-from automodel.preprocessing.image.images import Images
+from automodel.preprocessing.image.reader import read_images
 
 SAMPLE = 600  # images that are looked at
 N_FOLDS = 3
@@ -26,7 +27,7 @@ CLASS_ROWS = 5
 
 
 def harmful_flips(
-    images: Images,
+    images: Any,
     y: np.ndarray,
     weights: Weights,
     flips: Sequence[str] = FLIPS,
@@ -43,7 +44,7 @@ def harmful_flips(
 
     Parameters
     ----------
-    images : Images
+    images : sequence of images, or Images
         The images, of which a sample is used.
     y : ndarray of shape (n_samples,) or (n_samples, n_labels)
         Numbers of classes, or an indicator of labels.
@@ -69,8 +70,8 @@ def harmful_flips(
         If the features are not ready in time.
     """
     rng = np.random.default_rng(random_state)
-    rows = np.sort(rng.permutation(len(images))[:SAMPLE])
-    images, y = images.take(rows), y[rows]
+    rows = np.sort(rng.permutation(len(y))[:SAMPLE])
+    images, y = read_images(images).take(rows), y[rows]
     features = [
         ImageFeatures(
             weights,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -122,35 +123,24 @@ def gradients(squares: np.ndarray) -> np.ndarray:
     squares : ndarray of shape (n_samples, size, size, 3), uint8
         Images. If the size is no multiple of a cell's, the last pixels are left out.
     """
-    grey = _grey(squares.astype(np.float32)) / 255
-    down, right = np.gradient(grey, axis=(1, 2))
+    n_rows, size = squares.shape[:2]
+    n_cells = _n_cells(size)
+    cell = size // n_cells
+    side = cell * n_cells
+    both = np.gradient(_grey(squares.astype(np.float32)) / 255, axis=(1, 2))
+    down, right = (part[:, :side, :side] for part in both)
     strength = np.hypot(down, right)
     angle = np.arctan2(down, right) / np.pi * N_ANGLES  # of a line, without direction
     lower = np.floor(angle)
-    share = angle - lower
-    cells = np.stack(
-        [
-            _in_cells(strength * _share_of(number, lower, share))
-            for number in range(N_ANGLES)
-        ],
-        axis=-1,
-    )
-    return _normalized_blocks(cells)
-
-
-def _share_of(number: int, lower: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Return the share of each gradient that belongs to a bin of the histogram."""
-    is_lower = np.mod(lower, N_ANGLES) == number
-    is_upper = np.mod(lower + 1, N_ANGLES) == number
-    return np.where(is_lower, 1 - share, np.where(is_upper, share, 0))
-
-
-def _in_cells(values: np.ndarray) -> np.ndarray:
-    n_rows, size = values.shape[:2]
-    n_cells = _n_cells(size)
-    cell = size // n_cells
-    values = values[:, : n_cells * cell, : n_cells * cell]
-    return values.reshape(n_rows, n_cells, cell, n_cells, cell).sum(axis=(2, 4))
+    place, rows = np.arange(side) // cell, np.arange(n_rows)[:, None, None]
+    cells = (rows * n_cells + place[:, None]) * n_cells + place
+    shape = n_rows, n_cells, n_cells, N_ANGLES
+    histograms = np.zeros(math.prod(shape))
+    for bins in (lower, lower + 1):  # each gradient belongs to both, by its distance
+        index = cells * N_ANGLES + np.mod(bins, N_ANGLES).astype(np.intp)
+        weights = strength * (1 - np.abs(angle - bins))
+        histograms += np.bincount(index.ravel(), weights.ravel(), len(histograms))
+    return _normalized_blocks(histograms.reshape(shape))
 
 
 def _n_cells(size: int) -> int:

@@ -11,13 +11,15 @@ from automodel.families.image.pixels import (
 from tests.families.image.test_contract import task_of
 
 FAMILY = ImagePixelsFamily()
+PIXELS = ("pixels-16", "pixels-28")
 
 
 @pytest.mark.parametrize(
     ("side", "expected"),
     [
         (8, ["pixels-8", "gradients-16"]),
-        (28, ["pixels-8", "pixels-16", "pixels-28", "gradients-16", "gradients-32"]),
+        (96, ["pixels-8", *PIXELS, "gradients-16", "gradients-32", "gradients-64"]),
+        (28, ["pixels-8", *PIXELS, "gradients-16", "gradients-32"]),
         (2, ["pixels-8", "gradients-16"]),
     ],
 )
@@ -33,6 +35,19 @@ def test_a_size_of_the_user_is_the_only_one():
 def test_grey_images_have_one_column_for_each_pixel():
     assert not encoder_of("pixels-8", task_of("binary")).color
     assert encoder_of("pixels-8", task_of("binary", grey_share=0.9)).color
+
+
+@pytest.mark.parametrize(
+    ("facts", "pays"),
+    [
+        ({"weights": ("some",), "grey_share": 0.0}, False),
+        ({"weights": ("some",), "side": 100}, False),
+        ({"weights": ("some",), "side": 28}, True),
+        ({"grey_share": 0.0}, True),
+    ],
+)
+def test_photographs_are_left_to_pretrained_weights(facts, pays):
+    assert FAMILY.pays(task_of("binary", **facts)) == pays
 
 
 def test_few_rows_have_simple_models():
