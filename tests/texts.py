@@ -1,7 +1,25 @@
 """Texts whose classes and values can be learned, for several tests."""
 
+import pickle
+import subprocess
+import sys
+
 import numpy as np
 
+from tests.conftest import environment
+
+OFFLINE = """
+import pickle, socket, sys
+import numpy as np
+
+def refuse(*args, **options):
+    raise AssertionError("the network is used")
+
+socket.socket.connect = socket.getaddrinfo = refuse
+with open(sys.argv[1], "rb") as file:
+    model, X = pickle.load(file)
+np.save(sys.argv[2], model.predict_proba(X))
+"""
 GOOD = ["good", "great", "lovely", "superb"]
 BAD = ["bad", "awful", "dull", "poor"]
 OTHERS = ["film", "the", "a", "plot", "actor", "scene", "was", "and", "story", "music"]
@@ -31,3 +49,13 @@ def make_texts(n_rows=90, seed=0):
 def make_labels(values):
     """Return a label of each value."""
     return np.where(values > 0, "yes", "no")
+
+
+def predicted_offline(model, X, folder):
+    """Return probabilities of a fresh process that prints nothing, without network."""
+    pickled, found = folder / "model.pkl", folder / "found.npy"
+    pickled.write_bytes(pickle.dumps((model, X)))
+    command = [sys.executable, "-c", OFFLINE, pickled, found]
+    run = subprocess.run(command, capture_output=True, text=True, env=environment())
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+    return np.load(found)

@@ -43,6 +43,7 @@ from automodel.cli.target_columns import (
 from automodel.cli.usage import Say, UsageError, listed
 from automodel.estimators.checks import as_bytes
 from automodel.families import all_families, find_families
+from automodel.nets.weights import find_weights
 from automodel.reporting.summary import text_summary
 from automodel.search.storage.resume import check_storage
 from automodel.search.storage.shared import SharedStorage
@@ -60,6 +61,7 @@ def fit(arguments: Namespace) -> int:
     # Cheap, and an unknown name raises before a large table is read.
     find_families(arguments.families, _modality(arguments))
     storage = _storage(arguments)
+    weights = _pretrained(arguments)
     notes: list[str] = []  # printed when all checks have passed
     table = _read(arguments, notes.append)
     X, y, extra = _split(table, arguments, notes.append)
@@ -69,7 +71,7 @@ def fit(arguments: Namespace) -> int:
     check_scoring(arguments.scoring, target, is_of_classes)
     for note in notes:
         say(note)
-    model = _new_model(arguments, is_of_classes).set_params(**storage)
+    model = _new_model(arguments, is_of_classes).set_params(**storage, **weights)
     with _interrupts(model) as (interrupts, held):
         with _warnings_as_notes(say):
             model.set_params(callbacks=[_Reminder(interrupts)]).fit(X, target, **extra)
@@ -162,6 +164,8 @@ def _split(table: pd.DataFrame, arguments: Namespace, say: Say):
         )
     table = rows_with_targets(table, targets, path, say)
     X = table[[column]] if column else _features(table, special, arguments, say)
+    if arguments.text_column:
+        _check_texts(table[arguments.text_column])
     if arguments.image_column:
         X = with_paths(X, arguments.image_column, path)
     extra = {}
@@ -206,6 +210,17 @@ def _check_column(name: str, table: pd.DataFrame, path: Path) -> None:
     )
 
 
+def _check_texts(column: pd.Series) -> None:
+    values = column.dropna().astype(str)
+    are_numbers = pd.to_numeric(values, errors="coerce").notna()
+    are_codes = values.str.match(r"[+-]?0\d")  # such as postcodes
+    if len(values) and are_numbers.all() and not are_codes.any():
+        raise UsageError(
+            f"the text column {column.name!r} holds numbers. To learn from numbers, "
+            "leave out --text-column."
+        )
+
+
 def _groups(column: pd.Series) -> np.ndarray:
     if column.isna().any():
         raise UsageError(
@@ -242,6 +257,20 @@ def _storage(arguments: Namespace) -> dict[str, Any]:
         "memory_limit": arguments.memory_limit,
     }
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _pretrained(arguments: Namespace) -> dict[str, Any]:
+    """Return the given parameter that says which pretrained weights are used."""
+    name = arguments.weights
+    if name is None:
+        return {}
+    modality = _modality(arguments)
+    if modality == "tabular":
+        raise UsageError("--weights needs --text-column or --image-column.")
+    weights = None if name == "none" else name
+    # An error is raised before a large table is read.
+    find_weights(weights, modality=modality)
+    return {"weights": weights}
 
 
 def _modality(arguments: Namespace) -> str:

@@ -227,6 +227,12 @@ def _add_column_options(fit: argparse.ArgumentParser) -> None:
         help="column of the paths of images to learn from, instead of from all columns",
     )
     columns.add_argument(
+        "--weights",
+        metavar="NAME",
+        help="pretrained weights for --text-column or --image-column: a folder, the name of a model, "
+        "hub:NAME to download it, or none (default: those found on this machine)",
+    )
+    columns.add_argument(
         "--drop",
         type=_names,
         default=[],

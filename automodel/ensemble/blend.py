@@ -11,7 +11,7 @@ import numpy as np
 
 from automodel.ensemble.stacking import Stack
 from automodel.evaluation.encoding import transformed
-from automodel.evaluation.fitted_model import FittedModel, share_parts
+from automodel.evaluation.fitted_model import DeferredModel, FittedModel, share_parts
 from automodel.preprocessing.rows import Rows
 from automodel.targets.base import Target
 from automodel.targets.combiner import Combiner
@@ -190,16 +190,30 @@ class FittedEnsemble:
     target: Target
 
     def __post_init__(self):
-        models = [model for member in self.members for model in member.models]
-        share_parts(models, self.target)
+        share_parts(self._models, self.target)
+
+    @property
+    def _models(self) -> list[Any]:
+        return [model for member in self.members for model in member.models]
 
     def predict(self, rows: Rows) -> np.ndarray:
         """Return probabilities, or values, of some rows."""
+        self._load()
         if len(rows) <= ENCODED_ROWS:
             return self._predict_part(rows)
         starts = range(0, len(rows), ENCODED_ROWS)
         parts = [rows.take(slice(start, start + ENCODED_ROWS)) for start in starts]
         return self.target.joined([self._predict_part(part) for part in parts])
+
+    def _load(self) -> None:
+        """Load models that are deferred, which then share their encoders, too."""
+        deferred = [m for m in self._models if isinstance(m, DeferredModel)]
+        if not all(model.is_loaded for model in deferred):
+            loaded = [
+                model.load() if isinstance(model, DeferredModel) else model
+                for model in self._models
+            ]
+            share_parts(loaded, self.target)
 
     def _predict_part(self, rows: Rows) -> np.ndarray:
         encoded: dict[int, Any] = {}  # by the id of the encoder, which models share

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from automodel.families import ModelFamily
     from automodel.search.storage.archive import Archive
     from automodel.targets.base import Target
+    from automodel.task import Task
     from automodel.training.assembly import Trained
     from automodel.training.prepare import Data, Prepared
 
@@ -175,8 +176,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         from automodel.search.search import SearchSettings
         from automodel.training.train import TrainingSettings, train
 
-        task, is_default = prepared.folds.task, self.families is None
-        used, self._left_out = able_families(families, task, is_default)
+        used = self._able_families(families, prepared.folds.task)
         callbacks = self._callbacks()
         settings = TrainingSettings(
             SearchSettings(self.sampler, self.pruner, callbacks, prepared.seed),
@@ -192,6 +192,14 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         self._keep_trained(trained)
         self.fit_report_ = {**budget.used, "total": budget.elapsed}
         return self
+
+    def _able_families(
+        self, families: Sequence[ModelFamily], task: Task
+    ) -> list[ModelFamily]:
+        """Return the families that are used, and keep why others are left out."""
+        is_default = self.families is None
+        used, self._left_out = able_families(families, task, is_default)
+        return used
 
     def _keep_prepared(self, prepared: Prepared) -> None:
         folds = prepared.folds
@@ -268,10 +276,10 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         return again
 
     # A subclass sets its modality, the check of X (a method that returns the input of
-    # the reader), the class of the reader, and the check and the class of the target.
+    # the reader), what returns a new reader, and the check and the class of the target.
     _modality: str
     _check_X: Callable[..., Any]
-    _reader_class: Callable[[], Any]
+    _new_reader: Callable[[], Any]
     _check_y: Callable[[Any], Any]
     _target_of: Callable[[Any, Any], Target]
 
@@ -295,7 +303,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         return prepare(
             data,
             self._target_of(data.y, data.sample_weight),
-            self._reader_class(),
+            self._new_reader(),
             modality=self._modality,
             scoring=self.scoring,
             cv=self.cv,

@@ -17,7 +17,7 @@ class TabularEstimator(SupervisedEstimator):
     _modality = "tabular"
 
     _check_X = check_X
-    _reader_class = TableReader
+    _new_reader = TableReader
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from automodel.estimators.base import AutoEstimator
 from automodel.estimators.checks import check_texts
@@ -12,7 +13,12 @@ from automodel.estimators.supervised import (
     SupervisedEstimator,
     SupervisedRegressor,
 )
+from automodel.exceptions import FitWarning
+from automodel.families import LEFT_OUT, all_families
 from automodel.preprocessing.text.reader import TextReader
+
+if TYPE_CHECKING:
+    from automodel.families import ModelFamily
 
 
 class TextEstimator(SupervisedEstimator):
@@ -67,8 +73,41 @@ class TextEstimator(SupervisedEstimator):
         )
         self.weights = weights
 
-    def _reader_class(self) -> TextReader:
+    def _new_reader(self) -> TextReader:
         return TextReader(self.weights)
+
+    def _able_families(self, families, task):
+        used = super()._able_families(families, task)
+        is_named = self.weights is not None and self.weights != "auto"
+        if is_named and not any(map(_uses_weights, used)):
+            reasons = [
+                f"{family.name} {self._left_out[family.name].removeprefix(LEFT_OUT)}"
+                for family in filter(_uses_weights, families)
+            ]
+            why = "; ".join(reasons) or "none of the families uses pretrained weights"
+            warnings.warn(
+                f"The weights {str(self.weights)!r} are not used: {why}.",
+                FitWarning,
+                stacklevel=2,
+            )
+        return used
+
+    @property
+    def leaderboard_(self):
+        """All trials as a pandas DataFrame with one row for each, the best first.
+
+        The column `weights` has the name, source, licence and checksum of the
+        pretrained weights of each trial.
+        """
+        board = super().leaderboard_
+        named = [own for own in self.families or () if not isinstance(own, str)]
+        families = {own.name: own for own in [*all_families().values(), *named]}
+        used = []
+        for name, params in zip(board["family"], board["params"], strict=True):
+            weights_of = getattr(families.get(name), "weights_of", None)
+            found = weights_of(params, self.task_) if weights_of and params else ()
+            used.append("; ".join(map(str, found)))
+        return board.assign(weights=used)
 
     @property
     def weights_(self) -> tuple[Any, ...]:
@@ -82,6 +121,10 @@ class TextEstimator(SupervisedEstimator):
         tags.input_tags.string = True
         tags.input_tags.allow_nan = True
         return tags
+
+
+def _uses_weights(family: ModelFamily) -> bool:
+    return getattr(family, "uses_weights", False)
 
 
 class AutoTextClassifier(SupervisedClassifier, TextEstimator):
@@ -108,9 +151,12 @@ refit, storage, study_name, memory_limit, callbacks, n_jobs, random_state, verbo
         Name of the column of X, if X is a frame.
     weights_ : tuple of Weights
         Name, source, licence and checksum of the weights that were found.
+    leaderboard_ : DataFrame
+        As in `AutoClassifier`, with a column `weights` for the name, source, licence
+        and checksum of the pretrained weights of each trial.
     classes_, ensemble_, best_estimator_, best_score_, expected_score_, \
-metric_name_, decision_weights_, decision_thresholds_, leaderboard_, failures_, \
-studies_, fit_report_, target_names_
+metric_name_, decision_weights_, decision_thresholds_, failures_, studies_, \
+fit_report_, target_names_
         As in `AutoClassifier`.
 
     See Also
@@ -142,6 +188,16 @@ class AutoTextRegressor(SupervisedRegressor, TextEstimator):
     families, scoring, cv, time_budget, n_trials, sampler, pruner, ensemble_size, \
 refit, storage, study_name, memory_limit, callbacks, n_jobs, random_state, verbose
         As in `AutoRegressor`. ``families=None`` tries the families of texts.
+
+    Attributes
+    ----------
+    feature_names_in_ : ndarray of shape (1,)
+        Name of the column of X, if X is a frame.
+    weights_ : tuple of Weights
+        Name, source, licence and checksum of the weights that were found.
+    ensemble_, best_estimator_, best_score_, expected_score_, metric_name_, \
+leaderboard_, failures_, studies_, fit_report_, target_names_
+        As in `AutoRegressor`; `leaderboard_` as in `AutoTextClassifier`.
 
     See Also
     --------

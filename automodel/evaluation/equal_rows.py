@@ -52,7 +52,9 @@ def make_splits_by_distinct_rows(
     splits = make_splits(cv, task, target, y, groups, seed)
     n_known = sum(int(np.isin(equal[v], equal[t]).sum()) for t, v in splits)
     if n_known:
-        cause = "too few rows are distinct" if is_drawn else "cv or groups says so"
+        cause = "too few rows are distinct"
+        if not is_drawn:
+            cause = "the given cv or groups separate equal rows"
         warnings.warn(
             f"{n_known} validation rows are equal to training rows of the same split, "
             f"since {cause}. The scores of the search are therefore too good.",

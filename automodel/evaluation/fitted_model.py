@@ -100,17 +100,32 @@ class DeferredModel:
     def __init__(self, pickled: bytes):
         self._pickled = pickled
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # pickle and copy ask before there is a state
-            raise AttributeError(name)
-        if "_model" not in self.__dict__:
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the model has been used."""
+        return "_model" in self.__dict__
+
+    def load(self) -> FittedModel:
+        """Return the model, which is then kept.
+
+        Raises
+        ------
+        RuntimeError
+            If it cannot be loaded.
+        """
+        if not self.is_loaded:
             try:
                 self.__dict__["_model"] = pickle.loads(self._pickled)
             except Exception as error:  # an AttributeError would be misunderstood
                 raise RuntimeError(
                     f"A model of the ensemble cannot be loaded. {describe_error(error)}"
                 ) from error
-        return getattr(self.__dict__["_model"], name)
+        return self.__dict__["_model"]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # pickle and copy ask before there is a state
+            raise AttributeError(name)
+        return getattr(self.load(), name)
 
     def __getstate__(self) -> dict[str, bytes]:
         return {"_pickled": self._pickled}

@@ -38,6 +38,8 @@ __all__ = [
     "one_per_column",
 ]
 
+LEFT_OUT = "left out: "  # before the reason, in the leaderboard
+
 
 @lru_cache(maxsize=1)
 def all_families() -> dict[str, ModelFamily]:
@@ -161,18 +163,18 @@ def able_families(
     used, left_out = [], {}
     for family in families:
         if not family.supports(replace(task, is_weighted=False)):
-            left_out[family.name] = "left out: does not support this task"
+            left_out[family.name] = LEFT_OUT + family.why_unsupported(task)
         elif task.is_weighted and not (
             family.supports(task) and family.takes_sample_weight(task)
         ):
-            left_out[family.name] = "left out: cannot use sample weights"
+            left_out[family.name] = f"{LEFT_OUT}cannot use sample weights"
         elif is_default and not family.pays(task):
-            left_out[family.name] = "left out: takes too long; name it to use it"
+            left_out[family.name] = f"{LEFT_OUT}is not worthwhile, unless you name it"
         else:
             used.append(family)
     if not used:
         reasons = "; ".join(
-            f"{name}: {reason.removeprefix('left out: ')}"
+            f"{name}: {reason.removeprefix(LEFT_OUT)}"
             for name, reason in left_out.items()
         )
         raise ValueError(

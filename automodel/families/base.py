@@ -162,6 +162,10 @@ class ModelFamily:
         """Tell whether the family only learns in time if there is a single split."""
         return False
 
+    def why_unsupported(self, task: Task) -> str:
+        """Return why the family cannot learn a task that it does not support."""
+        return "does not support this task"
+
     def takes_sample_weight(self, task: Task) -> bool:
         """Tell whether `fit` of the estimator has a `sample_weight` parameter."""
         return has_fit_parameter(self.estimator(task, 0), "sample_weight")

@@ -189,6 +189,8 @@ class UniversalEncoder:
         most = CHARACTERS * max_tokens * max_chunks
         owners, chunks = [], []
         for i, text in enumerate(texts):
+            if i % CHECKED_TEXTS == 0:
+                check()
             words = text[:most].split()[: n_words * max_chunks]
             starts = range(0, max(len(words), 1), n_words)
             chunks += [" ".join(words[start : start + n_words]) for start in starts]

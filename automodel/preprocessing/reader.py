@@ -23,7 +23,7 @@ from automodel.preprocessing.plans import (
     as_texts,
     plan_column,
 )
-from automodel.preprocessing.table import Strings, Table, Texts
+from automodel.preprocessing.table import Strings, Table, TextColumn
 from automodel.preprocessing.table_facts import TableFacts
 from automodel.preprocessing.text.columns import count_tokens
 from automodel.preprocessing.text.embedded import seconds_to_embed
@@ -371,10 +371,10 @@ def _column_hashes(matrix: np.ndarray) -> np.ndarray:
     return hashes
 
 
-def _texts(plan: ColumnPlan, column: Column, keeps_texts: bool) -> Texts:
+def _texts(plan: ColumnPlan, column: Column, keeps_texts: bool) -> TextColumn:
     codes, labels = as_texts(column)
     labels = [*labels, ""]  # the last is for missing texts
-    return Texts(
+    return TextColumn(
         count_tokens(labels, plan.tokens),
         np.where(codes < 0, len(labels) - 1, codes).astype(np.int32),
         Strings(labels) if keeps_texts else None,

@@ -12,7 +12,7 @@ from automodel.preprocessing.encoded import nbytes_of
 
 
 @dataclass(frozen=True)
-class Texts:
+class TextColumn:
     """A column of texts, in which each distinct text is held once.
 
     Parameters
@@ -52,16 +52,16 @@ class Texts:
         """The number of rows of each text, of shape (n_texts,)."""
         return np.bincount(self.codes, minlength=self.counts.shape[0])
 
-    def take(self, rows: Sequence[int] | np.ndarray | slice) -> "Texts":
+    def take(self, rows: Sequence[int] | np.ndarray | slice) -> "TextColumn":
         """Return the texts of the given rows."""
         return replace(self, codes=self.codes[rows])
 
-    def used(self) -> "Texts":
+    def used(self) -> "TextColumn":
         """Return the same rows, with only those texts that occur in a row."""
         used, codes = np.unique(self.codes, return_inverse=True)
         if len(used) == self.counts.shape[0]:
             return self
-        return Texts(self.counts[used], codes)
+        return TextColumn(self.counts[used], codes)
 
 
 class Strings(Sequence[str]):
@@ -116,7 +116,7 @@ class Table:
         Category numbers, with -1 for missing values and unknown categories.
     cardinalities : tuple of int
         Number of categories of each column of `codes`.
-    text : tuple of Texts
+    text : tuple of TextColumn
         One for each text column.
     sparse : csr_matrix of shape (n_samples, n_features) or None
         Set when X is a scipy sparse matrix; the other parts are then empty.
@@ -131,7 +131,7 @@ class Table:
     numeric: np.ndarray
     codes: np.ndarray
     cardinalities: tuple[int, ...] = ()
-    text: tuple[Texts, ...] = ()
+    text: tuple[TextColumn, ...] = ()
     sparse: csr_matrix | None = None
     names: tuple[str, ...] = ()
     categories: tuple[Sequence[str], ...] = ()

@@ -7,6 +7,7 @@ import pytest
 from automodel import AutoTextClassifier, AutoTextRegressor
 from automodel.cli.parser import main
 from tests.texts import make_labels, make_texts
+from tests.tiny_encoder import write_encoder
 
 OPTIONS = ["--n-trials", "2", "--jobs", "1", "--random-state", "0", "--cv", "2"]
 
@@ -53,12 +54,27 @@ def test_texts_that_look_like_numbers_stay_texts(folder):
     assert main(["predict", "model.joblib", "reviews.csv", "--out", "out.csv"]) == 0
 
 
+def test_weights_are_named_for_texts_alone(folder, capsys):
+    weights = write_encoder(folder / "tiny")
+    options = ["--target", "liked", "--families", "text_tfidf", "--quiet"]
+    assert fit(*options, "--weights", str(weights)) == 0
+    assert joblib.load("model.joblib").weights_[0].name == "tiny"
+    assert fit(*options, "--weights", "none") == 0
+    assert joblib.load("model.joblib").weights_ == ()
+    capsys.readouterr()
+    arguments = ["fit", "reviews.csv", "--target", "liked", "--weights", "none"]
+    assert main(arguments) == 2
+    assert "--weights needs --text-column" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "match"),
     [
         (["--target", "liked", "--text-column", "revew"], "Did you mean 'review'?"),
         (["--target", "review"], "only one role"),
         (["--target", "liked", "--families", "nothing"], "unknown name"),
+        (["--target", "liked", "--weights", "nothing"], "'nothing' were found neither"),
+        (["--target", "liked", "--text-column", "number"], "'number' holds numbers"),
     ],
 )
 def test_wrong_options_are_refused(folder, capsys, options, match):

@@ -9,7 +9,7 @@ from sklearn.linear_model import LinearRegression
 
 from automodel.ensemble.blend import Blend, FittedEnsemble, Member
 from automodel.ensemble.stacking import Stack
-from automodel.evaluation.fitted_model import FittedModel
+from automodel.evaluation.fitted_model import DeferredModel, FittedModel
 from automodel.targets.link import Softmax
 from automodel.targets.values import ValueTarget
 from tests.ensemble.makers import make_table
@@ -138,6 +138,20 @@ def test_many_rows_are_predicted_in_parts(monkeypatch):
     expected = own.predict(table)
     monkeypatch.setattr("automodel.ensemble.blend.ENCODED_ROWS", 3)
     np.testing.assert_array_equal(own.predict(table), expected)
+
+
+def test_deferred_models_share_their_encoders_once_they_are_loaded():
+    models = [make_model([0.0, 1.0, 2.0], fold=0) for _ in range(3)]
+    deferred = [DeferredModel(pickle.dumps(model)) for model in models[1:]]
+    members = [
+        Member(0, "a", {}, 0.5, 0.0, models[:1]),
+        Member(1, "b", {}, 0.5, 0.0, deferred),
+    ]
+    own = pickle.loads(pickle.dumps(halves(members)))
+    table = make_table([3.0, 4.0])
+    assert own.predict(table) == pytest.approx(models[0].predict(table))
+    used = [model for member in own.members for model in member.models]
+    assert len({id(model.encoder) for model in used}) == 1
 
 
 def test_encoders_that_are_alike_are_kept_once():

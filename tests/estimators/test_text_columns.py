@@ -1,8 +1,5 @@
 """AutoClassifier and AutoRegressor on text columns with a tiny pretrained encoder."""
 
-import pickle
-import subprocess
-import sys
 import warnings
 
 import numpy as np
@@ -12,8 +9,7 @@ from sklearn.base import clone
 
 from automodel import AutoClassifier, AutoRegressor
 from automodel.preprocessing.text.embedding import TextEmbedding
-from tests.conftest import environment
-from tests.texts import make_labels, make_texts
+from tests.texts import make_labels, make_texts, predicted_offline
 from tests.tiny_encoder import write_encoder
 
 pytest.importorskip("transformers")
@@ -124,25 +120,5 @@ def test_weights_change_nothing_for_tables_without_text(weights):
 def test_a_pickled_model_predicts_in_a_fresh_process_without_a_network(
     fitted, tmp_path
 ):
-    with (tmp_path / "model.pkl").open("wb") as file:
-        pickle.dump(fitted, file)
-    np.save(tmp_path / "expected.npy", fitted.predict_proba(NEW))
-    NEW.to_pickle(tmp_path / "new.pkl")
-    code = f"""
-import pickle, socket
-import numpy as np, pandas as pd
-
-def refuse(*args, **options):
-    raise AssertionError("the network is used")
-
-socket.socket.connect = socket.getaddrinfo = refuse
-with open({str(tmp_path / "model.pkl")!r}, "rb") as file:
-    model = pickle.load(file)
-expected = np.load({str(tmp_path / "expected.npy")!r})
-new = pd.read_pickle({str(tmp_path / "new.pkl")!r})
-np.testing.assert_allclose(model.predict_proba(new), expected, rtol=1e-6)
-"""
-    run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment()
-    )
-    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+    found = predicted_offline(fitted, NEW, tmp_path)
+    np.testing.assert_allclose(found, fitted.predict_proba(NEW), rtol=1e-6)

@@ -1,8 +1,6 @@
 """AutoTextClassifier and AutoTextRegressor with a tiny pretrained encoder."""
 
 import pickle
-import subprocess
-import sys
 import warnings
 
 import numpy as np
@@ -13,8 +11,7 @@ from automodel import AutoTextClassifier, AutoTextRegressor
 from automodel.exceptions import FitWarning, WeightsError
 from automodel.nets.weights import find_weights
 from automodel.preprocessing.text.embedding import TextEmbedding
-from tests.conftest import environment
-from tests.texts import CHEAP_TEXT, make_labels, make_texts
+from tests.texts import CHEAP_TEXT, make_labels, make_texts, predicted_offline
 from tests.tiny_encoder import write_encoder
 
 pytest.importorskip("transformers")
@@ -46,6 +43,10 @@ def test_a_classifier_learns_from_embeddings(fitted, folder):
     assert fitted.weights_ == find_weights(folder)
     assert fitted.weights_[0].license == "mit"
     assert all("tiny" in str(params) for params in board["params"])
+    (found,) = fitted.weights_
+    assert set(board["weights"]) == {str(found)}
+    assert "mit" in str(found)
+    assert found.checksum[:12] in str(found)
 
 
 def test_a_regressor_learns_from_embeddings(folder):
@@ -83,27 +84,9 @@ def test_a_search_goes_on_with_the_same_weights(folder, fitted, tmp_path):
 def test_a_pickled_model_predicts_in_a_fresh_process_without_a_network(
     fitted, tmp_path
 ):
-    pickled = pickle.dumps(fitted)
-    assert len(pickled) < 500_000
-    (tmp_path / "model.pkl").write_bytes(pickled)
-    np.save(tmp_path / "expected.npy", fitted.predict_proba(NEW))
-    code = f"""
-import pickle, socket
-import numpy as np
-
-def refuse(*args, **options):
-    raise AssertionError("the network is used")
-
-socket.socket.connect = socket.getaddrinfo = refuse
-with open({str(tmp_path / "model.pkl")!r}, "rb") as file:
-    model = pickle.load(file)
-expected = np.load({str(tmp_path / "expected.npy")!r})
-np.testing.assert_array_equal(model.predict_proba({NEW!r}), expected)
-"""
-    run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment()
-    )
-    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+    assert len(pickle.dumps(fitted)) < 500_000
+    found = predicted_offline(fitted, NEW, tmp_path)
+    np.testing.assert_array_equal(found, fitted.predict_proba(NEW))
 
 
 @pytest.mark.slow
@@ -124,6 +107,29 @@ def test_without_weights_there_is_one_warning_and_a_model():
         search(None, **options).fit(X, Y)
 
 
+def test_models_without_weights_have_none_in_the_leaderboard(folder):
+    families = ["text_tfidf", "text_embedding"]
+    board = search(folder, families=families, n_trials=2).fit(X, Y).leaderboard_
+    for family, weights in zip(board["family"], board["weights"], strict=True):
+        assert bool(weights) == (family == "text_embedding")
+
+
+def test_named_weights_that_take_too_long_are_warned_of_once(folder, monkeypatch):
+    monkeypatch.setattr("automodel.families.text.embedding.ENCODING_SHARE", 0.0)
+    options = {"families": None, "n_trials": 1, "time_budget": 600}
+    with pytest.warns(FitWarning, match="are not used.* embedding the texts") as caught:
+        model = search(folder, **options).fit(X, Y)
+    assert len(caught) == 1
+    errors = " ".join(model.leaderboard_["error"])
+    assert "embedding the texts takes about" in errors
+    with pytest.warns(FitWarning, match="none of the families uses"):
+        search(folder, families=["text_tfidf"], n_trials=1).fit(X, Y)
+    monkeypatch.setenv("AUTOMODEL_WEIGHTS", str(folder))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        search("auto", **options).fit(X, Y)
+
+
 def test_wrong_weights_are_an_error_before_any_training(folder, tmp_path):
     for weights in ("unknown", "./unknown"):
         with pytest.raises(WeightsError):
@@ -132,7 +138,7 @@ def test_wrong_weights_are_an_error_before_any_training(folder, tmp_path):
     (broken / "vocab.txt").unlink()
     with pytest.raises(WeightsError, match="no tokenizer"):
         search(broken).fit(X, Y)
-    with pytest.raises(ValueError, match="None of the families"):
+    with pytest.raises(ValueError, match="None .* has no pretrained weights"):
         search(None).fit(X, Y)
 
 

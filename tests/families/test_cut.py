@@ -14,7 +14,9 @@ from tests.conftest import make_task
 FAMILIES = [
     family
     for family in all_families().values()
-    if family.chooses_rounds and not family.missing_libraries()
+    if family.chooses_rounds
+    and family.modality == "tabular"
+    and not family.missing_libraries()
 ]
 KINDS = ["binary", "multiclass", "regression", "poisson", "quantile"]
 OBJECTIVES = {

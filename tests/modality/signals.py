@@ -232,7 +232,7 @@ class AutoDirection(RegressorMixin, AutoEstimator):
     """An estimator of directions of signals."""
 
     _modality = "signals"
-    _reader_class = SignalReader
+    _new_reader = SignalReader
     _check_y = staticmethod(AngleTarget.check)
     _target_of = staticmethod(AngleTarget.of)
 

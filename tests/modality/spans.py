@@ -261,7 +261,7 @@ class AutoSpans(RegressorMixin, AutoEstimator):
     """An estimator of spans of signals."""
 
     _modality = "lines"
-    _reader_class = SignalReader
+    _new_reader = SignalReader
     _check_y = staticmethod(SpansTarget.check)
     _target_of = staticmethod(SpansTarget.of)
 

@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.tree import DecisionTreeClassifier
 
 from automodel.preprocessing.reader import TableReader
-from automodel.preprocessing.table import Table, Texts
+from automodel.preprocessing.table import Table, TextColumn
 from automodel.preprocessing.tabular import TabularEncoder
 from automodel.preprocessing.text.columns import (
     TextComponents,
@@ -303,7 +303,7 @@ def test_texts_that_repeat_are_encoded_as_if_each_row_had_its_own():
     frame = pd.DataFrame({"a": np.array([" ".join(row) for row in words])[drawn]})
     texts = TableReader().fit_transform(frame).text[0]
     assert texts.counts.shape[0] == len(set(drawn)) + 1
-    own = Texts(texts.counts[texts.codes], np.arange(N, dtype=np.int32))
+    own = TextColumn(texts.counts[texts.codes], np.arange(N, dtype=np.int32))
     rows = slice(0, N, 2)
     one, other = (TfidfColumns().fit(t.take(rows)).transform(t) for t in (texts, own))
     assert one.nnz > 0
@@ -354,13 +354,13 @@ def test_columns_are_tested_only_where_there_is_something_to_test():
 @pytest.mark.parametrize("setting", SETTINGS, ids=repr)
 def test_text_without_any_word_in_training_is_no_error(setting):
     counts = sparse.csr_matrix((5, 2**18), dtype=np.float32)
-    texts = Texts(counts, np.arange(5, dtype=np.int32))
+    texts = TextColumn(counts, np.arange(5, dtype=np.int32))
     table = Table(
         np.arange(5.0).reshape(-1, 1), np.empty((5, 0), dtype=np.int32), (), (texts,)
     )
     encoder = TabularEncoder(**setting).fit(table)
     word = sparse.csr_matrix(([1.0], ([0], [7])), shape=(1, 2**18))
-    texts = Texts(word, np.zeros(1, dtype=np.int32))
+    texts = TextColumn(word, np.zeros(1, dtype=np.int32))
     new = encoder.transform(Table(table.numeric[:1], table.codes[:1], (), (texts,)))
     assert new.shape == (1, encoder.n_features_out_)
 

@@ -10,17 +10,16 @@ from automodel.families._net import fit_net, new_net, suggest_loss, usual_traini
 from automodel.families.text._base import TextFamily
 from automodel.nets.bert import fine_tunable
 from automodel.nets.weights import Weights
+from automodel.preprocessing.text.embedding import CHARACTERS_PER_TOKEN, USUAL_WIDTH
 
 if TYPE_CHECKING:
     from automodel.task import Task
 
 OF_LOSS = ("loss", "label_smoothing", "class_weight")
-CHARACTERS_PER_TOKEN = 4.0
 LONG_TEXTS = 300  # characters in the mean, from which longer parts may tell more
 # For training a token with all layers of an encoder of USUAL_WIDTH on one core: between
 # bfloat16 (3e-4) and float32 (7e-4), which processors without it need.
 SECONDS_PER_TOKEN = 5e-4
-USUAL_WIDTH = 384
 USUAL_LAYERS = 6
 FORWARD = 1 / 3  # share of a training step that predicts
 VALIDATED = 0.4  # of the texts, in an epoch
@@ -45,6 +44,7 @@ class TextBertFamily(TextFamily):
     model_requires = ()  # a fitted net imports them when it predicts
     iteration_param = "max_epochs"
     rank = 90
+    uses_weights = True
     stops_on_own_rows = True
     most_share = 0.8
     starts_search = False
@@ -71,6 +71,16 @@ class TextBertFamily(TextFamily):
 
     def _seconds_per_split(self, task: Task) -> float:
         return TRAINED_SHARE * self.cost(self.portfolio(task)[0], task)
+
+    def why_unsupported(self, task: Task) -> str:
+        """Return why, such as that the weights cannot be fine-tuned."""
+        if super().supports(task) and task.facts.weights:
+            return "has no pretrained weights that can be fine-tuned"
+        return super().why_unsupported(task)
+
+    def weights_of(self, params: dict[str, Any], task: Task) -> Sequence[Weights]:
+        """Return the weights that are fine-tuned."""
+        return encoders_of(task)[:1]
 
     def estimator(self, task: Task, random_state: int):
         net = new_net("BertClassifier", "BertRegressor", task, random_state)

@@ -17,7 +17,7 @@ from automodel.families._embeddings import (
     penalty_space,
     proven_penalties,
 )
-from automodel.families.base import ModelFamily
+from automodel.families.base import ModelFamily, Resources
 from automodel.families.hist_gradient_boosting import HistGradientBoosting
 from automodel.families.linear import Linear
 from automodel.families.mlp import MLPFamily
@@ -45,6 +45,7 @@ HEADS: dict[str, ModelFamily] = {
 ALL = "all"  # embeddings of all weights, beside each other
 MAX_TOKENS, MAX_CHUNKS = 128, 4
 LAYERS = -3, -1  # of which one in the middle knows more about words
+FEW_TEXTS = 50  # of a class, with fewer of which the last layer alone is better
 ENCODING_SHARE = 0.5  # of the time budget, that embeddings may take
 
 
@@ -60,9 +61,11 @@ class TextEmbeddingFamily(EmbeddingsFamily, TextFamily):
     name = "text_embedding"
     tasks = ALL_TASKS
     requires = ("torch", "transformers")
+    model_requires = ()  # a fitted model imports them when it predicts
     rank = 20
     start_seconds = 6.0  # torch, transformers, and the weights
     heads = HEADS
+    uses_weights = True
 
     def supports(self, task: Task) -> bool:
         """Leave out tasks without weights, or whose texts take long to be embedded."""
@@ -71,8 +74,20 @@ class TextEmbeddingFamily(EmbeddingsFamily, TextFamily):
         found = task.facts.weights
         if not found or task.time_budget is None:
             return bool(found)
-        fastest = min(encoding_seconds(weights, task) for weights in found)
-        return fastest <= ENCODING_SHARE * task.time_budget
+        return _fewest_seconds(task) <= ENCODING_SHARE * task.time_budget
+
+    def why_unsupported(self, task: Task) -> str:
+        """Return why, such as that the texts take long to be embedded."""
+        if super().supports(task) and task.facts.weights and task.time_budget:
+            return (
+                f"embedding the texts takes about {_fewest_seconds(task):.0f} seconds "
+                f"on one core, which is too much of {task.time_budget:g} seconds"
+            )
+        return super().why_unsupported(task)
+
+    def weights_of(self, params: dict[str, Any], task: Task) -> Sequence[Weights]:
+        """Return the weights of the embeddings."""
+        return chosen_weights(params["embedding"], task) if params else ()
 
     def estimator(self, task: Task, random_state: int):
         from automodel.families._embedding_heads import (
@@ -128,7 +143,7 @@ class TextEmbeddingFamily(EmbeddingsFamily, TextFamily):
                 weights,
                 max_tokens=MAX_TOKENS,
                 max_chunks=MAX_CHUNKS,
-                layers=LAYERS,
+                layers=layers_of(task),
                 precision=precision,
             )
             for weights in chosen_weights(estimator.embedding, task)
@@ -141,7 +156,11 @@ class TextEmbeddingFamily(EmbeddingsFamily, TextFamily):
         """Estimate the seconds of a fit on texts that are embedded already."""
         head = params.get("head", "linear")
         prefix = f"{head}__"
-        own = {n.removeprefix(prefix): v for n, v in params.items() if prefix in n}
+        own = {
+            name.removeprefix(prefix): value
+            for name, value in params.items()
+            if name.startswith(prefix)
+        }
         table = table_of(task, params.get("embedding", ALL))
         if head == "joint":
             return JOINT.cost(own, task, table.facts.n_features)
@@ -153,6 +172,10 @@ class TextEmbeddingFamily(EmbeddingsFamily, TextFamily):
         distances = 1e-9 * N_LANDMARKS * (task.n_samples * n_columns + N_LANDMARKS**2)
         facts = TableFacts(n_features=N_LANDMARKS, n_numeric=N_LANDMARKS)
         return distances + HEADS[head].cost(own, replace(table, facts=facts))
+
+    def resources(self, task: Task) -> Resources:
+        """Return no library, since only the trial that embeds the texts needs one."""
+        return Resources()
 
 
 def embeddings_of(task: Task) -> list[str]:
@@ -169,10 +192,15 @@ def chosen_weights(embedding: str, task: Task) -> Sequence[Weights]:
     return [found.get(embedding, task.facts.weights[0])]
 
 
+def layers_of(task: Task) -> tuple[int, ...]:
+    """Return the layers of an encoder that are pooled."""
+    return LAYERS[-1:] if task.n_samples < FEW_TEXTS * task.n_classes else LAYERS
+
+
 def table_of(task: Task, embedding: str = ALL) -> Task:
     """Return the task of learning from the columns of embeddings."""
     chosen = chosen_weights(embedding, task)
-    width = sum(n_columns(weights, LAYERS) for weights in chosen)
+    width = sum(n_columns(weights, layers_of(task)) for weights in chosen)
     facts = TableFacts(n_features=width, n_numeric=width)
     return replace(task, modality="tabular", facts=facts)
 
@@ -180,6 +208,10 @@ def table_of(task: Task, embedding: str = ALL) -> Task:
 def heads_of(task: Task) -> list[str]:
     """Return the models that are worthwhile for this number of rows and classes."""
     return ["linear", "joint", *nonlinear_heads(task)]
+
+
+def _fewest_seconds(task: Task) -> float:
+    return min(encoding_seconds(weights, task) for weights in task.facts.weights)
 
 
 def encoding_seconds(weights: Weights, task: Task) -> float:
@@ -225,9 +257,9 @@ def _joint_settings(task: Task) -> list[dict[str, Any]]:
     ]
     if not _joint_heads(task):
         return settings
-    settings = [{"joint__head": "svm", **own} for own in settings]
+    svms: list[dict[str, Any]] = [{"joint__head": "svm", **own} for own in settings]
     logistic = {"joint__head": "logistic", "joint__scale": 1.0, "joint__C": 3.0}
-    return [*settings, logistic]
+    return [*svms, logistic]
 
 
 def _joint_penalty(task: Task) -> str:

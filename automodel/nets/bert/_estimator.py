@@ -302,7 +302,8 @@ class BertRegressor(RegressorTask, BertNet):
     >>> from automodel.nets import BertRegressor
     >>> texts = ["a good film", "good fun", "a bad film", "bad and dull"] * 10
     >>> y = [4.0, 5.0, 2.0, 1.0] * 10
-    >>> net = BertRegressor(weights=None, learning_rate=1e-3, random_state=0)
+    >>> params = {"learning_rate": 1e-3, "max_epochs": 4, "random_state": 0}
+    >>> net = BertRegressor(weights=None, **params)
     >>> net.fit(texts, y).score(texts, y) > 0.8
     True
     """

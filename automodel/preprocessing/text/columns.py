@@ -11,7 +11,7 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.preprocessing import normalize
 from sklearn.utils.extmath import randomized_svd
 
-from automodel.preprocessing.table import Texts
+from automodel.preprocessing.table import TextColumn
 
 N_BUCKETS = 2**18
 SVD_ROWS = 20_000
@@ -73,7 +73,7 @@ class TfidfColumns(TransformerMixin, BaseEstimator):
     def __init__(self, max_buckets: int = 50_000):
         self.max_buckets = max_buckets
 
-    def fit(self, texts: Texts, y=None):
+    def fit(self, texts: TextColumn, y=None):
         """Choose the buckets and learn their weights."""
         n_rows, counts = len(texts), texts.counts
         rows_of_token = np.repeat(texts.repeats, np.diff(counts.indptr))
@@ -89,7 +89,7 @@ class TfidfColumns(TransformerMixin, BaseEstimator):
         self.idf_ = idf.astype(np.float32)
         return self
 
-    def transform(self, texts: Texts) -> sparse.csr_matrix:
+    def transform(self, texts: TextColumn) -> sparse.csr_matrix:
         """Return rows of unit length, of shape (n_samples, len(buckets_))."""
         texts = texts.used()
         return self.weighed(texts.counts)[texts.codes]
@@ -129,7 +129,7 @@ class TextComponents(TransformerMixin, BaseEstimator):
         self.alpha = alpha
         self.random_state = random_state
 
-    def fit(self, texts: Texts, y=None):
+    def fit(self, texts: TextColumn, y=None):
         """Learn the components, and which of them are related to y."""
         texts = texts.used()
         self.tfidf_ = TfidfColumns(max_buckets=20_000).fit(texts)
@@ -143,7 +143,7 @@ class TextComponents(TransformerMixin, BaseEstimator):
         self.components_ = axes
         return self
 
-    def transform(self, texts: Texts) -> np.ndarray:
+    def transform(self, texts: TextColumn) -> np.ndarray:
         """Return the components of rows, of shape (n_samples, n_components)."""
         texts = texts.used()
         matrix = self.tfidf_.weighed(texts.counts)

@@ -9,10 +9,10 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from automodel.nets.weights import Weights
 from automodel.preprocessing.stateless import output_in_memory
-from automodel.preprocessing.table import Texts
+from automodel.preprocessing.table import TextColumn
 from automodel.preprocessing.text.columns import TINY, telling_columns
 from automodel.preprocessing.text.embedding import TextEmbedding, embedding_seconds
-from automodel.preprocessing.text.texts import Texts as TextRows
+from automodel.preprocessing.text.texts import Texts
 
 SHORT_COMPONENTS, LONG_COMPONENTS = 10, 60
 LONG_TEXT = 100  # characters
@@ -27,7 +27,7 @@ def column_embedding(weights: Weights, precision: str = "auto") -> TextEmbedding
     )
 
 
-def seconds_to_embed(columns: Sequence[Texts], weights: Weights) -> float:
+def seconds_to_embed(columns: Sequence[TextColumn], weights: Weights) -> float:
     """Return about how long it takes to embed text columns on one core; 0 for none."""
     strings = [texts.strings for texts in columns if texts.strings is not None]
     if not strings:
@@ -37,7 +37,7 @@ def seconds_to_embed(columns: Sequence[Texts], weights: Weights) -> float:
 
 
 def embeddings_of(
-    texts: Texts,
+    texts: TextColumn,
     embedding: TextEmbedding,
     output_of: Callable[..., np.ndarray] = output_in_memory,
 ) -> np.ndarray:
@@ -45,7 +45,7 @@ def embeddings_of(
 
     Parameters
     ----------
-    texts : Texts
+    texts : TextColumn
         The column, which keeps the result.
     embedding : TextEmbedding
         Encoder of texts.
@@ -59,7 +59,7 @@ def embeddings_of(
         )
     key = str(embedding.get_params())
     if key not in texts.outputs:
-        rows = TextRows(np.array(list(texts.strings), dtype=object))
+        rows = Texts(np.array(list(texts.strings), dtype=object))
         texts.outputs[key] = output_of(embedding, rows)
     return texts.outputs[key]
 
@@ -102,7 +102,7 @@ class EmbeddedComponents(TransformerMixin, BaseEstimator):
         self.alpha = alpha
         self.spread = spread
 
-    def fit(self, texts: Texts, y=None):
+    def fit(self, texts: TextColumn, y=None):
         """Learn the components, and which of them are related to y."""
         share = texts.repeats / max(len(texts), 1)
         used = np.flatnonzero(share)
@@ -118,14 +118,14 @@ class EmbeddedComponents(TransformerMixin, BaseEstimator):
             self.components_ = self.components_[:, chosen]
         return self
 
-    def transform(self, texts: Texts) -> np.ndarray:
+    def transform(self, texts: TextColumn) -> np.ndarray:
         """Return the components of rows, of shape (n_samples, n_components)."""
         embedded = embeddings_of(texts, self.embedding)
         used, codes = np.unique(texts.codes, return_inverse=True)
         columns = (embedded[used] - self.mean_) @ self.components_
         return columns.astype(np.float32)[codes]
 
-    def _most_components(self, texts: Texts) -> int:
+    def _most_components(self, texts: TextColumn) -> int:
         if self.n_components is not None:
             return self.n_components
         mean_length = texts.strings.lengths[texts.codes].mean()  # type: ignore[union-attr]

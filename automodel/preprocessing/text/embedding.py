@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from numbers import Integral
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from automodel.clock import NO_DEADLINE, Deadline
 from automodel.exceptions import WeightsError
@@ -19,7 +21,6 @@ CHARACTERS_PER_TOKEN = 4.0
 SECONDS_PER_TOKEN = 1.3e-4  # for an encoder of USUAL_WIDTH on one core
 SECONDS_PER_TEXT = 1e-4
 USUAL_WIDTH = 384
-PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 class TextEmbedding(TransformerMixin, BaseEstimator):
@@ -63,6 +64,14 @@ class TextEmbedding(TransformerMixin, BaseEstimator):
     >>> encoder.transform(["good food", "bad service"]).shape  # doctest: +SKIP
     (2, 384)
     """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "weights": [str, os.PathLike, Weights, tuple, None],
+        "max_tokens": [Interval(Integral, 1, None, closed="left")],
+        "max_chunks": [Interval(Integral, 1, None, closed="left")],
+        "layers": [tuple],
+        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
+    }
 
     def __init__(
         self,
@@ -158,19 +167,14 @@ class TextEmbedding(TransformerMixin, BaseEstimator):
         return found[0]
 
     def _check_parameters(self) -> None:
+        self._validate_params()
         for name in ("max_tokens", "max_chunks"):
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or value < 1:
-                raise ValueError(f"{name} must be an int of at least 1. Got {value!r}.")
+            if isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} must be an int of at least 1, and no bool.")
         if not self.layers or not all(layer < 0 for layer in self.layers):
             raise ValueError(
                 "layers must be a tuple of negative numbers, counted from the last "
                 f"layer, -1. Got {self.layers!r} instead."
-            )
-        if self.precision not in PRECISIONS:
-            raise ValueError(
-                f"precision must be one of {', '.join(map(repr, PRECISIONS))}. Got "
-                f"{self.precision!r} instead."
             )
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -101,7 +101,7 @@ def _unspaced_share(texts: Texts) -> float:
 
 def _read(X: Any) -> tuple[Texts, list[str]]:
     strings = as_strings(X)
-    is_missing = np.equal(strings, None)
+    is_missing = np.array([text is None for text in strings], dtype=bool)
     n_missing = int(is_missing.sum())
     notes = [
         f"{n_missing} of {len(strings)} texts are missing and count as empty texts."

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numbers
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils._missing import is_pandas_na, is_scalar_nan
+from sklearn.utils._missing import is_pandas_na
 
 TABLES = "Use AutoClassifier or AutoRegressor, which learn from tables."
 
@@ -59,6 +60,8 @@ def _as_list(X: Any) -> list[Any]:
     for method in ("to_pylist", "to_list"):  # of Arrow; of pandas and polars
         if hasattr(X, method):
             return getattr(X, method)()
+    if isinstance(X, np.ma.MaskedArray) and X.ndim == 1:
+        return X.tolist()  # None where the mask says so
     if isinstance(X, list | tuple):
         return list(X)
     if isinstance(X, str | bytes):
@@ -82,7 +85,7 @@ def _as_list(X: Any) -> list[Any]:
 def _as_string(value: Any, row: int) -> str | None:
     if isinstance(value, str):
         return _encodable(str(value))
-    if value is None or is_scalar_nan(value) or is_pandas_na(value):
+    if _is_missing(value):
         return None
     kind = type(value).__name__
     if isinstance(value, bytes | bytearray):
@@ -101,9 +104,17 @@ def _as_string(value: Any, row: int) -> str | None:
             f"but a table. {TABLES} Join words that belong together to one str."
         )
     raise TypeError(
-        f"Row {row} of X is of type {kind!r}: the argument must be a string in each "
-        "row. Convert it, or pass None where a text is missing."
+        f"Row {row} of X is of type {kind!r}, but the argument must be a string, or "
+        "None for a missing text. Convert the rows to str first."
     )
+
+
+def _is_missing(value: Any) -> bool:
+    if value is None or is_pandas_na(value) or value is np.ma.masked:
+        return True
+    # NaN and NaT, of any library, are not equal to themselves.
+    is_scalar = isinstance(value, numbers.Number | np.generic | datetime)
+    return is_scalar and bool(value != value)
 
 
 def _encodable(text: str) -> str:

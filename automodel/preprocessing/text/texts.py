@@ -62,13 +62,13 @@ class Texts:
     def first_equal(self) -> np.ndarray:
         """Return the first row with the same text as each row.
 
-        An empty text is the same as no other one: it says nothing that a model could
-        learn by heart.
+        Upper and lower case and outer blanks make no difference. An empty text is the
+        same as no other one: it says nothing that a model could learn by heart.
         """
         first: dict[str, int] = {}
         rows = [
             first.setdefault(text, row) if text else row
-            for row, text in enumerate(self.values)
+            for row, text in enumerate(t.strip().lower() for t in self.values)
         ]
         return np.array(rows, dtype=np.intp)
 
@@ -88,7 +88,7 @@ class TextFacts:
     n_distinct : int, default=0
         Number of distinct texts.
     unspaced_share : float, default=0.0
-        About the share of texts without blanks between words, as in Chinese or Thai.
+        About the share of the texts without blanks between words, such as Chinese ones.
     weights : tuple of Weights, default=()
         Pretrained weights that families may use.
     """

@@ -8,7 +8,12 @@ from sklearn.base import clone
 
 from automodel.clock import Deadline
 from automodel.exceptions import DeadlineReached
-from automodel.families.text.embedding import HEADS, TextEmbeddingFamily, heads_of
+from automodel.families.text.embedding import (
+    HEADS,
+    TextEmbeddingFamily,
+    heads_of,
+    table_of,
+)
 from automodel.monitor import Monitor
 from automodel.nets.weights import find_weights
 from automodel.preprocessing.side_by_side import beside
@@ -149,6 +154,17 @@ def test_few_rows_and_many_classes_leave_costly_heads_out(weights):
     many = Task("multiclass", 10_000, n_outputs=77, n_classes=77, facts=facts)
     assert heads_of(many) == ["linear", "joint", "kernel", "mlp"]
     assert "kernel" not in heads_of(task_of("binary", weights, 100_000))
+
+
+@pytest.mark.parametrize("n_samples, n_layers", [(120, 1), (150, 2)])
+def test_a_middle_layer_is_pooled_with_enough_texts_of_each_class(
+    weights, n_samples, n_layers
+):
+    task = task_of("multiclass", weights, n_samples)
+    estimator = FAMILY.estimator(task, 0).set_params(embedding=weights[0].name)
+    assert len(FAMILY.preprocessor(estimator, task).layers) == n_layers
+    width = n_layers * sum(own.width for own in weights)
+    assert table_of(task).facts.n_features == width
 
 
 def test_it_needs_weights_and_time_to_embed_the_texts(weights):

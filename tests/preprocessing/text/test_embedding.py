@@ -211,13 +211,15 @@ def test_a_pickle_finds_weights_that_have_moved(folder, tmp_path, monkeypatch):
     [
         ({"max_tokens": 0}, "max_tokens"),
         ({"max_chunks": 1.5}, "max_chunks"),
+        ({"max_chunks": True}, "max_chunks"),
+        ({"weights": 3}, "weights"),
         ({"precision": "float16"}, "precision"),
     ],
 )
 def test_wrong_parameters_are_refused(folder, params, message):
     for use in (TextEmbedding.fit, TextEmbedding.transform):
         with pytest.raises(ValueError, match=message):
-            use(TextEmbedding(folder, **params), TEXTS)
+            use(TextEmbedding(**{"weights": folder, **params}), TEXTS)
 
 
 def test_weights_with_missing_tensors_are_refused(folder, tmp_path):
@@ -249,3 +251,22 @@ def test_it_uses_one_thread_and_prints_nothing(folder, tmp_path, capfd):
     TextEmbedding(other).transform(TEXTS)
     assert torch.get_num_threads() == before
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_universal_encoder_ends_while_it_splits_texts():
+    from automodel.nets._sentences import CHECKED_TEXTS, UniversalEncoder
+
+    class Watched(str):
+        def split(self):
+            read.append(self)
+            return [str(self)]
+
+        def __getitem__(self, part):
+            return self
+
+    read = []
+    encoder = UniversalEncoder.__new__(UniversalEncoder)
+    deadline = Deadline.after(1.5, FakeClock(step=1.0))
+    with pytest.raises(DeadlineReached):
+        encoder.embed([Watched("a")] * 1000, 128, 4, deadline.check)
+    assert len(read) == CHECKED_TEXTS

@@ -32,6 +32,14 @@ def forms():
         "Arrow table": pa.table({"text": TEXTS}),
         "NaN": [np.nan if text is None else text for text in TEXTS],
         "NA": [pd.NA if text is None else text for text in TEXTS],
+        "NaT": [pd.NaT if text is None else text for text in TEXTS],
+        "NaT of numpy": [np.datetime64("NaT") if t is None else t for t in TEXTS],
+        "Decimal": [Decimal("nan") if text is None else text for text in TEXTS],
+        "masked": np.ma.array(
+            ["hidden" if text is None else text for text in TEXTS],
+            mask=[text is None for text in TEXTS],
+        ),
+        "masked objects": [np.ma.masked if t is None else t for t in TEXTS],
         "numpy strings": [None if text is None else np.str_(text) for text in TEXTS],
     }
 
@@ -76,7 +84,10 @@ REFUSED = {
     "lists": ([["a", "b"], ["c"]], "Row 0 of X is of type 'list'.* AutoClassifier"),
     "one text": ("a text", "single text"),
     "bytes": (["a", b"b"], "Row 1 of X is of type 'bytes'.*decode"),
-    "objects": (["a", object()], "Row 1 of X is of type 'object'.*string"),
+    "objects": (
+        ["a", object()],
+        "Row 1 of X is of type 'object'.* argument must be a string",
+    ),
     "dicts": ([{"a": 1}], "Row 0 of X is of type 'dict'"),
     "dict": ({"a": "b"}, "object of type 'dict'"),
     "set": ({"a", "b"}, "object of type 'set'"),

@@ -29,6 +29,11 @@ def test_equal_texts_are_found_but_empty_ones_are_not_equal():
     np.testing.assert_array_equal(TEXTS.first_equal(), [0, 1, 2, 0, 4])
 
 
+def test_case_and_outer_blanks_make_no_difference():
+    texts = texts_of("Good film", "good film ", " ", "good  film", "\tGOOD FILM\n", "")
+    np.testing.assert_array_equal(texts.first_equal(), [0, 0, 2, 3, 0, 5])
+
+
 def test_the_size_counts_the_characters():
     assert texts_of("a" * 10_000).nbytes > 10_000
 
