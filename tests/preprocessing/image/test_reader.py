@@ -6,9 +6,9 @@ from PIL import Image
 from sklearn.base import clone
 
 from automodel.exceptions import FitWarning, ImageError
+from automodel.nets.image.augment import AUGMENTATIONS, FLIPS
 from automodel.preprocessing.image import containers
 from automodel.preprocessing.image import reader as reader_module
-from automodel.nets.image.augment import AUGMENTATIONS, FLIPS
 from automodel.preprocessing.image.reader import ImageReader, read_images
 from tests.images import encoded, make_images, write_images
 
