@@ -64,17 +64,31 @@ class EmbeddingsFamily(ModelFamily):
         return shorter
 
 
-def nonlinear_heads(task: Task) -> list[str]:
-    """Return the models that are worthwhile for this number of rows and classes."""
+def nonlinear_heads(task: Task, most_trees: int = BOOSTING_TREES) -> list[str]:
+    """Return the models that are worthwhile for this number of rows and classes.
+
+    Boosting grows at most `most_trees` trees in a round.
+    """
     fewest, most = KERNEL_ROWS
     heads = []
     if fewest <= task.n_samples <= most:
         heads.append("kernel")
     if task.n_samples >= MLP_ROWS:
         heads.append("mlp")
-    if task.n_samples >= BOOSTING_ROWS and trees_per_round(task) <= BOOSTING_TREES:
+    if task.n_samples >= BOOSTING_ROWS and trees_per_round(task) <= most_trees:
         heads.append("boosting")
     return heads
+
+
+def params_of(head: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that the family of a model knows, without their prefix."""
+    prefix = f"{head}__"
+    own = {
+        name.removeprefix(prefix): value
+        for name, value in params.items()
+        if name.startswith(prefix)
+    }
+    return {**own, "embedding": "none"} if head == "mlp" else own
 
 
 def mlp_space(trial) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from automodel.families._embeddings import (
     boosting_space,
     mlp_space,
     nonlinear_heads,
+    params_of,
     penalty_space,
     proven_penalties,
 )
@@ -51,6 +52,7 @@ MOST_SCALE = 4.0  # of the images, beyond which larger ones show nothing new
 UNTIMED_SIZE = 128  # the largest one of a search without a clock
 ENCODING_SHARE = 0.5  # of the time budget, that the features of the smallest size take
 SIZE_SHARE = 0.25  # that those of a larger one take
+FLIP = "horizontal_flip"
 COMPONENTS = 512
 CHOICES_OF_COMPONENTS = (512, 256, 128, None)
 LANDMARKS = 250, 2000
@@ -107,9 +109,11 @@ class ImageFeaturesFamily(EmbeddingsFamily, ImageFamily):
             "net": trial.suggest_categorical("net", names),
             "image_size": trial.suggest_categorical("image_size", sizes_of(task)),
             "taps": trial.suggest_categorical("taps", ["both", "middle", "last"]),
-            "flip_average": trial.suggest_categorical("flip_average", [False, True]),
             "head": trial.suggest_categorical("head", heads_of(task)),
         }
+        if FLIP in task.facts.augmentations:
+            averages = trial.suggest_categorical("flip_average", [False, True])
+            params["flip_average"] = averages
         if params["taps"] != "last":
             params["pooling"] = trial.suggest_categorical("pooling", list(POOLINGS))
         params["n_components"] = trial.suggest_categorical(
@@ -134,10 +138,12 @@ class ImageFeaturesFamily(EmbeddingsFamily, ImageFamily):
             "net": task.facts.weights[0].name,
             "image_size": sizes[len(sizes) // 2],
             "taps": "both",
-            "flip_average": False,
             "pooling": "std",
             "n_components": COMPONENTS,
         }
+        averages = FLIP in task.facts.augmentations
+        if averages:
+            usual["flip_average"] = False
         linear = {**usual, "head": "linear", **proven_penalties(task, "linear")[0]}
         settings = [{**linear, "image_size": size} for size in sizes]
         best = linear
@@ -148,7 +154,9 @@ class ImageFeaturesFamily(EmbeddingsFamily, ImageFamily):
             settings += [{**best, "image_size": size} for size in sizes[-2:][::-1]]
         last = {**linear, "image_size": sizes[-1], "taps": "last"}
         del last["pooling"]
-        settings += [{**best, "pooling": "all"}, last, {**best, "flip_average": True}]
+        settings += [{**best, "pooling": "all"}, last]
+        if averages:
+            settings.append({**best, "flip_average": True})
         settings += [{**best, "net": own.name} for own in task.facts.weights[1:]]
         if "mlp" in heads:
             settings.append({**usual, "head": "mlp", **MLP_SETTING})
@@ -180,11 +188,8 @@ class ImageFeaturesFamily(EmbeddingsFamily, ImageFamily):
     def cost(self, params: dict[str, Any], task: Task) -> float:
         """Estimate the seconds of a fit on features that are computed already."""
         head = params.get("head", "linear")
-        prefix = f"{head}__"
-        own = {n.removeprefix(prefix): v for n, v in params.items() if prefix in n}
+        own = params_of(head, params)
         table = table_of(params, task)
-        if head == "mlp":
-            own["embedding"] = "none"
         if head == "linear":
             return LINEAR_SHARE * HEADS[head].cost(own, table)
         if head != "kernel":

@@ -14,6 +14,7 @@ from automodel.families._embeddings import (
     boosting_space,
     mlp_space,
     nonlinear_heads,
+    params_of,
     penalty_space,
     proven_penalties,
 )
@@ -155,17 +156,10 @@ class TextEmbeddingFamily(EmbeddingsFamily, TextFamily):
     def cost(self, params: dict[str, Any], task: Task) -> float:
         """Estimate the seconds of a fit on texts that are embedded already."""
         head = params.get("head", "linear")
-        prefix = f"{head}__"
-        own = {
-            name.removeprefix(prefix): value
-            for name, value in params.items()
-            if name.startswith(prefix)
-        }
+        own = params_of(head, params)
         table = table_of(task, params.get("embedding", ALL))
         if head == "joint":
             return JOINT.cost(own, task, table.facts.n_features)
-        if head == "mlp":
-            own["embedding"] = "none"
         if head != "kernel":
             return HEADS[head].cost(own, table)
         n_columns = table.facts.n_features
