@@ -29,7 +29,7 @@ ensemble), which are automodel with one part switched off; the fixed models "las
 and "taps" (frozen features at 96 pixels with a logistic regression), "svm" and "forest"
 of pixels, and "prior"; and the peers "autogluon-features", which is AutoGluon Tabular
 on all frozen features as columns, and "autogluon-multimodal". If a peer is installed in
-another environment, name its Python: `--python autogluon-multimodal=/envs/ag/bin/python`.
+another environment, name its Python: `--python autogluon-multimodal=PYTHON`.
 The features of "autogluon-features" are computed before its time begins.
 """
 
