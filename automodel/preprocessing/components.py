@@ -7,17 +7,22 @@ from typing import Any
 
 import numpy as np
 from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import gen_batches
 
 from automodel.preprocessing.combined import CombinedEncoder
 
 POWER_ITERATIONS = 2  # which are enough for components that only save time
 TINY = 1e-6
+MOST_ROWS = 10_000  # that are learned from
+CHUNK = 2_000  # rows that are converted at a time, since there may be many columns
 
 
 class Components(CombinedEncoder):
     """Reduce the standardized output of an encoder to its principal components.
 
-    The encoder learns nothing from the rows.
+    The encoder learns nothing from the rows. The components are learned from at most
+    10,000 rows, which are drawn at random, so that memory does not grow with the rows.
 
     Parameters
     ----------
@@ -82,25 +87,36 @@ class Components(CombinedEncoder):
 
     def join(self, outputs: Sequence[Any]) -> np.ndarray:
         """Return the components of an output of the encoder."""
-        centred = np.asarray(outputs[0], dtype=np.float32) - self.mean_
-        if self.factors_.ndim == 1:
-            return centred * self.factors_
-        return centred @ self.factors_
+        (output,) = outputs
+        found = np.empty((len(output), self.factors_.shape[-1]), dtype=np.float32)
+        for rows in gen_batches(len(output), CHUNK):
+            centred = np.asarray(output[rows], dtype=np.float32) - self.mean_
+            if self.factors_.ndim == 1:
+                found[rows] = centred * self.factors_
+            else:
+                found[rows] = centred @ self.factors_
+        return found
 
     def fit_output(self, output: np.ndarray) -> np.ndarray:
         """Learn from an output of the encoder, and return its components."""
-        self.mean_ = output.mean(axis=0, dtype=np.float64).astype(np.float32)
-        spread = output.std(axis=0, dtype=np.float64).astype(np.float32)
+        rng = np.random.default_rng(self.random_state)
+        drawn = rng.permutation(len(output))[:MOST_ROWS]
+        sample = output[np.sort(drawn)] if len(drawn) < len(output) else output
+        scaler = StandardScaler()
+        for rows in gen_batches(len(sample), CHUNK):
+            scaler.partial_fit(sample[rows])
+        self.mean_ = scaler.mean_.astype(np.float32)
+        spread = np.sqrt(scaler.var_).astype(np.float32)
         is_constant = spread <= TINY * np.maximum(np.abs(self.mean_), 1)
         self.factors_ = np.where(is_constant, 0, 1 / np.where(is_constant, 1, spread))
         self.factors_ = self.factors_.astype(np.float32)
-        if self.n_components is not None and self.n_components < min(output.shape):
+        if self.n_components is not None and self.n_components < min(sample.shape):
             pca = PCA(
                 self.n_components,
                 svd_solver="randomized",
                 iterated_power=POWER_ITERATIONS,
                 random_state=self.random_state,
-            ).fit(self.join([output]))
+            ).fit(self.join([sample]))
             self.factors_ = self.factors_[:, None] * pca.components_.T
         return self.join([output])
 

@@ -9,6 +9,7 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from automodel.evaluation.encoding import full_repr, learns_nothing
+from automodel.preprocessing import components as components_module
 from automodel.preprocessing.components import Components
 
 
@@ -38,6 +39,24 @@ def test_components_are_those_of_standardized_columns():
     np.testing.assert_allclose(np.diag(similar), 1, atol=1e-3)
     np.testing.assert_allclose(found.std(axis=0), exact.std(axis=0), rtol=1e-2)
     np.testing.assert_allclose(encoder.transform(X), found, atol=1e-4)
+
+
+@pytest.mark.parametrize("n_components", [None, 3])
+def test_many_rows_are_converted_in_parts(monkeypatch, n_components):
+    X = make_rows()
+    expected = components(n_components).fit_transform(X)
+    monkeypatch.setattr(components_module, "CHUNK", 30)
+    found = components(n_components).fit_transform(X)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_components_are_learned_from_a_sample_of_many_rows(monkeypatch):
+    X = make_rows(4000)
+    monkeypatch.setattr(components_module, "MOST_ROWS", 1000)
+    encoder = components().fit(X)
+    assert not np.allclose(encoder.mean_, X.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(encoder.mean_, X.mean(axis=0), atol=1)
+    assert encoder.transform(X).shape == X.shape
 
 
 def test_new_rows_are_projected_as_those_of_fit_were():
