@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from numbers import Integral
 from os import PathLike
-from typing import Any
 
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from automodel.estimators.base import AutoEstimator
 from automodel.estimators.checks import check_augmentations, check_images
-from automodel.estimators.supervised import (
-    SupervisedClassifier,
-    SupervisedEstimator,
-    SupervisedRegressor,
-)
+from automodel.estimators.pretrained import PretrainedEstimator
+from automodel.estimators.supervised import SupervisedClassifier, SupervisedRegressor
 from automodel.preprocessing.image.reader import ImageReader
 
 
-class ImageEstimator(SupervisedEstimator):
+class ImageEstimator(PretrainedEstimator):
     """Base class of the estimators of images."""
 
     _modality = "image"
@@ -84,19 +80,13 @@ class ImageEstimator(SupervisedEstimator):
             check_augmentations(self.augmentations)
         return check_images(self, X, reset=reset)
 
-    def _reader_class(self) -> ImageReader:
+    def _new_reader(self) -> ImageReader:
         return ImageReader(
             self.weights,
             image_size=self.image_size,
             augmentations=self.augmentations,
             flips=self._flips,
         )
-
-    @property
-    def weights_(self) -> tuple[Any, ...]:
-        """Name, source, licence and checksum of each of the weights that were found."""
-        check_is_fitted(self, "ensemble_")
-        return self.task_.facts.weights
 
     @property
     def image_shape_(self) -> tuple[int, int, int] | None:
@@ -150,11 +140,14 @@ refit, storage, study_name, memory_limit, callbacks, n_jobs, random_state, verbo
         are grey and 3 otherwise. None if the images differ in size.
     feature_names_in_ : ndarray of shape (1,)
         Name of the column of X, if X is a frame.
-    weights_ : tuple
+    weights_ : tuple of Weights
         Name, source, licence and checksum of the weights that were found.
+    leaderboard_ : DataFrame
+        As in `AutoClassifier`, with a column `weights` for the name, source, licence
+        and checksum of the pretrained weights of each trial.
     classes_, ensemble_, best_estimator_, best_score_, expected_score_, \
-metric_name_, decision_weights_, decision_thresholds_, leaderboard_, failures_, \
-studies_, fit_report_, target_names_
+metric_name_, decision_weights_, decision_thresholds_, failures_, studies_, \
+fit_report_, target_names_
         As in `AutoClassifier`.
 
     See Also

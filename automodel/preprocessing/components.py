@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import gen_batches
 
 from automodel.preprocessing.combined import CombinedEncoder
 
@@ -89,7 +88,7 @@ class Components(CombinedEncoder):
         """Return the components of an output of the encoder."""
         (output,) = outputs
         found = np.empty((len(output), self.factors_.shape[-1]), dtype=np.float32)
-        for rows in gen_batches(len(output), CHUNK):
+        for rows in _chunks(len(output)):
             centred = np.asarray(output[rows], dtype=np.float32) - self.mean_
             if self.factors_.ndim == 1:
                 found[rows] = centred * self.factors_
@@ -103,7 +102,7 @@ class Components(CombinedEncoder):
         drawn = rng.permutation(len(output))[:MOST_ROWS]
         sample = output[np.sort(drawn)] if len(drawn) < len(output) else output
         scaler = StandardScaler()
-        for rows in gen_batches(len(sample), CHUNK):
+        for rows in _chunks(len(sample)):
             scaler.partial_fit(sample[rows])
         self.mean_ = scaler.mean_.astype(np.float32)
         spread = np.sqrt(scaler.var_).astype(np.float32)
@@ -124,3 +123,9 @@ class Components(CombinedEncoder):
         tags = super().__sklearn_tags__()
         tags.requires_fit = True
         return tags
+
+
+def _chunks(n_rows: int) -> Iterator[slice]:
+    """Yield slices of few rows; none if there are no rows."""
+    for start in range(0, n_rows, CHUNK):
+        yield slice(start, start + CHUNK)

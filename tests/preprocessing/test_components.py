@@ -48,6 +48,7 @@ def test_many_rows_are_converted_in_parts(monkeypatch, n_components):
     monkeypatch.setattr(components_module, "CHUNK", 30)
     found = components(n_components).fit_transform(X)
     np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert components(n_components).fit(X).transform(X[:0]).shape == (0, found.shape[1])
 
 
 def test_components_are_learned_from_a_sample_of_many_rows(monkeypatch):

@@ -76,6 +76,7 @@ class ImageFeaturesFamily(EmbeddingsFamily, ImageFamily):
     rank = 20
     start_seconds = 4.0  # torch, and the weights
     heads = HEADS
+    uses_weights = True
 
     def supports(self, task: Task) -> bool:
         """Leave out tasks without weights, or whose features take too long."""
@@ -84,9 +85,21 @@ class ImageFeaturesFamily(EmbeddingsFamily, ImageFamily):
         found = task.facts.weights
         if not found or task.time_budget is None:
             return bool(found)
-        size = task.facts.sizes(SIZES)[0]
-        fastest = min(feature_seconds(weights, size) for weights in found)
-        return task.n_samples * fastest <= ENCODING_SHARE * task.time_budget
+        return _fewest_seconds(task) <= ENCODING_SHARE * task.time_budget
+
+    def why_unsupported(self, task: Task) -> str:
+        """Return why, such as that the features take long to be computed."""
+        if super().supports(task) and task.facts.weights and task.time_budget:
+            return (
+                f"computing the features takes about {_fewest_seconds(task):.0f} "
+                f"seconds on one core, which is too much of {task.time_budget:g} "
+                "seconds"
+            )
+        return super().why_unsupported(task)
+
+    def weights_of(self, params: dict[str, Any], task: Task) -> Sequence[Weights]:
+        """Return the weights of the features."""
+        return [chosen_weights(params["net"], task)] if params else ()
 
     def estimator(self, task: Task, random_state: int):
         from automodel.families.image._feature_heads import (
@@ -200,6 +213,13 @@ class ImageFeaturesFamily(EmbeddingsFamily, ImageFamily):
         facts = TableFacts(n_features=n_landmarks, n_numeric=n_landmarks)
         table = replace(table, facts=facts)
         return distances + LINEAR_SHARE * HEADS[head].cost(own, table)
+
+
+def _fewest_seconds(task: Task) -> float:
+    """Return the seconds of the features of the smallest size, by the fastest net."""
+    size = task.facts.sizes(SIZES)[0]
+    fastest = min(feature_seconds(weights, size) for weights in task.facts.weights)
+    return task.n_samples * fastest
 
 
 def chosen_weights(net: str, task: Task) -> Weights:

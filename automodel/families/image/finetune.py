@@ -51,6 +51,7 @@ class ImageFinetuneFamily(ImageNetFamily):
     rank = 90
     least_share = 0.3
     starts_search = False
+    uses_weights = True
     fewest_steps = 1
     classifier = "FineTunedImageClassifier"
     regressor = "FineTunedImageRegressor"
@@ -58,6 +59,10 @@ class ImageFinetuneFamily(ImageNetFamily):
     def supports(self, task: Task) -> bool:
         """Leave out tasks without pretrained weights."""
         return super().supports(task) and bool(task.facts.weights)
+
+    def weights_of(self, params: dict[str, Any], task: Task) -> Sequence[Weights]:
+        """Return the weights that are fine-tuned."""
+        return task.facts.weights[:1]
 
     def pays(self, task: Task) -> bool:
         """Tell whether there are enough images, and time for most of the default."""

@@ -29,7 +29,7 @@ FEWEST_EPOCHS, MOST_EPOCHS = 10, 60
 SMALL, LARGE = 16, 32  # widths
 ROOM = 8.0  # trainings of the wide net that the time budget must allow
 DEEP_ROOM = 4.0
-GREY_SHARE, COLOUR_SHARE = 0.8, 0.3  # of the time, for folds beside pretrained nets
+GREY_SHARE, COLOUR_SHARE = 0.8, 0.4  # of the time, for folds beside pretrained nets
 
 
 class ImageResNetFamily(ImageNetFamily):

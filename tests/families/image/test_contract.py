@@ -54,7 +54,10 @@ def task_of(kind, n_samples=90, n_classes=None, side=12, grey_share=1.0, **facts
         n_classes=n_outputs if kind in ("binary", "multiclass") else 0,
         modality="image",
         facts=ImageFacts(
-            sides, sides, grey_share=grey_share, weights=tiny_weights(), **facts
+            sides,
+            sides,
+            grey_share=grey_share,
+            **{"weights": tiny_weights(), **facts},
         ),
     )
 

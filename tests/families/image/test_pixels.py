@@ -43,7 +43,7 @@ def test_grey_images_have_one_column_for_each_pixel():
         ({"weights": ("some",), "grey_share": 0.0}, False),
         ({"weights": ("some",), "side": 100}, False),
         ({"weights": ("some",), "side": 28}, True),
-        ({"grey_share": 0.0}, True),
+        ({"weights": (), "grey_share": 0.0}, True),
     ],
 )
 def test_photographs_are_left_to_pretrained_weights(facts, pays):
