@@ -27,6 +27,7 @@ _KEPT = tempfile.TemporaryDirectory()  # until the end of the process
 FOLDER = Path(_KEPT.name)
 KINDS = {"binary": 2, "multiclass": 3, "regression": 1, "multilabel": 2}
 KINDS |= {"multioutput": 2}
+QUICK = {"image_resnet": {"width": 8, "max_epochs": 20}}  # for small images
 FAMILIES = [
     family
     for family in all_families().values()
@@ -95,6 +96,7 @@ def test_each_proven_setting_is_better_than_the_prior(family, kind):
     shown = np.concatenate([valid for _, valid in splits])
     for setting in family.portfolio(task):
         _, params = suggested(family, task, setting)
+        params |= QUICK.get(family.name, {})
         result = evaluate(Candidate(family, params), folds)
         assert (result.status, result.error) == ("complete", "")
         assert result.score > metric.score(y[shown], prior[shown]), setting

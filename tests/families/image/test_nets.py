@@ -10,6 +10,7 @@ import pytest
 from automodel import AutoImageClassifier
 from automodel.clock import Deadline
 from automodel.exceptions import DeadlineReached, TrialPruned
+from automodel.families.image import resnet
 from automodel.families.image.finetune import ImageFinetuneFamily, layers_of
 from automodel.families.image.resnet import ImageResNetFamily, depths_of, epochs_of
 from automodel.monitor import Monitor
@@ -284,7 +285,8 @@ def test_a_fitted_model_survives_pickle(weights, family):
 
 
 @each_family
-def test_a_search_may_be_of_it_alone(weights, family):
+def test_a_search_may_be_of_it_alone(weights, family, monkeypatch):
+    monkeypatch.setattr(resnet, "LEARNED_IMAGES", 3200)  # twenty epochs
     options = {"n_trials": 1, "time_budget": None, "cv": 2, "random_state": 0}
     search = AutoImageClassifier(
         weights=weights[0].folder, families=[family.name], image_size=16, **options
