@@ -46,6 +46,17 @@ def own_temporary_folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="session", autouse=True)
+def interrupts():
+    """Let SIGINT interrupt tests and their processes, also in the background.
+
+    Shells let commands in the background ignore it.
+    """
+    earlier = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, earlier)
+
+
+@pytest.fixture(scope="session", autouse=True)
 def no_pretrained_weights(tmp_path_factory):
     """Hide the weights that this machine has, so that tests do the same everywhere."""
     with pytest.MonkeyPatch.context() as patch:

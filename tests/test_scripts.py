@@ -17,9 +17,6 @@ from automodel import AutoClassifier
 from automodel.families import EstimatorFamily
 from tests.conftest import CHEAP, StubFamily, make_frame, make_signal
 
-def profit(y_true, y_pred):
-    return float(2.0 * ((y_true == "yes") & (y_pred == "yes")).sum())
-
 def accuracy(estimator, X, y):
     return float((estimator.predict(X) == y).mean())
 
@@ -42,14 +39,10 @@ class Halves:
     def get_n_splits(self, X=None, y=None, groups=None):
         return 2
 
+FAMILIES = [OwnFamily(), EstimatorFamily("own", Own(), space)]
 CASES = {
-    "function": {"scoring": accuracy},
-    "lambda": {"scoring": lambda estimator, X, y: accuracy(estimator, X, y)},
-    "made of a function": {"scoring": make_scorer(profit)},
-    "made of a lambda": {"scoring": make_scorer(lambda y, p: float((y == p).mean()))},
-    "family": {"families": [OwnFamily()]},
-    "estimator": {"families": [EstimatorFamily("own", Own(), space)]},
-    "splitter": {"cv": Halves()},
+    "functions": {"scoring": accuracy, "families": FAMILIES},
+    "lambdas": {"scoring": make_scorer(lambda y, p: (y == p).mean()), "cv": Halves()},
 }
 
 def main():
@@ -64,15 +57,7 @@ def main():
         print(name)
 """
 GUARD = 'if __name__ == "__main__":\n    main()\n'
-NAMES = [
-    "function",
-    "lambda",
-    "made of a function",
-    "made of a lambda",
-    "family",
-    "estimator",
-    "splitter",
-]
+NAMES = ["functions", "lambdas"]
 
 
 def run(*arguments, **options):

@@ -575,9 +575,8 @@ def interrupted_fit(number, jobs):
     """Return the exit status, and what is written to stderr after the signal."""
     options = ["--target", "kind", "--time-budget", "120", "--jobs", jobs]
     script = (
-        "import faulthandler, signal, sys\n"
+        "import faulthandler, sys\n"
         "faulthandler.enable()\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from automodel.callbacks import progress\n"
         "progress.LOG_SECONDS = 0.1\n"
         "from automodel.cli.parser import main\n"

@@ -61,7 +61,7 @@ def test_rounds_of_each_column_are_kept_and_repeated(time_budget, tmp_path):
 def test_a_search_under_a_budget_is_repeated(load, n_jobs):
     X, y = load(return_X_y=True)
     kind = AutoRegressor if load is load_diabetes else AutoClassifier
-    search = kind(time_budget=8.0, n_jobs=n_jobs).fit(X, y)
+    search = kind(time_budget=6.0, n_jobs=n_jobs).fit(X, y)
     with joblib.parallel_config(backend="loky"):
         agree(search, search.replay(X, y), X)
 
