@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,9 +21,18 @@ if TYPE_CHECKING:
 MOST_PIXELS = 89_478_485  # of an image, beyond which Pillow warns of a bomb
 DECODED_PIXELS = 300_000_000  # of all files, up to which each is decoded in the check
 ENDS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND"}
-TAIL_BYTES = 65_536  # in which files end
+TAIL_BYTES = 1024  # in which files end; an earlier mark may be that of a thumbnail
 MOST_SHOWN = 3  # broken files in an error
-ORIENTATION = 0x0112  # a tag of EXIF
+ORIENTATION = 0x0112  # a tag of EXIF, whose values stand for these changes
+TURNS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
 INSTALL = "pip install 'sklearn-automodel[image]'"
 
 
@@ -126,7 +136,9 @@ def size_of(source: str | bytes, row: int) -> tuple[int, int]:
     """Return the height and the width of a file, of which the header is read."""
     with _opened(source, row) as image:
         width, height = image.size
-        is_turned = image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
+        # The method of PNG files would decode the image to look for EXIF behind it.
+        exif = _pillow().Image.Image.getexif(image)
+        is_turned = exif.get(ORIENTATION, 1) in (5, 6, 7, 8)
         return (width, height) if is_turned else (height, width)
 
 
@@ -138,10 +150,22 @@ def content_of(source: str | bytes, row: int) -> bytes:
         return Path(source).read_bytes()
 
 
-def _pixels(image: Image) -> np.ndarray:
-    from PIL import ImageOps
+def _tail_of(source: str | bytes, row: int) -> bytes:
+    """Return the last bytes of a file, of which nothing else is read."""
+    if isinstance(source, bytes):
+        return source[-TAIL_BYTES:]
+    with _errors(_name(source, row)), Path(source).open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(size - TAIL_BYTES, 0))
+        return file.read()
 
-    image = ImageOps.exif_transpose(image)
+
+def _pixels(image: Image) -> np.ndarray:
+    image.load()
+    # Not by `exif_transpose`, which copies the image, and writes all of its EXIF anew.
+    turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
+    if turn is not None:
+        image = image.transpose(_pillow().Image.Transpose[turn])
     if image.mode.startswith("I"):
         values = np.asarray(image)
         fits = values.min() >= 0 and values.max() <= np.iinfo(np.uint16).max
@@ -166,7 +190,7 @@ def _check_end(source: str | bytes, row: int) -> None:
     """Check that a file is complete, without decoding it if its format allows."""
     with _opened(source, row) as image:
         end = ENDS.get(image.format or "")
-    if end is None or end not in content_of(source, row)[-TAIL_BYTES:]:
+    if end is None or end not in _tail_of(source, row):
         decoded(source, row)
 
 
