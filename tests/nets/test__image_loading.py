@@ -62,6 +62,21 @@ def test_a_transformer_of_torchvision_is_refused(tmp_path):
         find_weights(path, "image")
 
 
+def test_nets_of_torchvision_with_a_pretrained_part_are_not_downloaded(
+    tmp_path, monkeypatch
+):
+    pytest.importorskip("torchvision")
+
+    def refuse(*args, **options):
+        raise AssertionError("the network is used")
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", refuse)
+    path = tmp_path / "lraspp_mobilenet_v3_large.pth"
+    torch.save({"weight": torch.zeros(1)}, path)
+    with pytest.raises(WeightsError, match="cannot be loaded as"):
+        find_weights(path, "image")
+
+
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18", "convnext_atto"])
 def test_nets_of_timm_are_loaded(name, tmp_path):
     timm = pytest.importorskip("timm")
