@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from automodel.cli.image_files import (
+    PATH,
     read_folder,
     read_images,
     with_columns_of_folder,
@@ -402,7 +403,8 @@ def _read_for(model, path: Path, say: Say) -> pd.DataFrame:
     """Read the columns that a model needs from a table, or from a folder of images."""
     is_of_images = model._modality == "image"
     if is_of_images and path.is_dir():
-        return read_images(path, model.feature_names_in_[0], say)
+        (column,) = getattr(model, "feature_names_in_", [PATH])
+        return read_images(path, column, say)
     table = read_table(path, strings=_string_columns(model))
     X = _model_columns(model, table, path, say)
     return with_paths(X, X.columns[0], path) if is_of_images else X
@@ -418,10 +420,11 @@ def _model_columns(model, table: pd.DataFrame, path: Path, say: Say) -> pd.DataF
     """Return the columns that the model learned from, in its order."""
     names = getattr(model, "feature_names_in_", None)
     if names is None:
-        if table.shape[1] != model.n_features_in_:
+        n_needed = getattr(model, "n_features_in_", 1)  # of texts and images, one
+        if table.shape[1] != n_needed:
             raise UsageError(
-                "the model was fitted without column names and needs "
-                f"{model.n_features_in_} columns, but {path} has {table.shape[1]}."
+                "the model was fitted without column names and needs a table of "
+                f"{n_needed} column(s), but {path} has {table.shape[1]}."
             )
         return table
     missing = [name for name in names if name not in table.columns]
