@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -125,6 +126,13 @@ def test_images_are_encoded_in_the_same_parts_alone_and_in_a_search(path):
     images = make_images(PART_ROWS + 9)[0]
     expected = output_in_memory(encoder, ImageReader().fit_transform(images))
     np.testing.assert_array_equal(encoder.transform(images), expected)
+
+
+def test_a_search_gets_arrays_whatever_users_set_for_transformers(path, images):
+    encoder = ImageFeatures(path, image_size=32)
+    rows = ImageReader().fit_transform(images)
+    with config_context(transform_output="pandas"):
+        assert isinstance(output_in_memory(encoder, rows), np.ndarray)
 
 
 def test_only_some_images_are_resized_at_a_time(path, monkeypatch):
