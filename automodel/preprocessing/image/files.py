@@ -150,14 +150,14 @@ def content_of(source: str | bytes, row: int) -> bytes:
         return Path(source).read_bytes()
 
 
-def _tail_of(source: str | bytes, row: int) -> bytes:
-    """Return the last bytes of a file, of which nothing else is read."""
+def end_of(source: str | bytes, row: int) -> tuple[int, bytes]:
+    """Return the size of a file and its last bytes, without reading the others."""
     if isinstance(source, bytes):
-        return source[-TAIL_BYTES:]
+        return len(source), source[-TAIL_BYTES:]
     with _errors(_name(source, row)), Path(source).open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(size - TAIL_BYTES, 0))
-        return file.read()
+        return size, file.read()
 
 
 def _pixels(image: Image) -> np.ndarray:
@@ -190,7 +190,7 @@ def _check_end(source: str | bytes, row: int) -> None:
     """Check that a file is complete, without decoding it if its format allows."""
     with _opened(source, row) as image:
         end = ENDS.get(image.format or "")
-    if end is None or end not in _tail_of(source, row):
+    if end is None or end not in end_of(source, row)[1]:
         decoded(source, row)
 
 
