@@ -18,6 +18,7 @@ from automodel.preprocessing.image.ranges import Ranges, as_bytes, as_rgb
 
 IMAGE_COLUMNS = 300  # which an image is worth in the estimate of the cost of a model
 TINY = 16  # pixels of the longer side
+MOST_ENCODED = 2048  # at a time, since an image may have thousands of features
 
 
 class Images:
@@ -42,6 +43,8 @@ class Images:
     >>> images.image(0).shape, images.first_equal()
     ((8, 6, 3), array([0, 0, 0]))
     """
+
+    most_encoded = MOST_ENCODED
 
     def __init__(
         self,
