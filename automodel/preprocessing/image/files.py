@@ -71,16 +71,19 @@ def check_files(sources: np.ndarray) -> FileNotes:
     notes, n_pixels, broken = FileNotes(), 0, []
     if sources.dtype != object:
         return notes
-    files = [(r, s) for r, s in enumerate(sources) if not isinstance(s, np.ndarray)]
-    for row, source in files:
+    files = {r: s for r, s in enumerate(sources) if not isinstance(s, np.ndarray)}
+    formats: dict[int, str] = {}
+    for row, source in files.items():
         try:
-            n_pixels += _probe(source, row, notes)
+            formats[row], own_pixels = _probe(source, row, notes)
+            n_pixels += own_pixels
         except ImageError as error:
             broken.append(error)
-    check = decoded if n_pixels <= DECODED_PIXELS else _check_end
-    for row, source in files if not broken else []:
+    are_few = n_pixels <= DECODED_PIXELS
+    for row, source in (files if not broken else {}).items():
         try:
-            check(source, row)
+            if are_few or not _has_end(source, row, formats[row]):
+                decoded(source, row)
         except ImageError as error:
             broken.append(error)
     if broken:
@@ -176,22 +179,20 @@ def _pixels(image: Image) -> np.ndarray:
     return np.array(image.convert("RGBA" if image.has_transparency_data else mode))
 
 
-def _probe(source: str | bytes, row: int, notes: FileNotes) -> int:
-    """Note what the header of a file says, and return its number of pixels."""
+def _probe(source: str | bytes, row: int, notes: FileNotes) -> tuple[str, int]:
+    """Note what the header of a file says; return its format and number of pixels."""
     with _opened(source, row) as image:
         if image.mode[0] in "IF":
             notes.deep.append(row)
         has_frames = image.format != "MPO" and getattr(image, "is_animated", False)
         notes.n_animated += bool(has_frames)
-        return image.size[0] * image.size[1]
+        return image.format or "", image.size[0] * image.size[1]
 
 
-def _check_end(source: str | bytes, row: int) -> None:
-    """Check that a file is complete, without decoding it if its format allows."""
-    with _opened(source, row) as image:
-        end = ENDS.get(image.format or "")
-    if end is None or end not in end_of(source, row)[1]:
-        decoded(source, row)
+def _has_end(source: str | bytes, row: int, kind: str) -> bool:
+    """Tell whether a file ends as complete ones of its format do."""
+    end = ENDS.get(kind)
+    return end is not None and end in end_of(source, row)[1]
 
 
 @contextmanager
