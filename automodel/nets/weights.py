@@ -295,7 +295,7 @@ def _found(modality: str) -> Iterator[Weights]:
         raise WeightsError(
             f"The folder {os.environ[VARIABLE]!r}, which {VARIABLE} names, holds no "
             f"{NOUNS[modality]}: neither it nor a folder in it has the file "
-            "'config.json' of one."
+            f"'config.json' of one{', or one like resnet18.pth' * (modality == 'image')}."
         )
     for package in shipped:
         yield _of_package(package)
