@@ -24,6 +24,8 @@ from automodel.nets._image_nets import IMAGENET, Backbone, new_backbone
 
 COUNTERS = ".num_batches_tracked"
 TRIED_SIZE = 64  # pixels of the image that shows what the parts of a net return
+# What a library raises if it has no such net, has another one, or does not suit torch.
+UNLOADABLE = (ImportError, KeyError, OSError, RuntimeError, TypeError, ValueError)
 
 
 def loaded(path: Path, kind: str) -> Backbone:
@@ -116,7 +118,7 @@ def _of_torchvision(path: Path, kind: str) -> Backbone:
     try:
         net = _new_of_torchvision(kind.partition(":")[2])
         net.load_state_dict(read_tensors(path))
-    except (ValueError, RuntimeError, TypeError) as error:
+    except UNLOADABLE as error:
         raise WeightsError(
             f"The weights in {str(path)!r} cannot be loaded as {kind!r}: {error}"
         ) from error
@@ -135,17 +137,17 @@ def _new_of_torchvision(name: str) -> Any:
 
 
 def _of_timm(path: Path, kind: str) -> Backbone:
-    import timm
-
     file = {"file": str(tensor_file(path)), "url": "", "hf_hub_id": None}
     try:
+        import timm
+
         net = timm.create_model(
             kind.partition(":")[2],
             features_only=True,
             pretrained=True,
             pretrained_cfg_overlay=file,
         )
-    except (ValueError, RuntimeError, TypeError, KeyError, OSError) as error:
+    except UNLOADABLE as error:
         raise WeightsError(
             f"The weights in {str(path)!r} cannot be loaded as {kind!r}: {error}"
         ) from error
