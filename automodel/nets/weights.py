@@ -399,8 +399,9 @@ def _of_package(package: _Package) -> Weights:
 def _cached(modality: str) -> Iterator[tuple[str, Path]]:
     """Yield names and paths of the models in the caches on this machine."""
     for name, folder in cached():
-        if modality == "text" or is_image_net(folder):
-            yield name, folder
+        with suppress(WeightsError):  # of a damaged file of any other model
+            if modality == "text" or is_image_net(folder):
+                yield name, folder
     if modality == "image":
         yield from checkpoints()
 

@@ -169,6 +169,15 @@ def test_a_net_of_the_caches_that_cannot_be_used_is_passed_over(monkeypatch, tmp
         find("resnet9")
 
 
+def test_a_damaged_model_of_the_cache_does_no_harm(monkeypatch, tmp_path):
+    other = tmp_path / "cache" / "models--some--other"
+    for name, content in (("refs/main", "0123"), ("snapshots/0123/config.json", "{")):
+        (other / name).parent.mkdir(parents=True)
+        (other / name).write_text(content)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    assert find() == ()
+
+
 def test_weights_are_found_again_where_they_are_now(path, monkeypatch, tmp_path):
     (found,) = find(path)
     assert located(found) == path.resolve()
