@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 MOST_PIXELS = 89_478_485  # of an image, beyond which Pillow warns of a bomb
 DECODED_PIXELS = 300_000_000  # of all files, up to which each is decoded in the check
 ENDS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND"}
-TAIL_BYTES = 1024  # in which files end; an earlier mark may be that of a thumbnail
+LAST_BYTES = 1024  # of a file, in which most end
+TAIL_BYTES = 65_536  # in which others do, to which cameras have added something
+HEAD_BYTES = 70_000  # in which thumbnails are, which have an end of their own
 MOST_SHOWN = 3  # broken files in an error
 ORIENTATION = 0x0112  # a tag of EXIF, whose values stand for these changes
 TURNS = {
@@ -153,13 +155,15 @@ def content_of(source: str | bytes, row: int) -> bytes:
         return Path(source).read_bytes()
 
 
-def end_of(source: str | bytes, row: int) -> tuple[int, bytes]:
+def end_of(
+    source: str | bytes, row: int, n_bytes: int = LAST_BYTES
+) -> tuple[int, bytes]:
     """Return the size of a file and its last bytes, without reading the others."""
     if isinstance(source, bytes):
-        return len(source), source[-TAIL_BYTES:]
+        return len(source), source[-n_bytes:]
     with _errors(_name(source, row)), Path(source).open("rb") as file:
         size = file.seek(0, os.SEEK_END)
-        file.seek(max(size - TAIL_BYTES, 0))
+        file.seek(max(size - n_bytes, 0))
         return size, file.read()
 
 
@@ -192,7 +196,11 @@ def _probe(source: str | bytes, row: int, notes: FileNotes) -> tuple[str, int]:
 def _has_end(source: str | bytes, row: int, kind: str) -> bool:
     """Tell whether a file ends as complete ones of its format do."""
     end = ENDS.get(kind)
-    return end is not None and end in end_of(source, row)[1]
+    if end is None:
+        return False
+    size, last = end_of(source, row)
+    n_more = min(size - HEAD_BYTES, TAIL_BYTES)
+    return end in last or (n_more > 0 and end in end_of(source, row, n_more)[1])
 
 
 @contextmanager

@@ -143,6 +143,17 @@ def test_the_end_of_a_thumbnail_is_not_that_of_the_photograph(tmp_path, monkeypa
         as_sources([str(path)]).check()
 
 
+def test_what_a_camera_adds_to_a_photograph_is_passed_over(monkeypatch):
+    def refuse(source, row):
+        raise AssertionError("it is decoded")
+
+    monkeypatch.setattr(files, "DECODED_PIXELS", 0)
+    monkeypatch.setattr(files, "decoded", refuse)
+    content = encoded(np.tile(COLOR, (12, 12, 1)), "JPEG") + bytes(3000)
+    assert len(content) > files.HEAD_BYTES + 3000
+    as_sources([content]).check()
+
+
 def test_several_broken_files_are_counted():
     with pytest.raises(ImageError, match="5 of 6 images cannot be read.*row 3"):
         as_sources([PNG, *[b"no"] * 5]).check()

@@ -7,7 +7,7 @@ import pytest
 
 from automodel.exceptions import ImageError
 from automodel.preprocessing.image import images as images_module
-from automodel.preprocessing.image.files import TAIL_BYTES, content_of
+from automodel.preprocessing.image.files import LAST_BYTES, content_of
 from automodel.preprocessing.image.images import AUGMENTATIONS, ImageFacts, Images
 from automodel.preprocessing.image.reader import read_images
 from tests.conftest import environment
@@ -53,7 +53,7 @@ def test_files_that_differ_in_their_ends_are_not_read_to_compare_them(
 
 
 def test_files_of_the_same_size_and_end_may_differ():
-    content = [bytes([i]) + bytes(TAIL_BYTES) for i in (1, 2, 1)]
+    content = [bytes([i]) + bytes(LAST_BYTES) for i in (1, 2, 1)]
     np.testing.assert_array_equal(read_images(content).first_equal(), [0, 1, 0])
 
 
