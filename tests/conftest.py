@@ -61,7 +61,9 @@ def no_pretrained_weights(tmp_path_factory):
     """Hide the weights that this machine has, so that tests do the same everywhere."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("automodel.nets.weights.PACKAGES", ())
-        patch.setenv("HF_HUB_CACHE", str(tmp_path_factory.mktemp("no_weights")))
+        nothing = str(tmp_path_factory.mktemp("no_weights"))
+        patch.setenv("HF_HUB_CACHE", nothing)
+        patch.setenv("TORCH_HOME", nothing)
         patch.delenv("AUTOMODEL_WEIGHTS", raising=False)
         yield
 

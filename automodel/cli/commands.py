@@ -17,14 +17,9 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from automodel.cli.image_files import (
-    read_folder,
-    read_images,
-    with_columns_of_folder,
-    with_paths,
-)
+from automodel.cli.image_files import read_folder, with_columns_of_folder, with_paths
+from automodel.cli.saved_model import load_model, names_of_predictions, read_for
 from automodel.cli.table_file import (
-    check_readable,
     check_writable,
     read_table,
     replaced_when_done,
@@ -95,13 +90,13 @@ def predict(arguments: Namespace) -> int:
         table_format(arguments.out)
         check_writable(Path(arguments.out))
     with _warnings_as_notes(say):
-        model = _load_model(arguments.model)
+        model = load_model(arguments.model)
         if arguments.proba and not hasattr(model, "predict_proba"):
             raise UsageError(
                 f"--proba needs a classifier, but the model in {arguments.model} is a "
                 "regressor."
             )
-        X = _read_for(model, arguments.table, say)
+        X = read_for(model, arguments.table, say)
         predictions = _predictions(model, X, arguments.proba)
     if arguments.table.is_dir():
         predictions = pd.concat([X, predictions], axis=1)
@@ -365,91 +360,8 @@ def _warnings_as_notes(say: Say) -> Iterator[None]:
         yield
 
 
-def _load_model(path: Path) -> Any:
-    check_readable(path)
-    from automodel.estimators.supervised import SupervisedEstimator
-
-    try:
-        model = joblib.load(path)
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("automodel."):
-            raise UsageError(
-                f"the model in {path} was saved by another version of automodel. "
-                "Create it again with: automodel fit"
-            ) from error
-        raise UsageError(
-            f"the model in {path} needs {error.name}, which is not installed."
-        ) from error
-    except Exception as error:  # noqa: BLE001  a broken pickle raises anything
-        raise UsageError(
-            f"{path} is not a model file, or it is damaged or from another version "
-            f"({type(error).__name__}). Create it with: automodel fit"
-        ) from error
-    if not isinstance(model, SupervisedEstimator):
-        raise UsageError(
-            f"{path} holds a {type(model).__name__} instead of an automodel estimator. "
-            "Create it with: automodel fit"
-        )
-    if not hasattr(model, "ensemble_"):
-        raise UsageError(
-            f"the {type(model).__name__} in {path} is not fitted. "
-            "Create it with: automodel fit"
-        )
-    return model
-
-
-def _read_for(model, path: Path, say: Say) -> pd.DataFrame:
-    """Read the columns that a model needs from a table, or from a folder of images."""
-    is_of_images = model._modality == "image"
-    if is_of_images and path.is_dir():
-        return read_images(path, model.feature_names_in_[0], say)
-    table = read_table(path, strings=_string_columns(model))
-    X = _model_columns(model, table, path, say)
-    return with_paths(X, X.columns[0], path) if is_of_images else X
-
-
-def _string_columns(model) -> list[str]:
-    """Return the columns in which "01" is not 1: those of categories and texts."""
-    names = list(getattr(model, "feature_names_in_", []))
-    return getattr(model._reader, "strings", names)
-
-
-def _model_columns(model, table: pd.DataFrame, path: Path, say: Say) -> pd.DataFrame:
-    """Return the columns that the model learned from, in its order."""
-    names = getattr(model, "feature_names_in_", None)
-    if names is None:
-        if table.shape[1] != model.n_features_in_:
-            raise UsageError(
-                "the model was fitted without column names and needs "
-                f"{model.n_features_in_} columns, but {path} has {table.shape[1]}."
-            )
-        return table
-    missing = [name for name in names if name not in table.columns]
-    if missing:
-        raise UsageError(
-            f"{path} lacks columns that the model needs: "
-            f"{listed(map(repr, missing))}. Its columns are: {listed(table.columns)}."
-        )
-    targets = _names_of_predictions(model) or []
-    known = {*names, *targets}
-    predicted = [repr(name) for name in targets if name in table.columns]
-    if predicted:
-        say(f"columns that the model predicts are ignored: {listed(predicted)}.")
-    ignored = [name for name in table.columns if name not in known]
-    if ignored:
-        say(f"columns that the model does not know are ignored: {listed(ignored)}.")
-    return table[list(names)]
-
-
-def _names_of_predictions(model) -> list[str] | None:
-    """Return the names of the targets, or None if the model does not have them."""
-    if hasattr(model, "target_names_"):
-        return list(model.target_names_)
-    return [model.target_name_] if hasattr(model, "target_name_") else None
-
-
 def _predictions(model, X: pd.DataFrame, with_proba: bool) -> pd.DataFrame:
-    names = _names_of_predictions(model)
+    names = names_of_predictions(model)
     if not with_proba:
         return _named(np.asarray(model.predict(X)), names)
     proba = model.predict_proba(X)

@@ -229,9 +229,9 @@ def _add_column_options(fit: argparse.ArgumentParser) -> None:
     columns.add_argument(
         "--weights",
         metavar="NAME",
-        help="pretrained weights for --text-column or --image-column: a folder, the "
-        "name of a model, hub:NAME to download it, or none (default: those found on "
-        "this machine)",
+        help="pretrained weights for --text-column or --image-column: a folder, a "
+        "file (of images), the name of a model, hub:NAME to download it, or none "
+        "(default: those found on this machine)",
     )
     columns.add_argument(
         "--drop",

@@ -117,9 +117,10 @@ class AutoImageClassifier(SupervisedClassifier, ImageEstimator):
     Parameters
     ----------
     weights : str, Path or None, default="auto"
-        Pretrained weights that families may use: a folder, or the name of a model.
-        "auto" stands for those that are found on this machine, if there are any, and
-        None for none.
+        Pretrained weights that families may use: a file, a folder, the name of a model,
+        or "hub:NAME", which downloads them once. "auto" stands for those that are found
+        on this machine, if there are any, and None for none; see
+        `automodel.nets.weights.find_weights`.
     image_size : int or "auto", default="auto"
         Side in pixels to which images are resized, at least 8. "auto" leaves it to the
         search.
@@ -201,6 +202,18 @@ class AutoImageRegressor(SupervisedRegressor, ImageEstimator):
     families, scoring, cv, time_budget, n_trials, sampler, pruner, ensemble_size, \
 refit, storage, study_name, memory_limit, callbacks, n_jobs, random_state, verbose
         As in `AutoRegressor`. ``families=None`` tries the families of images.
+
+    Attributes
+    ----------
+    image_shape_ : tuple of int or None
+        As in `AutoImageClassifier`.
+    feature_names_in_ : ndarray of shape (1,)
+        Name of the column of X, if X is a frame.
+    weights_ : tuple of Weights
+        Name, source, licence and checksum of the weights that were found.
+    ensemble_, best_estimator_, best_score_, expected_score_, metric_name_, \
+leaderboard_, failures_, studies_, fit_report_, target_names_
+        As in `AutoRegressor`; `leaderboard_` as in `AutoImageClassifier`.
 
     See Also
     --------

@@ -111,12 +111,16 @@ def image_kind(path: Path) -> str:
     # The nets of timm have their own names for all tensors but those of ResNets.
     is_known = is_own(name) and (library != "timm" or name not in CHANNELS)
     kind = name if is_known else f"{library}:{name}"
-    if find_spec(library_of(kind)) is None:
+    needed = library_of(kind)
+    if find_spec(needed) is None:
+        hint = ""
+        if not is_known:
+            hint = f" Without it, there are ResNets and {', '.join(CHANNELS)}."
+            if path.is_file():
+                hint += " The name of a file must be that of its architecture."
         raise MissingLibraryError(
             f"The weights {str(path)!r} are those of the architecture {name!r}, which "
-            f"needs {library}, or do not have the name of one. Run: pip install "
-            f"{library}. Without it, there are "
-            f"ResNets and {', '.join(CHANNELS)}."
+            f"needs {needed}. Run: pip install {needed}.{hint}"
         )
     return kind
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +24,8 @@ from automodel.nets._image_nets import IMAGENET, Backbone, new_backbone
 
 COUNTERS = ".num_batches_tracked"
 TRIED_SIZE = 64  # pixels of the image that shows what the parts of a net return
+# What a library raises if it has no such net, has another one, or does not suit torch.
+UNLOADABLE = (ImportError, KeyError, OSError, RuntimeError, TypeError, ValueError)
 
 
 def loaded(path: Path, kind: str) -> Backbone:
@@ -76,10 +79,7 @@ def unloaded(kind: str, shapes: Mapping[str, Sequence[int]]) -> Backbone:
 
             net = timm.create_model(name, features_only=True, pretrained=False)
             return _in_stages(list(net.values()), kind, *IMAGENET)
-        from torchvision.models import get_model
-
-        parts = _parts_of(get_model(name, weights=None))  # nothing is downloaded
-        return _in_stages(parts, kind, *IMAGENET)
+        return _in_stages(_parts_of(_new_of_torchvision(name)), kind, *IMAGENET)
 
 
 def _of_tensors(tensors: dict[str, torch.Tensor], path: Path, kind: str) -> Backbone:
@@ -115,12 +115,10 @@ def _of_tensors(tensors: dict[str, torch.Tensor], path: Path, kind: str) -> Back
 
 
 def _of_torchvision(path: Path, kind: str) -> Backbone:
-    from torchvision.models import get_model
-
     try:
-        net = get_model(kind.partition(":")[2], weights=None)  # nothing is downloaded
+        net = _new_of_torchvision(kind.partition(":")[2])
         net.load_state_dict(read_tensors(path))
-    except (ValueError, RuntimeError, TypeError) as error:
+    except UNLOADABLE as error:
         raise WeightsError(
             f"The weights in {str(path)!r} cannot be loaded as {kind!r}: {error}"
         ) from error
@@ -128,18 +126,28 @@ def _of_torchvision(path: Path, kind: str) -> Backbone:
     return _in_stages(parts, kind, *IMAGENET)
 
 
-def _of_timm(path: Path, kind: str) -> Backbone:
-    import timm
+def _new_of_torchvision(name: str) -> Any:
+    """Return a net with random weights, without any download."""
+    from torchvision.models import get_model_builder
 
+    builder = get_model_builder(name)
+    names = inspect.signature(builder).parameters
+    # Some builders download the weights of a part unless it is told to have none.
+    return builder(**{own: None for own in names if own.startswith("weights")})
+
+
+def _of_timm(path: Path, kind: str) -> Backbone:
     file = {"file": str(tensor_file(path)), "url": "", "hf_hub_id": None}
     try:
+        import timm
+
         net = timm.create_model(
             kind.partition(":")[2],
             features_only=True,
             pretrained=True,
             pretrained_cfg_overlay=file,
         )
-    except (ValueError, RuntimeError, TypeError, KeyError, OSError) as error:
+    except UNLOADABLE as error:
         raise WeightsError(
             f"The weights in {str(path)!r} cannot be loaded as {kind!r}: {error}"
         ) from error

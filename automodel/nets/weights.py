@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -294,7 +295,7 @@ def _found(modality: str) -> Iterator[Weights]:
         raise WeightsError(
             f"The folder {os.environ[VARIABLE]!r}, which {VARIABLE} names, holds no "
             f"{NOUNS[modality]}: neither it nor a folder in it has the file "
-            "'config.json' of one."
+            f"'config.json' of one{', or one like resnet18.pth' * (modality == 'image')}."
         )
     for package in shipped:
         yield _of_package(package)
@@ -398,14 +399,15 @@ def _of_package(package: _Package) -> Weights:
 def _cached(modality: str) -> Iterator[tuple[str, Path]]:
     """Yield names and paths of the models in the caches on this machine."""
     for name, folder in cached():
-        if modality == "text" or is_image_net(folder):
-            yield name, folder
+        with suppress(WeightsError):  # of a damaged file of any other model
+            if modality == "text" or is_image_net(folder):
+                yield name, folder
     if modality == "image":
         yield from checkpoints()
 
 
 def _smallest_in_cache(modality: str) -> tuple[Weights, ...]:
-    """Return the smallest complete model in the caches, if there is one."""
+    """Return the smallest usable model in the caches, if there is one."""
     sizes = []
     for name, path in _cached(modality):
         try:
@@ -415,10 +417,10 @@ def _smallest_in_cache(modality: str) -> tuple[Weights, ...]:
         size = sum(file.stat().st_size for file in weight_files(path))
         if is_complete and size <= MOST_BYTES:
             sizes.append((size, name, path))
-    if not sizes:
-        return ()
-    _, name, path = min(sizes)
-    return (Weights.of_folder(path, name, "cache", modality),)
+    for _, name, path in sorted(sizes):
+        with suppress(WeightsError):  # as if a net has no stages of feature maps
+            return (Weights.of_folder(path, name, "cache", modality),)
+    return ()
 
 
 def _is_complete(path: Path, modality: str) -> bool:
@@ -438,10 +440,8 @@ def _of_hub(name: str, modality: str) -> Weights:
     """
     for found, folder in cached():
         if found == name:
-            try:
+            with suppress(WeightsError):  # of an interrupted download, which goes on
                 return Weights.of_folder(folder, name, "hub", modality)
-            except WeightsError:
-                break  # an interrupted download, which goes on
     if find_spec("huggingface_hub") is None:
         raise MissingLibraryError(
             f"weights='{HUB}{name}' needs huggingface_hub, which is not installed. "

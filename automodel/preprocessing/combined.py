@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Self
 
+from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin
 
 
@@ -53,7 +54,9 @@ class CombinedEncoder(TransformerMixin, BaseEstimator):
         ndarray or csr_array of shape (n_samples, n_columns)
             The output.
         """
-        return self.join([encoder.transform(X) for encoder in self.encoders])
+        with config_context(transform_output="default"):
+            outputs = [encoder.transform(X) for encoder in self.encoders]
+        return self.join(outputs)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

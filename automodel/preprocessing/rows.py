@@ -13,6 +13,9 @@ class Rows(Protocol):
 
     If equal rows must not be in both parts of a split, the rows also have a method
     `first_equal()`, which returns the position of the first row equal to each row.
+
+    If the output of an encoder is large for each row, as for images, the rows say with
+    `most_encoded` how many of them an ensemble predicts at a time.
     """
 
     def __len__(self) -> int:

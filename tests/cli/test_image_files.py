@@ -6,7 +6,7 @@ import pytest
 
 from automodel import AutoImageClassifier, AutoImageRegressor
 from automodel.cli.parser import main
-from tests.images import make_images, make_labels, write_images
+from tests.images import CHEAP_IMAGE, make_images, make_labels, write_images
 
 OPTIONS = ["--n-trials", "2", "--jobs", "1", "--random-state", "0", "--cv", "2"]
 OPTIONS += ["--families", "image_pixels"]
@@ -108,3 +108,15 @@ def test_texts_and_images_exclude_each_other(folder, capsys):
     with pytest.raises(SystemExit):
         fit("data/images.csv", "--image-column", "path", "--text-column", "class")
     assert "not allowed with" in capsys.readouterr().err
+
+
+def test_a_model_that_was_fitted_to_arrays_predicts_files(folder, capsys):
+    search = AutoImageClassifier(**(CHEAP_IMAGE | {"n_trials": 1}))
+    joblib.dump(search.fit(IMAGES, LABELS), "model.joblib")
+    assert main(["predict", "model.joblib", "photos/low", "--out", "out.csv"]) == 0
+    predicted = pd.read_csv("out.csv")
+    assert list(predicted) == ["path", "prediction"]
+    assert (predicted["prediction"] == "low").mean() > 0.7
+    capsys.readouterr()
+    assert main(["predict", "model.joblib", "data/images.csv"]) == 2
+    assert "needs a table of 1 column" in capsys.readouterr().err

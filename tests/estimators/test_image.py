@@ -20,8 +20,10 @@ from sklearn.model_selection import (
 )
 
 from automodel import AutoImageClassifier, AutoImageRegressor, EstimatorFamily
+from automodel.ensemble.blend import FittedEnsemble
 from automodel.exceptions import FitWarning
 from automodel.nets.image.augment import FLIPS
+from automodel.preprocessing.image.images import Images
 from automodel.preprocessing.image.pixels import ImagePixels
 from tests.conftest import environment
 from tests.images import CHEAP_IMAGE, encoded, make_images, make_labels, write_images
@@ -233,6 +235,20 @@ def test_some_rows_in_any_order_are_predicted_as_all(fitted):
         rtol=1e-6,
     )
     assert fitted.predict(NEW_X[:1]).shape == (1,)
+
+
+def test_few_images_are_encoded_at_a_time(fitted, monkeypatch):
+    def watched(self, rows):
+        lengths.append(len(rows))
+        return predict(self, rows)
+
+    lengths, predict = [], FittedEnsemble._predict_part
+    expected = fitted.predict_proba(NEW_X)
+    monkeypatch.setattr(Images, "most_encoded", 40)
+    monkeypatch.setattr(FittedEnsemble, "_predict_part", watched)
+    found = fitted.predict_proba(NEW_X)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert lengths == [40, 40, 10]
 
 
 def test_replay_fits_the_same_again(fitted):

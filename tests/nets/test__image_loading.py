@@ -1,15 +1,17 @@
 """Nets of torchvision and timm are cut into stages, if the libraries are installed."""
 
 import json
+import sys
 
 import pytest
 import torch
 from torch import nn
 
 from automodel.exceptions import WeightsError
-from automodel.nets._image_loading import _in_stages
+from automodel.nets._image_loading import _in_stages, loaded
 from automodel.nets.backbones import load_backbone
 from automodel.nets.weights import find_weights
+from tests.tiny_backbone import write_backbone
 
 
 def parts():
@@ -29,6 +31,16 @@ def test_stages_end_where_the_size_changes():
     maps = net(torch.zeros(1, 3, 32, 32))
     assert [own.shape[1:] for own in maps] == [(4, 16, 16), (6, 8, 8), (8, 4, 4)]
     net.mean.copy_(torch.ones(3, 1, 1))  # which no inference mode forbids
+
+
+@pytest.mark.parametrize("module", ["torchvision.models", "timm"])
+def test_a_library_that_cannot_be_imported_is_no_other_error(
+    module, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, module, None)
+    kind = f"{module.partition('.')[0]}:convnext_atto"
+    with pytest.raises(WeightsError, match=f"cannot be loaded as '{kind}'"):
+        loaded(write_backbone(tmp_path / "net"), kind)
 
 
 @pytest.mark.parametrize("last", [nn.Flatten(), nn.Linear(3, 3)])
@@ -59,6 +71,21 @@ def test_a_transformer_of_torchvision_is_refused(tmp_path):
     path = tmp_path / "swin_t-0123abcd.pth"
     torch.save(models.swin_t(weights=None).state_dict(), path)
     with pytest.raises(WeightsError, match="has no stages of feature maps"):
+        find_weights(path, "image")
+
+
+def test_nets_of_torchvision_with_a_pretrained_part_are_not_downloaded(
+    tmp_path, monkeypatch
+):
+    pytest.importorskip("torchvision")
+
+    def refuse(*args, **options):
+        raise AssertionError("the network is used")
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", refuse)
+    path = tmp_path / "lraspp_mobilenet_v3_large.pth"
+    torch.save({"weight": torch.zeros(1)}, path)
+    with pytest.raises(WeightsError, match="cannot be loaded as"):
         find_weights(path, "image")
 
 

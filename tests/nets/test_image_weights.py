@@ -5,6 +5,7 @@ import shutil
 import socket
 import sys
 
+import numpy as np
 import pytest
 
 from automodel.exceptions import MissingLibraryError, WeightsError
@@ -157,6 +158,26 @@ def test_the_smallest_net_of_the_caches_is_taken(monkeypatch, tmp_path):
     assert find("hub:timm/resnet8.tiny")[0].source == "hub"
 
 
+def test_a_net_of_the_caches_that_cannot_be_used_is_passed_over(monkeypatch, tmp_path):
+    folder = tmp_path / "home" / "hub" / "checkpoints"
+    write_torch(folder / "resnet8-0123abcd.pth", tensors_of())
+    other = {"weight": np.zeros(1, dtype=np.float32)}  # is smaller
+    write_torch(folder / "resnet9-0123abcd.pth", other)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
+    assert [own.name for own in find()] == ["resnet8"]
+    with pytest.raises(WeightsError, match="not those of the architecture 'resnet9'"):
+        find("resnet9")
+
+
+def test_a_damaged_model_of_the_cache_does_no_harm(monkeypatch, tmp_path):
+    other = tmp_path / "cache" / "models--some--other"
+    for name, content in (("refs/main", "0123"), ("snapshots/0123/config.json", "{")):
+        (other / name).parent.mkdir(parents=True)
+        (other / name).write_text(content)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    assert find() == ()
+
+
 def test_weights_are_found_again_where_they_are_now(path, monkeypatch, tmp_path):
     (found,) = find(path)
     assert located(found) == path.resolve()
@@ -241,6 +262,9 @@ def test_an_architecture_of_another_library_names_it(path, tmp_path, monkeypatch
     (folder / "config.json").write_text(said)
     with pytest.raises(MissingLibraryError, match="'convnext_atto'.*install timm"):
         find(folder)
+    monkeypatch.setattr(_image_files, "find_spec", lambda name: None)
+    with pytest.raises(MissingLibraryError, match=r"which needs torch\. Run"):
+        find(path)
 
 
 def test_a_text_encoder_is_no_net_of_images(tmp_path):

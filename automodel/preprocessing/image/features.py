@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -14,6 +14,10 @@ from automodel.exceptions import WeightsError
 from automodel.nets.weights import INSTALL_IMAGE, Weights, find_weights
 from automodel.preprocessing.image.reader import read_images
 from automodel.preprocessing.image.resize import resized
+from automodel.preprocessing.parts import PART_ROWS
+
+if TYPE_CHECKING:
+    from automodel.nets.backbones import FrozenBackbone
 
 TAPS = ("middle", "last", "both")
 POOLING = ("mean", "std", "grid")
@@ -146,16 +150,16 @@ class ImageFeatures(TransformerMixin, BaseEstimator):
         """
         from automodel.nets.backbones import frozen_backbone
 
-        weights = self.in_use()
-        images = resized(read_images(X), self.image_size, deadline)
+        weights, images = self.in_use(), read_images(X)
         if not len(images):
             return np.zeros((0, self._n_columns(weights)), dtype=np.float32)
         net = frozen_backbone(weights, self.precision)
-        options = self._plan(weights), deadline.check
-        if self.flip != "average":
-            return net.pooled(flipped(images, self.flip), *options)
-        mirrored = net.pooled(flipped(images, "horizontal"), *options)
-        return (net.pooled(images, *options) + mirrored) / 2
+        plan, parts = self._plan(weights), []
+        for start in range(0, len(images), PART_ROWS):
+            part = images.take(slice(start, start + PART_ROWS))
+            squares = resized(part, self.image_size, deadline)
+            parts.append(self._pooled(net, squares, plan, deadline))
+        return np.concatenate(parts)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names of the columns, "feature0" and so on.
@@ -179,6 +183,15 @@ class ImageFeatures(TransformerMixin, BaseEstimator):
             return self.weights_
         self._check_parameters()
         return self._found()
+
+    def _pooled(
+        self, net: FrozenBackbone, squares: np.ndarray, plan: Plan, deadline: Deadline
+    ) -> np.ndarray:
+        """Return the features of images of the size of the net."""
+        if self.flip != "average":
+            return net.pooled(flipped(squares, self.flip), plan, deadline.check)
+        mirrored = net.pooled(flipped(squares, "horizontal"), plan, deadline.check)
+        return (net.pooled(squares, plan, deadline.check) + mirrored) / 2
 
     def _plan(self, weights: Weights) -> Plan:
         return plan_of(weights, self.taps, self.pooling)

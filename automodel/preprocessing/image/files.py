@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,9 +21,20 @@ if TYPE_CHECKING:
 MOST_PIXELS = 89_478_485  # of an image, beyond which Pillow warns of a bomb
 DECODED_PIXELS = 300_000_000  # of all files, up to which each is decoded in the check
 ENDS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND"}
-TAIL_BYTES = 65_536  # in which files end
+LAST_BYTES = 1024  # of a file, in which most end
+TAIL_BYTES = 65_536  # in which others do, to which cameras have added something
+HEAD_BYTES = 70_000  # in which thumbnails are, which have an end of their own
 MOST_SHOWN = 3  # broken files in an error
-ORIENTATION = 0x0112  # a tag of EXIF
+ORIENTATION = 0x0112  # a tag of EXIF, whose values stand for these changes
+TURNS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
 INSTALL = "pip install 'sklearn-automodel[image]'"
 
 
@@ -61,16 +73,19 @@ def check_files(sources: np.ndarray) -> FileNotes:
     notes, n_pixels, broken = FileNotes(), 0, []
     if sources.dtype != object:
         return notes
-    files = [(r, s) for r, s in enumerate(sources) if not isinstance(s, np.ndarray)]
-    for row, source in files:
+    files = {r: s for r, s in enumerate(sources) if not isinstance(s, np.ndarray)}
+    formats: dict[int, str] = {}
+    for row, source in files.items():
         try:
-            n_pixels += _probe(source, row, notes)
+            formats[row], own_pixels = _probe(source, row, notes)
+            n_pixels += own_pixels
         except ImageError as error:
             broken.append(error)
-    check = decoded if n_pixels <= DECODED_PIXELS else _check_end
-    for row, source in files if not broken else []:
+    are_few = n_pixels <= DECODED_PIXELS
+    for row, source in (files if not broken else {}).items():
         try:
-            check(source, row)
+            if are_few or not _has_end(source, row, formats[row]):
+                decoded(source, row)
         except ImageError as error:
             broken.append(error)
     if broken:
@@ -126,7 +141,9 @@ def size_of(source: str | bytes, row: int) -> tuple[int, int]:
     """Return the height and the width of a file, of which the header is read."""
     with _opened(source, row) as image:
         width, height = image.size
-        is_turned = image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
+        # The method of PNG files would decode the image to look for EXIF behind it.
+        exif = _pillow().Image.Image.getexif(image)
+        is_turned = exif.get(ORIENTATION, 1) in (5, 6, 7, 8)
         return (width, height) if is_turned else (height, width)
 
 
@@ -138,10 +155,24 @@ def content_of(source: str | bytes, row: int) -> bytes:
         return Path(source).read_bytes()
 
 
-def _pixels(image: Image) -> np.ndarray:
-    from PIL import ImageOps
+def end_of(
+    source: str | bytes, row: int, n_bytes: int = LAST_BYTES
+) -> tuple[int, bytes]:
+    """Return the size of a file and its last bytes, without reading the others."""
+    if isinstance(source, bytes):
+        return len(source), source[-n_bytes:]
+    with _errors(_name(source, row)), Path(source).open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(size - n_bytes, 0))
+        return size, file.read()
 
-    image = ImageOps.exif_transpose(image)
+
+def _pixels(image: Image) -> np.ndarray:
+    image.load()
+    # Not by `exif_transpose`, which copies the image, and writes all of its EXIF anew.
+    turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
+    if turn is not None:
+        image = image.transpose(_pillow().Image.Transpose[turn])
     if image.mode.startswith("I"):
         values = np.asarray(image)
         fits = values.min() >= 0 and values.max() <= np.iinfo(np.uint16).max
@@ -152,22 +183,24 @@ def _pixels(image: Image) -> np.ndarray:
     return np.array(image.convert("RGBA" if image.has_transparency_data else mode))
 
 
-def _probe(source: str | bytes, row: int, notes: FileNotes) -> int:
-    """Note what the header of a file says, and return its number of pixels."""
+def _probe(source: str | bytes, row: int, notes: FileNotes) -> tuple[str, int]:
+    """Note what the header of a file says; return its format and number of pixels."""
     with _opened(source, row) as image:
         if image.mode[0] in "IF":
             notes.deep.append(row)
         has_frames = image.format != "MPO" and getattr(image, "is_animated", False)
         notes.n_animated += bool(has_frames)
-        return image.size[0] * image.size[1]
+        return image.format or "", image.size[0] * image.size[1]
 
 
-def _check_end(source: str | bytes, row: int) -> None:
-    """Check that a file is complete, without decoding it if its format allows."""
-    with _opened(source, row) as image:
-        end = ENDS.get(image.format or "")
-    if end is None or end not in content_of(source, row)[-TAIL_BYTES:]:
-        decoded(source, row)
+def _has_end(source: str | bytes, row: int, kind: str) -> bool:
+    """Tell whether a file ends as complete ones of its format do."""
+    end = ENDS.get(kind)
+    if end is None:
+        return False
+    size, last = end_of(source, row)
+    n_more = min(size - HEAD_BYTES, TAIL_BYTES)
+    return end in last or (n_more > 0 and end in end_of(source, row, n_more)[1])
 
 
 @contextmanager

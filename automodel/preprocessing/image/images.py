@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,11 +13,12 @@ import numpy as np
 
 from automodel.nets.image.augment import AUGMENTATIONS
 from automodel.nets.weights import Weights
-from automodel.preprocessing.image.files import content_of, decoded, size_of
+from automodel.preprocessing.image.files import content_of, decoded, end_of, size_of
 from automodel.preprocessing.image.ranges import Ranges, as_bytes, as_rgb
 
 IMAGE_COLUMNS = 300  # which an image is worth in the estimate of the cost of a model
 TINY = 16  # pixels of the longer side
+MOST_ENCODED = 2048  # at a time, since an image may have thousands of features
 
 
 class Images:
@@ -41,6 +43,8 @@ class Images:
     >>> images.image(0).shape, images.first_equal()
     ((8, 6, 3), array([0, 0, 0]))
     """
+
+    most_encoded = MOST_ENCODED
 
     def __init__(
         self,
@@ -99,14 +103,30 @@ class Images:
         return digest.hexdigest()
 
     def first_equal(self) -> np.ndarray:
-        """Return the first row with the same image, or the same file, as each row."""
+        """Return the first row with the same image, or the same file, as each row.
+
+        Of files whose size or end no other one has, the rest is not read.
+        """
+        likely = [self._sketch(i) for i in range(len(self))]
+        n_likely = Counter(likely)
         first: dict[bytes, int] = {}
-        rows = [first.setdefault(one, row) for row, one in enumerate(self._digests)]
+        rows = [
+            first.setdefault(one if n_likely[one] == 1 else self._digest(row), row)
+            for row, one in enumerate(likely)
+        ]
         return np.array(rows, dtype=np.intp)
 
     @cached_property
     def _digests(self) -> list[bytes]:
         return [self._digest(i) for i in range(len(self))]
+
+    def _sketch(self, i: int) -> bytes:
+        """Return a value that is the same for equal images, and seldom for others."""
+        source = self.sources[i]
+        if isinstance(source, np.ndarray):
+            return self._digest(i)
+        size, end = end_of(source, int(self.rows[i]))
+        return hashlib.sha256(repr(size).encode() + end).digest()
 
     def _digest(self, i: int) -> bytes:
         source = self.sources[i]

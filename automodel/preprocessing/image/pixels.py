@@ -9,8 +9,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from automodel.clock import NO_DEADLINE, Deadline
+from automodel.preprocessing.image.images import Images
 from automodel.preprocessing.image.reader import read_images
 from automodel.preprocessing.image.resize import resized
+from automodel.preprocessing.parts import PART_ROWS
 
 GREY = (0.299, 0.587, 0.114)
 MOST_CELLS = 8  # of the side of an image
@@ -85,7 +87,13 @@ class ImagePixels(TransformerMixin, BaseEstimator):
             raise ValueError(
                 f"view must be one of {', '.join(VIEWS)}. Got {self.view!r} instead."
             )
-        squares = resized(read_images(X), self.size, deadline)
+        images = read_images(X)
+        starts = range(0, max(len(images), 1), PART_ROWS)
+        parts = (images.take(slice(start, start + PART_ROWS)) for start in starts)
+        return np.concatenate([self._columns(part, deadline) for part in parts])
+
+    def _columns(self, images: Images, deadline: Deadline) -> np.ndarray:
+        squares = resized(images, self.size, deadline)
         if self.view == "pixels":
             return _pixels(squares, self.color)
         columns = gradients(squares)

@@ -48,7 +48,7 @@ class ImageReader(
         Side in pixels to which families resize; "auto" leaves it to them.
     augmentations : tuple of str, "auto" or None, default="auto"
         Names of the changes of training images that families may try. None stands for
-        none, and "auto" for all whose meaning is kept.
+        none, and "auto" for all.
     flips : bool, default=True
         Whether "auto" includes flips.
 

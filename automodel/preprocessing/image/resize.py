@@ -122,6 +122,8 @@ def _square(image: np.ndarray, size: int) -> np.ndarray:
     height, width, n_channels = image.shape
     if height == width == size:
         return image
+    if height < size < width:  # which would be large if it were enlarged first
+        return _square(image.swapaxes(0, 1), size).swapaxes(0, 1)
     values = image.reshape(height, -1).astype(np.float32)
     values = _averages(height, size) @ values
     values = values.reshape(size, width, n_channels).swapaxes(0, 1)
@@ -135,8 +137,13 @@ def _averages(n_before: int, n_after: int) -> csr_array:
     """Return the matrix that resizes one axis, whose rows are weights of pixels."""
     scale = n_before / n_after
     reach = max(scale, 1.0)
-    centers = (np.arange(n_after) + 0.5) * scale
-    distances = np.abs(np.arange(n_before) + 0.5 - centers[:, None])
-    weights = np.maximum(1 - distances / reach, 0)
+    centers = (np.arange(n_after) + 0.5)[:, None] * scale
+    # Only the pixels within reach, since a dense matrix of a long side would be large.
+    nearest = np.floor(centers - reach).astype(np.intp) + np.arange(int(2 * reach) + 2)
+    weights = np.maximum(1 - np.abs(nearest + 0.5 - centers) / reach, 0)
+    weights[(nearest < 0) | (nearest >= n_before)] = 0
     weights /= weights.sum(axis=1, keepdims=True)
-    return csr_array(weights.astype(np.float32))
+    is_used = weights > 0
+    starts = np.concatenate([[0], np.cumsum(is_used.sum(axis=1))])
+    parts = weights[is_used].astype(np.float32), nearest[is_used], starts
+    return csr_array(parts, shape=(n_after, n_before))

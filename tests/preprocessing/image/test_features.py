@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -16,6 +17,7 @@ from automodel.clock import Deadline
 from automodel.evaluation.encoding import full_repr, learns_nothing
 from automodel.exceptions import DeadlineReached, WeightsError
 from automodel.nets.weights import find_weights
+from automodel.preprocessing.image import features as features_module
 from automodel.preprocessing.image.features import (
     POOLING,
     ImageFeatures,
@@ -24,6 +26,7 @@ from automodel.preprocessing.image.features import (
     spans_of,
 )
 from automodel.preprocessing.image.reader import ImageReader
+from automodel.preprocessing.image.resize import resized
 from automodel.preprocessing.some_columns import SomeColumns
 from automodel.preprocessing.stateless import PART_ROWS, output_in_memory
 from tests.conftest import FakeClock, environment
@@ -48,7 +51,6 @@ def maps_by_hand(path, images, size):
     import torch
 
     from automodel.nets.backbones import load_backbone
-    from automodel.preprocessing.image.resize import resized
 
     (weights,) = find_weights(path, "image")
     batch = torch.from_numpy(resized(images, size)).permute(0, 3, 1, 2)
@@ -117,6 +119,31 @@ def test_a_row_does_not_depend_on_the_others(path):
     np.testing.assert_allclose(encoder.transform(images[order]), X[order], atol=1e-5)
     alone = encoder.transform(images[7:8])
     np.testing.assert_allclose(alone, X[7:8], atol=1e-5)
+
+
+def test_images_are_encoded_in_the_same_parts_alone_and_in_a_search(path):
+    encoder = ImageFeatures(path, image_size=32, precision="float32")
+    images = make_images(PART_ROWS + 9)[0]
+    expected = output_in_memory(encoder, ImageReader().fit_transform(images))
+    np.testing.assert_array_equal(encoder.transform(images), expected)
+
+
+def test_a_search_gets_arrays_whatever_users_set_for_transformers(path, images):
+    encoder = ImageFeatures(path, image_size=32)
+    rows = ImageReader().fit_transform(images)
+    with config_context(transform_output="pandas"):
+        assert isinstance(output_in_memory(encoder, rows), np.ndarray)
+
+
+def test_only_some_images_are_resized_at_a_time(path, monkeypatch):
+    def watched(images, *options):
+        sizes.append(len(images))
+        return resized(images, *options)
+
+    sizes = []
+    monkeypatch.setattr(features_module, "resized", watched)
+    ImageFeatures(path, image_size=32).transform(make_images(PART_ROWS + 9)[0])
+    assert sizes == [PART_ROWS, 9]
 
 
 def test_bfloat16_is_nearly_the_same(path, images):

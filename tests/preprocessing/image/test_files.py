@@ -69,11 +69,21 @@ def test_photographs_are_turned_as_the_camera_was_held(orientation):
     exif = image.getexif()
     exif[files.ORIENTATION] = orientation
     content = encoded(COLOR, "PNG", exif=exif)
-    turned = {3: COLOR[::-1, ::-1], 6: np.rot90(COLOR, -1), 8: np.rot90(COLOR)}
+    around = COLOR[::-1, ::-1]
+    turned = {
+        **{1: COLOR, 2: COLOR[:, ::-1], 3: around, 4: COLOR[::-1]},
+        **{5: COLOR.swapaxes(0, 1), 6: np.rot90(COLOR, -1)},
+        **{7: around.swapaxes(0, 1), 8: np.rot90(COLOR)},
+    }
     shown = rgb(content)
     assert size_of(content, 0) == shown.shape[:2]
-    if orientation in turned:
-        np.testing.assert_array_equal(shown, turned[orientation])
+    np.testing.assert_array_equal(shown, turned[orientation])
+
+
+def test_the_size_is_read_from_the_header_alone(tmp_path):
+    path = tmp_path / "cut.png"
+    path.write_bytes(PNG[:-500])
+    assert size_of(str(path), 0) == (40, 60)
 
 
 def test_deep_files_keep_their_values():
@@ -119,6 +129,29 @@ def test_broken_files_are_named_before_anything_else(
         as_sources([PNG, str(path), JPEG]).check()
     with pytest.raises(ImageError, match=r"row 0 of X \([\d,]+ bytes\) cannot be read"):
         as_sources([BROKEN[case]]).check()
+
+
+def test_the_end_of_a_thumbnail_is_not_that_of_the_photograph(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "DECODED_PIXELS", 0)
+    large = np.tile(COLOR, (4, 4, 1))
+    content = encoded(large, "JPEG", comment=files.ENDS["JPEG"])
+    path = tmp_path / "photograph.jpg"
+    path.write_bytes(content)
+    as_sources([str(path), content]).check()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ImageError, match="photograph.jpg.* cannot be read"):
+        as_sources([str(path)]).check()
+
+
+def test_what_a_camera_adds_to_a_photograph_is_passed_over(monkeypatch):
+    def refuse(source, row):
+        raise AssertionError("it is decoded")
+
+    monkeypatch.setattr(files, "DECODED_PIXELS", 0)
+    monkeypatch.setattr(files, "decoded", refuse)
+    content = encoded(np.tile(COLOR, (12, 12, 1)), "JPEG") + bytes(3000)
+    assert len(content) > files.HEAD_BYTES + 3000
+    as_sources([content]).check()
 
 
 def test_several_broken_files_are_counted():

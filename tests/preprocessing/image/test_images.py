@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from automodel.exceptions import ImageError
+from automodel.preprocessing.image import images as images_module
+from automodel.preprocessing.image.files import LAST_BYTES, content_of
 from automodel.preprocessing.image.images import AUGMENTATIONS, ImageFacts, Images
 from automodel.preprocessing.image.reader import read_images
 from tests.conftest import environment
@@ -33,6 +35,26 @@ def test_equal_images_are_found_in_any_form(tmp_path):
     np.testing.assert_array_equal(read_images(twice).first_equal(), [0, 1, 2, 0, 4])
     paths = write_images(tmp_path, twice)
     np.testing.assert_array_equal(read_images(paths).first_equal(), [0, 1, 2, 0, 4])
+
+
+def test_files_that_differ_in_their_ends_are_not_read_to_compare_them(
+    tmp_path, monkeypatch
+):
+    def watched(source, row):
+        read.append(row)
+        return content_of(source, row)
+
+    read = []
+    monkeypatch.setattr(images_module, "content_of", watched)
+    paths = write_images(tmp_path, [*GREY, GREY[4]])
+    images = read_images(paths)
+    np.testing.assert_array_equal(images.first_equal(), [0, 1, 2, 3, 4, 5, 4])
+    assert read == [4, 6]
+
+
+def test_files_of_the_same_size_and_end_may_differ():
+    content = [bytes([i]) + bytes(LAST_BYTES) for i in (1, 2, 1)]
+    np.testing.assert_array_equal(read_images(content).first_equal(), [0, 1, 0])
 
 
 def test_images_of_other_shapes_are_not_equal():

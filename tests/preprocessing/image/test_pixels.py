@@ -3,7 +3,9 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
+from automodel.preprocessing.image import pixels as pixels_module
 from automodel.preprocessing.image.pixels import ImagePixels, gradients, n_columns
+from automodel.preprocessing.image.resize import resized
 from tests.images import make_images, make_labels
 
 GREY, VALUES = make_images()
@@ -43,6 +45,20 @@ def test_the_columns_of_an_image_do_not_depend_on_the_others():
     encoder = ImagePixels(16, "gradients")
     together = encoder.transform(GREY[:9])
     np.testing.assert_array_equal(encoder.transform(GREY[4:5])[0], together[4])
+
+
+def test_many_images_are_turned_into_columns_in_parts(monkeypatch):
+    def watched(images, *options):
+        sizes.append(len(images))
+        return resized(images, *options)
+
+    sizes = []
+    expected = ImagePixels(16, "gradients").transform(GREY)
+    monkeypatch.setattr(pixels_module, "PART_ROWS", 40)
+    monkeypatch.setattr(pixels_module, "resized", watched)
+    found = ImagePixels(16, "gradients").transform(GREY)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert max(sizes) == 40 < len(GREY)
 
 
 def test_it_works_alone_in_a_pipeline():

@@ -1,5 +1,7 @@
 """One function resizes in fit and predict, the same for any form of an image."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -34,6 +36,19 @@ def test_an_image_alone_is_resized_as_one_of_many(size):
     assert together.dtype == np.uint8
     for image, expected in zip(IMAGES, together, strict=True):
         np.testing.assert_array_equal(resized([image], size)[0], expected)
+
+
+@pytest.mark.parametrize("shape", [(1, 400_000), (400_000, 1)])
+def test_a_long_image_needs_little_memory(shape):
+    image = np.full((*shape, 3), 7, dtype=np.uint8)
+    tracemalloc.start()
+    try:
+        found = resized([image], 64)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (found == 7).all()
+    assert peak < 100e6
 
 
 def test_all_forms_are_resized_alike(tmp_path):
