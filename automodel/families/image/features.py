@@ -88,12 +88,15 @@ class ImageFeaturesFamily(EmbeddingsFamily, ImageFamily):
         return _fewest_seconds(task) <= ENCODING_SHARE * task.time_budget
 
     def is_quick(self, task: Task) -> bool:
-        """Tell whether features are ready early, torch and the weights included."""
+        """Tell whether features are surely tried, and ready early.
+
+        A search does not begin with slow imports where these may take a third of it.
+        """
         if self.missing_libraries() or not self.supports(task):
             return False
         if task.time_budget is None:
             return True
-        needed = self.start_seconds + _fewest_seconds(task)
+        needed = 2 * self.start_seconds + _fewest_seconds(task)
         return needed <= ENCODING_SHARE * task.time_budget
 
     def resources(self, task: Task) -> Resources:
