@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from automodel.families._columns import ALL_TASKS
@@ -107,6 +108,7 @@ class ImageNetFamily(ImageFamily):
     def preprocessor(self, estimator, task: Task):
         from automodel.preprocessing.image.resize import ResizedImages
 
+        import_module("automodel.nets.image._training")  # before the time of the fold
         return ResizedImages(self.encodings(task)[0])
 
     def size_of(self, params: dict[str, Any], task: Task) -> int:

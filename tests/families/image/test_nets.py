@@ -1,6 +1,8 @@
 """Nets for images as families: settings, sizes, cost, reports, deadline, repetition."""
 
 import pickle
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -269,6 +271,25 @@ def test_the_objective_fixes_the_loss(weights, family):
     task = task_of("regression", weights, objective=Objective("absolute_error"))
     assert family.estimator(task, 0).loss == "absolute_error"
     assert all("loss" not in setting for setting in family.portfolio(task))
+
+
+LOADED = """
+import sys
+from automodel.families.image.resnet import ImageResNetFamily
+from automodel.preprocessing.image.images import ImageFacts
+from automodel.task import Task
+facts = ImageFacts((8.0,) * 5, (8.0,) * 5)
+task = Task("binary", 90, n_outputs=2, n_classes=2, modality="image", facts=facts)
+family = ImageResNetFamily()
+family.preprocessor(family.estimator(task, 0), task)
+assert {"torch", "skorch"} <= {*sys.modules}
+"""
+
+
+def test_slow_libraries_are_loaded_before_the_time_of_a_fold_begins():
+    command = [sys.executable, "-c", LOADED]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
 
 
 @each_family
