@@ -172,6 +172,13 @@ def test_pretrained_nets_see_photographs_in_a_larger_size(weights):
     assert max(family.encodings(task_of("binary", weights, side=8))) <= 64
 
 
+def test_sizes_that_take_too_long_are_not_tried(weights):
+    family = ImageFinetuneFamily()
+    task = task_of("binary", weights, 320, side=227, time_budget=300.0)
+    assert list(family.encodings(task)) == [128, 96, 64]
+    assert len(family.encodings(replace(task, time_budget=36_000.0))) == 5
+
+
 @each_family
 def test_cost_grows_with_what_makes_a_fit_long(weights, family):
     task = task_of("binary", weights, 1000, side=32)
