@@ -82,26 +82,24 @@ def search(job, **options):
 
 
 def with_last_tap(job):
-    from automodel.families.image.features import ImageFeaturesFamily
+    from automodel.families.image.features import ImageFeaturesFamily as Family
 
-    class LastTap(ImageFeaturesFamily):
-        def search_space(self, trial, task):
-            params = super().search_space(trial, task) | {"taps": "last"}
-            return {k: v for k, v in params.items() if k != "pooling"}
+    space, portfolio = Family.search_space, Family.portfolio
 
-        def portfolio(self, task):
-            settings = [{**s, "taps": "last"} for s in super().portfolio(task)]
-            return [{k: v for k, v in s.items() if k != "pooling"} for s in settings]
+    def last(params):
+        return {k: v for k, v in params.items() if k != "pooling"} | {"taps": "last"}
 
-    others = ["image_pixels", "image_resnet", "image_finetune"]
-    made = search(job)
-    made.model.set_params(families=[LastTap(), *others])
-    return made
+    # Families that are named would be tried even where they do not pay.
+    Family.search_space = lambda self, trial, task: last(space(self, trial, task))
+    Family.portfolio = lambda self, task: [last(own) for own in portfolio(self, task)]
+    return search(job)
 
 
 def without_finetuning(job):
-    families = "image_pixels,image_features,image_resnet"
-    return search({**job, "families": families})
+    from automodel.families.image.finetune import ImageFinetuneFamily
+
+    ImageFinetuneFamily.pays = lambda self, task: False
+    return search(job)
 
 
 def unguarded(job):

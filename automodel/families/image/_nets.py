@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from automodel.families._columns import ALL_TASKS
 from automodel.families._net import fit_net, new_net
+from automodel.families.base import Resources
 from automodel.families.image._base import ImageFamily
 from automodel.nets.image.augment import FLIPS
 
@@ -28,6 +30,9 @@ MIXED = {"mixup": 0.2, "cutmix": 1.0}  # parameters alpha
 MIXED_EPOCHS = 20  # from which mixed images help
 FORWARD = 1 / 3  # share of a training step that predicts
 N_FOLDS = 5
+TWICE_UP_TO = 500  # images, of which folds are drawn twice
+FOLDS_UP_TO = 2_000  # images, of which a search always draws folds
+START_SHARE = 0.05  # of the time, in which each worker may load torch
 TRAINED_SHARE = 0.8  # of the images, if a fifth is validated
 
 
@@ -35,8 +40,8 @@ class ImageNetFamily(ImageFamily):
     """A net of `automodel.nets` for images, whose size is that of its encoder.
 
     It stops early on an inner part of the training images, never on the validation part
-    of the fold. Unless it is named, a search only tries it if most of a training ends
-    within the time budget, if need be with a single split.
+    of the fold. Unless it is named, a search only tries it if most of its trainings end
+    within the time budget, if need be with a single split of many images.
 
     Attributes
     ----------
@@ -73,8 +78,12 @@ class ImageNetFamily(ImageFamily):
         """Tell whether the default can take most of its steps in time."""
         if task.time_budget is None:  # a trial without a clock would take minutes
             return False
-        needed = self.worthwhile * self._seconds_per_split(task)
-        return needed <= self.most_share * task.time_budget
+        return self._is_learned_in_time(self._seconds_per_split(task), task)
+
+    def _is_learned_in_time(self, seconds: float, task: Task) -> bool:
+        """Tell whether a trial takes most of its steps, by the seconds of a split."""
+        needed = self.worthwhile * n_splits_of(task) * seconds
+        return needed + self.start_seconds <= self.most_share * task.time_budget
 
     def is_slow(self, task: Task) -> bool:
         """Tell whether there is time for the default in a split, but not in folds."""
@@ -93,18 +102,35 @@ class ImageNetFamily(ImageFamily):
             net.set_params(precision="float32")
         return net.set_params(guard_flips=task.facts.guards_flips)
 
+    def resources(self, task: Task) -> Resources:
+        """Let each worker load torch, unless that takes much of the time."""
+        budget = task.time_budget
+        if budget is not None and self.start_seconds <= START_SHARE * budget:
+            return Resources()
+        return super().resources(task)
+
     def preprocessor(self, estimator, task: Task):
         from automodel.preprocessing.image.resize import ResizedImages
 
+        import_module("automodel.nets.image._training")  # before the time of the fold
         return ResizedImages(self.encodings(task)[0])
 
     def size_of(self, params: dict[str, Any], task: Task) -> int:
         """Return the size of the images of a setting."""
-        return params.get(self.encoder_param, self.encodings(task)[0])
+        if self.encoder_param in params:
+            return params[self.encoder_param]
+        return self.encodings(task)[0]
 
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):
         """Train inside the time that is left, to which the schedule adapts."""
         return fit_net(estimator, X, y, sample_weight, monitor, self.fewest_steps)
+
+
+def n_splits_of(task: Task) -> int:
+    """Return the fewest splits of a search, unless the user wants others."""
+    if task.n_samples > FOLDS_UP_TO:
+        return 1
+    return N_FOLDS * (2 if task.n_samples <= TWICE_UP_TO else 1)
 
 
 def suggest_augmentation(trial, task: Task, max_epochs: int) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from automodel.families._embeddings import (
     penalty_space,
     proven_penalties,
 )
-from automodel.families.base import ModelFamily
+from automodel.families.base import ModelFamily, Resources
 from automodel.families.hist_gradient_boosting import HistGradientBoosting
 from automodel.families.image._base import ImageFamily
 from automodel.families.linear import Linear
@@ -86,6 +86,22 @@ class ImageFeaturesFamily(EmbeddingsFamily, ImageFamily):
         if not found or task.time_budget is None:
             return bool(found)
         return _fewest_seconds(task) <= ENCODING_SHARE * task.time_budget
+
+    def is_quick(self, task: Task) -> bool:
+        """Tell whether features are surely tried, and ready early.
+
+        A search does not begin with slow imports where these may take a third of it.
+        """
+        if self.missing_libraries() or not self.supports(task):
+            return False
+        if task.time_budget is None:
+            return True
+        needed = 2 * self.start_seconds + _fewest_seconds(task)
+        return needed <= ENCODING_SHARE * task.time_budget
+
+    def resources(self, task: Task) -> Resources:
+        """Return no library, since only trials that compute features need one."""
+        return Resources()
 
     def why_unsupported(self, task: Task) -> str:
         """Return why, such as that the features take long to be computed."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from automodel.families._net import seldom, suggest_loss, usual_training
 from automodel.families.image._nets import (
     FORWARD,
+    TRAINED_SHARE,
     ImageNetFamily,
     suggest_augmentation,
     usual_augmentation,
@@ -69,9 +70,17 @@ class ImageFinetuneFamily(ImageNetFamily):
         return task.n_samples >= FEWEST_IMAGES and super().pays(task)
 
     def sizes(self, task: Task) -> Sequence[int]:
+        """Return the usual size, and others with which a trial ends in time."""
         side = task.facts.side
         sizes = LARGE_SIZES if side > LARGE_SIDE else SIZES
-        return [s for s in sizes if s <= MOST_ENLARGED * side] or [min(SIZES)]
+        usual, *others = [s for s in sizes if s <= MOST_ENLARGED * side] or [min(SIZES)]
+        return [usual, *(s for s in others if self._may_take(s, task))]
+
+    def _may_take(self, size: int, task: Task) -> bool:
+        if task.time_budget is None:
+            return True
+        seconds = TRAINED_SHARE * self.cost({self.encoder_param: size}, task)
+        return self._is_learned_in_time(seconds, task)
 
     def estimator(self, task: Task, random_state: int):
         net = super().estimator(task, random_state)

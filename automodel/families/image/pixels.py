@@ -21,6 +21,7 @@ from automodel.families.base import ModelFamily
 from automodel.families.extra_trees import ExtraTrees
 from automodel.families.hist_gradient_boosting import HistGradientBoosting
 from automodel.families.image._base import ImageFamily
+from automodel.families.image.features import ImageFeaturesFamily
 from automodel.families.linear import Linear
 from automodel.families.mlp import MLPFamily
 from automodel.preprocessing.image.pixels import ImagePixels, n_columns
@@ -34,6 +35,7 @@ HEADS: dict[str, ModelFamily] = {
     "boosting": HistGradientBoosting(),
     "forest": ExtraTrees(),
 }
+FEATURES = ImageFeaturesFamily()
 SIZES = {"pixels": (8, 16, 28), "gradients": (16, 32, 64)}
 MOST_SCALE = 1.3  # to which images are enlarged, since more adds no detail
 SMALL = 32  # pixels of grey images whose gradients tell as much as any features
@@ -57,9 +59,10 @@ class ImagePixelsFamily(EmbeddingsFamily, ImageFamily):
     heads = HEADS
 
     def pays(self, task: Task) -> bool:
-        """Leave out photographs if there are weights, whose features tell more."""
+        """Leave out photographs if there is time for features, which tell more."""
         facts = task.facts
-        return not facts.weights or (facts.channels == 1 and facts.side <= SMALL)
+        is_small = facts.channels == 1 and facts.side <= SMALL
+        return is_small or not FEATURES.is_quick(task)
 
     def estimator(self, task: Task, random_state: int):
         from automodel.families.image._pixel_heads import (

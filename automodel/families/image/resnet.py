@@ -27,8 +27,8 @@ VALIDATED = 0.1  # of the images, in each epoch
 LEARNED_IMAGES = 120_000  # in all epochs
 FEWEST_EPOCHS, MOST_EPOCHS = 10, 60
 SMALL, LARGE = 16, 32  # widths
-ROOM = 8.0  # trainings of the wide net that the time budget must allow
-DEEP_ROOM = 4.0
+ROOM = 8.0  # trainings of the wide net that have to fit, for it to be the default
+DEEP_ROOM = 4.0  # trainings of deep, very wide or large nets that have to fit
 GREY_SHARE, COLOUR_SHARE = 0.8, 0.4  # of the time, for folds beside pretrained nets
 
 
@@ -61,11 +61,14 @@ class ImageResNetFamily(ImageNetFamily):
         return not task.facts.weights and super().is_slow(task)
 
     def sizes(self, task: Task) -> Sequence[int]:
-        """Return the side of the images, within limits, and its double or half."""
+        """Return the side of the images, within limits, and its double or half.
+
+        The double takes four times as long, and is left out where time is short.
+        """
         side = task.facts.side
         usual = min(max(side, LEAST_SIDE), USUAL_SIDE)
         sizes = [usual]
-        if 2 * usual <= min(2 * side, MOST_SIDE):
+        if 2 * usual <= min(2 * side, MOST_SIDE) and self._may_double(usual, task):
             sizes.append(2 * usual)
         if side > USUAL_SIDE:
             sizes.append(usual // 2)
@@ -74,7 +77,7 @@ class ImageResNetFamily(ImageNetFamily):
     def search_space(self, trial, task: Task) -> dict[str, Any]:
         params: dict[str, Any] = {
             "depth": trial.suggest_categorical("depth", depths_of(task)),
-            "width": trial.suggest_categorical("width", [SMALL, LARGE, 2 * LARGE]),
+            "width": trial.suggest_categorical("width", widths_of(task)),
             "norm": seldom(trial, "norm", "batch", "group"),
             "optimizer": seldom(trial, "optimizer", "adamw", "sgd"),
             "weight_decay": trial.suggest_float("weight_decay", 1e-3, 0.3, log=True),
@@ -95,7 +98,7 @@ class ImageResNetFamily(ImageNetFamily):
         return params | suggest_loss(trial, task)
 
     def portfolio(self, task: Task) -> Sequence[dict[str, Any]]:
-        """Return the default, TrivialAugment, and a net of the other width."""
+        """Return the default, a net of the other width, and TrivialAugment."""
         usual = usual_training(task)
         epochs = epochs_of(task)
         own: dict[str, Any] = {
@@ -119,7 +122,14 @@ class ImageResNetFamily(ImageNetFamily):
         if "trivial" not in task.facts.augmentations:
             return [default, other]
         trivial = usual_augmentation(task, epochs, "trivial")
-        return [default, {**own, "width": widths[0], **trivial}, other]
+        return [default, other, {**own, "width": widths[0], **trivial}]
+
+    def _may_double(self, size: int, task: Task) -> bool:
+        if task.time_budget is None:
+            return True
+        epochs = epochs_of(task)
+        setting = {"width": SMALL, "max_epochs": epochs, self.encoder_param: 2 * size}
+        return self._has_room(setting, task, DEEP_ROOM)
 
     def _has_room(self, params, task: Task, n_trainings: float) -> bool:
         budget = task.time_budget
@@ -138,6 +148,15 @@ def epochs_of(task: Task) -> int:
     """Return the epochs of the default: the more, the fewer images there are."""
     epochs = LEARNED_IMAGES // max(task.n_samples, 1)
     return min(max(epochs, FEWEST_EPOCHS), MOST_EPOCHS)
+
+
+def widths_of(task: Task) -> list[int]:
+    """Return the widths of nets of which a few can be trained in the time budget."""
+    widest = {"width": 2 * LARGE, "max_epochs": epochs_of(task)}
+    is_timed = task.time_budget is not None
+    if is_timed and not ImageResNetFamily()._has_room(widest, task, DEEP_ROOM):
+        return [SMALL, LARGE]
+    return [SMALL, LARGE, 2 * LARGE]
 
 
 def depths_of(task: Task) -> list[int]:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from skorch.callbacks import Callback
 
-from automodel.nets._objective import Objective
+from automodel.nets._objective import LEAST_VALUE, Deviance, Objective
 from automodel.nets._planner import StepPlanner
 from automodel.nets.image._batches import ImageDataset
 from automodel.nets.image._transforms import Augmenter
@@ -107,4 +107,6 @@ def _constant(target: torch.Tensor, n_outputs: int, objective: Objective):
     if not target.is_floating_point():
         return (torch.bincount(target, minlength=n_outputs) + 1.0).log()[None]
     mean = target.float().reshape(len(target), -1).mean(0, keepdim=True)
+    if isinstance(objective, Deviance):  # whose outputs are logarithms
+        return mean.clamp_min(LEAST_VALUE).log()
     return torch.logit(mean, 1e-3) if objective.is_classifier else mean

@@ -168,6 +168,10 @@ def test_a_search_without_a_clock_computes_in_float32(weights):
         assert encoder.encoder.encoder.precision == precision
 
 
+def test_trials_on_computed_features_need_no_library(weights):
+    assert FAMILY.resources(task_of("binary", weights)).library == ""
+
+
 @pytest.mark.parametrize("head", HEADS)
 def test_no_time_left_raises(head, weights):
     monitor = Monitor(Deadline.after(-1, FakeClock()))

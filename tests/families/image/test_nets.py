@@ -1,6 +1,8 @@
 """Nets for images as families: settings, sizes, cost, reports, deadline, repetition."""
 
 import pickle
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -11,8 +13,14 @@ from automodel import AutoImageClassifier
 from automodel.clock import Deadline
 from automodel.exceptions import DeadlineReached, TrialPruned
 from automodel.families.image import resnet
+from automodel.families.image._nets import n_splits_of
 from automodel.families.image.finetune import ImageFinetuneFamily, layers_of
-from automodel.families.image.resnet import ImageResNetFamily, depths_of, epochs_of
+from automodel.families.image.resnet import (
+    ImageResNetFamily,
+    depths_of,
+    epochs_of,
+    widths_of,
+)
 from automodel.monitor import Monitor
 from automodel.nets.image.augment import AUGMENTATIONS
 from automodel.nets.weights import find_weights
@@ -164,6 +172,13 @@ def test_pretrained_nets_see_photographs_in_a_larger_size(weights):
     assert max(family.encodings(task_of("binary", weights, side=8))) <= 64
 
 
+def test_sizes_that_take_too_long_are_not_tried(weights):
+    family = ImageFinetuneFamily()
+    task = task_of("binary", weights, 320, side=227, time_budget=300.0)
+    assert list(family.encodings(task)) == [128, 96, 64]
+    assert len(family.encodings(replace(task, time_budget=36_000.0))) == 5
+
+
 @each_family
 def test_cost_grows_with_what_makes_a_fit_long(weights, family):
     task = task_of("binary", weights, 1000, side=32)
@@ -198,6 +213,15 @@ def test_deep_and_wide_nets_are_tried_if_there_is_time():
     assert depths_of(long) == [9, 18, 34, 50]
     widths = [ImageResNetFamily().portfolio(t)[0]["width"] for t in (short, long)]
     assert widths == [16, 32]
+    assert [widths_of(task) for task in (short, long)] == [[16, 32], [16, 32, 64]]
+
+
+def test_proven_settings_of_the_usual_size_come_first_if_time_is_short():
+    family = ImageResNetFamily()
+    short = task_of("binary", (), 5000, side=32, time_budget=600.0)
+    assert list(family.encodings(short)) == [32]
+    assert list(family.encodings(replace(short, time_budget=36_000.0))) == [32, 64]
+    assert [setting["width"] for setting in family.portfolio(short)] == [16, 32, 16]
 
 
 def test_a_search_tries_resnets_by_default_if_they_are_learned_in_time():
@@ -211,6 +235,24 @@ def test_a_search_tries_resnets_by_default_if_they_are_learned_in_time():
     assert pays(100.0) == (True, True)  # in a single split
     assert pays(5000.0) == (True, False)
     assert not family.pays(task_of("binary", ()))  # a trial would take minutes
+
+
+def test_few_images_are_learned_if_there_is_time_for_all_folds():
+    sizes = (400, 1000, 5000)
+    assert [n_splits_of(task_of("binary", (), n)) for n in sizes] == [10, 5, 1]
+    family = ImageResNetFamily()
+    task = task_of("binary", (), 400, side=32, time_budget=30.0)
+    assert not family.pays(task)
+    assert family.pays(replace(task, time_budget=100.0))
+    assert family.pays(replace(task, n_samples=2001, time_budget=60.0))
+
+
+@each_family
+def test_each_worker_loads_torch_if_there_is_much_time(weights, family):
+    task = task_of("binary", weights)
+    tasks = [task, *(replace(task, time_budget=seconds) for seconds in (30.0, 600.0))]
+    libraries = [family.resources(own).library for own in tasks]
+    assert libraries == ["torch", "torch", ""]
 
 
 def test_fine_tuning_needs_weights_and_enough_images(weights):
@@ -236,6 +278,25 @@ def test_the_objective_fixes_the_loss(weights, family):
     task = task_of("regression", weights, objective=Objective("absolute_error"))
     assert family.estimator(task, 0).loss == "absolute_error"
     assert all("loss" not in setting for setting in family.portfolio(task))
+
+
+LOADED = """
+import sys
+from automodel.families.image.resnet import ImageResNetFamily
+from automodel.preprocessing.image.images import ImageFacts
+from automodel.task import Task
+facts = ImageFacts((8.0,) * 5, (8.0,) * 5)
+task = Task("binary", 90, n_outputs=2, n_classes=2, modality="image", facts=facts)
+family = ImageResNetFamily()
+family.preprocessor(family.estimator(task, 0), task)
+assert {"torch", "skorch"} <= {*sys.modules}
+"""
+
+
+def test_slow_libraries_are_loaded_before_the_time_of_a_fold_begins():
+    command = [sys.executable, "-c", LOADED]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
 
 
 @each_family

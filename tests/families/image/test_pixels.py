@@ -1,7 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from automodel.families import able_families
 from automodel.families.image._pixel_heads import CommonScaler
+from automodel.families.image.features import ImageFeaturesFamily
 from automodel.families.image.pixels import (
     ImagePixelsFamily,
     columns_of,
@@ -48,6 +52,20 @@ def test_grey_images_have_one_column_for_each_pixel():
 )
 def test_photographs_are_left_to_pretrained_weights(facts, pays):
     assert FAMILY.pays(task_of("binary", **facts)) == pays
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "seconds", "pays"),
+    [(100, 10.0, True), (5000, 600.0, False), (10**6, 60.0, True)],
+)
+def test_photographs_are_learned_where_features_would_come_late(
+    n_samples, seconds, pays
+):
+    task = task_of("binary", n_samples, grey_share=0.0, side=32)
+    task = replace(task, time_budget=seconds)
+    assert FAMILY.pays(task) == pays
+    used, _ = able_families([FAMILY, ImageFeaturesFamily()], task, is_default=True)
+    assert (FAMILY in used) == pays
 
 
 def test_few_rows_have_simple_models():

@@ -5,7 +5,12 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from automodel.nets._objective import CrossEntropy, LabelCrossEntropy, SquaredError
+from automodel.nets._objective import (
+    CrossEntropy,
+    Deviance,
+    LabelCrossEntropy,
+    SquaredError,
+)
 from automodel.nets.image._batches import ImageDataset, SomeImages
 from automodel.nets.image._flips import kept_flips
 from tests.nets.image.images import classifier, make_arrows, make_images, regressor
@@ -54,6 +59,16 @@ def test_a_net_that_knows_nothing_cannot_tell():
         kept_flips(constant, ImageDataset(SomeImages(images), y), SquaredError())
         is None
     )
+
+
+def test_a_net_of_a_deviance_that_knows_nothing_cannot_tell():
+    images, y = make_halves()
+    dataset = ImageDataset(SomeImages(images), y.exp() / y.exp().mean())
+
+    def constant(dataset):
+        return torch.zeros(len(dataset), 1)  # the logarithm of the mean
+
+    assert kept_flips(constant, dataset, Deviance(1.0)) is None
 
 
 @pytest.mark.parametrize("several", [False, True])
