@@ -32,7 +32,7 @@ def main():
     )
     model = AutoImageClassifier(
         weights=None,
-        families=["image_pixels", own],
+        families=["image_pixels", "image_resnet", own],
         augmentations=("translate", "rotate", "scale"),  # no digit may be flipped
         scoring="accuracy",
         time_budget=SECONDS,

@@ -17,6 +17,7 @@ MLP_ROWS = 300
 BOOSTING_ROWS = 500
 BOOSTING_TREES = 8  # in a round; more classes take too long with hundreds of columns
 N_LANDMARKS = 500
+SECONDS_PER_PRODUCT = 8e-11
 MLP_SETTING = {
     "mlp__n_layers": 1,
     "mlp__width": 256,
@@ -78,6 +79,11 @@ def nonlinear_heads(task: Task, most_trees: int = BOOSTING_TREES) -> list[str]:
     if task.n_samples >= BOOSTING_ROWS and trees_per_round(task) <= most_trees:
         heads.append("boosting")
     return heads
+
+
+def kernel_seconds(n_rows: int, n_columns: int, n_landmarks: int) -> float:
+    """Return about how long it takes to map rows to a kernel of landmarks."""
+    return SECONDS_PER_PRODUCT * n_rows * n_landmarks * (n_columns + n_landmarks)
 
 
 def params_of(head: str, params: Mapping[str, Any]) -> dict[str, Any]:

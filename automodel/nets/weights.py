@@ -48,6 +48,7 @@ NO_IMAGE_WEIGHTS = (
     f"{INSTALL_IMAGE}"
 )
 NOUNS = {"text": "text encoder", "image": "net of images"}  # by modality
+EXAMPLES = {"text": "", "image": ", or one like resnet18.pth"}
 
 
 class _Package(NamedTuple):
@@ -295,7 +296,7 @@ def _found(modality: str) -> Iterator[Weights]:
         raise WeightsError(
             f"The folder {os.environ[VARIABLE]!r}, which {VARIABLE} names, holds no "
             f"{NOUNS[modality]}: neither it nor a folder in it has the file "
-            f"'config.json' of one{', or one like resnet18.pth' * (modality == 'image')}."
+            f"'config.json' of one{EXAMPLES[modality]}."
         )
     for package in shipped:
         yield _of_package(package)

@@ -11,6 +11,7 @@ from automodel.families._embeddings import (
     MLP_SETTING,
     EmbeddingsFamily,
     boosting_space,
+    kernel_seconds,
     mlp_space,
     nonlinear_heads,
     params_of,
@@ -225,7 +226,7 @@ class ImageFeaturesFamily(EmbeddingsFamily, ImageFamily):
             return HEADS[head].cost(own, table)
         n_landmarks = min(params.get("n_landmarks", USUAL_LANDMARKS), task.n_samples)
         width = table.facts.n_features
-        distances = 8e-11 * task.n_samples * n_landmarks * (width + n_landmarks)
+        distances = kernel_seconds(task.n_samples, width, n_landmarks)
         facts = TableFacts(n_features=n_landmarks, n_numeric=n_landmarks)
         table = replace(table, facts=facts)
         return distances + LINEAR_SHARE * HEADS[head].cost(own, table)
@@ -233,9 +234,14 @@ class ImageFeaturesFamily(EmbeddingsFamily, ImageFamily):
 
 def _fewest_seconds(task: Task) -> float:
     """Return the seconds of the features of the smallest size, by the fastest net."""
-    size = task.facts.sizes(SIZES)[0]
-    fastest = min(feature_seconds(weights, size) for weights in task.facts.weights)
-    return task.n_samples * fastest
+    return task.n_samples * _image_seconds(task, task.facts.sizes(SIZES)[0])
+
+
+def _image_seconds(task: Task, size: int) -> float:
+    """Return the seconds to read an image, and of its features by the fastest net."""
+    facts = task.facts
+    fastest = min(feature_seconds(weights, size) for weights in facts.weights)
+    return facts.read_seconds + fastest
 
 
 def chosen_weights(net: str, task: Task) -> Weights:
@@ -252,8 +258,7 @@ def sizes_of(task: Task) -> list[int]:
         sizes = [size for size in sizes if size <= UNTIMED_SIZE]
     else:
         most = SIZE_SHARE * task.time_budget / task.n_samples
-        fastest = min(facts.weights, key=lambda own: feature_seconds(own, SIZES[0]))
-        sizes = [size for size in sizes if feature_seconds(fastest, size) <= most]
+        sizes = [size for size in sizes if _image_seconds(task, size) <= most]
     return facts.sizes(sizes or [SIZES[0]])
 
 

@@ -11,6 +11,7 @@ from automodel.families._embeddings import (
     MLP_SETTING,
     EmbeddingsFamily,
     boosting_space,
+    kernel_seconds,
     mlp_space,
     nonlinear_heads,
     params_of,
@@ -132,7 +133,7 @@ class ImagePixelsFamily(EmbeddingsFamily, ImageFamily):
             return HEADS[head].cost(own, table)
         n_landmarks = min(params.get("n_landmarks", USUAL_LANDMARKS), task.n_samples)
         width = table.facts.n_features
-        distances = 1e-9 * n_landmarks * (task.n_samples * width + n_landmarks**2)
+        distances = kernel_seconds(task.n_samples, width, n_landmarks)
         facts = TableFacts(n_features=n_landmarks, n_numeric=n_landmarks)
         linear = HEADS[head].cost(own, replace(table, facts=facts))
         return distances + LINEAR_SHARE * linear

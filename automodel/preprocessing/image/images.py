@@ -16,6 +16,7 @@ from automodel.nets.weights import Weights
 from automodel.preprocessing.image.files import content_of, decoded, end_of, size_of
 from automodel.preprocessing.image.ranges import Ranges, as_bytes, as_rgb
 
+SECONDS_PER_PIXEL = 1.5e-8  # to decompress a photograph
 IMAGE_COLUMNS = 300  # which an image is worth in the estimate of the cost of a model
 TINY = 16  # pixels of the longer side
 MOST_ENCODED = 2048  # at a time, since an image may have thousands of features
@@ -174,6 +175,11 @@ class ImageFacts:
     def width(self) -> int:
         """Approximate number of columns that a typical encoder returns."""
         return IMAGE_COLUMNS
+
+    @property
+    def read_seconds(self) -> float:
+        """Seconds to read a typical image on one core, as if it were compressed."""
+        return SECONDS_PER_PIXEL * self.heights[2] * self.widths[2]
 
     @property
     def side(self) -> int:
