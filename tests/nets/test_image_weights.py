@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from automodel.exceptions import MissingLibraryError, WeightsError
-from automodel.nets import _image_files
+from automodel.nets import _image_files, _weight_packages
 from automodel.nets import weights as weights_module
+from automodel.nets._weight_packages import Package
 from automodel.nets.weights import (
     Weights,
-    _Package,
     find_weights,
     first_usable,
     located,
@@ -29,7 +29,7 @@ def nothing_installed(monkeypatch, tmp_path):
     def refuse(*args, **options):
         raise AssertionError("the network is used")
 
-    monkeypatch.setattr(weights_module, "PACKAGES", ())
+    monkeypatch.setattr(_weight_packages, "PACKAGES", ())
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "empty"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "empty"))
     monkeypatch.delenv("AUTOMODEL_WEIGHTS", raising=False)
@@ -62,8 +62,8 @@ def ship(monkeypatch, tmp_path, checksum=None):
     monkeypatch.syspath_prepend(str(root))
     (found,) = find(shipped)
     own = "shipped_net", "resnet8.safetensors", "mit", checksum or found.checksum
-    package = _Package("shipped", *own, "image")
-    monkeypatch.setattr(weights_module, "PACKAGES", (package,))
+    package = Package("shipped", *own, "image")
+    monkeypatch.setattr(_weight_packages, "PACKAGES", (package,))
     return found
 
 

@@ -248,9 +248,9 @@ def test_wrong_parameters_are_refused(path, images, params, message):
 def test_no_weights_at_all_are_an_error_that_names_the_remedy(
     monkeypatch, tmp_path, images
 ):
-    from automodel.nets import weights
+    from automodel.nets import _weight_packages
 
-    monkeypatch.setattr(weights, "PACKAGES", ())
+    monkeypatch.setattr(_weight_packages, "PACKAGES", ())
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.delenv("AUTOMODEL_WEIGHTS", raising=False)
