@@ -26,6 +26,7 @@ from automodel.preprocessing.stateless import (
     output_in_memory,
     output_of,
 )
+from automodel.some_rows import SomeRows
 
 # In a process, for folds and again for outputs; forgotten parts are encoded again.
 CACHE_BYTES = 64 * 2**20
@@ -117,9 +118,10 @@ class Encodings:
         if isinstance(encoder, CombinedEncoder) and learns_nothing(encoder):
             return self._combined(fold, encoder, y, deadline)
         if learns_nothing(encoder):
+            take = SomeRows if getattr(encoder, "stays_in_file", False) else take_rows
             encoder, X = self._output_of(encoder, self.rows, deadline)
             train, valid = self._parts(fold)
-            return encoder, take_rows(X, train), take_rows(X, valid)
+            return encoder, take(X, train), take(X, valid)
         key = fold, full_repr(encoder)
         found = self._of_folds.get(key)
         if found is None:

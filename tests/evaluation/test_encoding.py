@@ -36,6 +36,7 @@ from automodel.search.workers.backends import BackendWorkers
 from automodel.search.workers.base import Workers
 from automodel.search.workers.open import open_workers
 from automodel.search.workers.work import WorkItem
+from automodel.some_rows import SomeRows
 from tests.conftest import CHEAP, FakeClock, NosyFamily, StubFamily, environment
 from tests.evaluation.test_folds import make_folds
 from tests.test_mapped import origin
@@ -716,6 +717,18 @@ def test_parts_of_an_output_are_taken_from_one_and_components_learn_in_each_fold
         assert again is fitted  # which is kept for other trials
     assert rows_encoded(log) == N_ROWS
     assert not hasattr(reduced, "mean_")
+
+
+def test_rows_of_an_output_may_stay_in_its_file(log, folder):
+    folds, encoder = folds_of(folder=folder), Doubled(log)
+    _, *expected = encoded(folds, 0, encoder)
+    encoder = clone(encoder)
+    encoder.stays_in_file = True
+    _, *parts = encoded(folds, 0, encoder)
+    for part, own in zip(parts, expected, strict=True):
+        assert isinstance(part, SomeRows)
+        assert isinstance(origin(part.array), mmap.mmap)
+        np.testing.assert_array_equal(np.asarray(part), own)
 
 
 def test_models_share_the_parts_of_combined_encoders(log):

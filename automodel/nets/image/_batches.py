@@ -12,37 +12,11 @@ from skorch.dataset import Dataset
 from automodel.nets._device import precision_context
 from automodel.nets._parts import PartBatches, edges_of
 from automodel.nets._skorch import ObjectiveNet
+from automodel.some_rows import SomeRows
 
 MOST_PIXELS = 2**20  # of a batch of images that are predicted
 MOST_IMAGES = 256  # the same
 STATISTICS_IMAGES = 1024  # from which the means of batch normalisation are renewed
-
-
-class SomeImages:
-    """Some images of an array, which stay where they are, such as in a file.
-
-    Parameters
-    ----------
-    images : ndarray of shape (n, height, width, 3)
-        Bytes.
-    rows : ndarray of int, default=None
-        The positions of the images; None for all.
-    """
-
-    def __init__(self, images: np.ndarray, rows: np.ndarray | None = None):
-        self.images = images
-        self.rows = np.arange(len(images)) if rows is None else rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def take(self, rows: np.ndarray) -> SomeImages:
-        """Return some of the images, in their order."""
-        return SomeImages(self.images, self.rows[rows])
-
-    def tensor(self, rows: np.ndarray) -> torch.Tensor:
-        """Return some of the images as a tensor."""
-        return torch.from_numpy(np.ascontiguousarray(self.images[self.rows[rows]]))
 
 
 class ImageDataset(Dataset):
@@ -50,8 +24,8 @@ class ImageDataset(Dataset):
 
     Parameters
     ----------
-    images : SomeImages
-        The images.
+    images : ndarray or SomeRows of shape (n, height, width, 3)
+        Bytes.
     target : Tensor
         Target of the images.
     weight : Tensor, default=None
@@ -60,28 +34,29 @@ class ImageDataset(Dataset):
         Where batches are needed.
     """
 
-    def __init__(self, images: SomeImages, target, weight=None, device="cpu"):
-        super().__init__(images, target, length=len(target))
+    def __init__(self, images, target, weight=None, device="cpu"):
+        super().__init__(SomeRows.of(images), target, length=len(target))
         self.weight = weight
         self.device = device
 
     def take(self, rows) -> ImageDataset:
         """Return some of the images, in their order."""
         weight = None if self.weight is None else self.weight[rows]
-        return ImageDataset(self.X.take(rows), self.y[rows], weight, self.device)
+        return ImageDataset(self.X[rows], self.y[rows], weight, self.device)
 
     def flipped(self, axis: int) -> ImageDataset:
         """Return the same images, upside down (axis 1) or reversed (axis 2)."""
-        images = SomeImages(np.flip(self.X.images, axis), self.X.rows)
+        images = SomeRows(np.flip(self.X.array, axis), self.X.rows)
         return ImageDataset(images, self.y, self.weight, self.device)
 
     def inputs(self, rows) -> dict[str, torch.Tensor]:
         """Return some of the images on the device."""
-        return {"images": self.X.tensor(np.asarray(rows)).to(self.device)}
+        images = np.ascontiguousarray(self.X.copied(np.asarray(rows)))
+        return {"images": torch.from_numpy(images).to(self.device)}
 
     def in_order(self) -> Iterator[np.ndarray]:
         """Yield the rows of batches to predict."""
-        height, width = self.X.images.shape[1:3]
+        height, width = self.X.shape[1:3]
         size = max(min(MOST_PIXELS // (height * width), MOST_IMAGES), 1)
         for start in range(0, len(self.y), size):
             yield np.arange(start, min(start + size, len(self.y)))

@@ -15,6 +15,7 @@ from automodel.nets._recipe import Hooks, Recipe
 from automodel.nets._unstructured import UnstructuredNet
 from automodel.nets.image._images import RESIZE, ImageScale, as_images
 from automodel.nets.image.augment import AUGMENTATIONS, ImageAugmentation
+from automodel.some_rows import SomeRows
 
 if TYPE_CHECKING:
     from torch import nn
@@ -87,8 +88,9 @@ class ImageEstimator(UnstructuredNet):
         X : array of shape (n_samples, height, width) or \
 (n_samples, height, width, channels), or list of arrays
             The images, in grey, RGB, or RGB with opacity, which are laid over white.
-            All have the same size: `automodel.ResizedImages` sees to that. Bytes are
-            taken as they are; other numbers are scaled by their range.
+            All have the same size: `ResizedImages` in
+            `automodel.preprocessing.image.resize` sees to that. Bytes are taken as they
+            are; other numbers are scaled by their range.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The target: classes or an indicator matrix of labels for classifiers, one
             or several numbers per image for regressors.
@@ -107,7 +109,7 @@ class ImageEstimator(UnstructuredNet):
         """
         return self._fit(X, y, sample_weight)
 
-    def _check_input(self, X, *, reset: bool) -> np.ndarray:
+    def _check_input(self, X, *, reset: bool) -> np.ndarray | SomeRows:
         """Return images as bytes of three colours."""
         name = type(self).__name__
         found = as_images(X, name, least=2 if reset else 1)
@@ -158,7 +160,7 @@ class ImageEstimator(UnstructuredNet):
     def _rows(self, X, rows, target, weight, hooks: Hooks) -> ImageRows:
         from automodel.nets.image._training import ImageRows
 
-        return ImageRows(X, rows, target, weight)
+        return ImageRows(SomeRows.of(X)[rows], target, weight)
 
     def _predicting_state(self) -> dict[str, np.ndarray]:
         """Return all weights of the module, by their names."""

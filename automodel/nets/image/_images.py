@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from automodel.some_rows import SomeRows
+
 CHANNELS = (1, 3, 4)  # grey, RGB, and RGB with opacity
 WHITE = 255
 RESIZE = (
@@ -31,14 +33,20 @@ class ImageScale:
         self.high = high
 
     @classmethod
-    def of(cls, images: np.ndarray) -> ImageScale:
+    def of(cls, images: np.ndarray | SomeRows) -> ImageScale:
         """Return the scale of training images."""
         if images.dtype == np.uint8:
             return cls()
         return cls(float(images.min()), float(images.max()))
 
-    def to_bytes(self, images: np.ndarray) -> np.ndarray:
-        """Return images of shape (n, height, width, channels) as RGB in bytes."""
+    def to_bytes(self, images: np.ndarray | SomeRows) -> np.ndarray | SomeRows:
+        """Return images of shape (n, height, width, channels) as RGB in bytes.
+
+        Those that are RGB in bytes are not even copied.
+        """
+        if images.dtype == np.uint8 and images.shape[-1] == 3:
+            return images
+        images = np.asarray(images)
         if images.dtype != np.uint8:
             spread = max(self.high - self.low, 1e-12)
             shares = (images.astype(np.float64) - self.low) / spread
@@ -52,12 +60,15 @@ class ImageScale:
         return images
 
 
-def as_images(X: Any, name: str, *, least: int = 1) -> np.ndarray:
+def as_images(X: Any, name: str, *, least: int = 1) -> np.ndarray | SomeRows:
     """Return images as an array of shape (n, height, width, channels).
+
+    `SomeRows` of an array of this shape stay as they are.
 
     Parameters
     ----------
-    X : array of shape (n, height, width) or (n, height, width, channels), or list
+    X : array of shape (n, height, width) or (n, height, width, channels), list or \
+SomeRows
         The images, which have the same size.
     name : str
         The class that an error names.
@@ -71,7 +82,8 @@ def as_images(X: Any, name: str, *, least: int = 1) -> np.ndarray:
     """
     if isinstance(X, list | tuple):
         X = _stacked(X, name)
-    images = np.asarray(X)
+    is_in_place = isinstance(X, SomeRows) and X.ndim == 4 and X.dtype == np.uint8
+    images = X if is_in_place else np.asarray(X)
     if images.ndim == 3:
         images = images[..., None]
     if images.ndim != 4:

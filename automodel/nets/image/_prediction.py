@@ -14,8 +14,9 @@ from automodel.nets._device import (
     prediction_device,
     seeded_draws,
 )
-from automodel.nets.image._batches import ImageDataset, SomeImages, outputs_of
+from automodel.nets.image._batches import ImageDataset, outputs_of
 from automodel.quiet import no_warnings
+from automodel.some_rows import SomeRows
 
 
 class ImagePredictor:
@@ -55,22 +56,22 @@ class ImagePredictor:
         self.module.to(self.device, memory_format=torch.channels_last)
 
     @one_thread()
-    def outputs(self, images: np.ndarray, flips: bool) -> np.ndarray:
+    def outputs(self, images: np.ndarray | SomeRows, flips: bool) -> np.ndarray:
         """Return the outputs for images, computed in bounded memory.
 
         Parameters
         ----------
-        images : ndarray of shape (n, height, width, 3)
+        images : ndarray or SomeRows of shape (n, height, width, 3)
             Bytes.
         flips : bool
             Whether to return the mean of the outputs for an image and its reflection.
         """
-        found = self._outputs(images)
+        target = torch.zeros(len(images))
+        dataset = ImageDataset(images, target, device=self.device)
+        found = self._outputs(dataset)
         if flips:
-            found = (found + self._outputs(images[:, :, ::-1])) / 2
+            found = (found + self._outputs(dataset.flipped(2))) / 2
         return found
 
-    def _outputs(self, images):
-        target = torch.zeros(len(images))
-        dataset = ImageDataset(SomeImages(images), target, device=self.device)
+    def _outputs(self, dataset: ImageDataset) -> np.ndarray:
         return outputs_of(self.module, dataset, self.precision).cpu().double().numpy()

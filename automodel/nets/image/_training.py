@@ -33,22 +33,21 @@ from automodel.nets.image._batches import (
     ImageBatches,
     ImageDataset,
     ImageNet,
-    SomeImages,
     outputs_of,
 )
 from automodel.nets.image._flips import FlipGuard
 from automodel.nets.image._transforms import Augmenter
 from automodel.nets.image.augment import FLIPS, ImageAugmentation
+from automodel.some_rows import SomeRows
 
 GUARDED_SHARE = 0.2  # of a training from scratch, after which a net can tell flips
 
 
 @dataclass(frozen=True)
 class ImageRows:
-    """Images, the positions of those that are used, their target, and weights."""
+    """Images in bytes, their target, and weights."""
 
-    images: np.ndarray
-    rows: np.ndarray
+    images: SomeRows
     target: np.ndarray
     weight: np.ndarray | None = None
 
@@ -222,7 +221,7 @@ def settled(recipe: Recipe, module: nn.Module) -> Recipe:
 def _dataset(rows: ImageRows, device: str) -> ImageDataset:
     target = torch.as_tensor(rows.target)
     weight = weight_of(rows.weight)
-    return ImageDataset(SomeImages(rows.images, rows.rows), target, weight, device)
+    return ImageDataset(rows.images, target, weight, device)
 
 
 def _features(module, dataset, *, precision: str, check) -> torch.Tensor:

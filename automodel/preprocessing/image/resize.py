@@ -57,7 +57,8 @@ class ResizedImages(TransformerMixin, BaseEstimator):
     """Turn images into squares of one size, for neural nets.
 
     Nothing is learned from the images, so that `transform` works without `fit`. In a
-    search, the squares are computed once, and mapped from a file.
+    search, the squares are computed once, and stay in a file, from which models get
+    `SomeRows`.
 
     Parameters
     ----------
@@ -71,6 +72,8 @@ class ResizedImages(TransformerMixin, BaseEstimator):
     >>> ResizedImages(8).transform(np.zeros((2, 28, 28))).shape
     (2, 8, 8, 3)
     """
+
+    stays_in_file = True
 
     def __init__(self, size: int = 64):
         self.size = size

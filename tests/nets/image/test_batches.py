@@ -7,11 +7,11 @@ import torch
 from automodel.nets.image._batches import (
     ImageBatches,
     ImageDataset,
-    SomeImages,
     outputs_of,
 )
 from automodel.nets.image._transforms import Augmenter
 from automodel.nets.image.augment import ImageAugmentation
+from automodel.some_rows import SomeRows
 
 
 def make_dataset(n_images=50, weight=None, rows=None):
@@ -21,7 +21,7 @@ def make_dataset(n_images=50, weight=None, rows=None):
     if rows is None:
         rows = np.arange(n_images)
         target = target[:n_images]
-    return ImageDataset(SomeImages(images, rows), target, weight)
+    return ImageDataset(SomeRows(images, rows), target, weight)
 
 
 @pytest.mark.parametrize("n_parts", [1, 3, 100])
@@ -58,8 +58,8 @@ def test_images_of_a_file_are_read_batch_by_batch(tmp_path):
     path = tmp_path / "images.npy"
     np.save(path, np.full((30, 4, 4, 3), 9, dtype=np.uint8))
     images = np.load(path, mmap_mode="r")
-    dataset = ImageDataset(SomeImages(images), torch.zeros(30))
-    assert dataset.X.images is images
+    dataset = ImageDataset(images, torch.zeros(30))
+    assert dataset.X.array is images
     X, _ = next(iter(ImageBatches(dataset, 4, torch.Generator())))
     assert X["images"].unique().tolist() == [9]
 

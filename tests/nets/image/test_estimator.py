@@ -285,3 +285,13 @@ def test_wrong_parameters_are_refused(params):
     (name,) = params
     with pytest.raises(ValueError, match=f"The '{name}' parameter"):
         classifier(**params).fit(IMAGES, CLASSES)
+
+
+def test_images_that_stay_in_a_larger_array_are_learned_and_predicted():
+    images, values = make_images(60)
+    y = values > 0
+    rows = np.arange(59, -1, -1)
+    some = SomeRows(images[::-1].copy(), rows)
+    net = classifier(max_epochs=2, flip_average=True, horizontal_flip=0.5)
+    expected = clone(net).fit(images, y).predict_proba(images)
+    np.testing.assert_array_equal(net.fit(some, y).predict_proba(some), expected)

@@ -11,7 +11,7 @@ from automodel.nets._objective import (
     LabelCrossEntropy,
     SquaredError,
 )
-from automodel.nets.image._batches import ImageDataset, SomeImages
+from automodel.nets.image._batches import ImageDataset
 from automodel.nets.image._flips import kept_flips
 from tests.nets.image.images import classifier, make_arrows, make_images, regressor
 
@@ -38,7 +38,7 @@ def make_halves(n_images=60):
 
 def test_a_net_that_confuses_flipped_images_forbids_the_flip():
     images, y = make_halves()
-    dataset = ImageDataset(SomeImages(images), y)
+    dataset = ImageDataset(images, y)
     left, whole = brightness_of(slice(3)), brightness_of(slice(None))
     assert kept_flips(left, dataset, SquaredError()) == ("vertical_flip",)
 
@@ -55,15 +55,12 @@ def test_a_net_that_knows_nothing_cannot_tell():
     def constant(dataset):
         return torch.zeros(len(dataset), 1)
 
-    assert (
-        kept_flips(constant, ImageDataset(SomeImages(images), y), SquaredError())
-        is None
-    )
+    assert kept_flips(constant, ImageDataset(images, y), SquaredError()) is None
 
 
 def test_a_net_of_a_deviance_that_knows_nothing_cannot_tell():
     images, y = make_halves()
-    dataset = ImageDataset(SomeImages(images), y.exp() / y.exp().mean())
+    dataset = ImageDataset(images, y.exp() / y.exp().mean())
 
     def constant(dataset):
         return torch.zeros(len(dataset), 1)  # the logarithm of the mean
@@ -83,7 +80,7 @@ def test_classes_and_labels_are_judged_by_their_frequencies(several):
         score = 5 * (left(dataset) - 3)
         return score if several else torch.cat([-score, score], 1)
 
-    found = kept_flips(predict, ImageDataset(SomeImages(images), target), objective)
+    found = kept_flips(predict, ImageDataset(images, target), objective)
     assert found == ("vertical_flip",)
 
 
