@@ -14,6 +14,7 @@ from skorch.callbacks import EpochScoring
 
 from automodel.nets import ImageResNetClassifier
 from automodel.preprocessing.image.resize import ResizedImages
+from automodel.some_rows import SomeRows
 from tests.nets.image.images import classifier, make_images, regressor
 
 IMAGES, VALUES = make_images()
