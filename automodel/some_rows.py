@@ -35,7 +35,7 @@ class SomeRows:
     @classmethod
     def of(cls, rows: np.ndarray | SomeRows) -> SomeRows:
         """Return all rows of an array, or the same rows."""
-        return rows if isinstance(rows, cls) else cls(rows)
+        return rows if isinstance(rows, SomeRows) else cls(rows)
 
     @property
     def shape(self) -> tuple[int, ...]:

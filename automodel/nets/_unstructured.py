@@ -50,7 +50,7 @@ class UnstructuredNet(Net):
         """Return the loss and the judgement of the weights."""
 
     @abstractmethod
-    def _check_input(self, X, *, reset: bool) -> np.ndarray:
+    def _check_input(self, X, *, reset: bool) -> Any:
         """Return X as an array of one entry for each row."""
 
     @abstractmethod

@@ -71,7 +71,7 @@ class Components(CombinedEncoder):
             found.mean_, found.factors_ = self.mean_, self.factors_
         return found
 
-    def fit(self, X: Any, y: Any = None):
+    def fit(self, X: Any = None, y: Any = None):
         """Learn the components of rows.
 
         Parameters

@@ -35,7 +35,7 @@ class ImageScale:
     @classmethod
     def of(cls, images: np.ndarray | SomeRows) -> ImageScale:
         """Return the scale of training images."""
-        if images.dtype == np.uint8:
+        if isinstance(images, SomeRows) or images.dtype == np.uint8:
             return cls()
         return cls(float(images.min()), float(images.max()))
 

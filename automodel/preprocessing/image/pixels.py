@@ -135,7 +135,8 @@ def gradients(squares: np.ndarray) -> np.ndarray:
     n_cells = _n_cells(size)
     cell = size // n_cells
     side = cell * n_cells
-    both = np.gradient(_grey(squares.astype(np.float32)) / 255, axis=(1, 2))
+    grey: np.ndarray = _grey(squares.astype(np.float32)) / 255
+    both = np.gradient(grey, axis=(1, 2))
     down, right = (part[:, :side, :side] for part in both)
     strength = np.hypot(down, right)
     angle = np.arctan2(down, right) / np.pi * N_ANGLES  # of a line, without direction
