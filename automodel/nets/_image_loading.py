@@ -151,9 +151,13 @@ def _of_timm(path: Path, kind: str) -> Backbone:
         raise WeightsError(
             f"The weights in {str(path)!r} cannot be loaded as {kind!r}: {error}"
         ) from error
-    if not hasattr(net, "return_layers") or not isinstance(net, nn.ModuleDict):
+    if isinstance(net, nn.ModuleDict) and hasattr(net, "return_layers"):
+        parts = list(net.values())
+    elif hasattr(net, "conv_stem") and hasattr(net, "blocks"):  # such as EfficientNet
+        parts = [nn.Sequential(net.conv_stem, net.bn1), *net.blocks]
+    else:
         raise WeightsError(f"The architecture {kind!r} has no stages of feature maps.")
-    return _in_stages(list(net.values()), kind, *IMAGENET)
+    return _in_stages(parts, kind, *IMAGENET)
 
 
 def _parts_of(net: Any) -> list[nn.Module]:

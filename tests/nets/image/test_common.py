@@ -56,6 +56,7 @@ def test_nets_of_images_pass_the_checks_of_their_tags(estimator, check):
 @parametrize_with_checks(
     [RowsClassifier(**SMALL), RowsRegressor(**SMALL)],
     expected_failed_checks=expected_failures,
+    xfail_strict=False,  # rounding differs between processors
 )
 def test_nets_that_read_rows_pass_all_checks(estimator, check):
     check(estimator)
