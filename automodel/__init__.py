@@ -8,10 +8,14 @@ __version__ = "0.2.0"
 
 __all__ = [
     "AutoClassifier",
+    "AutoImageClassifier",
+    "AutoImageRegressor",
     "AutoRegressor",
     "AutoTextClassifier",
     "AutoTextRegressor",
     "EstimatorFamily",
+    "ImageFamily",
+    "ImageFeatures",
     "ModelFamily",
     "SharedStorage",
     "TabularFamily",
@@ -22,10 +26,14 @@ __all__ = [
 
 _HOMES = {
     "AutoClassifier": "automodel.estimators.tabular",
+    "AutoImageClassifier": "automodel.estimators.image",
+    "AutoImageRegressor": "automodel.estimators.image",
     "AutoRegressor": "automodel.estimators.tabular",
     "AutoTextClassifier": "automodel.estimators.text",
     "AutoTextRegressor": "automodel.estimators.text",
     "EstimatorFamily": "automodel.families",
+    "ImageFamily": "automodel.families",
+    "ImageFeatures": "automodel.preprocessing.image.features",
     "ModelFamily": "automodel.families.base",
     "SharedStorage": "automodel.search.storage.shared",
     "TabularFamily": "automodel.families",

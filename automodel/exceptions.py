@@ -21,6 +21,10 @@ class WeightsError(AutoModelError, ValueError):
     """Raised if pretrained weights cannot be found, or cannot be used."""
 
 
+class ImageError(AutoModelError, ValueError):
+    """Raised if an image cannot be read; the message names its row and the cause."""
+
+
 class FitWarning(UserWarning):
     """Warning about the data or the search that concerns the user."""
 

@@ -60,8 +60,10 @@ def interrupts():
 def no_pretrained_weights(tmp_path_factory):
     """Hide the weights that this machine has, so that tests do the same everywhere."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("automodel.nets.weights.PACKAGES", ())
-        patch.setenv("HF_HUB_CACHE", str(tmp_path_factory.mktemp("no_weights")))
+        patch.setattr("automodel.nets._weight_packages.PACKAGES", ())
+        nothing = str(tmp_path_factory.mktemp("no_weights"))
+        patch.setenv("HF_HUB_CACHE", nothing)
+        patch.setenv("TORCH_HOME", nothing)
         patch.delenv("AUTOMODEL_WEIGHTS", raising=False)
         yield
 

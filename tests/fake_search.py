@@ -66,6 +66,7 @@ class _FakeAuto(FakeSearch):
     """Stores what it is called with, and predicts as a dummy does."""
 
     calls: list = []
+    _modality = "tabular"
 
     def __init__(
         self,

@@ -142,12 +142,14 @@ def test_libraries_are_imported_where_they_belong(path):
         assert library not in at_import, own
 
 
+BELOW_NETS = ("nets", "exceptions", "quiet", "sampling", "shared_context", "some_rows")
+
+
 def test_nets_know_nothing_of_the_search():
     for path in (PACKAGE / "nets").rglob("*.py"):
         for module in imports(tree_of(path), nested=True):
             if module.startswith("automodel."):
-                allowed = ("nets", "exceptions", "quiet", "sampling", "shared_context")
-                assert part_of(module) in allowed, module
+                assert part_of(module) in BELOW_NETS, module
 
 
 @every_file([f for f in FILES if f.relative_to(PACKAGE).parts[0] != "nets"])

@@ -17,8 +17,9 @@ import joblib
 import numpy as np
 import pandas as pd
 
+from automodel.cli.image_files import read_folder, with_columns_of_folder, with_paths
+from automodel.cli.saved_model import load_model, names_of_predictions, read_for
 from automodel.cli.table_file import (
-    check_readable,
     check_writable,
     read_table,
     replaced_when_done,
@@ -51,13 +52,13 @@ def fit(arguments: Namespace) -> int:
     """Learn columns of a table and save the model."""
     say = _nothing if arguments.quiet else _note
     check_writable(arguments.out)
+    arguments = with_columns_of_folder(arguments)
     # Cheap, and an unknown name raises before a large table is read.
     find_families(arguments.families, _modality(arguments))
     storage = _storage(arguments)
     weights = _pretrained(arguments)
-    text_columns = [arguments.text_column] if arguments.text_column else []
-    table = read_table(arguments.table, strings=text_columns)
     notes: list[str] = []  # printed when all checks have passed
+    table = _read(arguments, notes.append)
     X, y, extra = _split(table, arguments, notes.append)
     is_of_classes = is_classification(y, arguments.task)
     notes.append(note_of_task(y, arguments.task, is_of_classes))
@@ -89,15 +90,16 @@ def predict(arguments: Namespace) -> int:
         table_format(arguments.out)
         check_writable(Path(arguments.out))
     with _warnings_as_notes(say):
-        model = _load_model(arguments.model)
+        model = load_model(arguments.model)
         if arguments.proba and not hasattr(model, "predict_proba"):
             raise UsageError(
                 f"--proba needs a classifier, but the model in {arguments.model} is a "
                 "regressor."
             )
-        table = read_table(arguments.table, strings=_string_columns(model))
-        X = _model_columns(model, table, arguments.table, say)
+        X = read_for(model, arguments.table, say)
         predictions = _predictions(model, X, arguments.proba)
+    if arguments.table.is_dir():
+        predictions = pd.concat([X, predictions], axis=1)
     if arguments.out == "-":
         write_text(predictions, sys.stdout)
         sys.stdout.flush()
@@ -131,10 +133,19 @@ def _nothing(text: str) -> None:
     pass
 
 
+def _read(arguments: Namespace, say: Say) -> pd.DataFrame:
+    """Read the table, or the folder of images, of `fit`."""
+    if arguments.table.is_dir():
+        return read_folder(arguments.table, say)
+    columns = [arguments.text_column, arguments.image_column]
+    return read_table(arguments.table, strings=[c for c in columns if c is not None])
+
+
 def _split(table: pd.DataFrame, arguments: Namespace, say: Say):
     """Return features, target and the other arguments of `fit`."""
     targets, path = names_of_targets(arguments.target, table), arguments.table
-    others = [arguments.groups, arguments.weight, arguments.text_column]
+    column = arguments.text_column or arguments.image_column
+    others = [arguments.groups, arguments.weight, column]
     others = [name for name in others if name is not None]
     special = targets + others
     for name in [*special, *arguments.drop]:
@@ -143,14 +154,15 @@ def _split(table: pd.DataFrame, arguments: Namespace, say: Say):
     if twice:
         raise UsageError(
             f"the column {twice.pop()!r} can have only one role. It is named more than "
-            "once by --target, --text-column, --groups, --weight and --drop."
+            "once by --target, --text-column, --image-column, --groups, --weight and "
+            "--drop."
         )
     table = rows_with_targets(table, targets, path, say)
-    if arguments.text_column is None:
-        X = _features(table, special, arguments, say)
-    else:
-        X = table[[arguments.text_column]]
+    X = table[[column]] if column else _features(table, special, arguments, say)
+    if arguments.text_column:
         _check_texts(table[arguments.text_column])
+    if arguments.image_column:
+        X = with_paths(X, arguments.image_column, path)
     extra = {}
     if arguments.groups is not None:
         extra["groups"] = _groups(table[arguments.groups])
@@ -247,24 +259,30 @@ def _pretrained(arguments: Namespace) -> dict[str, Any]:
     name = arguments.weights
     if name is None:
         return {}
-    if arguments.text_column is None:
-        raise UsageError("--weights needs --text-column, the column of texts.")
+    modality = _modality(arguments)
+    if modality == "tabular":
+        raise UsageError("--weights needs --text-column or --image-column.")
     weights = None if name == "none" else name
-    find_weights(weights)  # so that an error is raised before a large table is read
+    # An error is raised before a large table is read.
+    find_weights(weights, modality=modality)
     return {"weights": weights}
 
 
 def _modality(arguments: Namespace) -> str:
+    if arguments.image_column is not None:
+        return "image"
     return "tabular" if arguments.text_column is None else "text"
 
 
 def _new_model(arguments: Namespace, is_of_classes: bool) -> Any:
+    from automodel.estimators.image import AutoImageClassifier, AutoImageRegressor
     from automodel.estimators.tabular import AutoClassifier, AutoRegressor
     from automodel.estimators.text import AutoTextClassifier, AutoTextRegressor
 
     regressor, classifier = {
         "tabular": (AutoRegressor, AutoClassifier),
         "text": (AutoTextRegressor, AutoTextClassifier),
+        "image": (AutoImageRegressor, AutoImageClassifier),
     }[_modality(arguments)]
     seconds = arguments.time_budget
     if seconds is None and arguments.n_trials is None:
@@ -342,82 +360,8 @@ def _warnings_as_notes(say: Say) -> Iterator[None]:
         yield
 
 
-def _load_model(path: Path) -> Any:
-    check_readable(path)
-    from automodel.estimators.tabular import AutoClassifier, AutoRegressor
-    from automodel.estimators.text import TextEstimator
-
-    try:
-        model = joblib.load(path)
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("automodel."):
-            raise UsageError(
-                f"the model in {path} was saved by another version of automodel. "
-                "Create it again with: automodel fit"
-            ) from error
-        raise UsageError(
-            f"the model in {path} needs {error.name}, which is not installed."
-        ) from error
-    except Exception as error:  # noqa: BLE001  a broken pickle raises anything
-        raise UsageError(
-            f"{path} is not a model file, or it is damaged or from another version "
-            f"({type(error).__name__}). Create it with: automodel fit"
-        ) from error
-    if not isinstance(model, AutoClassifier | AutoRegressor | TextEstimator):
-        raise UsageError(
-            f"{path} holds a {type(model).__name__} instead of an automodel estimator. "
-            "Create it with: automodel fit"
-        )
-    if not hasattr(model, "ensemble_"):
-        raise UsageError(
-            f"the {type(model).__name__} in {path} is not fitted. "
-            "Create it with: automodel fit"
-        )
-    return model
-
-
-def _string_columns(model) -> list[str]:
-    """Return the columns in which "01" is not 1: those of categories and texts."""
-    names = list(getattr(model, "feature_names_in_", []))
-    return getattr(model._reader, "strings", names)
-
-
-def _model_columns(model, table: pd.DataFrame, path: Path, say: Say) -> pd.DataFrame:
-    """Return the columns that the model learned from, in its order."""
-    names = getattr(model, "feature_names_in_", None)
-    if names is None:
-        if table.shape[1] != model.n_features_in_:
-            raise UsageError(
-                "the model was fitted without column names and needs "
-                f"{model.n_features_in_} columns, but {path} has {table.shape[1]}."
-            )
-        return table
-    missing = [name for name in names if name not in table.columns]
-    if missing:
-        raise UsageError(
-            f"{path} lacks columns that the model needs: "
-            f"{listed(map(repr, missing))}. Its columns are: {listed(table.columns)}."
-        )
-    targets = _names_of_predictions(model) or []
-    known = {*names, *targets}
-    predicted = [repr(name) for name in targets if name in table.columns]
-    if predicted:
-        say(f"columns that the model predicts are ignored: {listed(predicted)}.")
-    ignored = [name for name in table.columns if name not in known]
-    if ignored:
-        say(f"columns that the model does not know are ignored: {listed(ignored)}.")
-    return table[list(names)]
-
-
-def _names_of_predictions(model) -> list[str] | None:
-    """Return the names of the targets, or None if the model does not have them."""
-    if hasattr(model, "target_names_"):
-        return list(model.target_names_)
-    return [model.target_name_] if hasattr(model, "target_name_") else None
-
-
 def _predictions(model, X: pd.DataFrame, with_proba: bool) -> pd.DataFrame:
-    names = _names_of_predictions(model)
+    names = names_of_predictions(model)
     if not with_proba:
         return _named(np.asarray(model.predict(X)), names)
     proba = model.predict_proba(X)

@@ -114,13 +114,16 @@ def _add_fit(commands) -> None:
         description="Learn one or several columns of a table from the others. Ctrl-C "
         "or SIGTERM ends the search early, and the best ensemble so far is saved.",
     )
-    fit.add_argument("table", type=Path, help=TABLES)
+    fit.add_argument(
+        "table",
+        type=Path,
+        help=f"{TABLES}, or a folder with one subfolder of images for each class",
+    )
     fit.add_argument(
         "--target",
-        required=True,
         metavar="COL[,COL...]",
         help="column to learn, or several columns of numbers or of 0 and 1; among "
-        "several, put a name with a comma in double quotes",
+        "several, put a name with a comma in double quotes (not for a folder)",
     )
     fit.add_argument(
         "--out",
@@ -212,16 +215,23 @@ def _add_storage_options(fit: argparse.ArgumentParser) -> None:
 
 def _add_column_options(fit: argparse.ArgumentParser) -> None:
     columns = fit.add_argument_group("columns")
-    columns.add_argument(
+    kind = columns.add_mutually_exclusive_group()
+    kind.add_argument(
         "--text-column",
         metavar="COL",
         help="column of texts to learn from, instead of from all columns",
     )
+    kind.add_argument(
+        "--image-column",
+        metavar="COL",
+        help="column of the paths of images to learn from, instead of from all columns",
+    )
     columns.add_argument(
         "--weights",
         metavar="NAME",
-        help="pretrained weights for --text-column: a folder, the name of a model, "
-        "hub:NAME to download it, or none (default: those found on this machine)",
+        help="pretrained weights for --text-column or --image-column: a folder, a "
+        "file (of images), the name of a model, hub:NAME to download it, or none "
+        "(default: those found on this machine)",
     )
     columns.add_argument(
         "--drop",
@@ -250,7 +260,7 @@ def _add_predict(commands) -> None:
         "is a pickle and can run code when it is loaded: open only files you trust.",
     )
     predict.add_argument("model", type=Path, help="a file saved by `automodel fit`")
-    predict.add_argument("table", type=Path, help=TABLES)
+    predict.add_argument("table", type=Path, help=f"{TABLES}, or a folder of images")
     predict.add_argument(
         "--out",
         default="-",

@@ -199,10 +199,11 @@ class FittedEnsemble:
     def predict(self, rows: Rows) -> np.ndarray:
         """Return probabilities, or values, of some rows."""
         self._load()
-        if len(rows) <= ENCODED_ROWS:
+        most = getattr(rows, "most_encoded", ENCODED_ROWS)
+        if len(rows) <= most:
             return self._predict_part(rows)
-        starts = range(0, len(rows), ENCODED_ROWS)
-        parts = [rows.take(slice(start, start + ENCODED_ROWS)) for start in starts]
+        starts = range(0, len(rows), most)
+        parts = [rows.take(slice(start, start + most)) for start in starts]
         return self.target.joined([self._predict_part(part) for part in parts])
 
     def _load(self) -> None:

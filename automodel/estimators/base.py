@@ -110,7 +110,8 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         ----------
         X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
             Numbers, text, categories, dates and durations; values may be missing. The
-            estimators of texts take a list, array or Series of str instead.
+            estimators of texts take a list, array or Series of str instead, and those
+            of images arrays of images, or a list of arrays, PIL images, paths or bytes.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Labels of any type for a classifier, or numbers for a regressor, without
             missing values. Several columns are a multilabel indicator of 0 and 1, dense

@@ -15,6 +15,8 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from automodel.preprocessing.image.containers import Sources, as_sources
+from automodel.preprocessing.image.images import AUGMENTATIONS
 from automodel.preprocessing.text.strings import as_strings
 from automodel.targets.checks import missing
 
@@ -74,20 +76,50 @@ def check_texts(estimator: Any, X: Any, *, reset: bool) -> np.ndarray:
         or if X is a frame whose column is not that of `fit`.
     """
     strings, name = as_strings(X), type(estimator).__name__
-    if not len(strings):
-        raise ValueError(
-            f"Found array with 0 sample(s) while a minimum of 1 is required by {name}."
-        )
-    if is_frame(X):
-        _check_feature_names(estimator, X, reset=reset)
-    elif reset:
-        estimator.__dict__.pop("feature_names_in_", None)
+    _check_column(estimator, X, len(strings), reset=reset)
     if reset and not any(text and text.strip() for text in strings):
         raise ValueError(
             f"All {len(strings)} texts of X are empty or missing, so that {name} has "
             "nothing to learn from."
         )
     return strings
+
+
+def check_images(estimator: Any, X: Any, *, reset: bool) -> Sources:
+    """Check that X is a sequence of images, and that those of fit can be read.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If X is empty or no sequence of images, if a file of `fit` cannot be read, or if
+        X is a frame whose column is not that of `fit`.
+    """
+    sources = as_sources(X)
+    _check_column(estimator, X, len(sources), reset=reset)
+    if reset:
+        sources.check()
+    return sources
+
+
+def check_augmentations(augmentations: Any) -> None:
+    """Check the names of augmentations.
+
+    Raises
+    ------
+    InvalidParameterError
+        If they are not "auto", None, or names that are known.
+    """
+    is_named = isinstance(augmentations, tuple | list)
+    unknown = (
+        [] if not is_named else [a for a in augmentations if a not in AUGMENTATIONS]
+    )
+    is_valid = is_named or augmentations is None or augmentations == "auto"
+    if unknown or not is_valid:
+        given = unknown[0] if unknown else augmentations
+        raise InvalidParameterError(
+            "The 'augmentations' parameter must be 'auto', None or a tuple of names. "
+            f"Got {given!r} instead. The names are: {', '.join(AUGMENTATIONS)}."
+        )
 
 
 def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
@@ -158,6 +190,19 @@ def check_same_length(X: Any, y: Any) -> int:
             f"X has {n_rows} rows and y has {len(y)}."
         )
     return n_rows
+
+
+def _check_column(estimator: Any, X: Any, n_rows: int, *, reset: bool) -> None:
+    """Check that there are rows, and that a frame has the column of fit."""
+    if not n_rows:
+        raise ValueError(
+            "Found array with 0 sample(s) while a minimum of 1 is required by "
+            f"{type(estimator).__name__}."
+        )
+    if is_frame(X):
+        _check_feature_names(estimator, X, reset=reset)
+    elif reset:
+        estimator.__dict__.pop("feature_names_in_", None)
 
 
 def _plain_objects(y: np.ndarray) -> np.ndarray:

@@ -16,14 +16,17 @@ from sklearn.utils import get_tags
 
 from automodel.clock import Deadline
 from automodel.exceptions import TrialPruned
+from automodel.preprocessing.combined import CombinedEncoder
+from automodel.preprocessing.components import Components
 from automodel.preprocessing.encoded import nbytes_of, take_rows
 from automodel.preprocessing.rows import Encoder, Rows
-from automodel.preprocessing.side_by_side import SideBySide, beside
+from automodel.preprocessing.some_columns import SomeColumns
 from automodel.preprocessing.stateless import (
     held,
     output_in_memory,
     output_of,
 )
+from automodel.some_rows import SomeRows
 
 # In a process, for folds and again for outputs; forgotten parts are encoded again.
 CACHE_BYTES = 64 * 2**20
@@ -112,23 +115,20 @@ class Encodings:
         DeadlineReached
             If a shared output is not ready in time.
         """
-        if isinstance(encoder, SideBySide):
-            each = [self.encoded(fold, e, y, deadline) for e in encoder.encoders]
-            encoders, *parts = zip(*each, strict=True)
-            return SideBySide(list(encoders)), beside(parts[0]), beside(parts[1])
-        train, valid = self.splits[fold] if fold >= 0 else (slice(None), slice(0))
+        if isinstance(encoder, CombinedEncoder) and learns_nothing(encoder):
+            return self._combined(fold, encoder, y, deadline)
         if learns_nothing(encoder):
+            take = SomeRows if getattr(encoder, "stays_in_file", False) else take_rows
             encoder, X = self._output_of(encoder, self.rows, deadline)
-            if fold < 0:  # indices, since a slice would map the file, read-only
-                train, valid = np.arange(X.shape[0]), np.arange(0)
-            return encoder, take_rows(X, train), take_rows(X, valid)
+            train, valid = self._parts(fold)
+            return encoder, take(X, train), take(X, valid)
         key = fold, full_repr(encoder)
         found = self._of_folds.get(key)
         if found is None:
-            if hasattr(encoder, "prepare_rows"):
-                output_of = partial(self._needed_output, deadline=deadline)
-                encoder.prepare_rows(self.rows, output_of)
-            found = self._fitted(encoder, train, valid, y)
+            if isinstance(encoder, Components):
+                found = self._components(fold, encoder, y, deadline)
+            else:
+                found = self._fitted(fold, encoder, y, deadline)
             _keep(self._of_folds, key, found)
         return found
 
@@ -151,7 +151,38 @@ class Encodings:
         self._outputs = {}
         self._locks = {}
 
-    def _fitted(self, encoder: Encoder, train, valid, y) -> tuple[Encoder, Any, Any]:
+    def _parts(self, fold: int) -> tuple[Any, Any]:
+        """Return the training and the validation rows of a fold."""
+        if fold >= 0:
+            return self.splits[fold]
+        # Indices, since a slice of a mapped file is read-only.
+        return np.arange(len(self.rows)), np.arange(0)
+
+    def _combined(
+        self, fold: int, encoder: CombinedEncoder, y: np.ndarray, deadline: Deadline
+    ) -> tuple[Encoder, Any, Any]:
+        if isinstance(encoder, SomeColumns):  # of which others are not even copied
+            own, X = self._output_of(encoder.encoder, self.rows, deadline)
+            train, valid = (encoder.select(X, rows) for rows in self._parts(fold))
+            return encoder.of([own]), train, valid
+        each = [self.encoded(fold, own, y, deadline) for own in encoder.encoders]
+        encoders, *parts = zip(*each, strict=True)
+        return encoder.of(encoders), *map(encoder.join, parts)
+
+    def _components(
+        self, fold: int, encoder: Components, y: np.ndarray, deadline: Deadline
+    ) -> tuple[Encoder, Any, Any]:
+        own, train, valid = self.encoded(fold, encoder.encoder, y, deadline)
+        encoder = encoder.of([own])
+        return encoder, encoder.fit_output(train), encoder.join([valid])
+
+    def _fitted(
+        self, fold: int, encoder: Encoder, y: np.ndarray, deadline: Deadline
+    ) -> tuple[Encoder, Any, Any]:
+        if hasattr(encoder, "prepare_rows"):
+            output_of = partial(self._needed_output, deadline=deadline)
+            encoder.prepare_rows(self.rows, output_of)
+        train, valid = self.splits[fold] if fold >= 0 else (slice(None), slice(0))
         keywords = {}
         if self.sample_weight is not None:
             keywords["sample_weight"] = self.sample_weight[train]
@@ -235,8 +266,8 @@ def transformed(
 
 
 def _output(encoder: Encoder, rows: Rows, found: dict[int, Any]) -> Any:
-    if isinstance(encoder, SideBySide):
-        return beside([transformed(own, rows, found) for own in encoder.encoders])
+    if isinstance(encoder, CombinedEncoder):
+        return encoder.join([transformed(own, rows, found) for own in encoder.encoders])
     if learns_nothing(encoder):
         return output_in_memory(encoder, rows)
     return encoder.transform(rows)
@@ -253,8 +284,11 @@ def learns_nothing(encoder: Any) -> bool:
 
 def full_repr(encoder: Any) -> str:
     """Return all parameters of an encoder as text; `repr` would shorten long ones."""
-    if isinstance(encoder, SideBySide):
-        return f"{type(encoder)}({[full_repr(own) for own in encoder.encoders]})"
+    if isinstance(encoder, CombinedEncoder):
+        own = encoder.get_params(deep=False).items()
+        others = {name: value for name, value in own if not name.startswith("encoder")}
+        parts = [full_repr(part) for part in encoder.encoders]
+        return f"{type(encoder)}({parts}, {others})"
     if not hasattr(encoder, "get_params"):
         return repr(encoder)
     params = {

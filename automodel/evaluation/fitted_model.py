@@ -14,9 +14,9 @@ from automodel.clock import NO_DEADLINE, Deadline
 from automodel.evaluation.encoding import full_repr, learns_nothing, transformed
 from automodel.exceptions import describe_error
 from automodel.monitor import Steps
+from automodel.preprocessing.combined import CombinedEncoder
 from automodel.preprocessing.encoded import take_rows
 from automodel.preprocessing.rows import Rows
-from automodel.preprocessing.side_by_side import SideBySide
 from automodel.targets.base import Target
 
 PREDICT_ROWS = 5000
@@ -71,16 +71,19 @@ def share_parts(models: Iterable[FittedModel], target: Target) -> None:
     the same parameters and the same fold; an encoder that learns nothing from the rows
     is the same in all folds.
     """
-    shared: dict[tuple[int | None, str], BaseEstimator] = {}
+    shared: dict[tuple[int | None, str], Any] = {}
     for model in models:
         if isinstance(model, FittedModel):  # a deferred model is not loaded for this
-            model.target, encoder = target, model.encoder
-            if isinstance(encoder, SideBySide):
-                parts = [(full_repr(own), own) for own in encoder.encoders]
-                own = [shared.setdefault((None, name), part) for name, part in parts]
-                encoder = SideBySide(own)
-            fold = None if learns_nothing(encoder) else model.fold
-            model.encoder = shared.setdefault((fold, full_repr(encoder)), encoder)
+            model.target = target
+            model.encoder = _shared(model.encoder, model.fold, shared)
+
+
+def _shared(encoder: Any, fold: int, shared: dict[tuple[int | None, str], Any]) -> Any:
+    """Return the encoder that stands for all equal ones, and shares their parts."""
+    if isinstance(encoder, CombinedEncoder):
+        encoder = encoder.of([_shared(own, fold, shared) for own in encoder.encoders])
+    own_fold = None if learns_nothing(encoder) else fold
+    return shared.setdefault((own_fold, full_repr(encoder)), encoder)
 
 
 class DeferredModel:

@@ -21,12 +21,14 @@ from automodel.families._columns import ALL_TASKS, by_column, one_per_column
 from automodel.families._estimator import EstimatorFamily
 from automodel.families._tabular import TabularFamily
 from automodel.families.base import ModelFamily
+from automodel.families.image._base import ImageFamily
 from automodel.families.text._base import TextFamily
 from automodel.task import Task
 
 __all__ = [
     "ALL_TASKS",
     "EstimatorFamily",
+    "ImageFamily",
     "ModelFamily",
     "TabularFamily",
     "TextFamily",

@@ -34,8 +34,8 @@ class EstimatorFamily(TabularFamily):
     tasks : tuple of str, default=None
         Kinds of `Task`. None stands for those that the tags of the estimator tell.
     preprocessor : transformer, default=None
-        Encoder of a `Table` or of `Texts`. None stands for one that suits the tags of
-        the estimator.
+        Encoder of a `Table`, of `Texts` or of `Images`. None stands for one that suits
+        the tags of the estimator.
     categorical : bool, default=False
         Whether the estimator takes pandas columns of dtype "category".
 
@@ -43,7 +43,8 @@ class EstimatorFamily(TabularFamily):
     -----
     The family learns from texts instead of tables if the estimator, or the first step
     of its pipeline, takes a sequence of strings, as its tags tell. It then gets the
-    texts as they are.
+    texts as they are. It learns from images if the encoder takes images, as
+    `ImagePixels` does.
 
     Examples
     --------
@@ -67,7 +68,7 @@ class EstimatorFamily(TabularFamily):
         categorical: bool = False,
     ):
         self.name = name
-        self.modality = "text" if takes_texts(estimator) else "tabular"
+        self.modality = _modality_of(estimator, preprocessor)
         self.tasks = _tasks_of(estimator) if tasks is None else tuple(tasks)
         self.categorical = categorical
         self._estimator = estimator
@@ -103,6 +104,14 @@ class EstimatorFamily(TabularFamily):
 
     def __repr__(self) -> str:
         return f"<EstimatorFamily {self.name!r}>"
+
+
+def _modality_of(estimator: BaseEstimator, encoder: BaseEstimator | None) -> str:
+    if encoder is not None and hasattr(encoder, "__sklearn_tags__"):
+        tags = get_tags(encoder).input_tags
+        if tags.three_d_array and not tags.two_d_array:
+            return "image"
+    return "text" if takes_texts(estimator) else "tabular"
 
 
 def takes_texts(estimator: BaseEstimator) -> bool:

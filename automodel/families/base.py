@@ -131,7 +131,7 @@ class ModelFamily:
         """
         return ()
 
-    def encodings(self, task: Task) -> Sequence[str]:
+    def encodings(self, task: Task) -> Sequence[str | int]:
         """Return the values of `encoder_param` that a trial can choose from, if any.
 
         Proven settings are tried with the first one. The first of them is tried with

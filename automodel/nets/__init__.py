@@ -1,12 +1,19 @@
-"""Neural nets for tables and texts: scikit-learn estimators, usable without the search.
+"""Neural nets for tables, texts and images: scikit-learn estimators of their own.
 
-torch and skorch load when a net is fitted or predicts.
+They can be used without the search. torch and skorch load when a net is fitted or
+predicts.
 """
 
 from automodel.nets.bert import BertClassifier, BertRegressor
 from automodel.nets.ft_transformer import (
     FTTransformerClassifier,
     FTTransformerRegressor,
+)
+from automodel.nets.image import (
+    FineTunedImageClassifier,
+    FineTunedImageRegressor,
+    ImageResNetClassifier,
+    ImageResNetRegressor,
 )
 from automodel.nets.packed import PackedMLPClassifier, PackedMLPRegressor
 from automodel.nets.realmlp import RealMLPClassifier, RealMLPRegressor
@@ -18,6 +25,10 @@ __all__ = [
     "BertRegressor",
     "FTTransformerClassifier",
     "FTTransformerRegressor",
+    "FineTunedImageClassifier",
+    "FineTunedImageRegressor",
+    "ImageResNetClassifier",
+    "ImageResNetRegressor",
     "PackedMLPClassifier",
     "PackedMLPRegressor",
     "RealMLPClassifier",

@@ -79,7 +79,7 @@ class RowChanger:
         return noisy
 
     def _mixed(self, dense, codes):
-        share = self._share()
+        share = beta_share(self.augmentation.mixup, self.generator)
         order = torch.randperm(
             len(dense), generator=self.generator, device=dense.device
         )
@@ -89,10 +89,8 @@ class RowChanger:
             codes = torch.where(own, codes, codes[order])
         return mixed, codes, Mixture(order, share)
 
-    def _share(self) -> float:
-        """Draw from Beta(alpha, alpha), seeded by the generator of the training."""
-        seed = torch.randint(
-            2**31, (), generator=self.generator, device=self.generator.device
-        )
-        alpha = self.augmentation.mixup
-        return float(np.random.default_rng(int(seed)).beta(alpha, alpha))
+
+def beta_share(alpha: float, generator: torch.Generator) -> float:
+    """Draw a share from Beta(alpha, alpha), seeded by a generator of torch."""
+    seed = torch.randint(2**31, (), generator=generator, device=generator.device)
+    return float(np.random.default_rng(int(seed)).beta(alpha, alpha))

@@ -20,7 +20,6 @@ from automodel.nets._schedules import (
     learning_rate_factor,
     regularization_factor,
 )
-from automodel.nets._skorch import VALID_ROWS
 
 logger = logging.getLogger("automodel")
 
@@ -189,25 +188,33 @@ def averaged(net, rows):
         yield
         return
     optimizer.eval()
-    _renew_statistics(net.module_, rows)
+    _renew_statistics(net, rows)
     try:
         yield
     finally:
         optimizer.train()
 
 
-def _renew_statistics(module: nn.Module, rows) -> None:
+def _renew_statistics(net, rows) -> None:
     """Set the means of batch normalisation to those that the weights lead to."""
-    norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm1d)]
+    module = net.module_
+    norms = [
+        m
+        for m in module.modules()
+        if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)
+        and not getattr(m, "is_frozen", False)
+    ]
     if not norms:
         return
     module.eval()
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
-        norm.train().momentum = 1.0
-    step = -(-len(rows) // VALID_ROWS)
+        norm.train()
     with torch.no_grad():
-        module(**{name: value[::step] for name, value in rows.X.items()})
+        for i, inputs in enumerate(net.some_inputs(rows)):
+            for norm in norms:
+                norm.momentum = 1 / (i + 1)  # the mean of all batches
+            module(**inputs)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
 

@@ -104,3 +104,19 @@ class StepPlanner:
         start, progress = self._bend
         left = max(self._end - start, 1)
         return progress + (1 - progress) * (step - start) / left
+
+
+class SlowStepPlanner(StepPlanner):
+    """A `StepPlanner` for steps of a second, of which none may outlast the time."""
+
+    first_look = 3
+
+    def __init__(self, n_steps, seconds_left=None, step_plan=None):
+        super().__init__(n_steps, seconds_left, step_plan)
+        self._longest, self._before = 0.0, self._limit
+
+    def _look(self, left):
+        if self.taken:
+            self._longest = max(self._longest, self._before - left)
+        self._before = left
+        super()._look(left - self._longest)

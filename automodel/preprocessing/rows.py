@@ -13,6 +13,9 @@ class Rows(Protocol):
 
     If equal rows must not be in both parts of a split, the rows also have a method
     `first_equal()`, which returns the position of the first row equal to each row.
+
+    If the output of an encoder is large for each row, as for images, the rows say with
+    `most_encoded` how many of them an ensemble predicts at a time.
     """
 
     def __len__(self) -> int:
@@ -47,7 +50,9 @@ class Encoder(Protocol):
     `transform` is called with parts of the rows, once for all folds and processes. The
     output for a row must not depend on the other rows of the part, and must have the
     same type and shape for all rows. Anything large that the encoder loads should not
-    be pickled with it, since it is kept with the models.
+    be pickled with it, since it is kept with the models. If it has an attribute
+    `stays_in_file` that is true, estimators get `SomeRows` of its output instead of
+    copies of the training and of the validation part.
 
     An encoder that learns from the rows, but also needs the output of one that does
     not, has a method `prepare_rows(rows, output_of)`. It is called with all rows before

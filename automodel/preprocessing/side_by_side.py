@@ -1,4 +1,4 @@
-"""SideBySide: the columns of several encoders that learn nothing, beside each other."""
+"""SideBySide and MeanOf: the columns of several encoders, and the mean of them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import BaseEstimator, TransformerMixin
+
+from automodel.preprocessing.combined import CombinedEncoder
 
 
-class SideBySide(TransformerMixin, BaseEstimator):
+class SideBySide(CombinedEncoder):
     """Put the columns of several encoders beside each other.
 
-    The encoders learn nothing from the rows. A search keeps the output of each of them,
-    so that encoders that are used alone, too, are not used twice.
+    The encoders learn nothing from the rows. The output is sparse if one of theirs is.
 
     Parameters
     ----------
@@ -33,35 +33,34 @@ class SideBySide(TransformerMixin, BaseEstimator):
     def __init__(self, encoders: Sequence[Any]):
         self.encoders = encoders
 
-    def fit(self, X: Any = None, y: Any = None):
-        """Do nothing.
+    def of(self, encoders: Sequence[Any]) -> SideBySide:
+        """See `CombinedEncoder`."""
+        return SideBySide(list(encoders))
 
-        Parameters
-        ----------
-        X, y : None
-            Ignored.
-        """
-        return self
+    def join(self, outputs: Sequence[Any]) -> Any:
+        """Return the columns of all outputs."""
+        return beside(outputs)
 
-    def transform(self, X: Any) -> Any:
-        """Return the columns of all encoders.
 
-        Parameters
-        ----------
-        X : Rows
-            The rows.
+class MeanOf(CombinedEncoder):
+    """Return the mean of the outputs of several encoders, which have the same columns.
 
-        Returns
-        -------
-        ndarray or csr_array of shape (n_samples, n_columns)
-            The columns; sparse if an encoder returns sparse ones.
-        """
-        return beside([encoder.transform(X) for encoder in self.encoders])
+    Parameters
+    ----------
+    encoders : list of Encoder
+        The encoders, which learn nothing from the rows.
+    """
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        return tags
+    def __init__(self, encoders: Sequence[Any]):
+        self.encoders = encoders
+
+    def of(self, encoders: Sequence[Any]) -> MeanOf:
+        """See `CombinedEncoder`."""
+        return MeanOf(list(encoders))
+
+    def join(self, outputs: Sequence[Any]) -> Any:
+        """Return the mean of the outputs."""
+        return np.mean(outputs, axis=0)
 
 
 def beside(parts: Sequence[Any]) -> Any:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn import config_context
 
 from automodel import mapped
 from automodel.clock import NO_DEADLINE, Deadline
@@ -122,7 +123,8 @@ def _encoded(
     for start in range(first_row, max(len(rows), 1), PART_ROWS):
         deadline.check()
         part = rows.take(slice(start, start + PART_ROWS))
-        encoded = encoder.transform(part, **options)
+        with config_context(transform_output="default"):
+            encoded = encoder.transform(part, **options)
         if encoded.shape[0] != len(part):
             raise ValueError(
                 f"{type(encoder).__name__}.transform returned {encoded.shape[0]} rows "

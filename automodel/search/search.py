@@ -237,7 +237,8 @@ class Search:
             return self.budget.deadline
         chosen = [self.storage.evaluations[n] for n in self.storage.usable()]
         per_fold = [e.seconds / len(self.folds) for e in chosen[:N_REFITS]]
-        refit = REFIT_FACTOR * sum(per_fold) / self.workers.n_jobs
+        most = MOST_FOR_REFIT * self.budget.seconds
+        short = [seconds for seconds in per_fold if seconds <= most]  # others never fit
+        refit = min(REFIT_FACTOR * sum(short) / self.workers.n_jobs, most)
         fixed = min(max(0.06 * self.budget.seconds, 0.35), 4.0)
-        refit = min(refit, MOST_FOR_REFIT * self.budget.seconds)
         return self.budget.deadline.later(-fixed - refit)

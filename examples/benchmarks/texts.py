@@ -28,20 +28,17 @@ of MiniLM from a local folder, and "flaml". If a peer is installed in another
 environment, name its Python: `--python flaml=/envs/flaml/bin/python`.
 """
 
-import argparse
 import json
 import os
 import sys
 import tempfile
-import time
-import warnings
-from importlib import import_module
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from compare import PeakMemory, earlier, figures_of, write
 from sklearn.model_selection import StratifiedShuffleSplit
+from unstructured import Fixed, Search, command_line, compare, jobs_of, measure
 
 FIRST_ROWS = {"banking77": 10_003, "sst2": 7_792}  # which are the training part
 DATASETS = ["banking77", "sst2", "sms_spam", "banking77-10", "sst2-500"]
@@ -49,7 +46,6 @@ PER_CLASS = {"banking77-10": 10}
 N_TEXTS = {"sst2-500": 500}
 ENCODER = "all-MiniLM-L6-v2"
 SPEED_TEXTS = 2_000
-KEY = ("dataset", "system", "seed", "budget", "weights", "families", "train", "jobs")
 
 
 def read(folder, dataset, seed, n_train=None):
@@ -75,63 +71,14 @@ def read(folder, dataset, seed, n_train=None):
     return texts[train], y[train], texts[test], y[test]
 
 
-class AutoModel:
-    """`AutoTextClassifier`, or with `families` a search of some of them."""
+def search(job):
+    from automodel import AutoTextClassifier
 
-    package = "automodel"
-
-    def __init__(self, job):
-        from automodel import AutoTextClassifier
-
-        self.model = AutoTextClassifier(
-            weights=None if job["weights"] == "none" else job["weights"],
-            families=job["families"] and job["families"].split(","),
-            scoring="accuracy",
-            time_budget=job["budget"],
-            n_jobs=job["jobs"],
-            random_state=job["seed"],
-        )
-
-    def fit(self, texts, y):
-        self.model.fit(texts, y)
-
-    def predict(self, texts):
-        return self.model.predict(texts)
-
-    def figures(self):
-        board = self.model.leaderboard_
-        tried = board[board["status"] != "skipped"]
-        of_family = tried.groupby("family").agg(
-            trials=("score", "size"),
-            seconds=("seconds", "sum"),
-            weight=("weight", "sum"),
-        )
-        return {
-            "n_trials": len(tried),
-            "status": tried["status"].value_counts().to_dict(),
-            "ensemble": sorted(of_family.index[of_family["weight"] > 0]),
-            "of_family": of_family.round(4).T.to_dict(),
-            "found_weights": [weights.name for weights in self.model.weights_],
-            "valid_score": self.model.best_score_,
-        }
+    return Search(AutoTextClassifier, job)
 
 
-class Fixed:
-    """A scikit-learn estimator of texts."""
-
-    package = "sklearn"
-
-    def __init__(self, job):
-        self.model = ESTIMATORS[job["system"]]()
-
-    def fit(self, texts, y):
-        self.model.fit(texts, y)
-
-    def predict(self, texts):
-        return self.model.predict(texts)
-
-    def figures(self):
-        return {}
+def fixed(new_model, job):
+    return Fixed(new_model())
 
 
 def one_liner():
@@ -288,8 +235,8 @@ class Flaml:
 
 
 SYSTEMS = {
-    "automodel": AutoModel,
-    **dict.fromkeys(ESTIMATORS, Fixed),
+    "automodel": search,
+    **{name: partial(fixed, new_model) for name, new_model in ESTIMATORS.items()},
     "autogluon": AutoGluon,
     "autogluon-best": AutoGluon,
     "autogluon-multimodal": AutoGluonMultiModal,
@@ -297,139 +244,29 @@ SYSTEMS = {
 }
 
 
-def cpu_seconds():
-    """Return the processor time that this process and its children have used."""
-    import psutil
-
-    me = psutil.Process()
-    times = [process.cpu_times() for process in [me, *me.children(recursive=True)]]
-    ended = times[0].children_user + times[0].children_system
-    return ended + sum(own.user + own.system for own in times)
+def measure_texts(folder, job):
+    data = read(folder, job["dataset"], job["seed"], job["train"])
+    n_bytes = sum(map(sys.getsizeof, data[0]))
+    return measure(SYSTEMS[job["system"]], job, data, n_bytes, SPEED_TEXTS)
 
 
-def measure(folder, job):
-    """Fit once, and return the figures."""
-    warnings.simplefilter("ignore")
-    texts, y, test_texts, y_test = read(folder, job["dataset"], job["seed"], job["n"])
-    memory = PeakMemory()
-    memory.start()
-    start = time.perf_counter()
-    system = SYSTEMS[job["system"]](job)
-    imported = time.perf_counter()
-    system.fit(texts, y)
-    fit_seconds = time.perf_counter() - imported
-    start_predict = time.perf_counter()
-    predicted = system.predict(test_texts)
-    predict_seconds = time.perf_counter() - start_predict
-    some, before, cpu_before = test_texts[:SPEED_TEXTS], time.time(), cpu_seconds()
-    system.predict(some)
-    seconds, cpu = time.time() - before, cpu_seconds() - cpu_before
-    memory.is_over.set()
-    budget = job["budget"]
-    return {
-        "rows": len(texts),
-        "accuracy": float(np.mean(np.asarray(predicted).ravel() == y_test)),
-        "import_seconds": round(imported - start, 2),
-        "fit_seconds": round(fit_seconds, 2),
-        "in_time": budget and fit_seconds <= budget + max(1.0, 0.02 * budget),
-        "predict_seconds": round(predict_seconds, 2),
-        "texts_a_second": round(len(some) / seconds),
-        "texts_a_cpu_second": round(len(some) / max(cpu, 0.01)),
-        "peak_mib": round(memory.peak),
-        "data_mib": round(sum(map(sys.getsizeof, texts)) / 2**20, 2),
-        "version": import_module(system.package).__version__,
-        **system.figures(),
-    }
+def folder_of_encoder(job):
+    if job["system"] != "autogluon-multimodal":
+        return {}
+    from automodel.nets.weights import find_weights
 
-
-def jobs_of(arguments):
-    """Yield what is to be measured; fixed models have no budget."""
-    for seed in arguments.seeds.split(","):
-        for dataset in arguments.datasets.split(","):
-            for system in arguments.systems.split(","):
-                is_own, is_fixed = system == "automodel", system in ESTIMATORS
-                yield {
-                    "dataset": dataset,
-                    "system": system,
-                    "seed": int(seed),
-                    "budget": None if is_fixed else arguments.budget,
-                    "weights": arguments.weights if is_own else None,
-                    "families": arguments.families if is_own else None,
-                    "train": arguments.train,
-                    "jobs": None if is_fixed else arguments.jobs,
-                }
-
-
-def run(job, arguments, pythons):
-    """Return the job with its figures, which come from a process of its own."""
-    inside = job | {"n": job["train"]}
-    if job["system"] == "autogluon-multimodal":
-        from automodel.nets.weights import find_weights
-
-        inside["encoder"] = find_weights(ENCODER)[0].folder
-    python = pythons.get(job["system"], sys.executable)
-    call = [python, __file__, arguments.folder, "--one", json.dumps(inside)]
-    return job | figures_of(call)
-
-
-def summarize(rows):
-    """Print mean accuracies and the extremes of time, memory and speed."""
-    frame = pd.DataFrame([row for row in rows if "accuracy" in row])
-    if frame.empty:
-        return
-    parts = frame[["system", "budget", "weights", "families"]].astype(object)
-    frame["run"] = parts.apply(
-        lambda row: " ".join(f"{part}" for part in row if pd.notna(part)), axis=1
-    )
-    order = frame["dataset"].unique()
-    wide = frame.pivot_table(
-        index="run", columns="dataset", values="accuracy", sort=False
-    )
-    print(wide[order].round(4).to_string())
-    spread = frame.groupby(["run", "dataset"], sort=False).agg(
-        runs=("accuracy", "size"),
-        lowest=("accuracy", "min"),
-        longest_fit=("fit_seconds", "max"),
-        late=("in_time", lambda column: int((column == False).sum())),  # noqa: E712
-        slowest=("texts_a_second", "min"),
-        slowest_core=("texts_a_cpu_second", "min"),
-        peak_mib=("peak_mib", "max"),
-    )
-    print(spread.round(4).to_string())
+    return {"encoder": find_weights(ENCODER)[0].folder}
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", help="of the data sets")
-    parser.add_argument("--datasets", default=",".join(DATASETS))
-    parser.add_argument("--systems", default="automodel,one_liner")
-    parser.add_argument("--budget", type=float, default=60.0)
-    parser.add_argument("--seeds", default="0")
-    parser.add_argument("--weights", default="auto", help="of automodel; none, or auto")
-    parser.add_argument("--families", help="of automodel; all by default")
-    parser.add_argument("--train", type=int, help="number of training texts")
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--python", nargs="*", default=[], metavar="SYSTEM=PYTHON")
-    parser.add_argument("--out", help="file of JSON lines, added to")
-    parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser = command_line(__doc__, DATASETS, "automodel,one_liner")
     arguments = parser.parse_args()
     if arguments.one:
-        print(json.dumps(measure(arguments.folder, json.loads(arguments.one))))
+        job = json.loads(arguments.one)
+        print(json.dumps(measure_texts(arguments.folder, job)))
         return
-    pythons = dict(pair.split("=", 1) for pair in arguments.python)
-    known = {
-        tuple(row[k] for k in KEY): row
-        for row in earlier(arguments.out)
-        if "error" not in row
-    }
-    rows = []
-    for job in jobs_of(arguments):
-        row = known.get(tuple(job[k] for k in KEY))
-        if row is None:
-            row = run(job, arguments, pythons)
-            write(row, arguments.out)
-        rows.append(row)
-    summarize(rows)
+    jobs = jobs_of(arguments, ESTIMATORS, ["automodel"])
+    compare(__file__, arguments, jobs, folder_of_encoder)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from sklearn.linear_model import LinearRegression
 
 from automodel import __version__
 from automodel.cli.parser import main
+from automodel.estimators import supervised
 from tests.fake_search import (
     CTRL_C,
     REFUSE,
@@ -33,6 +34,7 @@ def fake(monkeypatch):
     module = ModuleType("automodel.estimators.tabular")
     module.AutoClassifier, module.AutoRegressor = FakeClassifier, FakeRegressor
     monkeypatch.setitem(sys.modules, "automodel.estimators.tabular", module)
+    monkeypatch.setattr(supervised, "SupervisedEstimator", _FakeAuto)
     monkeypatch.setattr(_FakeAuto, "calls", [])
 
 
@@ -379,7 +381,7 @@ def test_a_save_that_fails_leaves_the_old_model(folder, dump, capsys):
     ("argv", "words"),
     [
         ("fit nowhere.csv --target y", "there is no file nowhere.csv"),
-        ("fit . --target y", "no known extension"),
+        ("fit . --target y", "is a folder, which has no columns"),
         ("fit train.csv --target Kind", "Did you mean 'kind'?"),
         ("fit train.csv --target knd", "Did you mean 'kind'?"),
         ("fit train.csv --target kind --drop colr", "Did you mean 'colour'?"),

@@ -27,13 +27,16 @@ from automodel.evaluation.fitted_model import FittedModel, share_parts
 from automodel.exceptions import DeadlineReached, TrialPruned
 from automodel.file_lock import try_lock, unlock
 from automodel.preprocessing import stateless
-from automodel.preprocessing.side_by_side import SideBySide
+from automodel.preprocessing.components import Components
+from automodel.preprocessing.side_by_side import MeanOf, SideBySide
+from automodel.preprocessing.some_columns import SomeColumns
 from automodel.preprocessing.tabular import TabularEncoder
 from automodel.preprocessing.text.texts import Texts
 from automodel.search.workers.backends import BackendWorkers
 from automodel.search.workers.base import Workers
 from automodel.search.workers.open import open_workers
 from automodel.search.workers.work import WorkItem
+from automodel.some_rows import SomeRows
 from tests.conftest import CHEAP, FakeClock, NosyFamily, StubFamily, environment
 from tests.evaluation.test_folds import make_folds
 from tests.test_mapped import origin
@@ -693,6 +696,58 @@ def test_encoders_side_by_side_are_each_used_once(log):
     for model in models:
         transformed(model.encoder, folds.rows, found)
     assert rows_encoded(log) == 4 * N_ROWS
+
+
+def test_parts_of_an_output_are_taken_from_one_and_components_learn_in_each_fold(log):
+    alone = Doubled(log)
+    few, more = (SomeColumns(Doubled(log), ((0, i),)) for i in (1, 2))
+    reduced = Components(MeanOf([clone(more), clone(more)]), 1)
+    folds = folds_of()
+    for fold in (0, 1, -1):
+        _, *whole = encoded(folds, fold, alone)
+        for i, encoder in enumerate((few, more), start=1):
+            _, *parts = encoded(folds, fold, encoder)
+            for part, own in zip(parts, whole, strict=True):
+                np.testing.assert_array_equal(part, own[:, :i])
+        fitted, *parts = encoded(folds, fold, reduced)
+        expected = Components(None, 1).fit_output(whole[0][:, :2])
+        np.testing.assert_array_equal(parts[0], expected)
+        np.testing.assert_array_equal(parts[1], fitted.join([whole[1][:, :2]]))
+        again, *_ = encoded(folds, fold, clone(reduced))
+        assert again is fitted  # which is kept for other trials
+    assert rows_encoded(log) == N_ROWS
+    assert not hasattr(reduced, "mean_")
+
+
+def test_rows_of_an_output_may_stay_in_its_file(log, folder):
+    folds, encoder = folds_of(folder=folder), Doubled(log)
+    _, *expected = encoded(folds, 0, encoder)
+    encoder = clone(encoder)
+    encoder.stays_in_file = True
+    _, *parts = encoded(folds, 0, encoder)
+    for part, own in zip(parts, expected, strict=True):
+        assert isinstance(part, SomeRows)
+        assert isinstance(origin(part.array), mmap.mmap)
+        np.testing.assert_array_equal(np.asarray(part), own)
+
+
+def test_models_share_the_parts_of_combined_encoders(log):
+    def models_of(fold):
+        part = SomeColumns(Doubled(log), ((0, 1),))
+        reduced = Components(SomeColumns(Doubled(log), ((0, 2),)), 1)
+        reduced.mean_, reduced.factors_ = np.full(2, fold), np.ones(2)
+        return [FittedModel(own, None, None, 1, fold) for own in (part, reduced)]
+
+    models = [*models_of(0), *models_of(1), *models_of(0)]
+    share_parts(models, None)
+    assert models[0].encoder is models[2].encoder is models[4].encoder
+    assert models[1].encoder is models[5].encoder is not models[3].encoder
+    assert models[1].encoder.encoder is models[3].encoder.encoder
+    rows, found = folds_of().rows, {}
+    outputs = [transformed(model.encoder, rows, found) for model in models]
+    assert rows_encoded(log) == N_ROWS
+    np.testing.assert_array_equal(outputs[3], outputs[1] - 1)
+    np.testing.assert_array_equal(outputs[1][:, :1], outputs[0])
 
 
 class DoublingFamily(StubFamily):

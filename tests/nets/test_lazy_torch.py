@@ -36,12 +36,22 @@ assert "torch" not in sys.modules and "skorch" not in sys.modules
 """
 
 
-@pytest.mark.parametrize("name", [n for n in nets.__all__ if n.endswith("Classifier")])
+NEEDS_WEIGHTS = "FineTuned"
+FITTED = [
+    name
+    for name in nets.__all__
+    if name.endswith("Classifier") and not name.startswith(NEEDS_WEIGHTS)
+]
+
+
+@pytest.mark.parametrize("name", FITTED)
 def test_a_fitted_net_is_loaded_without_torch(name):
     X = np.random.default_rng(0).normal(size=(60, 3))
     y, params = X[:, 0] > 0, {}
     if name.startswith("Bert"):
         X, params = [f"{x:.1f}" for x in X[:, 0]], {"weights": None}
+    elif name.startswith("Image"):
+        X = X[:, None]
     net = getattr(nets, name)(max_epochs=1, **params).fit(X, y)
     net.predict(X)
     subprocess.run([sys.executable, "-c", LOAD], input=pickle.dumps(net), check=True)

@@ -9,10 +9,11 @@ import types
 import pytest
 
 from automodel.exceptions import WeightsError
+from automodel.nets import _weight_packages
 from automodel.nets import weights as weights_module
+from automodel.nets._weight_packages import Package
 from automodel.nets.weights import (
     Weights,
-    _Package,
     find_weights,
     first_usable,
     located,
@@ -27,7 +28,7 @@ def nothing_installed(monkeypatch, tmp_path):
     def refuse(*args, **options):
         raise AssertionError("the network is used")
 
-    monkeypatch.setattr(weights_module, "PACKAGES", ())
+    monkeypatch.setattr(_weight_packages, "PACKAGES", ())
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "empty"))
     monkeypatch.delenv("AUTOMODEL_WEIGHTS", raising=False)
     monkeypatch.setattr(socket.socket, "connect", refuse)
@@ -46,8 +47,8 @@ def ship(monkeypatch, tmp_path, checksum=None, seed=0):
     monkeypatch.syspath_prepend(str(root))
     found = Weights.of_folder(shipped, "owner/shipped")
     checksum = checksum or found.checksum
-    package = _Package("owner/shipped", "shipped_weights", "model", "mit", checksum)
-    monkeypatch.setattr(weights_module, "PACKAGES", (package,))
+    package = Package("owner/shipped", "shipped_weights", "model", "mit", checksum)
+    monkeypatch.setattr(_weight_packages, "PACKAGES", (package,))
     return found
 
 
@@ -210,7 +211,7 @@ def test_the_hub_is_asked_once_and_its_failure_is_an_error(monkeypatch, tmp_path
         asked.append(name)
         return str(written)
 
-    monkeypatch.setattr(weights_module, "_download", download)
+    monkeypatch.setattr(weights_module, "download", download)
     pytest.importorskip("huggingface_hub")
     (found,) = find_weights("hub:owner/new")
     assert (found.name, found.source, asked) == ("owner/new", "hub", ["owner/new"])
@@ -227,7 +228,7 @@ def test_a_failed_download_names_the_weights(monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
     monkeypatch.setitem(sys.modules, "huggingface_hub.utils", utils)
     with pytest.raises(WeightsError, match="'owner/new' could not be .*no route"):
-        weights_module._download("owner/new")
+        weights_module.download("owner/new")
 
 
 def remove(name):

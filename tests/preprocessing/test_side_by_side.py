@@ -6,7 +6,7 @@ from sklearn.base import clone
 from sklearn.preprocessing import FunctionTransformer
 
 from automodel.evaluation.encoding import full_repr, learns_nothing
-from automodel.preprocessing.side_by_side import SideBySide, beside
+from automodel.preprocessing.side_by_side import MeanOf, SideBySide, beside
 
 X = np.arange(6.0).reshape(3, 2)
 
@@ -28,3 +28,10 @@ def test_it_learns_nothing_and_its_parameters_are_those_of_its_encoders():
 
 def test_no_rows_have_all_columns():
     assert beside([X[:0], sparse.csr_array(X[:0])]).shape == (0, 4)
+
+
+def test_the_mean_of_several_encoders():
+    both = MeanOf([FunctionTransformer(), FunctionTransformer(np.square)])
+    np.testing.assert_array_equal(both.fit().transform(X), (X + X**2) / 2)
+    assert learns_nothing(both)
+    assert full_repr(both) != full_repr(SideBySide(both.encoders))

@@ -92,6 +92,15 @@ def test_trials_that_take_longer_than_the_budget_are_stopped(folds):
     assert budget.elapsed == HOUR - RESERVE
 
 
+@pytest.mark.usefixtures("no_other_clock")
+def test_no_time_is_kept_for_refits_that_are_too_long(folds):
+    clock = FakeClock()
+    budget = Budget(HOUR, 10_000, clock)
+    workers = FakeWorkers(1, folds, clock, {"stub": 1600.0})  # 800 for a fold
+    evaluations = searched(folds, budget, workers, [StubFamily()])
+    assert [e.status for e in evaluations.values()] == ["complete"] * 2
+
+
 def test_without_a_budget_no_decision_depends_on_the_clock(folds):
     def chosen(step, **seconds_of):
         clock = FakeClock(step=step)

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-from automodel.families.base import ModelFamily
-from automodel.nets.weights import Weights
-from automodel.task import Task
+from automodel.families._pretrained import PretrainedFamily
 
 
-class TextFamily(ModelFamily):
+class TextFamily(PretrainedFamily):
     """A family that learns from texts.
 
     Its encoders take `Texts`. In all methods, `task.facts` is a `TextFacts`.
@@ -22,15 +17,3 @@ class TextFamily(ModelFamily):
     """
 
     modality = "text"
-    uses_weights: bool = False
-
-    def weights_of(self, params: dict[str, Any], task: Task) -> Sequence[Weights]:
-        """Return the pretrained weights that a model of these parameters uses."""
-        return ()
-
-    def why_unsupported(self, task: Task) -> str:
-        """Return why the family cannot learn a task, such as for want of weights."""
-        is_text = task.modality == self.modality
-        if is_text and self.uses_weights and not task.facts.weights:
-            return "has no pretrained weights"
-        return super().why_unsupported(task)

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import replace
 from typing import Any
 
 from automodel.families._columns import ALL_TASKS
-from automodel.families._cost import trees_per_round
+from automodel.families._embeddings import (
+    MLP_SETTING,
+    N_LANDMARKS,
+    EmbeddingsFamily,
+    boosting_space,
+    mlp_space,
+    nonlinear_heads,
+    params_of,
+    penalty_space,
+    proven_penalties,
+)
 from automodel.families.base import ModelFamily, Resources
 from automodel.families.hist_gradient_boosting import HistGradientBoosting
 from automodel.families.linear import Linear
@@ -35,18 +44,13 @@ HEADS: dict[str, ModelFamily] = {
     "joint": JOINT,
 }
 ALL = "all"  # embeddings of all weights, beside each other
-KERNEL_ROWS = 100, 30_000
-MLP_ROWS = 300
-BOOSTING_ROWS = 500
-BOOSTING_TREES = 8  # in a round; more classes take too long with hundreds of columns
-N_LANDMARKS = 500
 MAX_TOKENS, MAX_CHUNKS = 128, 4
 LAYERS = -3, -1  # of which one in the middle knows more about words
 FEW_TEXTS = 50  # of a class, with fewer of which the last layer alone is better
 ENCODING_SHARE = 0.5  # of the time budget, that embeddings may take
 
 
-class TextEmbeddingFamily(TextFamily):
+class TextEmbeddingFamily(EmbeddingsFamily, TextFamily):
     """Frozen sentence embeddings with a linear model, a kernel, a net or boosting.
 
     The embeddings are computed once for all folds and trials. The search chooses the
@@ -61,8 +65,7 @@ class TextEmbeddingFamily(TextFamily):
     model_requires = ()  # a fitted model imports them when it predicts
     rank = 20
     start_seconds = 6.0  # torch, transformers, and the weights
-    chooses_rounds = True
-    stops_on_own_rows = True
+    heads = HEADS
     uses_weights = True
 
     def supports(self, task: Task) -> bool:
@@ -88,7 +91,7 @@ class TextEmbeddingFamily(TextFamily):
         return chosen_weights(params["embedding"], task) if params else ()
 
     def estimator(self, task: Task, random_state: int):
-        from automodel.families.text._embedding_heads import (
+        from automodel.families._embedding_heads import (
             EmbeddingClassifier,
             EmbeddingRegressor,
         )
@@ -108,25 +111,25 @@ class TextEmbeddingFamily(TextFamily):
             "head": trial.suggest_categorical("head", heads_of(task)),
         }
         if params["head"] == "mlp":
-            return params | _mlp_space(trial)
+            return params | mlp_space(trial)
         if params["head"] == "boosting":
-            return params | _boosting_space(trial)
+            return params | boosting_space(trial)
         if params["head"] == "kernel":
             params["gamma"] = trial.suggest_float("gamma", 0.05, 2.0, log=True)
         if params["head"] == "joint":
-            params |= _joint_space(trial, task)
-        return params | _linear_space(trial, params["head"], task)
+            return params | _joint_space(trial, task)
+        return params | penalty_space(trial, params["head"], task)
 
     def portfolio(self, task: Task) -> Sequence[dict[str, Any]]:
         choices = [{"embedding": weights.name} for weights in task.facts.weights]
-        first, second = _strengths(task, "linear")
+        first, second = proven_penalties(task, "linear")
         joint, *others = _joint_settings(task)
         settings = [{**choice, "head": "joint", **joint} for choice in choices]
         settings += [{**choice, "head": "linear", **first} for choice in choices]
         settings += [{**choices[0], "head": "joint", **other} for other in others]
         settings.append({**choices[0], "head": "linear", **second})
         if "kernel" in heads_of(task):
-            strength, _ = _strengths(task, "kernel")
+            strength, _ = proven_penalties(task, "kernel")
             own = {"head": "kernel", "gamma": 0.5, **strength}
             settings += [{**choice, **own} for choice in choices]
         if "mlp" in heads_of(task):
@@ -153,17 +156,10 @@ class TextEmbeddingFamily(TextFamily):
     def cost(self, params: dict[str, Any], task: Task) -> float:
         """Estimate the seconds of a fit on texts that are embedded already."""
         head = params.get("head", "linear")
-        prefix = f"{head}__"
-        own = {
-            name.removeprefix(prefix): value
-            for name, value in params.items()
-            if name.startswith(prefix)
-        }
+        own = params_of(head, params)
         table = table_of(task, params.get("embedding", ALL))
         if head == "joint":
             return JOINT.cost(own, task, table.facts.n_features)
-        if head == "mlp":
-            own["embedding"] = "none"
         if head != "kernel":
             return HEADS[head].cost(own, table)
         n_columns = table.facts.n_features
@@ -174,29 +170,6 @@ class TextEmbeddingFamily(TextFamily):
     def resources(self, task: Task) -> Resources:
         """Return no library, since only the trial that embeds the texts needs one."""
         return Resources()
-
-    def fit(self, estimator, X, y, *, sample_weight=None, monitor):
-        """Fit the chosen model as its family of tables does."""
-        monitor.check_time()
-        monitor.report_folds_only()  # the scores of different models cannot be compared
-        family = HEADS[estimator.head]
-        X = estimator.fit_steps(X)
-        if monitor.has_validation:
-            monitor.X_valid = estimator.mapped(monitor.X_valid)
-        estimator.model_ = family.fit(
-            estimator.chosen(), X, y, sample_weight=sample_weight, monitor=monitor
-        )
-        if not family.stops_on_own_rows:
-            monitor.steps_cut = monitor.steps_used
-        return estimator
-
-    def cut(self, estimator, n_iterations):
-        """Return a copy with the first rounds of boosting; other models are whole."""
-        if getattr(estimator, "head", "") != "boosting":
-            return estimator
-        shorter = copy(estimator)
-        shorter.model_ = HEADS["boosting"].cut(estimator.model_, n_iterations)
-        return shorter
 
 
 def embeddings_of(task: Task) -> list[str]:
@@ -228,15 +201,7 @@ def table_of(task: Task, embedding: str = ALL) -> Task:
 
 def heads_of(task: Task) -> list[str]:
     """Return the models that are worthwhile for this number of rows and classes."""
-    fewest, most = KERNEL_ROWS
-    heads = ["linear", "joint"]
-    if fewest <= task.n_samples <= most:
-        heads.append("kernel")
-    if task.n_samples >= MLP_ROWS:
-        heads.append("mlp")
-    if task.n_samples >= BOOSTING_ROWS and trees_per_round(task) <= BOOSTING_TREES:
-        heads.append("boosting")
-    return heads
+    return ["linear", "joint", *nonlinear_heads(task)]
 
 
 def _fewest_seconds(task: Task) -> float:
@@ -251,16 +216,6 @@ def encoding_seconds(weights: Weights, task: Task) -> float:
     return task.n_samples * of_mean
 
 
-MLP_SETTING = {
-    "mlp__n_layers": 1,
-    "mlp__width": 256,
-    "mlp__dropout": 0.3,
-    "mlp__learning_rate": 0.02,
-    "mlp__weight_decay": 0.05,
-    "mlp__max_epochs": 32,
-}
-
-
 JOINT_SCALES = 0.25, 4.0
 
 
@@ -270,7 +225,11 @@ def _joint_space(trial, task: Task) -> dict[str, Any]:
     heads = _joint_heads(task)
     if heads:
         params["joint__head"] = trial.suggest_categorical("joint__head", heads)
-    return params
+    low, high = (0.01, 30.0) if task.is_classification else (1e-3, 10.0)
+    if not task.is_classification and task.objective.is_deviance:
+        low = 1e-6
+    name = _joint_penalty(task)
+    return params | {name: trial.suggest_float(name, low, high, log=True)}
 
 
 def _joint_heads(task: Task) -> list[str]:
@@ -282,10 +241,13 @@ def _joint_heads(task: Task) -> list[str]:
 
 def _joint_settings(task: Task) -> list[dict[str, Any]]:
     """Return proven settings of a linear model of embeddings and TF-IDF."""
-    first, second = _strengths(task, "joint")
+    first, second = 0.3, 0.1
+    if not task.is_classification:
+        first, second = (1e-3, 1e-4) if task.objective.is_deviance else (1.0, 3.0)
+    name = _joint_penalty(task)
     settings: list[dict[str, Any]] = [
-        {"joint__scale": 1.0, **first},
-        {"joint__scale": 0.5, **second},
+        {"joint__scale": 1.0, name: first},
+        {"joint__scale": 0.5, name: second},
     ]
     if not _joint_heads(task):
         return settings
@@ -294,70 +256,5 @@ def _joint_settings(task: Task) -> list[dict[str, Any]]:
     return [*svms, logistic]
 
 
-def _mlp_space(trial) -> dict[str, Any]:
-    return {
-        "mlp__n_layers": trial.suggest_int("mlp__n_layers", 1, 3),
-        "mlp__width": trial.suggest_int("mlp__width", 64, 512, step=64),
-        "mlp__dropout": trial.suggest_float("mlp__dropout", 0.0, 0.6),
-        "mlp__learning_rate": trial.suggest_float(
-            "mlp__learning_rate", 3e-3, 0.1, log=True
-        ),
-        "mlp__weight_decay": trial.suggest_float(
-            "mlp__weight_decay", 1e-3, 0.3, log=True
-        ),
-        "mlp__max_epochs": trial.suggest_int("mlp__max_epochs", 16, 64, step=16),
-    }
-
-
-def _boosting_space(trial) -> dict[str, Any]:
-    return {
-        "boosting__learning_rate": trial.suggest_float(
-            "boosting__learning_rate", 0.03, 0.3, log=True
-        ),
-        "boosting__max_leaf_nodes": trial.suggest_int(
-            "boosting__max_leaf_nodes", 3, 31, log=True
-        ),
-        "boosting__max_features": trial.suggest_float(
-            "boosting__max_features", 0.05, 0.5, log=True
-        ),
-        "boosting__l2_regularization": trial.suggest_float(
-            "boosting__l2_regularization", 1e-3, 10.0, log=True
-        ),
-    }
-
-
-def _linear_space(trial, head: str, task: Task) -> dict[str, Any]:
-    low, high = _bounds(task, head)
-    name = _strength_name(task, head)
-    return {name: trial.suggest_float(name, low, high, log=True)}
-
-
-def _strength_name(task: Task, head: str) -> str:
-    if task.is_classification:
-        return f"{head}__C"
-    return f"{head}__head__alpha" if head == "joint" else f"{head}__alpha"
-
-
-def _bounds(task: Task, head: str) -> tuple[float, float]:
-    """Return the range of the penalty. Only embeddings alone are large numbers."""
-    if task.is_classification:
-        return {"linear": (1e-4, 10.0), "kernel": (0.1, 1e3), "joint": (0.01, 30.0)}[
-            head
-        ]
-    if task.objective.is_deviance:
-        return (1e-6, 10.0)
-    return (1.0, 1e5) if head == "linear" else (1e-3, 10.0)
-
-
-def _strengths(task: Task, head: str) -> list[dict[str, float]]:
-    """Return two proven penalties."""
-    name = _strength_name(task, head)
-    if task.is_classification:
-        values = {"linear": (0.01, 0.1), "kernel": (10.0, 1.0)}.get(head, (0.3, 0.1))
-    elif task.objective.is_deviance:
-        values = (1e-3, 1e-4) if head == "joint" else (0.1, 1e-3)
-    elif head == "linear":
-        values = (1000.0, 100.0)
-    else:
-        values = (1.0, 3.0) if head == "joint" else (0.1, 1.0)
-    return [{name: value} for value in values]
+def _joint_penalty(task: Task) -> str:
+    return "joint__C" if task.is_classification else "joint__head__alpha"

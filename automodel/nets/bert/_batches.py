@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from skorch.dataset import Dataset
 
 from automodel.nets._device import precision_context
+from automodel.nets._parts import PartBatches, edges_of
 from automodel.nets._skorch import ObjectiveNet
 from automodel.nets.bert._tokens import Tokens
 
@@ -70,7 +70,7 @@ class TokenDataset(Dataset):
                 start = end
 
 
-class TokenBatches:
+class TokenBatches(PartBatches):
     """Iterate over one part of a pass over all texts after the other.
 
     The texts of a batch are of similar length: pools of many batches are sorted. Each
@@ -89,37 +89,16 @@ class TokenBatches:
     """
 
     def __init__(self, dataset, batch_size, generator, n_parts=1):
-        self.dataset = dataset
+        super().__init__(dataset, batch_size, generator, n_parts)
         self.pool_size = POOL * batch_size
-        self.generator = generator
-        n_texts = len(dataset)
-        self.n_batches = -(-n_texts // batch_size)
-        self.n_parts = min(n_parts, self.n_batches)
-        self._parts: deque[list[torch.Tensor]] = deque()
-
-    def __len__(self):
-        return -(-self.n_batches // self.n_parts)
-
-    def __iter__(self):
-        if not self._parts:
-            batches = self._shuffled()
-            edges = _edges(len(batches), self.n_parts)
-            pairs = zip(edges[:-1], edges[1:], strict=True)
-            self._parts.extend(batches[start:end] for start, end in pairs)
-        for rows in self._parts.popleft():
-            X = self.dataset.inputs(rows)
-            if self.dataset.weight is not None:
-                X["weight"] = self.dataset.weight[rows].to(self.dataset.device)
-            yield X, self.dataset.y[rows].to(self.dataset.device)
 
     def _shuffled(self) -> list[torch.Tensor]:
-        """Return the rows of each batch of a pass."""
         n_texts = len(self.dataset)
         order = torch.randperm(n_texts, generator=self.generator)
         pools = torch.arange(n_texts) // self.pool_size
         lengths = self.dataset.lengths[order]
         order = order[torch.argsort(pools * (lengths.max() + 1) + lengths, stable=True)]
-        edges = _edges(n_texts, self.n_batches)
+        edges = edges_of(n_texts, self.n_batches)
         shuffled = torch.randperm(self.n_batches, generator=self.generator).tolist()
         return [order[edges[i] : edges[i + 1]] for i in shuffled]
 
@@ -172,7 +151,3 @@ def outputs_of(
             order.append(rows)
     place = torch.argsort(torch.cat(order)).to(dataset.device)
     return torch.cat(parts)[place]
-
-
-def _edges(n: int, n_parts: int) -> list[int]:
-    return [n * i // n_parts for i in range(n_parts + 1)]

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from abc import abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,17 +15,15 @@ from sklearn.utils.validation import check_is_fitted
 
 from automodel.exceptions import MissingLibraryError, WeightsError
 from automodel.nets._docs import documented
-from automodel.nets._estimator import Net
-from automodel.nets._recipe import Hooks, Recipe
-from automodel.nets._rows import check_target, draw_seed, split_rows, take
+from automodel.nets._recipe import Hooks, Recipe, Trained
 from automodel.nets._supervised import ClassifierTask, RegressorTask
+from automodel.nets._unstructured import UnstructuredNet
 from automodel.nets.bert._docs import ATTRIBUTES, PARAMETERS
 from automodel.nets.bert._texts import check_texts
 from automodel.nets.bert._tokens import tokens_of
 from automodel.nets.weights import INSTALL, Weights, find_weights, located
 
 if TYPE_CHECKING:
-    from automodel.nets._objective import Objective
     from automodel.nets.bert._pretrained import Pretrained
     from automodel.nets.bert._training import TextRows
 
@@ -36,7 +32,7 @@ OTHER_KINDS = ("universal-sentence-encoder",)  # of weights, that are not fine-t
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class BertNet(Net):
+class BertNet(UnstructuredNet):
     """Fit and predict of an encoder; subclasses bring the target."""
 
     weights: Any = "auto"
@@ -52,14 +48,10 @@ class BertNet(Net):
     batch_size: int = 32
     max_epochs: int = 2
     probe: bool = True
-    early_stopping: bool = True
-    validation_fraction: float = 0.1
-    validations_per_epoch: int = 4
     patience: int = 6
-    callbacks: list | None = None
 
     _parameter_constraints: ClassVar[dict] = {
-        **Net._parameter_constraints,
+        **UnstructuredNet._parameter_constraints,
         "weights": [str, os.PathLike, Weights, None],
         "layers": [
             StrOptions({"all", "head"}),
@@ -70,21 +62,8 @@ class BertNet(Net):
         "layer_decay": [Interval(Real, 0, 1, closed="right")],
         "warm_up": [Interval(Real, 0, 1, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
         "probe": ["boolean"],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "validations_per_epoch": [Interval(Integral, 1, None, closed="left")],
-        "callbacks": [list, None],
     }
-
-    @abstractmethod
-    def _learn_target(self, y: np.ndarray, weight) -> np.ndarray:
-        """Learn classes or scale, and return the target as the loss takes it."""
-
-    @abstractmethod
-    def _objective(self) -> Objective:
-        """Return the loss and the judgement of the weights."""
 
     def fit(self, X, y, sample_weight=None):
         """Train the net.
@@ -113,44 +92,14 @@ class BertNet(Net):
         """
         return self._fit(X, y, sample_weight)
 
-    def _fit(self, X, y, sample_weight=None, *, groups=None, **hooks):
-        """Train with the hooks of a search, as `TabularNet` does.
-
-        `on_epoch(part, net)` is called after each part of an epoch.
-        """
-        texts, target, weight, groups = self._start(
-            X, y, sample_weight, self._learn_target, reset=True, groups=groups
-        )
-        self._cache: dict = {}
-        seed = draw_seed(self.random_state)
-        fit_on, stop_on = np.arange(len(target)), None
-        if self.early_stopping:
-            fit_on, stop_on = split_rows(target, self.validation_fraction, seed, groups)
-        pretrained = self._pretrained(texts[fit_on], seed)
-        self._set_design(pretrained)
-        told = Hooks(**hooks)
-        rows, valid = (
-            None
-            if part is None
-            else self._rows(texts[part], target[part], take(weight, part), told)
-            for part in (fit_on, stop_on)
-        )
-        self._train(pretrained, rows, valid, seed, told)
-        return self
-
-    def _check_rows(self, X, y, *, reset: bool):
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is "
-                "None."
-            )
-        texts = self._check_texts(X, reset=reset)
-        y_numeric = not hasattr(self, "predict_proba")
-        return texts, check_target(self, texts, y, y_numeric=y_numeric)
-
-    def _check_texts(self, X, *, reset: bool) -> np.ndarray:
+    def _check_input(self, X, *, reset: bool) -> np.ndarray:
         """Return texts as an array of str objects."""
         return check_texts(X, type(self).__name__)
+
+    def _start_from(self, X, rows, seed: int) -> Pretrained:
+        pretrained = self._pretrained(X[rows], seed)
+        self._set_design(pretrained)
+        return pretrained
 
     def _pretrained(self, texts, seed: int) -> Pretrained:
         """Return the encoder to start from."""
@@ -210,18 +159,16 @@ class BertNet(Net):
             )
         )
 
-    def _train(self, pretrained, rows, valid, seed: int, hooks: Hooks) -> None:
+    def _trained(self, start, rows, valid, seed: int, hooks: Hooks) -> Trained:
         from automodel.nets.bert._module import BertModule
         from automodel.nets.bert._training import finetune, load_encoder
 
         module = BertModule(**self._design)
-        load_encoder(module, pretrained.state)
-        self.frozen_ = pretrained.shared(module.frozen)
-        if hooks.on_epoch is not None:
-            hooks = replace(hooks, on_epoch=partial(self._told, hooks.on_epoch))
+        load_encoder(module, start.state)
+        self.frozen_ = start.shared(module.frozen)
         recipe = self._recipe(seed)
         self.precision_ = recipe.precision
-        result = finetune(
+        return finetune(
             module,
             rows,
             valid,
@@ -231,29 +178,12 @@ class BertNet(Net):
             n_parts=self.validations_per_epoch,
             probes=self.probe,
         )
-        self._keep(result.state, result.factor)
-        self.n_iter_ = result.n_epochs
-        self.n_steps_ = result.n_steps
-        self.step_plan_ = result.step_plan
-        self.history_ = result.history
 
-    def _told(self, on_epoch: Callable, part: int, get_weights: Callable):
-        """Tell a search that a part of an epoch is over."""
-        self._keep(*get_weights())
-        self.n_iter_ = part
-        return on_epoch(part, self)
-
-    def _keep(self, state: dict[str, np.ndarray], factor: float) -> None:
-        """Predict with these weights from now on."""
-        self.state_, self.factor_ = state, factor
-        if "predictor" in self._cache:
-            self._cache["predictor"].load(state)
-
-    def _rows(self, texts, target, weight, hooks: Hooks) -> TextRows:
+    def _rows(self, X, rows, target, weight, hooks: Hooks) -> TextRows:
         from automodel.nets.bert._training import TextRows
 
         limits = self._max_length, hooks.seconds_left
-        tokens = tokens_of(texts, self.tokenizer_, *limits)
+        tokens = tokens_of(X[rows], self.tokenizer_, *limits)
         return TextRows(tokens, target, weight)
 
     @property
@@ -264,7 +194,7 @@ class BertNet(Net):
     def _outputs(self, X) -> np.ndarray:
         """Return the outputs of the net for texts."""
         check_is_fitted(self)
-        texts = self._check_texts(X, reset=False)
+        texts = self._check_input(X, reset=False)
         from automodel.nets.bert._prediction import TextPredictor
 
         if self._cache.get("device") != self.device:
@@ -273,9 +203,6 @@ class BertNet(Net):
             self._cache.update(predictor=predictor, device=self.device)
         tokens = tokens_of(texts, self.tokenizer_, self._max_length)
         return self._cache["predictor"].outputs(tokens) * self.factor_
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "state_")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from automodel.nets._device import seeded_draws
+from automodel.nets._shared_arrays import SharedArrays
 from automodel.nets._transformers import load_model, silent
-from automodel.nets.bert._shared_arrays import SharedArrays
 from automodel.nets.bert._tokens import learned_tokenizer, n_tokens_of
 
 WITH_OFFSET = ("roberta", "xlm-roberta", "camembert", "mpnet")  # of two positions

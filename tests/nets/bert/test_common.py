@@ -23,7 +23,7 @@ SMALL = {
 class ReadsRows:
     """Turn each number into a word, of its column and its sign and size."""
 
-    def _check_texts(self, X, *, reset):
+    def _check_input(self, X, *, reset):
         X = validate_data(self, X, reset=reset, dtype=np.float64)
         steps = np.rint(2 * np.arcsinh(X)).astype(int)
         words = [

@@ -246,9 +246,9 @@ def test_groups_stay_together_in_the_part_that_is_held_out(weights):
     seen = []
 
     class Noted(BertClassifier):
-        def _rows(self, texts, target, weight, hooks):
-            seen.append(set(texts))
-            return super()._rows(texts, target, weight, hooks)
+        def _rows(self, X, rows, target, weight, hooks):
+            seen.append(set(X[rows]))
+            return super()._rows(X, rows, target, weight, hooks)
 
     texts = np.array([f"{t} {g}" for t, g in zip(TEXTS, groups, strict=True)], object)
     Noted(weights=weights, max_epochs=1)._fit(texts, CLASSES, groups=groups)

@@ -5,8 +5,8 @@ import pytest
 from skorch.callbacks import Callback
 
 from automodel.exceptions import DeadlineReached
-from automodel.nets.bert._probe import fit_head
-from automodel.nets.bert._training import SlowStepPlanner
+from automodel.nets._planner import SlowStepPlanner
+from automodel.nets._probe import fit_head
 from tests.nets.bert.texts import classifier, make_texts
 
 TEXTS, VALUES = make_texts()
@@ -79,7 +79,7 @@ def test_a_training_without_time_for_a_step_is_linear_probing(weights, monkeypat
         left[0] = 0.0
         return found
 
-    monkeypatch.setattr("automodel.nets.bert._training.fit_head", slow_fit_head)
+    monkeypatch.setattr("automodel.nets._parts.fit_head", slow_fit_head)
     cut = classifier(weights)._fit(TEXTS, CLASSES, seconds_left=lambda: left[0])
     assert cut.n_steps_ == 0
     probed = classifier(weights, layers="head", learning_rate=1e-12)

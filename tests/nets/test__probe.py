@@ -7,9 +7,9 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
 from automodel.exceptions import DeadlineReached
+from automodel.nets import _probe
 from automodel.nets._objective import CrossEntropy, LabelCrossEntropy, SquaredError
-from automodel.nets.bert import _probe
-from automodel.nets.bert._probe import fit_head
+from automodel.nets._probe import fit_head
 
 RNG = np.random.default_rng(0)
 X = torch.from_numpy(RNG.normal(3, 2, (200, 5))).float()

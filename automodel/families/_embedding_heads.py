@@ -14,7 +14,7 @@ STANDARDIZED = ("linear", "kernel")
 
 
 class EmbeddingHead(BaseEstimator):
-    """A model of embedded texts, which is one of several kinds.
+    """A model of embeddings, which is one of several kinds.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class EmbeddingHead(BaseEstimator):
         A multilayer perceptron.
     boosting : estimator
         A gradient boosting model.
-    joint : estimator
+    joint : estimator, default=None
         A linear model of embeddings and, beside them, counts of n-grams.
     head : {"linear", "kernel", "mlp", "boosting", "joint"}, default="linear"
         Which of them is used.
@@ -54,7 +54,7 @@ class EmbeddingHead(BaseEstimator):
         kernel: BaseEstimator,
         mlp: BaseEstimator,
         boosting: BaseEstimator,
-        joint: BaseEstimator,
+        joint: BaseEstimator | None = None,
         *,
         head: str = "linear",
         embedding: str = "",
@@ -98,17 +98,23 @@ class EmbeddingHead(BaseEstimator):
         """Return a new estimator of the chosen kind."""
         return clone(getattr(self, self.head))
 
+    def new_scaler(self) -> BaseEstimator:
+        """Return the scaler of the columns of linear models and kernels."""
+        return StandardScaler()
+
+    def new_kernel(self, gamma: float, n_rows: int) -> BaseEstimator:
+        """Return the approximation of a Gaussian kernel by this number of rows."""
+        seed = self.random_state
+        return Nystroem(gamma=gamma, n_components=n_rows, random_state=seed)
+
     def fit_steps(self, X: Any) -> Any:
         """Fit the transformers that the chosen model needs, and return their output."""
         self.steps_: list[Any] = []
         if self.head in STANDARDIZED:
-            self.steps_.append(StandardScaler())
+            self.steps_.append(self.new_scaler())
         if self.head == "kernel":
             gamma, n_rows = self.gamma / X.shape[1], min(self.n_landmarks, X.shape[0])
-            seed = self.random_state
-            self.steps_.append(
-                Nystroem(gamma=gamma, n_components=n_rows, random_state=seed)
-            )
+            self.steps_.append(self.new_kernel(gamma, n_rows))
         if self.steps_:
             X = np.asarray(X, dtype=np.float64)
         for step in self.steps_:
@@ -136,7 +142,7 @@ class EmbeddingHead(BaseEstimator):
 
 
 class EmbeddingClassifier(ClassifierMixin, EmbeddingHead):
-    """A classifier of embedded texts; see `EmbeddingHead`."""
+    """A classifier of embeddings; see `EmbeddingHead`."""
 
     @property
     def classes_(self) -> Any:
@@ -156,4 +162,4 @@ class EmbeddingClassifier(ClassifierMixin, EmbeddingHead):
 
 
 class EmbeddingRegressor(RegressorMixin, EmbeddingHead):
-    """A regressor of embedded texts; see `EmbeddingHead`."""
+    """A regressor of embeddings; see `EmbeddingHead`."""

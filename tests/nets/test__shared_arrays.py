@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 
-from automodel.nets.bert._shared_arrays import SharedArrays
+from automodel.nets._shared_arrays import SharedArrays
 
 
 def test_equal_weights_are_one_array():

@@ -1,0 +1,1 @@
+"""Families that learn from images, one file each."""

@@ -1,0 +1,1 @@
+"""Images: read from any container, and encoded for models."""
