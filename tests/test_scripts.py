@@ -17,6 +17,9 @@ from automodel import AutoClassifier
 from automodel.families import EstimatorFamily
 from tests.conftest import CHEAP, StubFamily, make_frame, make_signal
 
+def profit(y_true, y_pred):
+    return float(2.0 * ((y_true == "yes") & (y_pred == "yes")).sum())
+
 def accuracy(estimator, X, y):
     return float((estimator.predict(X) == y).mean())
 
@@ -39,10 +42,14 @@ class Halves:
     def get_n_splits(self, X=None, y=None, groups=None):
         return 2
 
-FAMILIES = [OwnFamily(), EstimatorFamily("own", Own(), space)]
 CASES = {
-    "functions": {"scoring": accuracy, "families": FAMILIES},
-    "lambdas": {"scoring": make_scorer(lambda y, p: (y == p).mean()), "cv": Halves()},
+    "function, family": {"scoring": accuracy, "families": [OwnFamily()]},
+    "lambda, estimator": {
+        "scoring": lambda estimator, X, y: accuracy(estimator, X, y),
+        "families": [EstimatorFamily("own", Own(), space)],
+    },
+    "made of a function, splitter": {"scoring": make_scorer(profit), "cv": Halves()},
+    "made of a lambda": {"scoring": make_scorer(lambda y, p: float((y == p).mean()))},
 }
 
 def main():
@@ -57,7 +64,12 @@ def main():
         print(name)
 """
 GUARD = 'if __name__ == "__main__":\n    main()\n'
-NAMES = ["functions", "lambdas"]
+NAMES = [
+    "function, family",
+    "lambda, estimator",
+    "made of a function, splitter",
+    "made of a lambda",
+]
 
 
 def run(*arguments, **options):
