@@ -13,6 +13,7 @@ from automodel.preprocessing.table_facts import TEXT_COLUMNS
 from automodel.targets.objective import Objective
 
 FEWEST_STEPS = 30  # after fewer, a net has hardly learned anything
+WHOLE_TRAINING = 128  # steps, that half of it may be pruned after
 MOST_SPARSE_COLUMNS = 5000
 SECONDS_PER_WEIGHT = 6 / 6e10  # of a row: six operations at 60 per nanosecond
 SECONDS_PER_WAVE = 2.2e-7 / 16  # of a row's number: a wave or bin of its embedding
@@ -110,8 +111,9 @@ def fit_net(
         estimator.set_params(max_epochs=int(monitor.n_iterations))
 
     def report(epoch, net):
-        if monitor.is_due(epoch):
-            monitor.report(epoch, monitor.score(net))
+        step = step_of(epoch, net)
+        if monitor.is_due(step):
+            monitor.report(step, monitor.score(net))
         return monitor.expired
 
     estimator._fit(
@@ -134,6 +136,18 @@ def fit_net(
         *map(list, estimator.step_plan_),
     ]
     return estimator
+
+
+def step_of(epoch: int, estimator: Any) -> int:
+    """Return the step of a report after an epoch, or after a part of one.
+
+    Nets that are validated within epochs follow one schedule until their end. They are
+    compared at the same share of it, and the whole counts as `WHOLE_TRAINING` steps.
+    """
+    n_parts = getattr(estimator, "validations_per_epoch", None)
+    if n_parts is None:
+        return epoch
+    return max(1, WHOLE_TRAINING * epoch // (n_parts * estimator.max_epochs))
 
 
 def is_cut(estimator) -> bool:

@@ -85,21 +85,20 @@ def test_each_proven_setting_is_better_than_the_prior(family, kind):
     images, values = make_images(150)
     rows, task = ImageReader().fit_transform(images), task_of(kind, 150)
     y = target_of(kind, values)
-    parts = np.arange(150) % 3
-    splits = [(np.flatnonzero(parts != i), np.flatnonzero(parts == i)) for i in (0, 1)]
+    is_shown = np.arange(150) % 3 == 0
+    splits = [(np.flatnonzero(~is_shown), np.flatnonzero(is_shown))]
     metric = make_metric(None, task, np.unique(y) if task.n_classes else None)
     folds = Folds(rows, y, None, splits, task, metric)
     constant = metric.target.baseline().fit(np.zeros((150, 1)), y)
     prior = metric.target.predict(
         constant, np.zeros((150, 1)), np.arange(task.n_outputs)
     )
-    shown = np.concatenate([valid for _, valid in splits])
     for setting in family.portfolio(task):
         _, params = suggested(family, task, setting)
         params |= QUICK.get(family.name, {})
         result = evaluate(Candidate(family, params), folds)
         assert (result.status, result.error) == ("complete", "")
-        assert result.score > metric.score(y[shown], prior[shown]), setting
+        assert result.score > metric.score(y[is_shown], prior[is_shown]), setting
 
 
 @pytest.mark.parametrize("n_samples", [20, 1000, 500_000])

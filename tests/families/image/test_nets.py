@@ -12,6 +12,7 @@ import pytest
 from automodel import AutoImageClassifier
 from automodel.clock import Deadline
 from automodel.exceptions import DeadlineReached, TrialPruned
+from automodel.families._net import step_of
 from automodel.families.image import resnet
 from automodel.families.image._nets import n_splits_of
 from automodel.families.image.finetune import ImageFinetuneFamily, layers_of
@@ -22,9 +23,11 @@ from automodel.families.image.resnet import (
     widths_of,
 )
 from automodel.monitor import Monitor
+from automodel.nets import ImageResNetClassifier, MLPClassifier
 from automodel.nets.image.augment import AUGMENTATIONS
 from automodel.nets.weights import find_weights
 from automodel.preprocessing.image.images import ImageFacts
+from automodel.search.pruning import ForgivingPruner
 from automodel.targets.objective import Objective
 from automodel.task import Task
 from tests.images import make_images, make_labels
@@ -313,6 +316,14 @@ def test_parts_of_an_epoch_are_reported(weights, family):
     monitor = watched("binary", should_prune=reports.update)
     fit(family, "binary", weights, monitor, **options)
     assert len(reports) >= 3
+
+
+@pytest.mark.parametrize("max_epochs", [2, 5, 30])
+def test_short_and_long_trainings_are_compared_after_half_of_each(max_epochs):
+    net = ImageResNetClassifier(max_epochs=max_epochs, validations_per_epoch=2)
+    assert step_of(max_epochs, net) == 2 ** ForgivingPruner().first_slot
+    assert step_of(1, net) >= 1
+    assert step_of(7, MLPClassifier()) == 7
 
 
 @each_family
