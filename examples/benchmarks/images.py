@@ -201,7 +201,7 @@ def frame_of(X, y=None):
 
 
 class AutoGluonMultiModal:
-    """AutoGluon MultiModal, which fine-tunes a net from a local folder."""
+    """AutoGluon MultiModal, which fine-tunes the net whose features others take."""
 
     package = "autogluon.multimodal"
 
@@ -225,7 +225,8 @@ class AutoGluonMultiModal:
             seed=self.job["seed"],
             hyperparameters={
                 "model.names": ["timm_image"],
-                "model.timm_image.checkpoint_name": self.job["net"],
+                "model.timm_image.checkpoint_name": folder_of_timm(*self.job["net"]),
+                "model.timm_image.image_size": SIZE,
                 "env.num_gpus": 0,
             },
         )
@@ -244,6 +245,26 @@ class AutoGluonMultiModal:
 
     def figures(self):
         return {}
+
+
+def folder_of_timm(kind, file):
+    """Write the weights of an EfficientNet-lite by the names of timm, in a folder."""
+    import timm
+    import torch
+
+    name = f"tf_{kind}"
+    net = timm.create_model(name)
+    values, own = torch.load(file, weights_only=True).values(), net.state_dict()
+    net.load_state_dict(dict(zip(own, values, strict=True)))  # in the same order
+    folder = Path(tempfile.mkdtemp())
+    torch.save(net.state_dict(), folder / "pytorch_model.bin")
+    config = {
+        "architecture": name,
+        "num_features": net.num_features,
+        "pretrained_cfg": net.default_cfg,
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    return str(folder)
 
 
 SEARCHES = {
@@ -273,14 +294,14 @@ def measure_images(folder, job):
 
 
 def needs_of(folder, job):
-    """Return the features, or the folder of the net, that a peer learns from."""
+    """Return the features, or the net, that a peer learns from."""
     from automodel.nets.weights import find_weights
 
     if not job["system"].startswith("autogluon"):
         return {}
     (weights, *_) = find_weights("auto", "image")
     if job["system"] == "autogluon-multimodal":
-        return {"net": str(weights.folder)}
+        return {"net": [weights.kind, str(weights.folder)]}
     from automodel import ImageFeatures
 
     X, _, X_test, _ = read(folder, job["dataset"], job["seed"], job["train"])
