@@ -25,12 +25,13 @@ test part, and loads what it needs; the speed is that of the second prediction, 
 The systems are "automodel"; "last-tap" (features of the last layer alone), "no-changes"
 (no augmentation), "trivial" (TrivialAugment and horizontal flips alone), "unguarded"
 (all changes, without asking whether flips harm), "no-finetune" and "single" (no
-ensemble), which are automodel with one part switched off; the fixed models "last_layer"
-and "taps" (frozen features at 96 pixels with a logistic regression), "svm" and "forest"
-of pixels, and "prior"; and the peers "autogluon-features", which is AutoGluon Tabular
-on all frozen features as columns, and "autogluon-multimodal". If a peer is installed in
-another environment, name its Python: `--python autogluon-multimodal=PYTHON`.
-The features of "autogluon-features" are computed before its time begins.
+ensemble), which are automodel with one part switched off; "at-96", in which all images
+have 96 x 96 pixels; the fixed models "last_layer" and "taps" (frozen features at 96
+pixels with a logistic regression), "svm" and "forest" of pixels, and "prior"; and the
+peers "autogluon-features", which is AutoGluon Tabular on all frozen features as
+columns, and "autogluon-multimodal". If a peer is installed in another environment, name
+its Python: `--python autogluon-multimodal=PYTHON`. The features of
+"autogluon-features" are computed before its time begins.
 """
 
 import json
@@ -275,6 +276,7 @@ SEARCHES = {
     "unguarded": unguarded,
     "no-finetune": without_finetuning,
     "single": partial(search, ensemble_size=1),
+    "at-96": partial(search, image_size=SIZE),
 }
 SYSTEMS = {
     **SEARCHES,
