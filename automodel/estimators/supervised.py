@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 
 from automodel.estimators.base import AutoEstimator
+from automodel.estimators.importance import ImportanceMixin
 from automodel.targets.base import Target
 from automodel.targets.checks import column_names, has_several_columns
 from automodel.targets.classes import ClassTarget
@@ -17,7 +18,7 @@ from automodel.targets.several_values import ValuesTarget
 from automodel.targets.values import ValueTarget
 
 
-class SupervisedEstimator(AutoEstimator):
+class SupervisedEstimator(ImportanceMixin, AutoEstimator):
     """Base class of the estimators whose y has one column or several."""
 
     _target_of_column: type[Any]  # the class of the target if y has one column
