@@ -138,7 +138,7 @@ class ImportanceMixin:
         ... ).fit(X, y)
         >>> found = search.permutation_importance(X, y)
         >>> found.feature_names[found.importances_mean.argmax()]
-        'petal length (cm)'
+        'petal width (cm)'
         """
         from automodel.containment import contained
 

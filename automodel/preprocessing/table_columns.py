@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -102,7 +103,7 @@ class TableColumns:
             matrix = _permuted_matrix(table.sparse, column, order)
             return None if matrix is None else replace(table, sparse=matrix)
         own = self._parts[column]
-        new = {}
+        new: dict[str, Any] = {}
         numbers = table.numeric[:, own.numeric]
         if not np.array_equal(numbers, numbers[order], equal_nan=True):
             new["numeric"] = _with_columns(table.numeric, own.numeric, numbers[order])
@@ -144,7 +145,7 @@ class TableColumns:
         values, parts = values[:, most], parts_of_rows(len(table), seed)
         shares = np.full(len(self), -1.0)
         by_column = None if table.sparse is None else table.sparse.tocsc()
-        for column in np.flatnonzero(self.is_read):
+        for column in np.flatnonzero(self.is_read).tolist():
             if by_column is not None:
                 found = [bins_of_numbers(by_column[:, [column]].toarray().ravel())]
             else:

@@ -32,6 +32,7 @@ LEAST_ROWS_OF_LEAK = 50
 LEAK = 0.95  # of the variance of y, that one column predicts
 DRIFT = 0.3  # Cramér's V between the first and the last third of the rows
 DRIFT_LEVEL = 1e-3  # of significance, for all columns together
+SORTED = 0.05  # of the rows, that differ from the one before, or there are few values
 MISSING = 0.5
 MOST_BINS_OF_CLASSES = 256
 
@@ -44,35 +45,35 @@ class ColumnValues:
     ----------
     position : int
         Position of the column in X.
-    numbers : ndarray of shape (n_samples,) or None
-        Its numbers or moments, with NaN for missing values; None for categories.
-    codes : ndarray of shape (n_samples,) or None
-        Its category numbers, with -1 for missing values; None for numbers.
+    values : ndarray of shape (n_samples,)
+        Its numbers or moments, with NaN for missing values, or its category numbers,
+        with -1 for missing values.
+    is_category : bool, default=False
+        Whether they are category numbers.
     """
 
     position: int
-    numbers: np.ndarray | None = None
-    codes: np.ndarray | None = None
+    values: np.ndarray
+    is_category: bool = False
 
     @property
     def is_missing(self) -> np.ndarray:
         """Whether each value is missing."""
-        return self.codes < 0 if self.numbers is None else np.isnan(self.numbers)
+        return self.values < 0 if self.is_category else np.isnan(self.values)
 
     @property
     def is_sorted(self) -> bool:
         """Whether the numbers increase or decrease from row to row."""
-        if self.numbers is None or self.is_missing.any():
+        if self.is_category or self.is_missing.any():
             return False
-        steps = np.diff(self.numbers)
+        steps = np.diff(self.values)
         n_up, n_down = np.count_nonzero(steps > 0), np.count_nonzero(steps < 0)
-        return min(n_up, n_down) == 0 and max(n_up, n_down) > 0.05 * len(steps)
+        return bool(not min(n_up, n_down) and max(n_up, n_down) > SORTED * len(steps))
 
     def bins(self, most: int) -> np.ndarray:
         """Return the bin of each value; see `bins_of_numbers`."""
-        if self.numbers is None:
-            return bins_of_codes(self.codes, most)
-        return bins_of_numbers(self.numbers, most)
+        bins_of = bins_of_codes if self.is_category else bins_of_numbers
+        return bins_of(self.values, most)
 
 
 def rows_to_judge(n_rows: int, n_columns: int, seed: int = 0) -> np.ndarray:
@@ -131,7 +132,7 @@ def _columns(part: Any, reader: TableReader) -> Iterator[ColumnValues]:
     for plan in reader.plans_:
         column = columns.column(plan.position)
         if plan.kind in (CATEGORICAL, BOTH):
-            yield ColumnValues(plan.position, codes=plan.codes(column))
+            yield ColumnValues(plan.position, plan.codes(column), is_category=True)
         elif not plan.tokens:
             yield ColumnValues(plan.position, plan.numbers(column)[:, 0])
 
@@ -206,13 +207,13 @@ class _Findings:
 
     def leaks(self, names: np.ndarray) -> list[DataNote]:
         """Return a note about each column that predicts the target alone."""
+        what = "the classes" if self._is_class else "the ranks of y"
         return [
             DataNote(
                 "leak",
                 (str(names[position]),),
                 f"{names[position]} alone predicts {percent(share)} of the variance of "
-                f"{'the classes' if self._is_class else 'the ranks of y'}: the rows are "
-                "predicted by the means of y in bins of the column, over other rows. "
+                f"{what}, by the means of y in bins of the column over other rows. "
                 "Make sure that its value is known before that of y, and is not made "
                 "from it.",
                 "high",
@@ -246,10 +247,9 @@ class _Findings:
                 DataNote(
                     "drift",
                     (),
-                    "y is not distributed alike in the first and in the last third of "
-                    f"the rows (Cramér's V is {in_target:.2f}), and neither are columns "
-                    "that depend on it. That does no harm if the rows are only sorted "
-                    "by y.",
+                    "y has other values in the first third of the rows than in the "
+                    f"last (Cramér's V is {in_target:.2f}), and so have columns that "
+                    "depend on it. This does no harm if the rows are only sorted by y.",
                 )
             )
         level = DRIFT_LEVEL / max(self.n_columns, 1)
@@ -309,6 +309,6 @@ def _ranks(values: np.ndarray) -> np.ndarray:
 
 def _of_target(target: TargetValues) -> Iterator[ColumnValues]:
     if target.codes is not None:
-        yield ColumnValues(0, codes=target.codes)
+        yield ColumnValues(0, target.codes, is_category=True)
     else:
         yield from (ColumnValues(i, own) for i, own in enumerate(target.values.T))

@@ -19,7 +19,8 @@ from automodel.preprocessing.containers import open_columns
 from automodel.preprocessing.reader import TableReader
 from automodel.preprocessing.table_columns import TableColumns
 
-MOST_ROWS = 300
+MOST_ROWS, LEAST_ROWS = 300, 50
+MOST_CELLS = 10_000_000  # of the rows that are predicted for one column
 MOST_VALUES = 20  # of a column
 MOST_CATEGORIES = 12
 TAILS = 0.05  # of the values at each end, where few rows are
@@ -86,7 +87,7 @@ def partial_dependence(
         Limit of the time in seconds; None for no limit. Columns for which there is no
         time are left out.
     n_rows : int, default=300
-        Number of rows that are drawn at random.
+        Number of rows that are drawn at random, and fewer if there are many columns.
 
     Returns
     -------
@@ -123,6 +124,8 @@ def partial_dependence(
             f"Each row of {type(estimator).__name__} is a single object, so that there "
             "are no columns on which predictions could depend."
         )
+    affordable = MOST_CELLS // (MOST_VALUES * reader.n_features_in_)
+    n_rows = min(n_rows, max(affordable, LEAST_ROWS))
     rows = _drawn(X, n_rows, estimator._seed_)
     part = copy.copy(estimator)._check_X(_safe_indexing(X, rows), reset=False)
     columns = TableColumns(reader)

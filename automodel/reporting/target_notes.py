@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +32,7 @@ class TargetValues:
     """
 
     values: Any
-    names: Any
+    names: Sequence[Any]
     codes: np.ndarray | None = None
 
     @classmethod
@@ -62,7 +63,7 @@ class TargetValues:
 def target_notes(target: TargetValues) -> list[DataNote]:
     """Return what looks wrong with a target, all rows of it."""
     if target.codes is not None:
-        return _class_notes(target)
+        return _class_notes(target.codes, target.names)
     notes = []
     for name, values in zip(target.names, target.values.T, strict=True):
         which = "y" if len(target.names) == 1 else f"The column {name} of y"
@@ -70,13 +71,13 @@ def target_notes(target: TargetValues) -> list[DataNote]:
     return notes
 
 
-def _class_notes(target: TargetValues) -> list[DataNote]:
-    counts = np.bincount(target.codes, minlength=len(target.names))
+def _class_notes(codes: np.ndarray, names: Sequence[Any]) -> list[DataNote]:
+    counts = np.bincount(codes, minlength=len(names))
     order = np.argsort(counts, kind="stable")
     notes = []
     rare = [i for i in order if counts[i] < RARE_ROWS]
     if rare:
-        shown = [f"{target.names[i]} ({counts[i]})" for i in rare]
+        shown = [f"{names[i]} ({counts[i]})" for i in rare]
         notes.append(
             DataNote(
                 "rare classes",
@@ -94,7 +95,7 @@ def _class_notes(target: TargetValues) -> list[DataNote]:
                 "imbalance",
                 (),
                 f"{percent(largest)} of the rows have the class "
-                f"{target.names[order[-1]]}. Accuracy says little here; prefer a score "
+                f"{names[order[-1]]}. Accuracy says little here; prefer a score "
                 "such as average_precision or balanced_accuracy.",
             )
         )

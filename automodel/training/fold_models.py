@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,10 +16,12 @@ from automodel.evaluation.evaluate import Candidate
 from automodel.evaluation.fitted_model import FittedModel, share_parts
 from automodel.evaluation.folds import Folds
 from automodel.families.base import ModelFamily
-from automodel.preprocessing.rows import Rows
 from automodel.search.workers.work import Refit, refit, run_here
 from automodel.targets.combiner import Combiner
 from automodel.training.train import BASELINE
+
+if TYPE_CHECKING:
+    from automodel.preprocessing.rows import Rows
 
 ENOUGH_WEIGHT = 0.9  # of the ensemble; the lightest members change little
 MOST_MEMBERS = 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -13,12 +13,14 @@ from automodel.clock import Deadline
 from automodel.evaluation.folds import Folds
 from automodel.exceptions import DeadlineReached
 from automodel.metrics.scorers import score_or_nan
-from automodel.preprocessing.rows import Rows
-from automodel.training.fold_models import FoldModels
+from automodel.training.fold_models import ENOUGH_WEIGHT, FoldModels
+
+if TYPE_CHECKING:
+    from automodel.preprocessing.rows import Rows
 
 MOST_ROWS = 5000  # that are predicted for each permutation
-LEAST_ROWS = 1000  # if there is no time for more; then some columns are left out
-PROBE_ROWS = 500  # that are predicted to see how long it takes
+LEAST_ROWS = 500  # if there is no time for more; then some columns are left out
+PROBE_ROWS = 300  # that are predicted to see how long it takes
 LAST_FACTOR = 1.3  # a permutation may take longer than the slowest one before it
 
 
@@ -119,12 +121,11 @@ class Judge:
     def score(self, prediction: np.ndarray) -> float:
         """Score predictions as the search does; NaN if they have no such score."""
         metric, target = self.folds.metric, self.folds.target
-        score = metric.score
-        if self.decision is not None and metric.needs_threshold:
-            score = metric.score_decided
-            prediction = target.decided(prediction, self.decision)
         y, weight = self.folds.y[self.rows], self.folds.weight_of(self.rows)
-        return score_or_nan(score, y, prediction, weight)
+        if self.decision is None or not metric.needs_threshold:
+            return score_or_nan(metric.score, y, prediction, weight)
+        decided = target.decided(prediction, self.decision)
+        return score_or_nan(metric.score_decided, y, decided, weight)
 
 
 def permute_columns(
@@ -193,7 +194,8 @@ def _judge_in_time(
         probe.predict(rows, deadline)
         seconds = min(seconds, deadline.clock.now() - start)
     seconds_of_row = seconds / len(probe.rows)
-    affordable = deadline.seconds_left / max(n_permutations * seconds_of_row, 1e-9)
+    n_predictions = n_permutations + 1 + LAST_FACTOR  # one before the permutations
+    affordable = deadline.seconds_left / max(n_predictions * seconds_of_row, 1e-9)
     if affordable >= len(judge.rows):
         return judge
     n_rows = max(int(affordable), LEAST_ROWS)
@@ -219,11 +221,11 @@ def _permute(
     order = _ordered(order, columns.association(rows, prediction, seed))
     slowest = 0.0
     for repeat in range(found.importances.shape[1]):
-        for column in order:
+        for column in order.tolist():
             start = deadline.clock.now() if deadline.exists else 0.0
             if deadline.seconds_left < LAST_FACTOR * slowest or deadline.is_over:
                 return
-            rng = np.random.default_rng([seed, int(column), repeat])
+            rng = np.random.default_rng([seed, column, repeat])
             permuted = columns.permuted(rows, column, rng.permutation(len(rows)))
             fall = 0.0
             if permuted is not None:
@@ -245,6 +247,12 @@ def _notes(models: FoldModels, found: Importance) -> Sequence[str]:
         notes.append(
             f"There was no time to fit a member to all training rows of a fold, so it "
             f"was fitted to {100 * models.train_share:.2g} % of them."
+        )
+    weight = sum(member.weight for member in models.members)
+    if weight < ENOUGH_WEIGHT - 1e-9:
+        notes.append(
+            f"The members whose models predicted the rows have {100 * weight:.0f} % of "
+            "the weight of the ensemble."
         )
     is_missing = np.isnan(found.importances)
     n_never, n_partly = is_missing.all(axis=1).sum(), is_missing.any(axis=1).sum()
