@@ -34,6 +34,7 @@ DRIFT = 0.3  # Cramér's V between the first and the last third of the rows
 DRIFT_LEVEL = 1e-3  # of significance, for all columns together
 SORTED = 0.05  # of the rows, that differ from the one before, or there are few values
 MISSING = 0.5
+ROWS_OF_BIN, LEAST_BINS = 10, 5
 MOST_BINS_OF_CLASSES = 256
 
 
@@ -125,8 +126,10 @@ def _columns(part: Any, reader: TableReader) -> Iterator[ColumnValues]:
         n_values = np.diff(matrix.indptr)
         most = np.argsort(-n_values, kind="stable")[:MOST_COLUMNS]
         for position in np.sort(most[n_values[most] > 0]).tolist():
-            numbers = matrix[:, [position]].toarray().ravel()
-            yield ColumnValues(position, numbers.astype(np.float64))
+            own = slice(matrix.indptr[position], matrix.indptr[position + 1])
+            numbers = np.zeros(matrix.shape[0])
+            numbers[matrix.indices[own]] = matrix.data[own]
+            yield ColumnValues(position, numbers)
         return
     columns = open_columns(part)
     for plan in reader.plans_:
@@ -155,8 +158,9 @@ class _Findings:
         self._third = np.arange(n_rows) * 3 // max(n_rows, 1)
         self._is_class = target.codes is not None
         self._values = target.values if self._is_class else _ranks(target.values)
-        n_bins = 2 * target.values.shape[1] if self._is_class else 0
-        self._most_bins = min(max(MOST_BINS, n_bins), MOST_BINS_OF_CLASSES)
+        n_bins = min(max(n_rows // ROWS_OF_BIN, LEAST_BINS), MOST_BINS)
+        n_of_classes = 2 * target.values.shape[1] if self._is_class else 0
+        self._most_bins = max(n_bins, min(n_of_classes, MOST_BINS_OF_CLASSES))
         self._leaks: list[tuple[float, int]] = []
         self._drifts: list[tuple[float, float, int]] = []
         self._sorted: list[int] = []

@@ -71,8 +71,8 @@ def table_notes(
 
     - "leak": the rows are cut into five random parts. The target of each part (the
       indicators of its classes, or the ranks of its values) is predicted by the means
-      in the bins of one column over the other parts. A bin is a value, or one of 32
-      intervals with equally many rows. The note is made if R² is at least 0.95.
+      in the bins of one column over the other parts. A bin is a value, or one of at
+      most 32 intervals with equally many rows. The note is made if R² is at least 0.95.
     - "drift": a chi-squared test compares the bins of a column in the first and in the
       last third of the rows. The note is made if p is below 0.001, divided by the
       number of columns, and Cramér's V is above 0.3.

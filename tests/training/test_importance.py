@@ -179,9 +179,7 @@ def test_fewer_rows_are_predicted_if_time_is_short():
     n_rows, clock = 3000, FakeClock()
     folds = folds_of(halves(n_rows), n_rows)
     columns = Columns(4, unread=(3,))
-    found = measured(
-        folds, columns, clock, 1e-3, Deadline(20.0, clock), n_repeats=5
-    )
+    found = measured(folds, columns, clock, 1e-3, Deadline(20.0, clock), n_repeats=5)
     assert 1000 < found.n_rows < 1200  # 15 permutations, with a thousandth a row
     assert not np.isnan(found.importances).any()
 
