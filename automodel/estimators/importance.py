@@ -259,15 +259,17 @@ def _bunch(found: Importance, names: np.ndarray) -> Bunch:
 
 
 def _marks(folds: Folds) -> tuple[str, str]:
-    """Return a hash of the data and one of the splits, which take little time."""
+    """Return a hash of the data and one of the splits, which take little time.
+
+    They are empty if the rows are no table.
+    """
     table = folds.rows
-    some = np.unique(np.linspace(0, len(table) - 1, MARKED_ROWS).astype(int))
-    values: tuple = ()
-    if isinstance(table, Table):
-        part = table.take(some)
-        sums = None if part.sparse is None else part.sparse.sum(axis=1)
-        texts = [texts.codes for texts in part.text]
-        values = part.numeric, part.codes, texts, sums
+    if not isinstance(table, Table):
+        return "", ""
+    some = table.take(np.linspace(0, len(table) - 1, MARKED_ROWS).astype(int))
+    sums = None if some.sparse is None else some.sparse.sum(axis=1)
+    texts = [texts.codes for texts in some.text]
+    values = some.numeric, some.codes, texts, sums
     splits = [(len(t), len(v), v[:: 1 + len(v) // 1000]) for t, v in folds.splits]
     of_data = joblib.hash((len(table), folds.y, folds.sample_weight, *values))
     return of_data, joblib.hash(splits)
