@@ -132,6 +132,18 @@ class Encodings:
             _keep(self._of_folds, key, found)
         return found
 
+    def prepare(self, encoder: Encoder, deadline: Deadline) -> None:
+        """Compute the outputs of others that an encoder needs, for all rows.
+
+        Raises
+        ------
+        TrialPruned, DeadlineReached
+            If that would take too long.
+        """
+        if hasattr(encoder, "prepare_rows"):
+            output_of = partial(self._needed_output, deadline=deadline)
+            encoder.prepare_rows(self.rows, output_of)
+
     def forget(self, but: int | None = None) -> None:
         """Free the memory of the encoded parts.
 
@@ -179,9 +191,7 @@ class Encodings:
     def _fitted(
         self, fold: int, encoder: Encoder, y: np.ndarray, deadline: Deadline
     ) -> tuple[Encoder, Any, Any]:
-        if hasattr(encoder, "prepare_rows"):
-            output_of = partial(self._needed_output, deadline=deadline)
-            encoder.prepare_rows(self.rows, output_of)
+        self.prepare(encoder, deadline)
         train, valid = self.splits[fold] if fold >= 0 else (slice(None), slice(0))
         keywords = {}
         if self.sample_weight is not None:

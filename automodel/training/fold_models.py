@@ -15,6 +15,7 @@ from automodel.evaluation.encoding import transformed
 from automodel.evaluation.evaluate import Candidate
 from automodel.evaluation.fitted_model import FittedModel, share_parts
 from automodel.evaluation.folds import Folds
+from automodel.exceptions import DeadlineReached, TrialPruned
 from automodel.families.base import ModelFamily
 from automodel.search.workers.work import Refit, refit, run_here
 from automodel.targets.combiner import Combiner
@@ -142,6 +143,8 @@ class FoldFitter:
         seconds = self.seconds.get(member.number, 0.0)
         for fold in wanted:
             model = kept.get(fold)
+            if model is not None and not self._can_encode(model):
+                break
             if model is None:
                 start = self.deadline.clock.now() if self.deadline.exists else 0.0
                 model = self._fitted(member, fold, self.folds, seconds)
@@ -151,6 +154,14 @@ class FoldFitter:
                     seconds = self.deadline.clock.now() - start
             models[fold] = model
         return models
+
+    def _can_encode(self, model: FittedModel) -> bool:
+        """Tell whether there is time for what the encoder of a model needs."""
+        try:
+            self.folds.encodings.prepare(model.encoder, self.deadline)
+        except (TrialPruned, DeadlineReached):
+            return False
+        return True
 
     def _fitted(
         self, member: Member, fold: int, folds: Folds, seconds: float

@@ -6,6 +6,8 @@ from sklearn.model_selection import LeaveOneOut
 
 from automodel import AutoRegressor
 from automodel.clock import NO_DEADLINE, Deadline
+from automodel.evaluation.encoding import Encodings
+from automodel.exceptions import TrialPruned
 from automodel.families import find_families
 from automodel.training.fold_models import MOST_FOLDS, FoldFitter
 from tests.conftest import FakeClock, StubFamily
@@ -127,3 +129,13 @@ def test_the_light_members_are_left_out(data):
         member.weight = 0.05
     found = fitter_of(search, data).run(ensemble, keeps_models=True)
     assert found.members == ensemble.members[:1]
+
+
+def test_models_whose_rows_take_too_long_to_encode_are_not_used(data, monkeypatch):
+    def take_too_long(self, encoder, deadline):
+        raise TrialPruned
+
+    search, _ = searched(data, refit=False)
+    fitter = fitter_of(search, data)
+    monkeypatch.setattr(Encodings, "prepare", take_too_long)
+    assert fitter.run(search.ensemble_, keeps_models=True) is None
