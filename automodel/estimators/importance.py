@@ -75,8 +75,8 @@ class ImportanceMixin:
             Number of permutations of each column.
         seconds : float, default=20.0
             Limit of the time in seconds; None for no limit. If time is short, fewer
-            rows are predicted, and then the columns that are likely to be unimportant
-            are left out. Only the time for reading X is not limited.
+            rows are predicted, by fewer members, and then the columns that are likely
+            to be unimportant are left out. Only reading X is not interrupted.
 
         Returns
         -------

@@ -73,6 +73,14 @@ class FoldModels:
             predictions.append(model.predict_encoded(X, deadline))
         return self.combiner.predict(predictions)
 
+    def heaviest(self, n_members: int) -> FoldModels:
+        """Return the same for the heaviest members, of which there is at least one."""
+        members = self.members[:n_members]
+        models = {fold: own[:n_members] for fold, own in self.models.items()}
+        target = next(iter(models.values()))[0].target
+        combiner = plain_combiner(target, _weights(members))
+        return replace(self, members=members, models=models, combiner=combiner)
+
 
 @dataclass(frozen=True)
 class FoldFitter:
@@ -211,9 +219,13 @@ class FoldFitter:
         if len(positions) == len(ensemble.members):
             combiner = ensemble.combiner.take(positions)
         else:
-            weights = np.array([member.weight for member in members])
-            combiner = plain_combiner(target, weights / weights.sum())
+            combiner = plain_combiner(target, _weights(members))
         return FoldModels(members, models, combiner)
+
+
+def _weights(members: Sequence[Member]) -> np.ndarray:
+    weights = np.array([member.weight for member in members])
+    return weights / weights.sum()
 
 
 def _heaviest(members: Sequence[Member]) -> list[Member]:

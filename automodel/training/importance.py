@@ -142,8 +142,8 @@ def permute_columns(
 
     The first repeat goes through all columns, those first that alone tell most about
     the predictions. Later repeats begin with the columns that are most important so
-    far. If time is short, fewer rows are predicted, and then the last permutations are
-    left out.
+    far. If time is short, fewer rows are predicted, by fewer members, and then the last
+    permutations are left out.
 
     Parameters
     ----------
@@ -165,41 +165,52 @@ def permute_columns(
     found = Importance(np.full((len(columns), n_repeats), np.nan))
     found.importances[~columns.is_read] = 0.0
     found.members = [member.number for member in models.members]
+    judge = Judge.of_some_rows(models, folds, decision, MOST_ROWS, seed)
     try:
-        n_wanted = int(columns.is_read.sum()) * n_repeats
-        judge = _judge_in_time(models, folds, decision, n_wanted, seed, deadline)
+        if deadline.exists and len(judge.rows) > PROBE_ROWS:
+            n_columns = int(columns.is_read.sum())
+            judge = _affordable(judge, n_columns, n_repeats, seed, deadline)
+        found.members = [member.number for member in judge.models.members]
         _permute(judge, columns, found, seed, deadline)
     except DeadlineReached:
         pass
-    found.notes += _notes(models, found)
+    found.notes += _notes(judge.models, found)
     return found
 
 
-def _judge_in_time(
-    models: FoldModels,
-    folds: Folds,
-    decision: np.ndarray | None,
-    n_permutations: int,
-    seed: int,
-    deadline: Deadline,
+def _affordable(
+    judge: Judge, n_columns: int, n_repeats: int, seed: int, deadline: Deadline
 ) -> Judge:
-    """Return a judge whose number of rows leaves time for all permutations."""
-    judge = Judge.of_some_rows(models, folds, decision, MOST_ROWS, seed)
-    if not deadline.exists or len(judge.rows) <= PROBE_ROWS:
-        return judge
-    probe = Judge.of_some_rows(models, folds, decision, PROBE_ROWS, seed)
-    rows, seconds = probe.taken(), math.inf
-    for _ in range(2):  # the first prediction may have to import libraries
-        start = deadline.clock.now()
-        probe.predict(rows, deadline)
-        seconds = min(seconds, deadline.clock.now() - start)
-    seconds_of_row = seconds / len(probe.rows)
-    n_predictions = n_permutations + 1 + LAST_FACTOR  # one before the permutations
-    affordable = deadline.seconds_left / max(n_predictions * seconds_of_row, 1e-9)
+    """Return a judge that leaves time for all permutations, as far as possible.
+
+    It predicts fewer rows. If there is no time to permute each column once, it also
+    has fewer members.
+    """
+    seconds = _seconds_of_row(judge, seed, deadline)
+    n_predictions = n_columns * n_repeats + 1 + LAST_FACTOR  # one comes before
+    left = deadline.seconds_left
+    affordable = left / max(n_predictions * seconds, 1e-9)
     if affordable >= len(judge.rows):
         return judge
+    models = judge.models
+    passes = left / max(n_columns * seconds * LEAST_ROWS, 1e-9)
+    if passes < 1:
+        models = models.heaviest(max(int(passes * len(models.members)), 1))
     n_rows = max(int(affordable), LEAST_ROWS)
-    return Judge.of_some_rows(models, folds, decision, n_rows, seed)
+    return Judge.of_some_rows(models, judge.folds, judge.decision, n_rows, seed)
+
+
+def _seconds_of_row(judge: Judge, seed: int, deadline: Deadline) -> float:
+    """Measure how long it takes to predict a row, on a few of them."""
+    few = Judge.of_some_rows(
+        judge.models, judge.folds, judge.decision, PROBE_ROWS, seed
+    )
+    rows, seconds = few.taken(), math.inf
+    for _ in range(2):  # the first prediction may have to import libraries
+        start = deadline.clock.now()
+        few.predict(rows, deadline)
+        seconds = min(seconds, deadline.clock.now() - start)
+    return seconds / len(few.rows)
 
 
 def _permute(

@@ -139,3 +139,12 @@ def test_models_whose_rows_take_too_long_to_encode_are_not_used(data, monkeypatc
     fitter = fitter_of(search, data)
     monkeypatch.setattr(Encodings, "prepare", take_too_long)
     assert fitter.run(search.ensemble_, keeps_models=True) is None
+
+
+def test_the_heaviest_members_alone_predict_as_a_mean_of_their_own(data):
+    search, _ = searched(data, refit=False)
+    fitter = fitter_of(search, data)
+    found = fitter.run(search.ensemble_, keeps_models=True).heaviest(1)
+    rows = fitter.folds.rows
+    (model,) = found.models[2]
+    assert np.allclose(found.predict(2, rows), model.predict(rows))

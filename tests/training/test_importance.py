@@ -10,7 +10,12 @@ from automodel.evaluation.folds import Folds
 from automodel.metrics.metric import Metric
 from automodel.targets.classes import ClassTarget
 from automodel.targets.values import ValueTarget
-from automodel.training.importance import MOST_ROWS, Judge, permute_columns
+from automodel.training.importance import (
+    LEAST_ROWS,
+    MOST_ROWS,
+    Judge,
+    permute_columns,
+)
 from tests.conftest import FakeClock, make_task
 
 N = 200
@@ -53,6 +58,12 @@ class Models:
         self.models = dict(enumerate(splits))
         self.clock, self.seconds = clock, seconds
 
+    def heaviest(self, n_members):
+        few = Models(self.models.values(), self.clock, self.seconds)
+        few.members = self.members[:n_members]
+        few.seconds *= n_members / len(self.members)
+        return few
+
     def predict(self, fold, rows, deadline):
         deadline.check()
         if self.clock is not None:
@@ -82,6 +93,7 @@ def halves(n_rows=N):
 def measured(folds, columns=None, clock=None, seconds=0.0, deadline=None, **options):
     columns = Columns(4, unread=(2, 3)) if columns is None else columns
     models = Models(folds.splits, clock, seconds)
+    models.members = options.pop("members", models.members)
     deadline = NO_DEADLINE if deadline is None else deadline
     return permute_columns(models, folds, columns, deadline=deadline, **options)
 
@@ -182,6 +194,23 @@ def test_fewer_rows_are_predicted_if_time_is_short():
     found = measured(folds, columns, clock, 1e-3, Deadline(20.0, clock), n_repeats=5)
     assert 1000 < found.n_rows < 1200  # 15 permutations, with a thousandth a row
     assert not np.isnan(found.importances).any()
+
+
+def test_fewer_members_predict_if_there_is_no_time_for_each_column():
+    n_rows, clock = 3000, FakeClock()
+    members = [SimpleNamespace(number=i, weight=0.25) for i in range(4)]
+    found = measured(
+        folds_of(halves(n_rows), n_rows),
+        Columns(4, unread=(3,)),
+        clock,
+        1e-3,
+        Deadline(1.6, clock),  # of which the probe takes 0.6
+        members=members,
+    )
+    assert found.members == [0, 1]  # all of them would take 1.5 seconds
+    assert found.n_rows == LEAST_ROWS
+    assert "50 % of the weight" in found.notes[0]
+    assert clock.now() <= 1.6
 
 
 def test_time_that_is_over_before_the_first_prediction_leaves_nothing():
