@@ -193,10 +193,11 @@ def _affordable(
     if affordable >= len(judge.rows):
         return judge
     models = judge.models
-    passes = left / max(n_columns * seconds * LEAST_ROWS, 1e-9)
+    least = min(LEAST_ROWS, len(judge.rows))
+    passes = left / max(n_columns * seconds * least, 1e-9)
     if passes < 1:
         models = models.heaviest(max(int(passes * len(models.members)), 1))
-    n_rows = max(int(affordable), LEAST_ROWS)
+    n_rows = max(int(affordable), least)
     return Judge.of_some_rows(models, judge.folds, judge.decision, n_rows, seed)
 
 
