@@ -36,7 +36,7 @@ def test_trials_of_one_round_start_one_after_the_other(model):
 def test_trials_are_within_the_fit(model):
     began = datetime.fromisoformat(model._provenance["began"])
     ends = [(end - began).total_seconds() for _, end in moments(model)]
-    assert 0 < ends[0] and ends[-1] < model.fit_report_["total"]
+    assert ends[0] > 0 and ends[-1] < model.fit_report_["total"]
 
 
 def test_trials_of_this_process_say_so(model):
