@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from automodel.cli.image_files import read_folder, with_columns_of_folder, with_paths
+from automodel.cli.page import check_report, read_fitted
 from automodel.cli.saved_model import load_model, names_of_predictions, read_for
 from automodel.cli.table_file import (
     check_writable,
@@ -52,6 +53,8 @@ def fit(arguments: Namespace) -> int:
     """Learn columns of a table and save the model."""
     say = _nothing if arguments.quiet else _note
     check_writable(arguments.out)
+    if arguments.report is not None:  # before the time budget is spent
+        check_report(arguments.report)
     arguments = with_columns_of_folder(arguments)
     # Cheap, and an unknown name raises before a large table is read.
     find_families(arguments.families, _modality(arguments))
@@ -80,6 +83,11 @@ def fit(arguments: Namespace) -> int:
             "is saved."
         )
     sys.stdout.write(text_summary(model) + f"\n\nModel saved: {arguments.out}\n")
+    if arguments.report is not None and not held:
+        sys.stdout.flush()
+        with _warnings_as_notes(say):
+            model.report(arguments.report, X, target)
+        sys.stdout.write(f"Report saved: {arguments.report}\n")
     return EXIT_OF_SIGNAL + held[0] if held else 0
 
 
@@ -106,6 +114,26 @@ def predict(arguments: Namespace) -> int:
     else:
         write_table(predictions, arguments.out)
         say(f"{len(predictions)} predictions written to {arguments.out}.")
+    return 0
+
+
+def report(arguments: Namespace) -> int:
+    """Write a page about a saved model."""
+    say = _nothing if arguments.quiet else _note
+    check_report(arguments.out)
+    with _warnings_as_notes(say):
+        model = load_model(arguments.model)
+        X = y = None
+        if arguments.table is not None:
+            X, y = read_fitted(model, arguments.table, say)
+        model.report(
+            arguments.out,
+            X,
+            y,
+            seconds=arguments.seconds,
+            show_examples=arguments.show_examples,
+        )
+    sys.stdout.write(f"Report saved: {arguments.out}\n")
     return 0
 
 
