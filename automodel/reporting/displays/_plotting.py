@@ -15,6 +15,7 @@ COLORS = (
     *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#8f6bb8"),
     *("#a0522d", "#7f9c1e", "#d0436a", "#2fa4a0", "#8c8c8c", "#5b7fd6", "#b8860b"),
 )
+ROOM_FOR_TICKS = 0.48  # inches, and for the label of x
 MOST_VECTORS = 1_000  # marks that are drawn one by one; more become an image
 
 
@@ -59,15 +60,19 @@ def as_text(name: Any, most: int = 40) -> str:
     return f" {text}" if text.startswith("_") else text
 
 
-def legend_below(ax: Any, handles: list[Any], n_columns: int = 4) -> None:
+def legend_below(ax: Any, handles: list[Any], n_columns: int = 3) -> None:
     """Draw a legend below the axes, where it hides no data."""
+    from matplotlib.transforms import ScaledTranslation
+
+    below = ScaledTranslation(0.0, -ROOM_FOR_TICKS, ax.figure.dpi_scale_trans)
     ax.legend(
         handles=handles,
         loc="upper left",
         bbox_to_anchor=(0.0, 0.0),
+        bbox_transform=ax.transAxes + below,
         ncols=n_columns,
         frameon=False,
         handlelength=1.2,
         columnspacing=1.2,
-        borderaxespad=4.6,  # in font sizes: room for the ticks and the label of x
+        borderaxespad=0.0,
     )

@@ -48,6 +48,11 @@ def _draw(ax: Any, feature: dict[str, Any], found: dict[str, Any]) -> None:
             ax.fill_between(places, low[given], high[given], **band)
     kind = "Probability" if found["is_probability"] else "Prediction"
     label = f"{kind} of {as_text(found['outputs'][0], 24)}" if is_one else kind
+    if feature["kind"] == "date":
+        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+        ax.xaxis.set_major_locator(locator := AutoDateLocator(maxticks=6))
+        ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     if has_order:
         missing = "" if len(given) == len(feature["values"]) else " (dotted: missing)"
         ax.set(ylabel=label, xlabel=as_text(feature["name"], 30) + missing)

@@ -60,7 +60,7 @@ def of_labels(estimator, y, predictions, weight) -> dict[str, Any]:
     target, names = estimator._target, names_of_targets(estimator)
     proba = target.probabilities(np.asarray(predictions, dtype=float))
     found = target.decode(proba, estimator.decision_thresholds_)
-    frequent = np.argsort(-y.sum(axis=0), kind="stable")[:MOST_CURVES]
+    frequent = np.sort(np.argsort(-y.sum(axis=0), kind="stable")[:MOST_CURVES])
     triples = [(names[i], y[:, i] == 1, proba[:, i]) for i in frequent]
     return {
         "kind": "labels",
@@ -102,7 +102,7 @@ def _score(name: str, of_rows: np.ndarray) -> dict[str, Any]:
 
 def _most_frequent(y: np.ndarray) -> list[int]:
     found, counts = np.unique(y, return_counts=True)
-    return found[np.argsort(-counts, kind="stable")][:MOST_CURVES].tolist()
+    return sorted(found[np.argsort(-counts, kind="stable")][:MOST_CURVES].tolist())
 
 
 def _of_the_likeliest(proba: np.ndarray, y: np.ndarray):

@@ -74,10 +74,10 @@ def _file(name: str) -> str:
 
 def headline(facts: dict[str, Any]) -> str:
     """Return what was learned from what, in one sentence."""
-    problem, members = facts["problem"], len(facts["ensemble"])
-    models = "1 model" if members == 1 else f"{members} models"
-    total = seconds(facts["stages"]["total"])
-    made = f"An ensemble of {models} from {facts['trials']['n']} trials in {total}"
+    problem, total = facts["problem"], seconds(facts["stages"]["total"])
+    models = _count(len(facts["ensemble"]), "model")
+    trials = _count(facts["trials"]["n"], "trial")
+    made = f"An ensemble of {models} from {trials} in {total}"
     if not problem:
         return f"{made}."
     size = f"{problem['n_rows']:,} rows"
@@ -91,6 +91,10 @@ def headline(facts: dict[str, Any]) -> str:
         "multioutput": f"{len(problem['targets'])} columns of numbers",
     }.get(problem["kind"], problem["kind"])
     return f"{made}, which predicts {kind} from {problem['data']}: {size}."
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def _interval(facts: dict[str, Any]) -> str:
