@@ -66,7 +66,7 @@ class TrialFacts:
 
 def trials_of(estimator: Any) -> list[TrialFacts]:
     """Return the trials of a fitted estimator in the order of their numbers."""
-    plain = sum(vars(estimator).get("_trials", {}).values(), [])
+    plain: list[dict[str, Any]] = sum(vars(estimator).get("_trials", {}).values(), [])
     members = {member.number: member for member in estimator.ensemble_.members}
     params = vars(estimator).get("_params", {})
     began = _beginning(estimator, plain)

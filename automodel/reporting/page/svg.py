@@ -13,7 +13,7 @@ from automodel.quiet import no_warnings
 
 INK = "#010203"  # stands for the colour of the text around a figure
 WIDTH, HEIGHT = 5.2, 3.1  # inches
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "svg.fonttype": "none",  # text stays text, in the font of the page
     "svg.hashsalt": "automodel",  # the same figure has the same ids
     "font.sans-serif": ["DejaVu Sans"],

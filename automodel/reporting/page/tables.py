@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from automodel.reporting.page.plain import cut
@@ -172,6 +173,8 @@ COLUMNS: dict[str, list[Column]] = {
 
 def cells_of(names: list[str]) -> list[Column]:
     """Return the columns for the cells of rows of X."""
-    return [
-        Column(name, lambda row, i=i: row["cells"][i]) for i, name in enumerate(names)
-    ]
+    return [Column(name, partial(_cell, i)) for i, name in enumerate(names)]
+
+
+def _cell(i: int, row: dict[str, Any]) -> str:
+    return row["cells"][i]
