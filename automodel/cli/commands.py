@@ -84,10 +84,8 @@ def fit(arguments: Namespace) -> int:
         )
     sys.stdout.write(text_summary(model) + f"\n\nModel saved: {arguments.out}\n")
     if arguments.report is not None and not held:
-        sys.stdout.flush()
-        with _warnings_as_notes(say):
-            model.report(arguments.report, X, target)
-        sys.stdout.write(f"Report saved: {arguments.report}\n")
+        rows = (None, None) if interrupts else (X, target)  # which take longer
+        return _write_report(model, arguments.report, *rows, say=say)
     return EXIT_OF_SIGNAL + held[0] if held else 0
 
 
@@ -126,15 +124,8 @@ def report(arguments: Namespace) -> int:
         X = y = None
         if arguments.table is not None:
             X, y = read_fitted(model, arguments.table, say)
-        model.report(
-            arguments.out,
-            X,
-            y,
-            seconds=arguments.seconds,
-            show_examples=arguments.show_examples,
-        )
-    sys.stdout.write(f"Report saved: {arguments.out}\n")
-    return 0
+    options = {"seconds": arguments.seconds, "show_examples": arguments.show_examples}
+    return _write_report(model, arguments.out, X, y, say=say, **options)
 
 
 def families(arguments: Namespace) -> int:
@@ -150,6 +141,21 @@ def families(arguments: Namespace) -> int:
     for name, tasks, installed in rows:
         line = f"{name:{widths[0]}}  {tasks:{widths[1]}}  {installed}"
         sys.stdout.write(line.rstrip() + "\n")
+    return 0
+
+
+def _write_report(
+    model: Any, path: Path, X: Any, y: Any, *, say: Say, **options
+) -> int:
+    """Write the page about a model, and return the exit code."""
+    sys.stdout.flush()  # a report may take a while
+    try:
+        with _warnings_as_notes(say):
+            model.report(path, X, y, **options)
+    except KeyboardInterrupt:
+        say("interrupted; there is no report.")
+        return EXIT_OF_SIGNAL + signal.SIGINT
+    sys.stdout.write(f"Report saved: {path}\n")
     return 0
 
 

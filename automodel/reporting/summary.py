@@ -79,8 +79,8 @@ class ReportMixin:
         MissingLibraryError
             If jinja2 or matplotlib is not installed.
         ValueError
-            If no file can be at the path, or if X is not like that of `fit` or differs
-            in length from y.
+            If no file can be at the path, if `seconds` is negative, or if X is not like
+            that of `fit` or differs in length from y.
 
         Examples
         --------

@@ -156,7 +156,8 @@ class SearchHistoryDisplay:
         )
         label = f"best of {as_text(name or self.estimator_name or 'the search')}"
         options = {"where": "post", "color": "#7a7a7a", "linewidth": 1.2, **kwargs}
-        (self.line_,) = ax.step(seconds[self._order], self.best, label=label, **options)
+        moments, best = self._improvements()
+        (self.line_,) = ax.step(moments, best, label=label, **options)
         _leave_out_the_worst(ax, scores)
         ax.set_xlim(left=0.0)
         ax.set_xlabel("Seconds since the beginning of the fit")
@@ -168,6 +169,13 @@ class SearchHistoryDisplay:
         legend_below(ax, [self.line_, *families])
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+    def _improvements(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the best scores where they change, and at both ends."""
+        moments, best = np.asarray(self.seconds, dtype=float)[self._order], self.best
+        kept = np.ones(len(best), dtype=bool)
+        kept[1:-1] = np.diff(best)[:-1] > 0
+        return moments[kept], best[kept]
 
 
 def _leave_out_the_worst(ax: Any, scores: np.ndarray) -> None:

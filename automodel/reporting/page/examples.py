@@ -29,10 +29,9 @@ def example_facts(estimator: Any, X: Any, show_examples: bool) -> dict[str, Any]
     if honest is None or len(honest.rows) == 0:
         return {"message": "There are no honest predictions to choose examples by."}
     n_given = _length(X)
-    n_rows = getattr(honest, "n_rows", estimator.task_.n_samples)
-    if n_given != n_rows:
+    if n_given != honest.n_rows:
         return {
-            "message": f"X has {n_given} rows, but that of `fit` had {n_rows}. "
+            "message": f"X has {n_given} rows, but that of `fit` had {honest.n_rows}. "
             "Examples need the X of `fit`."
         }
     target = estimator._target
@@ -41,10 +40,11 @@ def example_facts(estimator: Any, X: Any, show_examples: bool) -> dict[str, Any]
     doubt = _doubt(estimator, honest)
     unsure = np.argsort(-doubt, kind="stable")[:MOST_EXAMPLES]
     show = {"text": _texts, "image": _images}.get(estimator.task_.modality, _cells)
+    described = _described(estimator, honest, worst, loss, show, X)
     return {
-        "worst": _described(estimator, honest, worst, loss, show, X),
+        "worst": described,
         "unsure": _described(estimator, honest, unsure, loss, show, X),
-        "columns": _columns(X) if show is _cells else [],
+        "columns": _columns(X, len(described[0].get("cells", []))),
     }
 
 
@@ -151,7 +151,7 @@ def _cells(estimator: Any, X: Any) -> list[dict[str, Any]]:
     return [{"cells": [cut(cell, MOST_IN_CELL) for cell in row]} for row in first]
 
 
-def _columns(X: Any) -> list[str]:
-    """Return the names of the first columns of a table."""
-    names = list(getattr(X, "columns", range(X.shape[1] if hasattr(X, "shape") else 0)))
-    return [cut(name, MOST_IN_CELL) for name in names[:MOST_COLUMNS]]
+def _columns(X: Any, n_columns: int) -> list[str]:
+    """Return the names of the first columns of a table; their places, if X has none."""
+    names = list(getattr(X, "columns", range(n_columns)))
+    return [cut(name, MOST_IN_CELL) for name in names[:n_columns]]

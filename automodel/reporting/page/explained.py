@@ -12,6 +12,7 @@ from automodel.reporting.page.plain import cut, rounded
 
 NEEDS_DATA = "Pass the X and y of `fit` to `report` for this part."
 NO_COLUMNS = "Only columns of tables have an importance and a dependence."
+LEAST_SECONDS = 0.01
 N_DEPENDENCE = 6  # features whose dependence is shown
 MOST_OUTPUTS = 5  # classes or targets, those that change most
 
@@ -28,7 +29,8 @@ def importance_facts(
     if X is None or y is None:
         return {"message": NEEDS_DATA}
     try:
-        found = measure(X, y, seconds=max(deadline.seconds_left, 0.0))
+        left = max(deadline.seconds_left, LEAST_SECONDS)
+        found = measure(X, y, **_of_fit(estimator), seconds=left)
     except ValueError as error:  # such as rows that are not those of `fit`
         return {"message": cut(error, 600)}
     order = np.argsort(-np.asarray(found.importances_mean), kind="stable")
@@ -48,6 +50,15 @@ def importance_facts(
         "n_rows": getattr(found, "n_rows", None),
         "notes": [str(note) for note in getattr(found, "notes", [])],
     }
+
+
+def _of_fit(estimator: Any) -> dict[str, np.ndarray]:
+    """Return the weights and groups of the rows of `fit`, if all of them are known."""
+    honest = vars(estimator).get("_honest")
+    if honest is None or len(honest.rows) < honest.n_rows:
+        return {}
+    given = {"sample_weight": honest.sample_weight, "groups": honest.groups}
+    return {name: values for name, values in given.items() if values is not None}
 
 
 def dependence_facts(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import tempfile
 from html import escape
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
+from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from automodel.exceptions import MissingLibraryError
@@ -91,6 +93,7 @@ def make_report(
 ) -> Report:
     """Return the report of an estimator; see its method `report`."""
     check_is_fitted(estimator, "ensemble_")
+    check_scalar(seconds, "seconds", Real, min_val=0)
     check_libraries()
     if path is not None:
         check_path(path)

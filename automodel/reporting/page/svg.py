@@ -13,6 +13,7 @@ from automodel.quiet import no_warnings
 
 INK = "#010203"  # stands for the colour of the text around a figure
 WIDTH, HEIGHT = 5.2, 3.1  # inches
+MAGNIFICATION = 1.6  # pixels for a point of text, at most
 STYLE: Any = {
     "svg.fonttype": "none",  # text stays text, in the font of the page
     "svg.hashsalt": "automodel",  # the same figure has the same ids
@@ -86,11 +87,17 @@ def _inline(svg: str, name: str, title: str) -> str:
     svg = svg[svg.index("<svg") :].strip()
     svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"\s*<style.*?</style>", "", svg, flags=re.DOTALL)
-    box = re.search(r'viewBox="[^"]*"', svg)
-    head = f'<svg {box.group() if box else ""} role="img" aria-label="{escape(title)}">'
-    svg = head + svg[svg.index(">") + 1 :]
-    svg = svg.replace("xlink:href=", "href=")
-    svg = re.sub(r'\bid="', f'id="{name}-', svg)
-    svg = svg.replace('href="#', f'href="#{name}-').replace("url(#", f"url(#{name}-")
-    svg = svg.replace(INK, "currentColor").replace("#000000", "currentColor")
+    box = re.findall(r'viewBox="([^"]*)"', svg)[0]
+    most = MAGNIFICATION * float(box.split()[2])
+    head = f'<svg viewBox="{box}" style="max-width:{most:.0f}px" role="img"'
+    svg = f'{head} aria-label="{escape(title)}">' + svg[svg.index(">") + 1 :]
+    svg = re.sub(r"<[^>]+>", lambda tag: _of_page(tag.group(), name), svg)
     return re.sub(r">\s+<", "><", svg)
+
+
+def _of_page(tag: str, name: str) -> str:
+    """Return a tag whose ids and references are those of one figure of a page."""
+    tag = tag.replace("xlink:href=", "href=")
+    tag = re.sub(r'\bid="', f'id="{name}-', tag)
+    tag = tag.replace('href="#', f'href="#{name}-').replace("url(#", f"url(#{name}-")
+    return tag.replace(INK, "currentColor").replace("#000000", "currentColor")
