@@ -97,3 +97,15 @@ def test_a_page_that_cannot_be_saved_is_refused_before_the_search(
     monkeypatch.setattr(commands, "_new_model", lambda *arguments: 1 / 0)
     assert main([*FIT, "--report", path]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_an_interrupt_says_that_there_is_no_report(folder, monkeypatch, capsys):
+    class Slow:
+        def report(self, *arguments, **options):
+            raise KeyboardInterrupt
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(commands, "load_model", lambda path: Slow())
+    assert main(["report", "model.joblib", "--out", "none.html"]) == 130
+    assert "interrupted; there is no report" in capsys.readouterr().err
+    assert not (folder / "none.html").exists()

@@ -8,6 +8,7 @@ import numpy as np
 
 from automodel.reporting.page.errors_of_classes import of_classes, of_labels
 from automodel.reporting.page.errors_of_values import of_values
+from automodel.reporting.page.honest import honest_of
 
 MOST_CELLS = 5_000_000  # of predictions, from which errors are computed
 LEAST_ROWS = 2_000
@@ -31,8 +32,8 @@ def error_facts(estimator: Any) -> dict[str, Any]:
     Of very many predictions a random sample of the rows is used. The dict has the key
     "message" if there are none.
     """
-    honest = vars(estimator).get("_honest")
-    if honest is None or len(honest.rows) == 0:
+    honest = honest_of(estimator)
+    if honest is None:
         return {"message": NO_HONEST}
     kind = estimator.task_.kind
     if kind not in KINDS:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import _safe_indexing
 
+from automodel.reporting.page.honest import honest_of, n_rows_of_fit
 from automodel.reporting.page.names import names_of_classes, names_of_targets
 from automodel.reporting.page.plain import cut
 
@@ -25,13 +26,13 @@ def example_facts(estimator: Any, X: Any, show_examples: bool) -> dict[str, Any]
         return {"message": "Rows are shown only with `show_examples=True` and X."}
     if X is None:
         return {"message": "Pass the X of `fit` to `report` to see examples."}
-    honest = vars(estimator).get("_honest")
-    if honest is None or len(honest.rows) == 0:
+    honest = honest_of(estimator)
+    if honest is None:
         return {"message": "There are no honest predictions to choose examples by."}
-    n_given = _length(X)
-    if n_given != honest.n_rows:
+    n_given, n_rows = _length(X), n_rows_of_fit(estimator)
+    if n_given != n_rows:
         return {
-            "message": f"X has {n_given} rows, but that of `fit` had {honest.n_rows}. "
+            "message": f"X has {n_given} rows, but that of `fit` had {n_rows}. "
             "Examples need the X of `fit`."
         }
     target = estimator._target

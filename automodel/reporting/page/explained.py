@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from automodel.clock import Deadline
+from automodel.reporting.page.honest import honest_of, n_rows_of_fit
 from automodel.reporting.page.names import names_of_classes, names_of_targets
 from automodel.reporting.page.plain import cut, rounded
 
@@ -54,8 +55,8 @@ def importance_facts(
 
 def _of_fit(estimator: Any) -> dict[str, np.ndarray]:
     """Return the weights and groups of the rows of `fit`, if all of them are known."""
-    honest = vars(estimator).get("_honest")
-    if honest is None or len(honest.rows) < honest.n_rows:
+    honest = honest_of(estimator)
+    if honest is None or len(honest.rows) < n_rows_of_fit(estimator):
         return {}
     given = {"sample_weight": honest.sample_weight, "groups": honest.groups}
     return {name: values for name, values in given.items() if values is not None}

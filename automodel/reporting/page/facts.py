@@ -16,6 +16,7 @@ from automodel.reporting.page.explained import (
     importance_facts,
     note_facts,
 )
+from automodel.reporting.page.honest import honest_of
 from automodel.reporting.page.names import names_of_targets
 from automodel.reporting.page.plain import cut, plain
 from automodel.reporting.page.recipe import recipe_facts
@@ -104,7 +105,7 @@ def _problem(estimator: Any) -> dict[str, Any]:
 
 
 def _score(estimator: Any, trials: Sequence[TrialFacts]) -> dict[str, Any]:
-    honest = vars(estimator).get("_honest")
+    honest = honest_of(estimator)
     interval = getattr(estimator, "expected_score_interval_", None)
     scores = [trial.score for trial in trials if trial.status == "complete"]
     return {

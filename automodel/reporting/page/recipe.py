@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from automodel.reporting.page.honest import honest_of
 from automodel.reporting.page.plain import cut
 
 NOT_REPEATED = ("callbacks", "verbose", "random_state")  # or said otherwise
@@ -47,7 +48,7 @@ def _call(estimator: Any) -> str:
 def _arguments(estimator: Any) -> list[str]:
     """Return the arguments that `fit` had, as far as that is known."""
     task = vars(estimator).get("task_")
-    honest = vars(estimator).get("_honest")
+    honest = honest_of(estimator)
     names = ["X", "y"]
     if task is not None and task.is_weighted:
         names.append("sample_weight=sample_weight")

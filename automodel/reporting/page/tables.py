@@ -90,6 +90,11 @@ def _share(head: str, key: str) -> Column:
     return Column(head, show, number=True)
 
 
+def _fit_seconds(row: dict[str, Any]) -> float:
+    """Return the time of a trial without that of predicting the validation rows."""
+    return max(row["seconds"] - (row["predict_seconds"] or 0.0), 0.0)
+
+
 def _statuses(row: dict[str, Any]) -> str:
     return ", ".join(f"{n} {status}" for status, n in row["statuses"].items())
 
@@ -103,8 +108,8 @@ COLUMNS: dict[str, list[Column]] = {
         _text("Status", "status"),
         _number("Score", "score"),
         _number("Weight", "weight", hides_zero=True),
-        _seconds("Trial took", "seconds"),
-        _seconds("of it prediction", "predict_seconds"),
+        Column("Fit", lambda row: seconds(_fit_seconds(row)), number=True),
+        _seconds("Predict", "predict_seconds"),
         PARAMS,
     ],
     "families": [
