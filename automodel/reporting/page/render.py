@@ -112,11 +112,8 @@ def _score_lines(facts: dict[str, Any]) -> list[str]:
         )
     if score["expected"] is None:
         lines.append("There were too few rows, models or time for an honest score.")
-    elif score["n_honest"]:
-        lines.append(
-            f"It was computed on {score['n_honest']:,} rows that did not choose the "
-            "ensemble."
-        )
+    elif not score["is_baseline"]:
+        lines.append("It was computed on rows that did not choose the ensemble.")
     if score["baseline"] is not None and not score["is_baseline"]:
         lines.append(
             f"For comparison: a model that uses the target alone has "
