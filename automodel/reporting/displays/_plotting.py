@@ -8,6 +8,7 @@ from typing import Any
 from sklearn.utils.validation import check_is_fitted
 
 from automodel.exceptions import MissingLibraryError
+from automodel.reporting.one_line import one_line
 
 # Of Okabe and Ito (2008) without black and yellow, and further ones that can be told
 # from them. All are readable on white and on dark pages.
@@ -29,12 +30,16 @@ def axes_for(caller: Any, ax: Any) -> Any:
     """
     name = f"{type(caller).__name__}.plot"
     try:
+        if ax is not None:
+            import matplotlib  # noqa: F401
+
+            return ax
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise MissingLibraryError(
             f"{name} needs matplotlib. Run: pip install matplotlib"
         ) from error
-    return plt.subplots()[1] if ax is None else ax
+    return plt.subplots()[1]
 
 
 def check_searched(estimator: Any) -> None:
@@ -54,9 +59,7 @@ def as_text(name: Any, most: int = 40) -> str:
     It would read dollars as formulas, and leave names with a first underscore out of
     legends.
     """
-    text = " ".join(str(name).split())
-    text = text if len(text) <= most else text[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
-    text = text.replace("$", r"\$")
+    text = one_line(name, most).replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from automodel.reporting.displays._plotting import COLORS, as_text
-from automodel.reporting.page.plain import cut
+from automodel.reporting.one_line import one_line
 from automodel.reporting.page.svg import figure
 
 
@@ -21,7 +21,7 @@ def dependence_figures(facts: dict[str, Any]) -> Iterator[dict[str, str]]:
         def draw(ax: Any, feature=feature) -> None:
             _draw(ax, feature, found)
 
-        title = f"Dependence on {cut(feature['name'], 60)}"
+        title = f"Dependence on {one_line(feature['name'], 60)}"
         svg = figure(f"dependence{i}", title, draw, width=4.2, height=2.8)
         yield {"caption": title, "svg": svg}
 

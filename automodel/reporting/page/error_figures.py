@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from automodel.reporting.displays._plotting import COLORS, as_text
-from automodel.reporting.page.plain import cut
+from automodel.reporting.one_line import one_line
 from automodel.reporting.page.svg import figure
 
 MOST_WITH_NUMBERS = 10  # classes, in the cells of a confusion matrix
@@ -117,7 +117,7 @@ def _precision_recall(curves: list[dict[str, Any]]) -> dict[str, str]:
 
 def _of(kind: str, curves: list[dict[str, Any]]) -> str:
     if len(curves) == 1:
-        return f"{kind} of {cut(curves[0]['name'], 40)}"
+        return f"{kind} of {one_line(curves[0]['name'], 40)}"
     return f"{kind}s of the most frequent classes, each against the others"
 
 
@@ -131,7 +131,7 @@ def _calibration(found: dict[str, Any]) -> dict[str, str]:
         display.plot(ax=ax, name="predictions", color=COLORS[0])
         ax.set(xlabel="Mean predicted probability", ylabel="Observed share")
 
-    title = f"Calibration of {cut(found['of'], 60)}"
+    title = f"Calibration of {one_line(found['of'], 60)}"
     svg = figure("calibration", title, draw, width=3.6, height=3.4)
     return {"caption": title, "svg": svg}
 
@@ -153,7 +153,7 @@ def _of_values(errors: dict[str, Any]) -> Iterator[dict[str, str]]:
                     ax, kind=kind, scatter_kwargs=POINTS, line_kwargs={"alpha": 0.6}
                 )
 
-            title = f"{words} of {cut(points['name'], 60)}"
+            title = f"{words} of {one_line(points['name'], 60)}"
             name = f"{kind.partition('_')[0]}{i}"
             svg = figure(name, title, draw, width=3.8, height=3.4)
             yield {"caption": title, "svg": svg}

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from sklearn.utils import _safe_indexing
 
+from automodel.reporting.one_line import one_line
 from automodel.reporting.page.honest import honest_of, n_rows_of_fit
 from automodel.reporting.page.names import names_of_classes, names_of_targets
-from automodel.reporting.page.plain import cut
 
 MOST_EXAMPLES = 8
 MOST_CHARACTERS = 500  # of a text
@@ -111,17 +111,19 @@ def _answers(estimator: Any, outputs: np.ndarray) -> list[str]:
 def _labels(estimator: Any, indicator: np.ndarray) -> list[str]:
     names = names_of_targets(estimator)
     labels = [[names[i] for i in np.flatnonzero(row)] for row in indicator]
-    return [cut(", ".join(own) or "none", MOST_CHARACTERS) for own in labels]
+    return [one_line(", ".join(own) or "none", MOST_CHARACTERS) for own in labels]
 
 
 def _numbers(values: Any) -> list[str]:
     rows = np.reshape(values, (len(values), -1))
-    return [cut(", ".join(f"{v:.5g}" for v in row), MOST_CHARACTERS) for row in rows]
+    return [
+        one_line(", ".join(f"{v:.5g}" for v in row), MOST_CHARACTERS) for row in rows
+    ]
 
 
 def _texts(estimator: Any, X: Any) -> list[dict[str, Any]]:
     rows = estimator._reader.transform(estimator._check_X(X, reset=False))
-    return [{"text": cut(text, MOST_CHARACTERS)} for text in rows]
+    return [{"text": one_line(text, MOST_CHARACTERS)} for text in rows]
 
 
 def _images(estimator: Any, X: Any) -> list[dict[str, Any]]:
@@ -149,10 +151,10 @@ def _cells(estimator: Any, X: Any) -> list[dict[str, Any]]:
         first = X[:, :MOST_COLUMNS].toarray()
     if first is None:
         first = np.asarray(X)[:, :MOST_COLUMNS]
-    return [{"cells": [cut(cell, MOST_IN_CELL) for cell in row]} for row in first]
+    return [{"cells": [one_line(cell, MOST_IN_CELL) for cell in row]} for row in first]
 
 
 def _columns(X: Any, n_columns: int) -> list[str]:
     """Return the names of the first columns of a table; their places, if X has none."""
     names = list(getattr(X, "columns", range(n_columns)))
-    return [cut(name, MOST_IN_CELL) for name in names[:n_columns]]
+    return [one_line(name, MOST_IN_CELL) for name in names[:n_columns]]

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from automodel.clock import Deadline
+from automodel.reporting.one_line import one_line
 from automodel.reporting.page.honest import honest_of, n_rows_of_fit
 from automodel.reporting.page.names import names_of_classes, names_of_targets
-from automodel.reporting.page.plain import cut, rounded
+from automodel.reporting.page.plain import rounded
 
 NEEDS_DATA = "Pass the X and y of `fit` to `report` for this part."
 NO_COLUMNS = "Only columns of tables have an importance and a dependence."
@@ -33,11 +34,11 @@ def importance_facts(
         left = max(deadline.seconds_left, LEAST_SECONDS)
         found = measure(X, y, **_of_fit(estimator), seconds=left)
     except ValueError as error:  # such as rows that are not those of `fit`
-        return {"message": cut(error, 600)}
+        return {"message": one_line(error, 600)}
     order = np.argsort(-np.asarray(found.importances_mean), kind="stable")
     features = [
         {
-            "name": cut(found.feature_names[i], 200),
+            "name": one_line(found.feature_names[i], 200),
             "position": int(i),
             "mean": float(found.importances_mean[i]),
             "std": float(found.importances_std[i]),
@@ -115,7 +116,7 @@ def _outputs_that_change(found: Any, n_outputs: int) -> list[int]:
 
 def _plain_dependence(own: Any, outputs: list[int]) -> dict[str, Any]:
     return {
-        "name": cut(own.feature, 200),
+        "name": one_line(own.feature, 200),
         "kind": own.kind,
         "values": [_plain_value(value) for value in own.values],
         "average": [rounded(column) for column in own.average[:, outputs].T],
@@ -128,4 +129,4 @@ def _plain_dependence(own: Any, outputs: list[int]) -> dict[str, Any]:
 def _plain_value(value: Any) -> Any:
     if hasattr(value, "isoformat"):
         return value.isoformat()
-    return cut(value, 60) if isinstance(value, str) else value
+    return one_line(value, 60) if isinstance(value, str) else value

@@ -9,6 +9,7 @@ from typing import Any
 
 from automodel.clock import Deadline
 from automodel.exceptions import describe_error
+from automodel.reporting.one_line import one_line
 from automodel.reporting.page.errors import error_facts
 from automodel.reporting.page.examples import example_facts
 from automodel.reporting.page.explained import (
@@ -18,7 +19,7 @@ from automodel.reporting.page.explained import (
 )
 from automodel.reporting.page.honest import honest_of
 from automodel.reporting.page.names import names_of_targets
-from automodel.reporting.page.plain import cut, plain
+from automodel.reporting.page.plain import plain
 from automodel.reporting.page.recipe import recipe_facts
 from automodel.reporting.trials import TrialFacts, lanes, trials_of
 
@@ -81,7 +82,7 @@ def _part(make: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any
     try:
         return make(*arguments)
     except Exception as error:  # noqa: BLE001  of a metric, of a library, of a model
-        reason = cut(describe_error(error), MOST_ERROR)
+        reason = one_line(describe_error(error), MOST_ERROR)
         return {"message": f"This part could not be made. {reason}"}
 
 
@@ -148,7 +149,10 @@ def _families(estimator: Any, trials: Sequence[TrialFacts]) -> list[dict[str, An
 def _left_out(estimator: Any) -> list[dict[str, Any]]:
     reasons = vars(estimator).get("_left_out", {})
     return [
-        {"family": name, "reason": cut(reason, MOST_ERROR).removeprefix("left out: ")}
+        {
+            "family": name,
+            "reason": one_line(reason, MOST_ERROR).removeprefix("left out: "),
+        }
         for name, reason in reasons.items()
     ]
 
@@ -180,7 +184,7 @@ def _trials(trials: Sequence[TrialFacts]) -> dict[str, Any]:
     rows = [
         {
             **{name: value for name, value in vars(trial).items() if name != "curve"},
-            "error": cut(trial.error, MOST_ERROR),
+            "error": one_line(trial.error, MOST_ERROR),
         }
         for trial in ranked[:MOST_TRIALS]
     ]

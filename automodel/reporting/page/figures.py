@@ -13,9 +13,9 @@ from automodel.reporting.displays import (
     TimelineDisplay,
 )
 from automodel.reporting.displays._plotting import as_text
+from automodel.reporting.one_line import one_line
 from automodel.reporting.page.dependence_figures import dependence_figures
 from automodel.reporting.page.error_figures import error_figures
-from automodel.reporting.page.plain import cut
 from automodel.reporting.page.svg import drawing, figure
 
 MOST_MEMBERS = 25
@@ -47,7 +47,7 @@ def _drawn(draw: Callable[..., Iterator[Figure]], facts: dict[str, Any]):
     try:
         found.extend(draw(facts))
     except Exception as error:  # noqa: BLE001  of a plotting library; the page goes on
-        reason = cut(describe_error(error), 300)
+        reason = one_line(describe_error(error), 300)
         found.append({"caption": f"A figure could not be drawn. {reason}", "svg": ""})
     return found
 
@@ -74,7 +74,7 @@ def _curves(facts: dict[str, Any]) -> Iterator[Figure]:
         display = LearningCurvesDisplay(**curves)
         n_trials = len(curves["numbers"])
         trials = "1 trial" if n_trials == 1 else f"{n_trials} trials"
-        title = f"{cut(curves['family'], 60)}: {trials}"
+        title = f"{one_line(curves['family'], 60)}: {trials}"
 
         def draw(ax: Any, display=display) -> None:
             display.plot(ax, name="")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from automodel.reporting.page.plain import cut
+from automodel.reporting.one_line import one_line
 
 MOST_CHARACTERS = 80
 
@@ -14,9 +14,9 @@ def names_of_targets(estimator: Any) -> list[str]:
     names = getattr(estimator, "target_names_", None)
     if names is None:
         names = [f"target {i}" for i in range(estimator.task_.n_outputs)]
-    return [cut(name, MOST_CHARACTERS) for name in names]
+    return [one_line(name, MOST_CHARACTERS) for name in names]
 
 
 def names_of_classes(estimator: Any) -> list[str]:
     """Return a name for each class of a target of one column."""
-    return [cut(label, MOST_CHARACTERS) for label in estimator.classes_]
+    return [one_line(label, MOST_CHARACTERS) for label in estimator.classes_]

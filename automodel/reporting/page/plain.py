@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from automodel.reporting.one_line import one_line
+
 MOST_CHARACTERS = 2_000  # of a value that has no plain form
 MOST_POINTS = 500  # of a curve
 
@@ -29,15 +31,11 @@ def plain(value: Any) -> Any:
         return {str(key): plain(own) for key, own in value.items()}
     if isinstance(value, np.ndarray):
         return plain(value.tolist())
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, set | frozenset):
+        value = sorted(value, key=repr)
+    if isinstance(value, list | tuple):
         return [plain(own) for own in value]
-    return cut(getattr(value, "__name__", None) or repr(value), MOST_CHARACTERS)
-
-
-def cut(text: Any, most: int) -> str:
-    """Return a text in one line of a limited length."""
-    text = " ".join(str(text).split())
-    return text if len(text) <= most else text[: most - 3] + "..."
+    return one_line(getattr(value, "__name__", None) or repr(value), MOST_CHARACTERS)
 
 
 def rounded(values: Iterable[float], digits: int = 5) -> list[float | None]:

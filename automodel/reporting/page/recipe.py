@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from automodel.reporting.one_line import one_line
 from automodel.reporting.page.honest import honest_of
-from automodel.reporting.page.plain import cut
 
 NOT_REPEATED = ("callbacks", "verbose", "random_state")  # or said otherwise
 MOST_CHARACTERS = 300  # of a parameter
@@ -33,7 +33,7 @@ def _call(estimator: Any) -> str:
     """Return the constructor with the parameters that are not the defaults."""
     signature = inspect.signature(type(estimator).__init__).parameters
     lines = [
-        f"    {name}={cut(_shown(value), MOST_CHARACTERS)},"
+        f"    {name}={one_line(_shown(value), MOST_CHARACTERS)},"
         for name, value in estimator.get_params(deep=False).items()
         if name not in NOT_REPEATED and repr(value) != repr(signature[name].default)
     ]

@@ -35,6 +35,16 @@ class Report:
         All numbers and texts of the report.
     html : str
         The page.
+
+    Examples
+    --------
+    >>> from automodel import AutoClassifier
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = AutoClassifier(families=["linear"], n_trials=1, time_budget=None)
+    >>> report = model.fit(X, y).report()
+    >>> report.facts["problem"]["n_rows"], "Leaderboard" in report.html
+    (150, True)
     """
 
     def __init__(self, facts: dict[str, Any], html: str):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from automodel.reporting.page.plain import cut
+from automodel.reporting.one_line import one_line
 
 MOST_IN_CELL = 240  # characters
 MOST_PARAMS = 160
@@ -48,18 +48,18 @@ def params(values: dict[str, Any]) -> str:
         f"{name}={number(value) if isinstance(value, float) else value}"
         for name, value in values.items()
     ]
-    return cut(", ".join(parts), MOST_PARAMS)
+    return one_line(", ".join(parts), MOST_PARAMS)
 
 
 def _text(head: str, key: str) -> Column:
-    return Column(head, lambda row: cut(row[key], MOST_IN_CELL))
+    return Column(head, lambda row: one_line(row[key], MOST_IN_CELL))
 
 
 def _list(head: str, key: str, most: int = 6) -> Column:
     def show(row: dict[str, Any]) -> str:
         values = [str(value) for value in row[key]]
         rest = f" and {len(values) - most} more" if len(values) > most else ""
-        return cut(", ".join(values[:most]) + rest, MOST_IN_CELL)
+        return one_line(", ".join(values[:most]) + rest, MOST_IN_CELL)
 
     return Column(head, show)
 
@@ -165,7 +165,7 @@ COLUMNS: dict[str, list[Column]] = {
         _count("Trial", "number"),
         _text("Family", "family"),
         _seconds("After", "seconds"),
-        Column("Cause", lambda row: cut(row["error"], 600)),
+        Column("Cause", lambda row: one_line(row["error"], 600)),
         PARAMS,
     ],
     "examples": [

@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 
-from automodel.reporting.page.plain import cut, plain, rounded, thinned
+from automodel.reporting.page.plain import plain, rounded, thinned
 
 
 def test_values_become_those_of_json():
@@ -29,11 +29,6 @@ def test_what_has_no_plain_form_becomes_a_limited_text():
             return "word " * 10_000
 
     assert len(plain(Endless())) == 2_000
-
-
-def test_a_text_becomes_one_line():
-    assert cut("a\n b\t c", 10) == "a b c"
-    assert cut("abcdefghij", 6) == "abc..."
 
 
 def test_numbers_keep_a_few_digits():

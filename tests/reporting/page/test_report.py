@@ -180,3 +180,4 @@ def test_names_in_other_scripts_warn_of_no_missing_glyphs(model):
     finally:
         model.classes_ = names
     assert "正しい" in page.text
+    assert "could not be" not in page.text
