@@ -13,14 +13,18 @@ __all__ = [
     "AutoRegressor",
     "AutoTextClassifier",
     "AutoTextRegressor",
+    "EnsembleDisplay",
     "EstimatorFamily",
     "ImageFamily",
     "ImageFeatures",
+    "LearningCurvesDisplay",
     "ModelFamily",
+    "SearchHistoryDisplay",
     "SharedStorage",
     "TabularFamily",
     "TextEmbedding",
     "TextFamily",
+    "TimelineDisplay",
     "__version__",
 ]
 
@@ -31,14 +35,18 @@ _HOMES = {
     "AutoRegressor": "automodel.estimators.tabular",
     "AutoTextClassifier": "automodel.estimators.text",
     "AutoTextRegressor": "automodel.estimators.text",
+    "EnsembleDisplay": "automodel.reporting.displays",
     "EstimatorFamily": "automodel.families",
     "ImageFamily": "automodel.families",
     "ImageFeatures": "automodel.preprocessing.image.features",
+    "LearningCurvesDisplay": "automodel.reporting.displays",
     "ModelFamily": "automodel.families.base",
+    "SearchHistoryDisplay": "automodel.reporting.displays",
     "SharedStorage": "automodel.search.storage.shared",
     "TabularFamily": "automodel.families",
     "TextEmbedding": "automodel.preprocessing.text.embedding",
     "TextFamily": "automodel.families",
+    "TimelineDisplay": "automodel.reporting.displays",
 }
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from automodel.cli.image_files import read_folder, with_columns_of_folder, with_paths
+from automodel.cli.page import check_report, read_fitted
 from automodel.cli.saved_model import load_model, names_of_predictions, read_for
 from automodel.cli.table_file import (
     check_writable,
@@ -52,6 +53,8 @@ def fit(arguments: Namespace) -> int:
     """Learn columns of a table and save the model."""
     say = _nothing if arguments.quiet else _note
     check_writable(arguments.out)
+    if arguments.report is not None:  # before the time budget is spent
+        check_report(arguments.report)
     arguments = with_columns_of_folder(arguments)
     # Cheap, and an unknown name raises before a large table is read.
     find_families(arguments.families, _modality(arguments))
@@ -80,6 +83,9 @@ def fit(arguments: Namespace) -> int:
             "is saved."
         )
     sys.stdout.write(text_summary(model) + f"\n\nModel saved: {arguments.out}\n")
+    if arguments.report is not None and not held:
+        rows = (None, None) if interrupts else (X, target)  # which take longer
+        return _write_report(model, arguments.report, *rows, say=say)
     return EXIT_OF_SIGNAL + held[0] if held else 0
 
 
@@ -109,6 +115,19 @@ def predict(arguments: Namespace) -> int:
     return 0
 
 
+def report(arguments: Namespace) -> int:
+    """Write a page about a saved model."""
+    say = _nothing if arguments.quiet else _note
+    check_report(arguments.out)
+    with _warnings_as_notes(say):
+        model = load_model(arguments.model)
+        X = y = None
+        if arguments.table is not None:
+            X, y = read_fitted(model, arguments.table, say)
+    options = {"seconds": arguments.seconds, "show_examples": arguments.show_examples}
+    return _write_report(model, arguments.out, X, y, say=say, **options)
+
+
 def families(arguments: Namespace) -> int:
     """List the families with their tasks and whether they are installed."""
     rows = [("name", "tasks", "installed")]
@@ -122,6 +141,21 @@ def families(arguments: Namespace) -> int:
     for name, tasks, installed in rows:
         line = f"{name:{widths[0]}}  {tasks:{widths[1]}}  {installed}"
         sys.stdout.write(line.rstrip() + "\n")
+    return 0
+
+
+def _write_report(
+    model: Any, path: Path, X: Any, y: Any, *, say: Say, **options
+) -> int:
+    """Write the page about a model, and return the exit code."""
+    sys.stdout.flush()  # a report may take a while
+    try:
+        with _warnings_as_notes(say):
+            model.report(path, X, y, **options)
+    except KeyboardInterrupt:
+        say("interrupted; there is no report.")
+        return EXIT_OF_SIGNAL + signal.SIGINT
+    sys.stdout.write(f"Report saved: {path}\n")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The command line: `automodel fit`, `automodel predict`, `automodel families`."""
+"""The command line: `automodel fit`, `predict`, `report` and `families`."""
 
 from __future__ import annotations
 
@@ -93,10 +93,11 @@ def _parser() -> argparse.ArgumentParser:
         "--version", action="version", version=f"automodel {__version__}"
     )
     commands = parser.add_subparsers(
-        dest="command", required=True, metavar="{fit,predict,families}"
+        dest="command", required=True, metavar="{fit,predict,report,families}"
     )
     _add_fit(commands)
     _add_predict(commands)
+    _add_report(commands)
     commands.add_parser(
         "families",
         help="list the families of models",
@@ -131,6 +132,13 @@ def _add_fit(commands) -> None:
         default=Path("model.joblib"),
         metavar="FILE",
         help="where the model is saved (default: %(default)s)",
+    )
+    fit.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="page of HTML about the fit, such as report.html, which is made after the "
+        "time budget and may take half a minute; its facts are saved beside it as JSON",
     )
     _add_search_options(fit)
     _add_storage_options(fit)
@@ -273,6 +281,45 @@ def _add_predict(commands) -> None:
         help="add a column for the probability of each class or label",
     )
     predict.add_argument("--quiet", action="store_true", help="print no notes")
+
+
+def _add_report(commands) -> None:
+    report = commands.add_parser(
+        "report",
+        allow_abbrev=False,
+        help="write a page of HTML about a saved model",
+        description="Write a page of HTML about a saved model, and its facts beside it "
+        "as JSON. A model file is a pickle and can run code when it is loaded: open "
+        "only files you trust.",
+    )
+    report.add_argument("model", type=Path, help="a file saved by `automodel fit`")
+    report.add_argument(
+        "table",
+        type=Path,
+        nargs="?",
+        help="the table or folder of `automodel fit`, for importance, dependence and "
+        "notes about the data",
+    )
+    report.add_argument(
+        "--out",
+        type=Path,
+        default=Path("report.html"),
+        metavar="FILE",
+        help="where the page is saved (default: %(default)s)",
+    )
+    report.add_argument(
+        "--seconds",
+        type=_positive_float,
+        default=20.0,
+        metavar="S",
+        help="time for importance and dependence (default: %(default)g)",
+    )
+    report.add_argument(
+        "--show-examples",
+        action="store_true",
+        help="show rows of the table that are predicted badly",
+    )
+    report.add_argument("--quiet", action="store_true", help="print no notes")
 
 
 def _names(text: str) -> list[str]:

@@ -61,18 +61,18 @@ def read_for(model: Any, path: Path, say: Say) -> pd.DataFrame:
     if is_of_images and path.is_dir():
         (column,) = getattr(model, "feature_names_in_", [PATH])
         return read_images(path, column, say)
-    table = read_table(path, strings=_string_columns(model))
-    X = _model_columns(model, table, path, say)
+    table = read_table(path, strings=string_columns(model))
+    X = model_columns(model, table, path, say)
     return with_paths(X, X.columns[0], path) if is_of_images else X
 
 
-def _string_columns(model) -> list[str]:
+def string_columns(model) -> list[str]:
     """Return the columns in which "01" is not 1: those of categories and texts."""
     names = list(getattr(model, "feature_names_in_", []))
     return getattr(model._reader, "strings", names)
 
 
-def _model_columns(model, table: pd.DataFrame, path: Path, say: Say) -> pd.DataFrame:
+def model_columns(model, table: pd.DataFrame, path: Path, say: Say) -> pd.DataFrame:
     """Return the columns that the model learned from, in its order."""
     names = getattr(model, "feature_names_in_", None)
     if names is None:

@@ -173,6 +173,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
 
     def _train(self, prepared, families, budget, archive) -> Self:
         from automodel.callbacks import running
+        from automodel.estimators.provenance import provenance
         from automodel.search.search import SearchSettings
         from automodel.training.train import TrainingSettings, train
 
@@ -191,6 +192,8 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         self._keep_prepared(prepared)
         self._keep_trained(trained)
         self.fit_report_ = {**budget.used, "total": budget.elapsed}
+        total, baseline = self.fit_report_["total"], trained.baseline_score
+        self._provenance = provenance(used, total, baseline)
         return self
 
     def _able_families(

@@ -62,6 +62,9 @@ class Evaluation:
         Scores that were reported during the training, by step.
     predict_seconds : float
         Time of predicting the validation rows.
+    worker : int or None
+        Number of the process that ran it: 0 for that of the search, 1 and more for its
+        workers. None if that is not known.
     """
 
     candidate: Candidate
@@ -75,6 +78,7 @@ class Evaluation:
     error: str = ""
     reports: dict[int, float] = field(default_factory=dict)
     predict_seconds: float = 0.0
+    worker: int | None = None
 
 
 def is_joined(candidate: Candidate, folds: Folds) -> bool:

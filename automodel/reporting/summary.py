@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from html import escape
-from typing import Any
+from os import PathLike
+from typing import TYPE_CHECKING, Any
 
 from sklearn.utils import estimator_html_repr
+
+if TYPE_CHECKING:
+    from automodel.reporting.page.report import Report
 
 TOP = 10
 WIDTH = 100
@@ -24,11 +28,75 @@ NUMBERS = ("rank", "score", "weight", "stacking_coefficient", "seconds")
 
 
 class ReportMixin:
-    """Show the report of a fitted search in notebooks, above the usual diagram.
+    """Report on a fitted search, in a page and above the usual diagram in notebooks.
 
     It must come before `BaseEstimator` in the list of base classes: scikit-learn's
     `_repr_html_` and `_repr_mimebundle_` both call `_html_repr`.
     """
+
+    def report(
+        self,
+        path: str | PathLike | None = None,
+        X: Any = None,
+        y: Any = None,
+        *,
+        seconds: float = 20.0,
+        show_examples: bool = False,
+    ) -> Report:
+        """Report on the fit in one page of HTML, which needs no network and no script.
+
+        The page shows how good the model is to be on new rows, which models it
+        consists of, where the time went, how the search went, the errors on rows that
+        did not choose the ensemble, and how to repeat the fit.
+
+        Parameters
+        ----------
+        path : str or Path, default=None
+            File of the page, such as "report.html". Its facts are saved beside it, as
+            "report.json". None writes no file.
+        X : array-like of shape (n_samples, n_features) or (n_samples,), default=None
+            Rows, usually those of `fit`, for importance, dependence, notes about the
+            data and examples. None leaves these out.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Targets of these rows.
+        seconds : float, default=20.0
+            Seconds for importance and dependence, which are measured on as many rows as
+            there is time for.
+        show_examples : bool, default=False
+            Whether the page may show rows of X: those that are predicted worst, and
+            those of which the ensemble is least sure. Without it, the page holds no
+            rows, texts or images; figures of a regression show up to 1,000 values of y.
+
+        Returns
+        -------
+        Report
+            The page. Notebooks show it, and its method `save` writes it to a file.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        MissingLibraryError
+            If jinja2 or matplotlib is not installed.
+        ValueError
+            If no file can be at the path, if `seconds` is negative, or if X is not like
+            that of `fit` or differs in length from y.
+
+        Examples
+        --------
+        >>> from automodel import AutoClassifier
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = AutoClassifier(families=["linear"], n_trials=1, time_budget=None)
+        >>> report = model.fit(X, y).report()
+        >>> report.facts["estimator"], report.facts["trials"]["n"]
+        ('AutoClassifier', 1)
+        """
+        from automodel.reporting.page.report import make_report
+
+        return make_report(
+            self, path, X, y, seconds=seconds, show_examples=show_examples
+        )
 
     def _html_repr(self) -> str:
         diagram = estimator_html_repr(self)

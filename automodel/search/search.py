@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -110,12 +110,12 @@ class Search:
         earlier process was killed.
         """
         if self.budget.seconds is not None:
-            self._tell_all(self.workers.run(iter(self.ask, None)))
+            self._tell_all(self.workers.run(self._started(iter(self.ask, None))))
             self._trials.read_news()
         else:
             while items := self.ask_round():
                 goes_on = (item for item in items if not self._trials.is_stopped)
-                self._tell_all(self.workers.run(goes_on))
+                self._tell_all(self.workers.run(self._started(goes_on)))
                 self._trials.take_in(items[0].number // ROUND_SIZE)
         self._trials.take_in()
 
@@ -145,6 +145,12 @@ class Search:
     def tell(self, item: WorkItem, evaluation: Evaluation) -> None:
         """Take the result of a trial."""
         self._trials.tell(item.number, evaluation, item.time_limit)
+
+    def _started(self, items: Iterable[WorkItem]) -> Iterator[WorkItem]:
+        """Yield items when a worker is free for them, and note the moment."""
+        for item in items:
+            self._trials.start(item.number)
+            yield item
 
     def _tell_all(self, evaluations: Evaluations) -> None:
         with closing(evaluations):

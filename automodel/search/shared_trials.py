@@ -136,6 +136,11 @@ class SharedTrials:
                 return self._pending[number]
         return None
 
+    def start(self, number: int) -> None:
+        """Note that a trial of this process is given to a worker now."""
+        trial = self._pending[number]
+        trial.study.start(trial)
+
     def tell(
         self, number: int, evaluation: Evaluation, time_limit: float | None = None
     ) -> None:

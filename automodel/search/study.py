@@ -9,12 +9,14 @@ import statistics
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from automodel.clock import wall_time
 from automodel.evaluation.evaluate import Candidate, Evaluation
 from automodel.exceptions import describe_error
 from automodel.families.base import ModelFamily
@@ -252,6 +254,10 @@ class FamilyStudy:
         """Return a trial as it is in the study."""
         return self._trials.get_trial(self._id(trial.position))
 
+    def start(self, trial: RunningTrial) -> None:
+        """Note when a trial begins to run, which may be long after it was asked for."""
+        self.frozen(trial).datetime_start = datetime.fromtimestamp(wall_time())
+
     def tell(self, trial: RunningTrial, evaluation: Evaluation) -> FrozenTrial:
         """Tell the study the result of a trial; return a copy of the ended trial."""
         self._fill(trial, evaluation)
@@ -274,6 +280,7 @@ class FamilyStudy:
             state, values = TrialState.FAIL, None
         self._trials.set_trial_state_values(self._id(trial.position), state, values)
         own = self.frozen(trial)
+        own.datetime_start = ended.datetime_start
         own.datetime_complete = ended.datetime_complete
         self._rank(own)
         return own
@@ -397,6 +404,7 @@ def attributes(number: int, evaluation: Evaluation) -> dict[str, Any]:
             np.asarray(n, dtype=int).tolist() for n in evaluation.n_iterations
         ],
         "predict_seconds": evaluation.predict_seconds,
+        "worker": evaluation.worker,
     }
 
 
@@ -413,6 +421,7 @@ def evaluation_of(trial: FrozenTrial, candidate: Candidate) -> Evaluation:
         error=said["error"],
         reports=dict(trial.intermediate_values),
         predict_seconds=said["predict_seconds"],
+        worker=said.get("worker"),
     )
 
 

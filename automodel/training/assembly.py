@@ -62,6 +62,8 @@ class Trained:
         The trials of each family.
     params : dict of int to dict
         The parameters of the estimator of each trial, by its number.
+    baseline_score : float
+        Score of the model that uses y alone.
     """
 
     ensemble: FittedEnsemble
@@ -72,6 +74,7 @@ class Trained:
     notes: list[str] = field(default_factory=list)
     studies: dict[str, list] = field(default_factory=dict)
     params: dict[int, dict[str, Any]] = field(default_factory=dict)
+    baseline_score: float = math.nan
 
 
 @dataclass(frozen=True)

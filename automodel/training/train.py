@@ -125,6 +125,7 @@ def _search_and_assemble(
             notes.append(INTERRUPTED)
             budget.end_within(INTERRUPT_SECONDS)
             made.append(assembly.run(storage, None))
+        made[-1].baseline_score = baseline.score
         notes.append(workers.problem)
 
 

@@ -21,6 +21,7 @@ from automodel.search.workers.work import (
     run_item,
 )
 
+HERE = 0  # the number of this process among the workers
 Evaluations = Generator[tuple[WorkItem, Evaluation]]
 ModelFolders = Callable[[int], ModelFolder]
 Refitted = list[FittedModel | Path | None]
@@ -68,7 +69,9 @@ class Workers:
         An item is asked for when a worker is free to run it.
         """
         for item in items:
-            yield item, run_item(item, self.folds, self._keep_model(item))
+            evaluation = run_item(item, self.folds, self._keep_model(item))
+            evaluation.worker = HERE
+            yield item, evaluation
 
     def refit(self, orders: list[Refit]) -> Refitted:
         """Return the models, or the files they are in; None for those that failed."""

@@ -55,7 +55,9 @@ def evaluations(ended: Ended) -> Iterator[tuple[WorkItem, Evaluation]]:
     for call, outcome in ended:
         if outcome.cause and call.keep_model is not None:
             call.keep_model.drop()  # the process itself could not
-        yield call.order, _evaluation_from(call.order, outcome)
+        evaluation = _evaluation_from(call.order, outcome)
+        evaluation.worker = outcome.worker
+        yield call.order, evaluation
 
 
 def values_of(calls: Sequence[Call], ended: Ended) -> list[Any]:

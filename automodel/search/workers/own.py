@@ -19,6 +19,7 @@ from automodel.families.base import ModelFamily
 from automodel.preprocessing.stateless import bytes_written
 from automodel.search.models import ModelFolder
 from automodel.search.workers.base import (
+    HERE,
     Evaluations,
     ModelFolders,
     Refitted,
@@ -147,7 +148,7 @@ class OwnProcesses(Workers):
         if first.deadline.seconds_left >= CROWDED_SECONDS:
             self._fill(calls)
         first = _short(first)
-        yield first, run_item(first, self.folds, self._keep_model(first))
+        yield from super().run([first])
         self.folds.forget_encoded()
         give_memory_back()
 
@@ -174,7 +175,8 @@ class OwnProcesses(Workers):
     def _here(self, call: Call) -> Outcome:
         """Run a call in this process."""
         run = run_item if call.is_trial else partial(run_here, refit)
-        return Outcome(call.key, run(call.order, self.folds, call.keep_model))
+        value = run(call.order, self.folds, call.keep_model)
+        return Outcome(call.key, value, worker=HERE)
 
     def _tell_here(self, reason: str, error: Exception | str) -> None:
         text = error if isinstance(error, str) else describe_error(error)

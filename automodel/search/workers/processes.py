@@ -46,7 +46,7 @@ class Outcome:
 
     `value` is what the call returned after `seconds`. If it returned nothing, `error`
     says why, and `cause` is "raised", "died", "memory", "time", or "unstarted" if no
-    process could run it.
+    process could run it. `worker` is the number of the process, if that is known.
     """
 
     key: Hashable
@@ -54,6 +54,7 @@ class Outcome:
     cause: str = ""
     error: str = ""
     seconds: float = 0.0
+    worker: int | None = None
 
 
 class ProcessPool:
@@ -79,7 +80,7 @@ class ProcessPool:
         self.memory_limit = memory_limit
         self.most_kept = most_kept
         self._news = threading.Event()
-        self._workers = [_Worker(self._news) for _ in range(n_workers)]
+        self._workers = [_Worker(n + 1, self._news) for n in range(n_workers)]
         self._unsent: list[Outcome] = []
 
     def __enter__(self) -> ProcessPool:
@@ -207,16 +208,15 @@ class ProcessPool:
 class _Worker:
     """One process and the call that it runs."""
 
-    def __init__(self, news: threading.Event) -> None:
-        self.news = news
+    def __init__(self, number: int, news: threading.Event) -> None:
+        self.number, self.news = number, news
         self.process: Any = None
         self.connection: Any = None
         self.lifeline: Any = None  # closes when this process is gone
         self.exchange: Any = None
         self.key: Hashable = None
         self.deadline = NO_DEADLINE
-        self.is_busy = False
-        self.is_dead = False
+        self.is_busy = self.is_dead = False
         self.start = 0.0
         self.libraries: set[str] = set()
 
@@ -309,7 +309,7 @@ class _Worker:
 
     def _outcome(self, value: Any, cause: str, error: str) -> Outcome:
         seconds = self.deadline.clock.now() - self.start
-        return Outcome(self.key, value, cause, error, seconds)
+        return Outcome(self.key, value, cause, error, seconds, self.number)
 
 
 class _Exchange:

@@ -1,7 +1,7 @@
 """What is on its way to a worker, and what comes back."""
 
 from automodel.clock import Deadline
-from automodel.evaluation.evaluate import Candidate
+from automodel.evaluation.evaluate import Candidate, Evaluation
 from automodel.search.workers.call import Call, evaluations, values_of
 from automodel.search.workers.processes import Outcome
 from automodel.search.workers.work import Refit, WorkItem, refit, work
@@ -29,11 +29,11 @@ def test_the_models_of_what_sent_nothing_are_dropped():
     calls = [Call(n, WorkItem(n, CANDIDATE), Kept()) for n in range(2)]
     ended = [
         (calls[1], Outcome(1, None, "died", "it died")),
-        (calls[0], Outcome(0, "an evaluation")),
+        (calls[0], Outcome(0, Evaluation(CANDIDATE, "complete"), worker=2)),
     ]
     (one, lost), (other, found) = evaluations(ended)
     assert (one.number, lost.status, lost.error) == (1, "failed", "it died, twice")
-    assert (other.number, found) == (0, "an evaluation")
+    assert (other.number, found.status, found.worker) == (0, "complete", 2)
     assert [call.keep_model.n_dropped for call in calls] == [0, 1]
 
 

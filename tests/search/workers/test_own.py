@@ -13,7 +13,7 @@ import pytest
 
 from automodel import mapped
 from automodel.clock import Deadline
-from automodel.evaluation.evaluate import Candidate
+from automodel.evaluation.evaluate import Candidate, Evaluation
 from automodel.search.models import ModelFolder, load_models
 from automodel.search.workers import call, engines, pickling, processes
 from automodel.search.workers import own as module
@@ -110,16 +110,17 @@ def test_what_cannot_be_pickled_stays_in_memory(tmp_path):
 def test_only_a_cheap_trial_runs_here(monkeypatch, cost, pid):
     family = StubFamily("stub")
     family.starts_search, family.cost = True, lambda params, task: cost
-    for name in ("call.work", "own.run_item"):
+    for name in ("call.work", "base.run_item"):
         monkeypatch.setattr(f"automodel.search.workers.{name}", where_it_runs)
     item = WorkItem(0, Candidate(family, {}))
     with OwnProcesses(1, make_folds()) as workers:
         ((_, found),) = workers.run([item])
-    assert (found == os.getpid()) == (pid == "own")
+    assert (found.seconds == os.getpid()) == (pid == "own")
+    assert found.worker == (0 if pid == "own" else 1)
 
 
-def where_it_runs(*arguments):
-    return os.getpid()
+def where_it_runs(item, *arguments):
+    return Evaluation(item.candidate, "complete", seconds=os.getpid())
 
 
 def run_all(workers, items):
@@ -207,7 +208,7 @@ def test_a_worker_that_does_not_start_leaves_its_trials_to_the_others(monkeypatc
     items = [WorkItem(n, Candidate(StubFamily(), {})) for n in range(4)]
     workers = OwnProcesses(3, make_folds(), 10**9)
     found, problem = run_all(workers, items)
-    assert set(found) == {n_started[0].pid}
+    assert {evaluation.seconds for evaluation in found} == {n_started[0].pid}
     assert len(found) == 4
     assert workers.n_jobs == 1
     assert "could be started: 1. BlockingIOError" in problem

@@ -1,0 +1,1 @@
+"""The report of a fitted estimator as one page of HTML."""
