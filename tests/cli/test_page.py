@@ -11,7 +11,6 @@ from automodel.cli import commands
 from automodel.cli.page import read_fitted
 from automodel.cli.parser import main
 from tests.reporting.makers import Page
-from tests.reporting.page.conftest import other_parts  # noqa: F401  a fixture
 
 FIT = [
     "fit",
