@@ -257,6 +257,7 @@ def folder_of_timm(kind, file):
     net = timm.create_model(name)
     values, own = torch.load(file, weights_only=True).values(), net.state_dict()
     net.load_state_dict(dict(zip(own, values, strict=True)))  # in the same order
+    net.reset_classifier(0)
     folder = Path(tempfile.mkdtemp())
     torch.save(net.state_dict(), folder / "pytorch_model.bin")
     config = {

@@ -23,7 +23,7 @@ from automodel.families.image.resnet import (
     widths_of,
 )
 from automodel.monitor import Monitor
-from automodel.nets import ImageResNetClassifier, MLPClassifier
+from automodel.nets import ImageResNetClassifier, TabMClassifier
 from automodel.nets.image.augment import AUGMENTATIONS
 from automodel.nets.weights import find_weights
 from automodel.preprocessing.image.images import ImageFacts
@@ -323,7 +323,7 @@ def test_short_and_long_trainings_are_compared_after_half_of_each(max_epochs):
     net = ImageResNetClassifier(max_epochs=max_epochs, validations_per_epoch=2)
     assert step_of(max_epochs, net) == 2 ** ForgivingPruner().first_slot
     assert step_of(1, net) >= 1
-    assert step_of(7, MLPClassifier()) == 7
+    assert step_of(7, TabMClassifier()) == 7
 
 
 @each_family
