@@ -117,6 +117,11 @@ class Metric:
         return self.target.classes
 
     @property
+    def is_fast(self) -> bool:
+        """Whether the score is computed without the scorer."""
+        return self._fast is not None
+
+    @property
     def is_own_loss(self) -> bool:
         """Whether the score is best where the mean loss of the objective is least."""
         if self.classes is not None or not is_own_loss(self.scorer):

@@ -24,6 +24,22 @@ class Combiner(ABC):
     def predict(self, predictions: Sequence[Any]) -> Any:
         """Combine the predictions, one of each model."""
 
+    def spread(self, predictions: Sequence[Any]) -> np.ndarray:
+        """Return the standard deviation among predictions that can be averaged.
+
+        Parameters
+        ----------
+        predictions : sequence of ndarray of shape (n_samples, n_outputs)
+            One of each model. They count by their weights.
+        """
+        used = np.flatnonzero(self.weights > 0).tolist()
+        shares = self.weights[used] / self.weights[used].sum()
+        parts = [np.asarray(predictions[i], dtype=np.float64) for i in used]
+        mean = sum(share * part for share, part in zip(shares, parts, strict=True))
+        squares = ((part - mean) ** 2 for part in parts)
+        variance = sum(s * square for s, square in zip(shares, squares, strict=True))
+        return np.sqrt(variance)
+
     @abstractmethod
     def take(self, models: Any) -> Self:
         """Return a combiner of some of the models, or in another order.

@@ -40,7 +40,7 @@ def test_the_expected_score_does_not_flatter_models_of_noise():
     evaluations = make_evaluations(folds, oofs - folds.y)
     weights = select_weights(evaluations, folds)
     naive = folds.score(mixture(evaluations, weights))
-    _, honest = judged(evaluations, folds)
+    honest = judged(evaluations, folds).score
     assert honest < naive
 
 
@@ -76,7 +76,7 @@ def test_rows_too_few_to_be_cut_into_parts_have_no_expected_score(seed):
     evaluations = make_evaluations(folds, np.ones((2, 9)))
     for evaluation in evaluations:
         evaluation.oof[1:] = np.nan
-    is_stacked, score = judged(evaluations, folds, random_state=seed)
+    is_stacked, score = judged(evaluations, folds, random_state=seed)[:2]
     assert not is_stacked
     assert np.isnan(score)
 
@@ -163,7 +163,7 @@ def test_each_part_becomes_labels_as_the_other_rows_choose(monkeypatch):
         return np.array([1.0, 0.0]) if len(asked) == 1 else np.array([0.0, 1.0])
 
     monkeypatch.setattr(Metric, "choose_decision", choose)
-    _, score = judged(evaluations, folds)
+    score = judged(evaluations, folds).score
     assert len(asked) == 2  # a part is a whole validation fold, and there are two
     first = folds.first_folds() == 0
     np.testing.assert_array_equal(asked[0], folds.y[~first])
@@ -174,7 +174,7 @@ def test_each_part_becomes_labels_as_the_other_rows_choose(monkeypatch):
 
 def test_a_score_of_labels_is_judged_at_the_threshold_that_was_chosen():
     folds, evaluations = folds_of_labels()
-    _, score = judged(evaluations, folds)
+    score = judged(evaluations, folds).score
     assert score > f1_score(folds.y, evaluations[0].oof[:, 1] > 0.5) + 0.1
     assert score > 0.9
 
@@ -191,8 +191,8 @@ def test_a_stack_that_the_deadline_has_prevented_is_not_judged(folds):
     shared = rng.normal(size=400)
     errors = [shared + 0.2 * rng.normal(size=400) for _ in range(2)]
     evaluations = make_evaluations(folds, [*errors, 3 * shared])
-    stacked, better = judged(evaluations, folds)
-    plain, worse = judged(evaluations, folds, may_stack=False)
+    stacked, better = judged(evaluations, folds)[:2]
+    plain, worse = judged(evaluations, folds, may_stack=False)[:2]
     assert stacked
     assert not plain
     assert worse < better
@@ -200,6 +200,6 @@ def test_a_stack_that_the_deadline_has_prevented_is_not_judged(folds):
 
 def test_there_is_no_expected_score_after_the_deadline(folds):
     evaluations = make_evaluations(folds, np.ones((2, 400)))
-    is_stacked, score = judged(evaluations, folds, deadline=Deadline.after(0.0))
+    is_stacked, score = judged(evaluations, folds, deadline=Deadline.after(0.0))[:2]
     assert not is_stacked
     assert math.isnan(score)

@@ -7,7 +7,9 @@ import pytest
 
 from automodel.clock import Deadline
 from automodel.ensemble.blend import Blend, Member
+from automodel.ensemble.judging import Verdict
 from automodel.ensemble.stacking import Stack
+
 from automodel.evaluation.evaluate import Candidate
 from automodel.evaluation.fitted_model import FittedModel
 from automodel.preprocessing.table import Table
@@ -139,7 +141,7 @@ def test_the_expected_score_is_that_of_the_ensemble_that_is_returned(
 
     def judge(*data, may_stack, **options):
         asked.append(may_stack)
-        return False, 0.7
+        return Verdict(False, 0.7)
 
     monkeypatch.setattr(assembly, "fit_combiner", fit)
     monkeypatch.setattr(assembly, "judged", judge)
