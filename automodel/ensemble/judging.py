@@ -143,10 +143,10 @@ def judged(
     Verdict
         With the honest predictions.
     """
-    rows = common_rows(evaluations, folds)
-    if len(rows) > HONEST_ROWS:
+    known = rows = common_rows(evaluations, folds)
+    if len(known) > HONEST_ROWS:
         rng = np.random.default_rng(random_state)
-        rows = np.sort(rng.choice(rows, HONEST_ROWS, replace=False))
+        rows = np.sort(rng.choice(known, HONEST_ROWS, replace=False))
     part_of = honest_parts(
         folds.first_folds()[rows], folds.groups_of(rows), HONEST_PARTS, random_state
     )
@@ -175,8 +175,8 @@ def judged(
     if may_stack and any(combiner.is_stacked for combiner in combiners):
         stacked = replace(plain, combiners=combiners)
         if stacked.is_better_than(plain):
-            return stacked.verdict(deadline, is_stacked=True)
-    return plain.verdict(deadline, is_stacked=False)
+            return stacked.verdict(known, evaluations, deadline)
+    return plain.verdict(known, evaluations, deadline)
 
 
 @dataclass(frozen=True)
@@ -212,10 +212,43 @@ class Judgement:
         ]
         return self._pooled(predicted)
 
-    def verdict(self, deadline: Deadline, *, is_stacked: bool) -> Verdict:
-        """Return the predictions with their score."""
+    def verdict(
+        self,
+        known: np.ndarray,
+        evaluations: Sequence[Evaluation],
+        deadline: Deadline,
+    ) -> Verdict:
+        """Return the score, and the predictions of all rows that are known.
+
+        If only some of the rows were judged, the others are predicted as those of their
+        fold.
+        """
         scored = self._scored(deadline)
-        return Verdict(is_stacked, scored.score(), self.rows, self.prediction, scored)
+        is_stacked = any(combiner.is_stacked for combiner in self.combiners)
+        rows, prediction = self.rows, self.prediction
+        if len(known) > len(rows) and not deadline.is_over:
+            rows, prediction = self._of_all(known, evaluations)
+        return Verdict(is_stacked, scored.score(), rows, prediction, scored)
+
+    def _of_all(
+        self, known: np.ndarray, evaluations: Sequence[Evaluation]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the known rows whose fold is in one part, and their prediction."""
+        fold_of, n_folds = self.folds.first_folds(), len(self.folds)
+        parts = np.unique(self.part_of)
+        is_in = np.zeros((len(parts), n_folds), dtype=bool)
+        is_in[np.searchsorted(parts, self.part_of), fold_of[self.rows]] = True
+        known = known[(is_in.sum(axis=0) == 1)[fold_of[known]]]
+        if len(known) < len(self.rows):  # a fold was cut into parts
+            return self.rows, self.prediction
+        place = is_in.argmax(axis=0)[fold_of[known]]
+        predicted = []
+        for number, combiner in enumerate(self.combiners):
+            of_part = np.flatnonzero(place == number)
+            oofs = [e.oof[known[of_part]] for e in evaluations]
+            predicted.append((of_part, combiner.predict(oofs)))
+        target = self.folds.target
+        return known, target.pooled(len(known), predicted, dtype=np.float64)
 
     def _scored(self, deadline: Deadline) -> JudgedRows:
         """Return what is scored of the prediction.

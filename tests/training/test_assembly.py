@@ -9,7 +9,6 @@ from automodel.clock import Deadline
 from automodel.ensemble.blend import Blend, Member
 from automodel.ensemble.judging import Verdict
 from automodel.ensemble.stacking import Stack
-
 from automodel.evaluation.evaluate import Candidate
 from automodel.evaluation.fitted_model import FittedModel
 from automodel.preprocessing.table import Table
