@@ -128,10 +128,9 @@ class Blend(Combiner):
             return mixed
         return self.stack.take(used).predict(mixed, parts)
 
-    def spread(self, predictions):
-        """Return the standard deviation among the sharpened predictions."""
-        pairs = zip(predictions, self.temperatures, strict=True)
-        return super().spread([self.link.sharpened(*pair) for pair in pairs])
+    def _member(self, prediction, model):
+        sharpened = self.link.sharpened(prediction, self.temperatures[model])
+        return super()._member(sharpened, model)
 
 
 @dataclass(frozen=True)

@@ -55,12 +55,9 @@ class HonestPredictions:
         spread: np.ndarray,
     ) -> HonestPredictions:
         """Return the predictions of some rows of a search, with their facts."""
-        y = folds.y[rows]
-        if y.ndim == 2 and y.dtype.kind in "iu":  # an indicator of labels
-            y = y.astype(np.int8)
         return cls(
             folds.positions(rows),
-            y,
+            folds.target.compact(folds.y[rows]),
             predictions.astype(np.float32),
             spread.astype(np.float32),
             folds.groups_of(rows),

@@ -8,7 +8,6 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from automodel.exceptions import FitWarning
@@ -140,7 +139,8 @@ class IntervalMixin(HonestMixin):
         >>> bool(0.7 < ((low <= y[300:]) & (y[300:] <= high)).mean() < 0.9)
         True
         """
-        _check_level(confidence_level)
+        check_is_fitted(self, "ensemble_")
+        _check_share(confidence_level, "confidence_level")
         if not self._target.objective.is_central:  # an error has no middle of zero
             tail = (1.0 - confidence_level) / 2.0
             return self.predict_quantiles(X, [tail, 1.0 - tail])
@@ -188,15 +188,14 @@ class IntervalMixin(HonestMixin):
         >>> search.predict_quantiles(X, [0.1, 0.5, 0.9]).shape
         (442, 3)
         """
-        probabilities = np.asarray(q, dtype=np.float64)
+        check_is_fitted(self, "ensemble_")
+        probabilities = np.asarray(q)
         if probabilities.ndim != 1 or not len(probabilities):
             raise ValueError(
                 f"q must be a list of at least one probability. Got {q!r} instead."
             )
         for each in probabilities.tolist():
-            check_scalar(
-                each, "q", Real, min_val=0, max_val=1, include_boundaries="neither"
-            )
+            _check_share(each, "q")
         return self._conformal(
             "predict_quantiles", X, lambda each, *of: each.quantiles(*of, probabilities)
         )
@@ -278,7 +277,8 @@ class SetMixin(HonestMixin):
         """
         from automodel.ensemble.conformal import least_probabilities
 
-        _check_level(confidence_level)
+        check_is_fitted(self, "ensemble_")
+        _check_share(confidence_level, "confidence_level")
         honest = self._required_honest("predict_set")
         least = least_probabilities(
             *_true_classes(honest, self._for_user(honest.predictions)),
@@ -294,15 +294,11 @@ class SetMixin(HonestMixin):
         return self._target.probabilities(predictions.astype(np.float64))
 
 
-def _check_level(confidence_level: Any) -> None:
-    check_scalar(
-        confidence_level,
-        "confidence_level",
-        Real,
-        min_val=0,
-        max_val=1,
-        include_boundaries="neither",
-    )
+def _check_share(value: Any, name: str) -> None:
+    if not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number. Got {value!r} instead.")
+    if not 0 < float(value) < 1:
+        raise ValueError(f"{name} must be above 0 and below 1. Got {value!r} instead.")
 
 
 def _conformal_columns(honest: HonestPredictions, target) -> list[ConformalRegressor]:

@@ -34,11 +34,18 @@ class Combiner(ABC):
         """
         used = np.flatnonzero(self.weights > 0).tolist()
         shares = self.weights[used] / self.weights[used].sum()
-        parts = [np.asarray(predictions[i], dtype=np.float64) for i in used]
-        mean = sum(share * part for share, part in zip(shares, parts, strict=True))
-        squares = ((part - mean) ** 2 for part in parts)
-        variance = sum(s * square for s, square in zip(shares, squares, strict=True))
+        parts = [self._member(predictions[i], i) for i in used]
+        mean = np.zeros_like(parts[0])
+        for share, part in zip(shares, parts, strict=True):
+            mean += share * part
+        variance = np.zeros_like(mean)
+        for share, part in zip(shares, parts, strict=True):
+            variance += share * (part - mean) ** 2
         return np.sqrt(variance)
+
+    def _member(self, prediction: Any, model: int) -> np.ndarray:
+        """Return the prediction of a model as it takes part in the mean."""
+        return np.asarray(prediction, dtype=np.float64)
 
     @abstractmethod
     def take(self, models: Any) -> Self:

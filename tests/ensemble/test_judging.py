@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import f1_score
 from sklearn.model_selection import GroupKFold
 
-from automodel.clock import Deadline
+from automodel.clock import NO_DEADLINE, Deadline
 from automodel.ensemble.judging import judged
 from automodel.ensemble.selection import (
     blend_of,
@@ -203,3 +203,75 @@ def test_there_is_no_expected_score_after_the_deadline(folds):
     is_stacked, score = judged(evaluations, folds, deadline=Deadline.after(0.0))[:2]
     assert not is_stacked
     assert math.isnan(score)
+
+
+def signals(folds, seed=1, n_models=4):
+    rng = np.random.default_rng(seed)
+    errors = rng.normal(size=(n_models, len(folds.y)))
+    return make_evaluations(folds, 0.5 * errors)
+
+
+def test_the_predictions_that_are_scored_are_returned(folds):
+    verdict = judged(signals(folds), folds)
+    assert verdict.rows.tolist() == list(range(400))
+    assert folds.score(verdict.prediction) == verdict.score
+    assert verdict.judged.score() == verdict.score
+    low, high = verdict.judged.interval(NO_DEADLINE, 0)
+    assert low < verdict.score < high
+
+
+def test_each_part_is_predicted_by_what_the_others_choose(folds):
+    """One model is right in the first fold only, and another in the second."""
+    first = folds.first_folds() == 0
+    errors = np.random.default_rng(0).normal(size=400)
+    evaluations = make_evaluations(
+        folds, [np.where(first, 0.1 * errors, errors), np.where(first, errors, 0.0)]
+    )
+    verdict = judged(evaluations, folds, size=1)
+    wrong = np.where(first, evaluations[1].oof[:, 0], evaluations[0].oof[:, 0])
+    np.testing.assert_allclose(verdict.prediction[:, 0], wrong, rtol=1e-6)
+
+
+@pytest.mark.parametrize("has_groups", [False, True])
+def test_rows_beyond_those_that_are_judged_are_predicted_too(
+    folds, monkeypatch, has_groups
+):
+    evaluations = signals(folds)
+    if has_groups:  # of pairs of rows of the same fold
+        folds = replace(folds, groups=np.arange(400) // 4 * 2 + np.arange(400) % 2)
+    for evaluation in evaluations:
+        evaluation.oof[:10] = np.nan  # which no fold validates
+    monkeypatch.setattr("automodel.ensemble.judging.HONEST_ROWS", 100)
+    verdict = judged(evaluations, folds)
+    assert verdict.rows.tolist() == list(range(10, 400))
+    scored = verdict.judged
+    assert len(scored.y) == 100
+    assert scored.score() == verdict.score
+    chosen = np.isin(folds.y[10:], scored.y)
+    honest = folds.metric.score(folds.y[10:][chosen], verdict.prediction[chosen])
+    assert honest == pytest.approx(verdict.score, abs=1e-12)
+    everything = folds.metric.score(folds.y[10:], verdict.prediction)
+    assert everything == pytest.approx(verdict.score, abs=0.1)
+
+
+def test_rows_beyond_those_of_a_holdout_have_no_predictions(folds, monkeypatch):
+    monkeypatch.setattr("automodel.ensemble.judging.HONEST_ROWS", 100)
+    folds = replace(folds, splits=[(np.arange(0), np.arange(400))])
+    verdict = judged(signals(folds), folds)
+    assert len(verdict.rows) == len(verdict.prediction) == 100
+
+
+def test_the_answers_that_are_scored_have_an_interval():
+    folds, evaluations = folds_of_labels()
+    verdict = judged(evaluations, folds)
+    low, high = verdict.judged.interval(NO_DEADLINE, 0)
+    assert low < verdict.score < high <= 1
+    assert verdict.prediction.shape == (300, 2)  # and not the answers
+
+
+def test_an_interval_is_of_rows_with_their_weights(folds):
+    weight = np.where(np.arange(400) < 200, 1.0, 1e-6)
+    plain = judged(signals(folds), folds).judged.interval(NO_DEADLINE, 0)
+    weighted = replace(folds, sample_weight=weight)
+    found = judged(signals(weighted), weighted).judged.interval(NO_DEADLINE, 0)
+    assert found[1] - found[0] > 1.2 * (plain[1] - plain[0])
