@@ -97,7 +97,8 @@ class SupervisedClassifier(ClassifierMixin, SetMixin, SupervisedEstimator):
         ndarray of shape (n_samples,) or (n_samples, n_labels)
             Class labels of the type that `fit` got, or a multilabel indicator.
         """
-        return self._target.decode(self.predict_proba(X), self._decision())
+        proba = self.predict_proba(X)
+        return self._target.decode(proba, self._decision())
 
     def _decision(self) -> np.ndarray:
         """Return what turns probabilities into classes or labels."""
