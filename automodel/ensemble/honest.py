@@ -17,8 +17,7 @@ class HonestPredictions:
 
     No model has learned from the rows that it predicts here, and neither these rows nor
     others of their fold have chosen the models, their weights or the stack. The errors
-    are therefore like those on new rows. There are at most 20,000 rows, and fewer if
-    there are more than 250 outputs.
+    are therefore like those on new rows.
 
     Parameters
     ----------
@@ -66,7 +65,7 @@ class HonestPredictions:
         )
 
     def sample(self, seed: int, most_cells: int = MOST_CELLS) -> HonestPredictions:
-        """Return all rows, or a random sample of them if they are too many cells."""
+        """Return all rows, or a random sample of them if their arrays are too large."""
         most = max(most_cells // self.predictions.shape[1], 1)
         if len(self.rows) <= most:
             return self
@@ -99,7 +98,7 @@ class HonestPredictions:
         )
 
     def placed(self, values: np.ndarray) -> np.ndarray:
-        """Return values of these rows as values of all rows, NaN for the others."""
+        """Return values of all rows of X, which are NaN for rows that are not here."""
         shape = self.n_rows, *values.shape[1:]
         result = np.full(shape, np.nan, dtype=np.float64)
         result[self.rows] = values

@@ -274,8 +274,8 @@ class Judgement:
             )
             answers = folds.target.decided(self.prediction[is_in], decision)
             decided.append((np.flatnonzero(is_in), answers))
-        answers = self._pooled(decided)
-        return JudgedRows(metric.score_decided, y, answers, *facts)
+        part = metric.decisive_of_decided(self._pooled(decided))
+        return JudgedRows(metric.score_decisive_of_decided, y, part, *facts)
 
     def is_better_than(self, plain: Judgement) -> bool:
         """Tell whether a stack did better than the plain mean on the judged rows.

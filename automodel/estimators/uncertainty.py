@@ -26,7 +26,7 @@ NO_HONEST = (
 
 
 class HonestMixin:
-    """What every fitted estimator knows of the quality of its predictions."""
+    """What all fitted estimators know about the quality of their predictions."""
 
     _honest: HonestPredictions | None = None
     _score_interval: tuple[float, float] = (math.nan, math.nan)
@@ -39,8 +39,9 @@ class HonestMixin:
     def expected_score_interval_(self) -> tuple[float, float]:
         """The 95 % confidence interval of `expected_score_`.
 
-        It tells how much the score of as many rows varies by chance, by bootstraps of
-        honest predictions (BCa; Efron, 1987). Both limits are NaN if it is unknown.
+        It tells how much the score of as many rows varies by chance, and is made by
+        bootstraps of honest predictions (BCa; Efron, 1987): of groups, if there are
+        any. Both limits are NaN if it is unknown.
         """
         check_is_fitted(self, "ensemble_")
         return self._score_interval
@@ -52,7 +53,7 @@ class HonestMixin:
         Probabilities of shape (n_samples, n_classes) for a classifier, and values of
         shape (n_samples,) or (n_samples, n_outputs) for a regressor. Rows without such
         a prediction are NaN: those that no fold validates, those of weight zero, and
-        all but 20,000 of many rows.
+        some of the rows if there are more than five million predicted numbers.
         """
         honest = self._required_honest("oof_predictions_", AttributeError)
         return honest.placed(self._for_user(honest.predictions))
@@ -141,7 +142,7 @@ class IntervalMixin(HonestMixin):
         """
         check_is_fitted(self, "ensemble_")
         _check_share(confidence_level, "confidence_level")
-        if not self._target.objective.is_central:  # an error has no middle of zero
+        if not self._target.objective.is_central:  # as of a model of the ninth decile
             tail = (1.0 - confidence_level) / 2.0
             return self.predict_quantiles(X, [tail, 1.0 - tail])
         return self._conformal(
@@ -153,9 +154,9 @@ class IntervalMixin(HonestMixin):
     def predict_quantiles(self, X, q):
         """Predict quantiles of the target of a row.
 
-        As `predict_interval`, but the errors below and above are ranked separately. At
-        least a share `q` of the targets is up to a quantile of one half or more, and at
-        most a share `q` is below a smaller one.
+        They are made as the intervals of `predict_interval`, but errors above and below
+        a prediction are ranked separately. A share `q` of the targets is below the
+        quantile: at least, if `q` is one half or more, and at most, if it is less.
 
         Parameters
         ----------
@@ -228,16 +229,17 @@ class SetMixin(HonestMixin):
     def predict_set(self, X, confidence_level=0.9):
         """Predict a set that contains the class of a row.
 
-        The sets are conformal: they hold the classes that are at least as probable as
-        `confidence_level` of the rows of that class were in honest out-of-fold
-        predictions. The level therefore holds for the rows of each class by themselves
-        [1]_, and no model is fitted again. Classes with too few honest rows, such as
-        fewer than nine at a level of 0.9, have a common threshold, for which the level
-        holds on the average of their rows. If they are too few even together, these
-        classes are in every set.
+        The sets are conformal. Each class has a threshold, which the share
+        `confidence_level` of its own rows reach in honest out-of-fold predictions, and
+        the set of a row holds the classes whose probabilities reach their thresholds.
+        The level therefore holds for the rows of each class by themselves [1]_. No
+        model is fitted again. Classes with too few honest rows, such as fewer than nine
+        at a level of 0.9, have a common threshold, for which the level holds on the
+        average of their rows. If they are too few even together, these classes are in
+        every set.
 
-        If y is a multilabel indicator, the set contains each label that a row has with
-        this probability, and labels that are not in the set can be excluded.
+        If y is a multilabel indicator, a set contains each label that the row has with
+        this probability, so that labels outside of it can be excluded.
 
         Parameters
         ----------

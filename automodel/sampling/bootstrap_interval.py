@@ -64,8 +64,7 @@ def bootstrap_interval(
     References
     ----------
     .. [1] Efron (1987), Better Bootstrap Confidence Intervals.
-    .. [2] Hesterberg (2015), What Teachers Should Know About the Bootstrap, section
-       4.3.
+    .. [2] Hesterberg (2015), What Teachers Should Know About the Bootstrap.
 
     Examples
     --------
