@@ -20,8 +20,9 @@ NO_HONEST = (
     "{what} of this {name} is unknown, because it needs predictions of rows that had "
     "no part in choosing the ensemble. There are none if only the baseline could be "
     "fitted, if the time was over before the ensemble was judged, if there were too "
-    "few validation rows, if `replay` has fitted the models to other data, or if the "
-    "estimator was saved by an earlier version of automodel."
+    "few validation rows, if predictions of the target cannot be averaged, if `replay` "
+    "has fitted the models to other data, or if the estimator was saved by an earlier "
+    "version of automodel."
 )
 
 
@@ -60,7 +61,7 @@ class HonestMixin:
 
     def _for_user(self, predictions: np.ndarray) -> np.ndarray:
         """Return predictions in the units of the user."""
-        raise NotImplementedError
+        return self._target.decode(predictions)
 
     def _required_honest(
         self, what: str, error: type[Exception] = RuntimeError
@@ -215,9 +216,6 @@ class IntervalMixin(HonestMixin):
         decoded = np.moveaxis(flat.reshape(bounds.shape), 2, 1)
         is_of_one_column = self._target.decode(prediction).ndim == 1
         return decoded[:, 0] if is_of_one_column else decoded
-
-    def _for_user(self, predictions):
-        return self._target.decode(predictions)
 
 
 class SetMixin(HonestMixin):
