@@ -100,7 +100,7 @@ class IntervalMixin(HonestMixin):
         where predictions are large, as far as the honest errors are larger there [2]_.
         The level holds on average over new rows that are like those of `fit`, and for
         each column of several targets by itself. With `groups`, it holds for rows of
-        new groups.
+        new groups, and with `sample_weight` for the rows that the weights stand for.
 
         Parameters
         ----------

@@ -32,16 +32,15 @@ class Combiner(ABC):
         predictions : sequence of ndarray of shape (n_samples, n_outputs)
             One of each model. They count by their weights.
         """
-        used = np.flatnonzero(self.weights > 0).tolist()
-        shares = self.weights[used] / self.weights[used].sum()
-        parts = [self._member(predictions[i], i) for i in used]
-        mean = np.zeros_like(parts[0])
-        for share, part in zip(shares, parts, strict=True):
-            mean += share * part
-        variance = np.zeros_like(mean)
-        for share, part in zip(shares, parts, strict=True):
-            variance += share * (part - mean) ** 2
-        return np.sqrt(variance)
+        total = 0.0
+        mean = squares = np.zeros(1)
+        for model in np.flatnonzero(self.weights > 0).tolist():  # West (1979)
+            part, weight = self._member(predictions[model], model), self.weights[model]
+            total += weight
+            change = part - mean
+            mean = mean + change * (weight / total)
+            squares = squares + weight * change * (part - mean)
+        return np.sqrt(np.maximum(squares / total, 0.0))
 
     def _member(self, prediction: Any, model: int) -> np.ndarray:
         """Return the prediction of a model as it takes part in the mean."""
