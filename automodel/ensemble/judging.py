@@ -95,7 +95,8 @@ class Verdict(NamedTuple):
         The score; greater is better. NaN if the deadline came first, or if some parts
         of the rows have no such score.
     rows : ndarray or None
-        The rows that were judged; None if there are no predictions.
+        The rows that have a prediction, which may be more than those that are scored;
+        None if there are none.
     prediction : ndarray or None
         The predictions of these rows by ensembles that other rows chose.
     judged : JudgedRows or None
