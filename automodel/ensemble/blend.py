@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -128,6 +128,10 @@ class Blend(Combiner):
             return mixed
         return self.stack.take(used).predict(mixed, parts)
 
+    def _member(self, prediction, model):
+        sharpened = self.link.sharpened(prediction, self.temperatures[model])
+        return super()._member(sharpened, model)
+
 
 @dataclass(frozen=True)
 class ColumnsBlend(Combiner):
@@ -180,6 +184,15 @@ class ColumnsBlend(Combiner):
             ]
         )
 
+    def spread(self, predictions):
+        """Return the standard deviation of each column, by the weights of its blend."""
+        return np.hstack(
+            [
+                blend.spread([prediction[:, [column]] for prediction in predictions])
+                for column, blend in enumerate(self.blends)
+            ]
+        )
+
 
 @dataclass
 class FittedEnsemble:
@@ -198,13 +211,31 @@ class FittedEnsemble:
 
     def predict(self, rows: Rows) -> np.ndarray:
         """Return probabilities, or values, of some rows."""
+        parts = [self.combiner.predict(of) for of in self._of_members(rows)]
+        return parts[0] if len(parts) == 1 else self.target.joined(parts)
+
+    def predict_with_spread(self, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+        """Return the prediction, and the standard deviation among the members.
+
+        Both have the shape (n_samples, n_outputs). This is for targets whose
+        predictions can be averaged.
+        """
+        pairs = [
+            (self.combiner.predict(of), self.combiner.spread(of))
+            for of in self._of_members(rows)
+        ]
+        predictions, spreads = zip(*pairs, strict=True)
+        return np.concatenate(predictions), np.concatenate(spreads)
+
+    def _of_members(self, rows: Rows) -> Iterator[list[Any]]:
+        """Yield the predictions of all members for one part of the rows at a time."""
         self._load()
         most = getattr(rows, "most_encoded", ENCODED_ROWS)
         if len(rows) <= most:
-            return self._predict_part(rows)
-        starts = range(0, len(rows), most)
-        parts = [rows.take(slice(start, start + most)) for start in starts]
-        return self.target.joined([self._predict_part(part) for part in parts])
+            yield self._predict_part(rows)
+            return
+        for start in range(0, len(rows), most):
+            yield self._predict_part(rows.take(slice(start, start + most)))
 
     def _load(self) -> None:
         """Load models that are deferred, which then share their encoders, too."""
@@ -216,7 +247,7 @@ class FittedEnsemble:
             ]
             share_parts(loaded, self.target)
 
-    def _predict_part(self, rows: Rows) -> np.ndarray:
+    def _predict_part(self, rows: Rows) -> list[Any]:
         encoded: dict[int, Any] = {}  # by the id of the encoder, which models share
         predictions = []
         for member in self.members:
@@ -225,7 +256,7 @@ class FittedEnsemble:
                 for model in member.models
             )
             predictions.append(self.target.average(own, member.shares()))
-        return self.combiner.predict(predictions)
+        return predictions
 
     @property
     def blend(self) -> Combiner:

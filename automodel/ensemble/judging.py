@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from automodel.evaluation.evaluate import Evaluation
 from automodel.evaluation.folds import Folds
 from automodel.exceptions import DeadlineReached
 from automodel.metrics.scorers import score_or_nan
+from automodel.sampling.bootstrap_interval import N_RESAMPLES, bootstrap_interval
 from automodel.sampling.clusters import honest_parts, variance_of_mean
 from automodel.targets.base import averaged
 from automodel.targets.combiner import Combiner
@@ -24,6 +26,88 @@ HONEST_PARTS = 5
 HONEST_BAGS = 3
 HONEST_CELLS = 10_000  # rows x classes, for the temperature of a model
 HONEST_ROWS = 20_000
+N_SLOW_RESAMPLES = 400  # of scores that have no fast form
+RESAMPLED_CELLS = 1_000_000_000  # in all bootstraps together
+
+
+@dataclass(frozen=True)
+class JudgedRows:
+    """What is scored of some rows.
+
+    Parameters
+    ----------
+    score_of : callable
+        The method of a metric that scores `part`.
+    y : sequence
+        Encoded target.
+    part : sequence
+        What decides the score: a part of the predictions, or the answers that they are
+        turned into.
+    sample_weight, groups : ndarray of shape (n_samples,) or None
+        Weights and groups of the rows.
+    is_fast : bool
+        Whether the score has a fast form.
+    """
+
+    score_of: Callable[..., float]
+    y: Any
+    part: Any
+    sample_weight: np.ndarray | None
+    groups: np.ndarray | None
+    is_fast: bool
+
+    def score(self) -> float:
+        """Return the score of all rows, or NaN."""
+        return score_or_nan(self.score_of, self.y, self.part, self.sample_weight)
+
+    def score_of_some(self, rows: np.ndarray) -> float:
+        """Return the score of the rows of these numbers, or NaN."""
+        weight = self.sample_weight
+        weight = None if weight is None else weight[rows]
+        return score_or_nan(self.score_of, self.y[rows], self.part[rows], weight)
+
+    def interval(self, deadline: Deadline, random_state: int) -> tuple[float, float]:
+        """Return the 95 % interval of the score of as many other rows.
+
+        Rows of a group are drawn together. The number of bootstraps depends on their
+        cost, and not on the clock unless the deadline comes first.
+        """
+        n_cells = getattr(self.part, "size", len(self.y))
+        most = N_RESAMPLES if self.is_fast else N_SLOW_RESAMPLES
+        return bootstrap_interval(
+            self.score_of_some,
+            len(self.y),
+            self.groups,
+            n_resamples=min(most, RESAMPLED_CELLS // max(n_cells, 1)),
+            deadline=deadline,
+            random_state=random_state,
+        )
+
+
+class Verdict(NamedTuple):
+    """The result of a judgement.
+
+    Parameters
+    ----------
+    is_stacked : bool
+        Whether the stack is worthwhile.
+    score : float
+        The score; greater is better. NaN if the deadline came first, or if some parts
+        of the rows have no such score.
+    rows : ndarray or None
+        The rows that have a prediction, which may be more than those that are scored;
+        None if there are none.
+    prediction : ndarray or None
+        The predictions of these rows by ensembles that other rows chose.
+    judged : JudgedRows or None
+        What was scored of them.
+    """
+
+    is_stacked: bool = False
+    score: float = math.nan
+    rows: np.ndarray | None = None
+    prediction: Any = None
+    judged: JudgedRows | None = None
 
 
 def judged(
@@ -34,7 +118,7 @@ def judged(
     may_stack: bool = True,
     deadline: Deadline = NO_DEADLINE,
     random_state: int = 0,
-) -> tuple[bool, float]:
+) -> Verdict:
     """Score the ensemble on rows that did not choose it, and decide about its stack.
 
     The out-of-fold rows are cut into parts of whole validation folds. Each part is
@@ -57,28 +141,25 @@ def judged(
 
     Returns
     -------
-    bool
-        Whether the stack is worthwhile.
-    float
-        The score; greater is better. NaN if the deadline came first, or if some parts
-        of the rows have no such score.
+    Verdict
+        With the honest predictions.
     """
-    rows = common_rows(evaluations, folds)
-    if len(rows) > HONEST_ROWS:
+    known = rows = common_rows(evaluations, folds)
+    if len(known) > HONEST_ROWS:
         rng = np.random.default_rng(random_state)
-        rows = np.sort(rng.choice(rows, HONEST_ROWS, replace=False))
+        rows = np.sort(rng.choice(known, HONEST_ROWS, replace=False))
     part_of = honest_parts(
         folds.first_folds()[rows], folds.groups_of(rows), HONEST_PARTS, random_state
     )
     parts = np.unique(part_of)
     if len(parts) < 2:
-        return False, math.nan
+        return Verdict()
     combiners = []
     for n_before, part in enumerate(parts):
         try:
             others = restricted(evaluations, folds, rows[part_of != part], deadline)
         except (ValueError, DeadlineReached):  # these rows may have no such score
-            return False, math.nan
+            return Verdict()
         combiner = fit_combiner(
             *others,
             size=size,
@@ -95,8 +176,8 @@ def judged(
     if may_stack and any(combiner.is_stacked for combiner in combiners):
         stacked = replace(plain, combiners=combiners)
         if stacked.is_better_than(plain):
-            return True, stacked.score(deadline)
-    return False, plain.score(deadline)
+            return stacked.verdict(known, evaluations, deadline)
+    return plain.verdict(known, evaluations, deadline)
 
 
 @dataclass(frozen=True)
@@ -132,20 +213,60 @@ class Judgement:
         ]
         return self._pooled(predicted)
 
-    def score(self, deadline: Deadline) -> float:
-        """Score the prediction.
+    def verdict(
+        self,
+        known: np.ndarray,
+        evaluations: Sequence[Evaluation],
+        deadline: Deadline,
+    ) -> Verdict:
+        """Return the score, and the predictions of all rows that are known.
+
+        If only some of the rows were judged, the others are predicted as those of their
+        fold.
+        """
+        scored = self._scored(deadline)
+        is_stacked = any(combiner.is_stacked for combiner in self.combiners)
+        rows, prediction = self.rows, self.prediction
+        if len(known) > len(rows) and not deadline.is_over:
+            rows, prediction = self._of_all(known, evaluations)
+        return Verdict(is_stacked, scored.score(), rows, prediction, scored)
+
+    def _of_all(
+        self, known: np.ndarray, evaluations: Sequence[Evaluation]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the known rows whose fold is in one part, and their prediction."""
+        fold_of, n_folds = self.folds.first_folds(), len(self.folds)
+        parts = np.unique(self.part_of)
+        is_in = np.zeros((len(parts), n_folds), dtype=bool)
+        is_in[np.searchsorted(parts, self.part_of), fold_of[self.rows]] = True
+        known = known[(is_in.sum(axis=0) == 1)[fold_of[known]]]
+        if len(known) < len(self.rows):  # a fold was cut into parts
+            return self.rows, self.prediction
+        place = is_in.argmax(axis=0)[fold_of[known]]
+        predicted = []
+        for number, combiner in enumerate(self.combiners):
+            of_part = np.flatnonzero(place == number)
+            oofs = [e.oof[known[of_part]] for e in evaluations]
+            predicted.append((of_part, combiner.predict(oofs)))
+        target = self.folds.target
+        return known, target.pooled(len(known), predicted, dtype=np.float64)
+
+    def _scored(self, deadline: Deadline) -> JudgedRows:
+        """Return what is scored of the prediction.
 
         If the score is one of labels, the other rows choose how each part becomes
         labels, too.
         """
-        folds, rows = self.folds, self.rows
-        y, weight = folds.y[rows], folds.weight_of(rows)
-        if not folds.metric.needs_threshold:
-            return score_or_nan(folds.metric.score, y, self.prediction, weight)
+        folds, rows, metric = self.folds, self.rows, self.folds.metric
+        y = folds.y[rows]
+        facts = folds.weight_of(rows), folds.groups_of(rows), metric.is_fast
+        if not metric.needs_threshold:
+            part = metric.decisive(y, self.prediction)
+            return JudgedRows(metric.score_decisive, y, part, *facts)
         decided = []
         for is_in, combiner in self._parts():
             others = rows[~is_in]
-            decision = folds.metric.choose_decision(
+            decision = metric.choose_decision(
                 y[~is_in],
                 combiner.predict(self._of(~is_in)),
                 folds.weight_of(others),
@@ -154,8 +275,8 @@ class Judgement:
             )
             answers = folds.target.decided(self.prediction[is_in], decision)
             decided.append((np.flatnonzero(is_in), answers))
-        answers = self._pooled(decided)
-        return score_or_nan(folds.metric.score_decided, y, answers, weight)
+        part = metric.decisive_of_decided(self._pooled(decided))
+        return JudgedRows(metric.score_decisive_of_decided, y, part, *facts)
 
     def is_better_than(self, plain: Judgement) -> bool:
         """Tell whether a stack did better than the plain mean on the judged rows.

@@ -22,6 +22,7 @@ from automodel.estimators.checks import (
     check_same_length,
     check_weights,
 )
+from automodel.estimators.uncertainty import HonestMixin
 from automodel.exceptions import VersionWarning
 from automodel.families import able_families, find_families
 from automodel.reporting.summary import ReportMixin
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from automodel.training.prepare import Data, Prepared
 
 
-class AutoEstimator(ReportMixin, BaseEstimator):
+class AutoEstimator(ReportMixin, HonestMixin, BaseEstimator):
     """Base class of the estimators of all modalities and targets.
 
     A subclass defines how X is checked and read, and what y is.
@@ -216,6 +217,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         self.ensemble_ = trained.ensemble
         self.best_score_ = trained.best_score
         self.expected_score_ = trained.expected_score
+        self._keep_honest(trained)
         self._trials = {
             name: [plain_trial(trial) for trial in trials]
             for name, trials in trained.studies.items()
@@ -273,6 +275,7 @@ class AutoEstimator(ReportMixin, BaseEstimator):
         prepared = again._prepare(data, families, self._seed_, seconds)
         self._target.check_like(prepared.folds.target)
         again._keep_prepared(prepared)
+        again._forget_other_honest(prepared.folds)
         again.ensemble_ = replay(self.ensemble_, families, prepared.folds, self.n_jobs)
         heaviest = max(again.ensemble_.members, key=lambda member: member.weight)
         again._best_model = heaviest.models[0]

@@ -147,8 +147,8 @@ refit, storage, study_name, memory_limit, callbacks, n_jobs, random_state, verbo
         As in `AutoClassifier`, with a column `weights` for the name, source, licence
         and checksum of the pretrained weights of each trial.
     classes_, ensemble_, best_estimator_, best_score_, expected_score_, \
-metric_name_, decision_weights_, decision_thresholds_, failures_, studies_, \
-fit_report_, target_names_
+expected_score_interval_, oof_predictions_, metric_name_, decision_weights_, \
+decision_thresholds_, failures_, studies_, fit_report_, target_names_
         As in `AutoClassifier`.
 
     See Also
@@ -211,7 +211,8 @@ refit, storage, study_name, memory_limit, callbacks, n_jobs, random_state, verbo
         Name of the column of X, if X is a frame.
     weights_ : tuple of Weights
         Name, source, licence and checksum of the weights that were found.
-    ensemble_, best_estimator_, best_score_, expected_score_, metric_name_, \
+    ensemble_, best_estimator_, best_score_, expected_score_, \
+expected_score_interval_, oof_predictions_, metric_name_, \
 leaderboard_, failures_, studies_, fit_report_, target_names_
         As in `AutoRegressor`; `leaderboard_` as in `AutoImageClassifier`.
 

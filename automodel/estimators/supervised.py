@@ -9,6 +9,7 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 
 from automodel.estimators.base import AutoEstimator
 from automodel.estimators.importance import ImportanceMixin
+from automodel.estimators.uncertainty import IntervalMixin, SetMixin
 from automodel.targets.base import Target
 from automodel.targets.checks import column_names, has_several_columns
 from automodel.targets.classes import ClassTarget
@@ -39,7 +40,7 @@ class SupervisedEstimator(ImportanceMixin, AutoEstimator):
         return target.of(y, sample_weight)
 
 
-class SupervisedClassifier(ClassifierMixin, SupervisedEstimator):
+class SupervisedClassifier(ClassifierMixin, SetMixin, SupervisedEstimator):
     """Base class of the estimators of classes and labels."""
 
     _target_of_column = ClassTarget
@@ -98,12 +99,15 @@ class SupervisedClassifier(ClassifierMixin, SupervisedEstimator):
             Class labels of the type that `fit` got, or a multilabel indicator.
         """
         proba = self.predict_proba(X)
+        return self._target.decode(proba, self._decision())
+
+    def _decision(self) -> np.ndarray:
+        """Return what turns probabilities into classes or labels."""
         is_of_labels = self._target.classes is None
-        decision = self.decision_thresholds_ if is_of_labels else self.decision_weights_
-        return self._target.decode(proba, decision)
+        return self.decision_thresholds_ if is_of_labels else self.decision_weights_
 
 
-class SupervisedRegressor(RegressorMixin, SupervisedEstimator):
+class SupervisedRegressor(RegressorMixin, IntervalMixin, SupervisedEstimator):
     """Base class of the estimators of values."""
 
     _target_of_column = ValueTarget

@@ -96,6 +96,11 @@ class AutoClassifier(SupervisedClassifier, TabularEstimator):
     expected_score_ : float
         Estimate of the score on new rows, from validation folds that had no part in
         choosing the ensemble. NaN if it could not be computed.
+    expected_score_interval_ : tuple of float
+        95 % confidence interval of `expected_score_`, NaN if it could not be computed.
+    oof_predictions_ : ndarray of shape (n_samples, n_classes)
+        Out-of-fold probabilities of the rows of `fit`, by ensembles that other rows
+        chose; values for a regressor. NaN for rows without such a prediction.
     metric_name_ : str
         Name of the score.
     decision_weights_ : ndarray of shape (n_classes,)

@@ -48,6 +48,8 @@ class Folds:
     groups : ndarray of shape (n_samples,), default=None
         Numbers of the groups. Rows of one group stay together wherever rows are drawn:
         in inner splits, in bootstraps, and where the ensemble is judged.
+    kept : ndarray of bool, default=None
+        Which of the rows that the user gave these are; None if they are all.
     """
 
     rows: Rows
@@ -57,6 +59,7 @@ class Folds:
     task: Task
     metric: Metric
     groups: np.ndarray | None = None
+    kept: np.ndarray | None = None
 
     def __post_init__(self):
         self.encodings = Encodings(
@@ -87,6 +90,7 @@ class Folds:
         if hasattr(rows, "first_equal"):
             make = partial(make_splits_by_distinct_rows, rows.first_equal())
         splits = make(cv, task, target, y, groups, seed)
+        kept = None
         if sample_weight is not None and not sample_weight.all():
             kept = sample_weight > 0
             splits = without_rows(splits, kept)
@@ -96,7 +100,7 @@ class Folds:
         splits = without_unknown_rows(splits, target, y)
         task = replace(task, n_samples=len(rows))
         groups = kept_together(groups, splits, len(y))
-        return cls(rows, y, sample_weight, splits, task, metric, groups)
+        return cls(rows, y, sample_weight, splits, task, metric, groups, kept)
 
     @property
     def target(self) -> Target:
@@ -110,6 +114,15 @@ class Folds:
         """Return the approximate size, since Dask sends large data only once."""
         splits = sum(part.nbytes for split in self.splits for part in split)
         return self.rows.nbytes + self.y.nbytes + splits
+
+    @property
+    def n_given(self) -> int:
+        """The number of rows that the user gave."""
+        return len(self.y if self.kept is None else self.kept)
+
+    def positions(self, rows: np.ndarray) -> np.ndarray:
+        """Return the positions of some rows among those that the user gave."""
+        return rows if self.kept is None else np.flatnonzero(self.kept)[rows]
 
     def weight_of(self, rows) -> np.ndarray | None:
         """Return the weights of some rows; None if rows have no weights."""

@@ -15,6 +15,7 @@ from automodel.metrics.confusion import (
     AtBestThreshold,
     AtLikeliest,
     ScoreOfConfusion,
+    confusion_of,
     formula_of,
     needs_threshold,
 )
@@ -115,6 +116,11 @@ class Metric:
     def classes(self) -> np.ndarray | None:
         """The classes of the user, in the order of the columns of a prediction."""
         return self.target.classes
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether the score is computed without the scorer."""
+        return self._fast is not None
 
     @property
     def is_own_loss(self) -> bool:
@@ -242,12 +248,33 @@ class Metric:
         sample_weight: np.ndarray | None = None,
     ) -> float:
         """Score answers that `Target.decided` has returned."""
-        score = self.formula
-        if score is None:
-            score = self._pooled
-        elif self.classes is not None:
-            score = AtLikeliest(score)
-        return float(score(y_true, decided, sample_weight))
+        part = self.decisive_of_decided(decided)
+        return self.score_decisive_of_decided(y_true, part, sample_weight)
+
+    def decisive_of_decided(self, decided: Any) -> Any:
+        """Return the part of answers that decides their score, such as class numbers.
+
+        It makes the scores of many bootstraps cheap where there are many classes.
+        """
+        return decided.argmax(axis=1) if self._is_of_confusion else decided
+
+    def score_decisive_of_decided(
+        self,
+        y_true: Any,
+        decisive: Any,
+        sample_weight: np.ndarray | None = None,
+    ) -> float:
+        """Score what `decisive_of_decided` has returned."""
+        if self._is_of_confusion:
+            n_classes = self.target.n_outputs
+            confusion = confusion_of(y_true, decisive, n_classes, sample_weight)
+            return float(self.formula(confusion))
+        score = self._pooled if self.formula is None else self.formula
+        return float(score(y_true, decisive, sample_weight))
+
+    @property
+    def _is_of_confusion(self) -> bool:
+        return self.formula is not None and self.classes is not None
 
     def check(
         self, y_true: np.ndarray, sample_weight: np.ndarray | None = None

@@ -72,6 +72,10 @@ class Target(ABC):
     def restore(self, y: Any) -> Any:
         """Convert an encoded y back to that of the user, which scorers expect."""
 
+    def compact(self, y: Any) -> Any:
+        """Return an encoded y in a form that takes little memory."""
+        return y
+
     @abstractmethod
     def decode(self, prediction: Any, decision: Any = None) -> Any:
         """Convert a prediction to what the user gets.

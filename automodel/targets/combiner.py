@@ -24,6 +24,28 @@ class Combiner(ABC):
     def predict(self, predictions: Sequence[Any]) -> Any:
         """Combine the predictions, one of each model."""
 
+    def spread(self, predictions: Sequence[Any]) -> np.ndarray:
+        """Return the standard deviation among predictions that can be averaged.
+
+        Parameters
+        ----------
+        predictions : sequence of ndarray of shape (n_samples, n_outputs)
+            One of each model. They count by their weights.
+        """
+        total = 0.0
+        mean = squares = np.zeros(1)
+        for model in np.flatnonzero(self.weights > 0).tolist():  # West (1979)
+            part, weight = self._member(predictions[model], model), self.weights[model]
+            total += weight
+            change = part - mean
+            mean = mean + change * (weight / total)
+            squares = squares + weight * change * (part - mean)
+        return np.sqrt(np.maximum(squares / total, 0.0))
+
+    def _member(self, prediction: Any, model: int) -> np.ndarray:
+        """Return the prediction of a model as it takes part in the mean."""
+        return np.asarray(prediction, dtype=np.float64)
+
     @abstractmethod
     def take(self, models: Any) -> Self:
         """Return a combiner of some of the models, or in another order.

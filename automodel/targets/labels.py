@@ -111,6 +111,10 @@ class LabelsTarget(AveragedTarget):
         """Return the indicator matrix."""
         return y
 
+    def compact(self, y):
+        """Return the indicator matrix in bytes."""
+        return y.astype(np.int8)
+
     def decode(self, prediction, decision=None):
         """Return the indicator of labels above their thresholds, by default 0.5."""
         threshold = 0.5 if decision is None else decision

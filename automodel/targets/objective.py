@@ -120,6 +120,21 @@ class Objective:
         )
 
     @property
+    def least_target(self) -> float:
+        """Lower bound of new targets, in the units that are learned.
+
+        If logarithms are learned, it is that of predictions.
+        """
+        if self.is_log:
+            return self.limits[0]
+        return -np.inf if self.domain is None else self.domain[0]
+
+    @property
+    def is_central(self) -> bool:
+        """Whether predictions are in the middle of the targets: a mean or a median."""
+        return not self.is_quantile or self.quantile == 0.5
+
+    @property
     def has_positive_predictions(self) -> bool:
         """Whether the score accepts only positive predictions."""
         return self.is_deviance or self.power < 0

@@ -151,6 +151,13 @@ class ValuesTarget(AveragedTarget):
         """Return the values in their units, within the domain of the score."""
         return self._in_units(np.clip(prediction, *self.limits, dtype=np.float64))
 
+    def bounds(self, values):
+        """Return bounds of new targets in their units, within the domain."""
+        if self.objective.is_log:
+            values = np.maximum(values, self.limits[0])
+        with np.errstate(over="ignore"):  # a bound may be infinite
+            return self._in_units(values)
+
     def _in_units(self, y):
         return self.objective.decode_target(y * self.deviations + self.means)
 

@@ -94,6 +94,12 @@ class ValueTarget(AveragedTarget):
         values = np.asarray(prediction, np.float64).reshape(-1)
         return self.objective.decode(values)
 
+    def bounds(self, values):
+        """Return bounds of new targets in their units, within the domain."""
+        values = np.maximum(values, self.objective.least_target)
+        with np.errstate(over="ignore"):  # a bound may be infinite
+            return self.objective.decode_target(values)
+
     def answers(self, prediction):
         """Return a regressor that predicts these values."""
         return RegressorAnswers(self.decode(prediction))

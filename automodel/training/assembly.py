@@ -12,7 +12,8 @@ import numpy as np
 from automodel.clock import Deadline
 from automodel.ensemble.blend import FittedEnsemble, Member
 from automodel.ensemble.combine import fit_combiner, plain_combiner
-from automodel.ensemble.judging import judged
+from automodel.ensemble.honest import HonestPredictions
+from automodel.ensemble.judging import Verdict, judged
 from automodel.ensemble.selection import common_rows, restricted
 from automodel.evaluation.evaluate import Evaluation
 from automodel.evaluation.fitted_model import FittedModel
@@ -32,12 +33,15 @@ from automodel.training.refits import (
 )
 
 SELECT_SHARE = 0.35  # of the time left, for the weights, and again for each judgement
+# Of the budget, and of the time left, for the interval of the expected score.
+INTERVAL_SHARE, MOST_INTERVAL_SHARE = 0.02, 0.1
 LOAD_SHARE = 0.5  # of the time left, at most, for loading models after the refits
 # Of the budget, for what follows the models, such as removing files.
 LAST_SECONDS, LAST_SHARE, MOST_LAST_SECONDS = 0.2, 0.004, 0.6
 # Below this skill most of the error is noise, and the mean of refits and models of the
 # folds is better than refits alone; above it the rows that the folds lack count more.
 NOISY_SKILL = 0.8
+UNKNOWN = (math.nan, math.nan)
 
 
 @dataclass
@@ -64,6 +68,10 @@ class Trained:
         The parameters of the estimator of each trial, by its number.
     baseline_score : float
         Score of the model that uses y alone.
+    score_interval : tuple of float
+        The 95 % interval of the expected score; NaN if it is unknown.
+    honest : HonestPredictions or None
+        Predictions of rows by ensembles that other rows chose, if there are any.
     """
 
     ensemble: FittedEnsemble
@@ -75,6 +83,8 @@ class Trained:
     studies: dict[str, list] = field(default_factory=dict)
     params: dict[int, dict[str, Any]] = field(default_factory=dict)
     baseline_score: float = math.nan
+    score_interval: tuple[float, float] = UNKNOWN
+    honest: HonestPredictions | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +96,8 @@ class Selection:
     score: float
     expected_score: float
     decision_weights: np.ndarray | None
+    score_interval: tuple[float, float] = UNKNOWN
+    honest: HonestPredictions | None = None
 
 
 @dataclass(frozen=True)
@@ -136,6 +148,8 @@ class Assembly:
                     chosen.expected_score,
                     chosen.decision_weights,
                     list(notes.values()),
+                    score_interval=chosen.score_interval,
+                    honest=chosen.honest,
                 )
             gone = set(chosen.numbers) - {m.number for m in members}
             usable = {n: e for n, e in usable.items() if n not in gone}
@@ -160,14 +174,14 @@ class Assembly:
             known, part, deadline=deadline.share(SELECT_SHARE), **options
         )
         is_cut = not combiner.is_stacked and np.count_nonzero(combiner.weights) > 1
-        is_stacked, honest = judged(
+        verdict = judged(
             judges,
             folds,
             may_stack=not is_cut,
             deadline=deadline.share(SELECT_SHARE),
             **options,
         )
-        if not is_stacked:
+        if not verdict.is_stacked:
             combiner = combiner.unstacked()
         oof = combiner.predict([e.oof for e in known])
         decision = folds.metric.choose_decision(
@@ -181,9 +195,40 @@ class Assembly:
         importances = combiner.importances
         order = np.argsort(-importances, kind="stable")
         order = order[importances[order] > 0]
-        numbers = [list(usable)[i] for i in order]
-        score = score_or_nan(part.score, oof)
-        return Selection(numbers, combiner.take(order), score, honest, decision)
+        combiner = combiner.take(order)
+        return Selection(
+            [list(usable)[i] for i in order],
+            combiner,
+            score_or_nan(part.score, oof),
+            verdict.score,
+            decision,
+            self._interval(verdict),
+            self._honest(verdict, combiner, [candidates[i] for i in order]),
+        )
+
+    def _interval(self, verdict: Verdict) -> tuple[float, float]:
+        """Return the interval of the expected score, within a share of the budget."""
+        if verdict.judged is None or math.isnan(verdict.score):
+            return UNKNOWN
+        deadline = self.budget.deadline.share(MOST_INTERVAL_SHARE)
+        if self.budget.seconds is not None:
+            deadline = deadline.within(INTERVAL_SHARE * self.budget.seconds)
+        return verdict.judged.interval(deadline, self.seed)
+
+    def _honest(
+        self, verdict: Verdict, combiner: Combiner, members: Sequence[Evaluation]
+    ) -> HonestPredictions | None:
+        """Return the predictions that were judged, if they can be averaged.
+
+        Their spread is that of the ensemble that is returned, so that it compares with
+        its predictions of new rows. The target has no part in it.
+        """
+        rows = verdict.rows
+        if rows is None or not self.folds.target.is_averaged:
+            return None
+        spread = combiner.spread([member.oof[rows] for member in members])
+        honest = HonestPredictions.of(self.folds, rows, verdict.prediction, spread)
+        return honest.sample(self.seed)
 
     def _members(
         self,

@@ -7,7 +7,7 @@ import pytest
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.linear_model import LinearRegression
 
-from automodel.ensemble.blend import Blend, FittedEnsemble, Member
+from automodel.ensemble.blend import Blend, ColumnsBlend, FittedEnsemble, Member
 from automodel.ensemble.stacking import Stack
 from automodel.evaluation.fitted_model import DeferredModel, FittedModel
 from automodel.targets.link import Softmax
@@ -46,6 +46,21 @@ def test_a_blend_without_its_stack_is_still_the_mean():
     assert not blend.unstacked().stacking_coefficients.any()
     assert blend.is_stacked  # it is a copy that has none
     np.testing.assert_array_equal(blend.importances, [0.6, 0.4, 0.0, 0.3])
+
+
+def test_the_spread_is_the_deviation_of_the_members_from_their_mean():
+    blend, link = make_blend(), Softmax()
+    first = link.sharpened(PREDICTIONS[0], 0.5)
+    second = link.sharpened(PREDICTIONS[1], 2.0)
+    expected = np.sqrt(0.6 * 0.4) * np.abs(first - second)
+    np.testing.assert_allclose(blend.spread([*PREDICTIONS[:2], None, None]), expected)
+    np.testing.assert_array_equal(Blend.mean([1.0]).spread(PREDICTIONS[:1]), 0.0)
+
+
+def test_each_column_has_a_spread_of_its_own():
+    blend = ColumnsBlend([HALVES, Blend.mean([1.0, 0.0])])
+    predictions = np.array([[[1.0, 5.0]], [[3.0, 7.0]]])
+    np.testing.assert_allclose(blend.spread(predictions), [[1.0, 0.0]])
 
 
 def test_a_model_without_a_say_is_not_looked_at():
@@ -138,6 +153,9 @@ def test_many_rows_are_predicted_in_parts(monkeypatch):
     expected = own.predict(table)
     monkeypatch.setattr("automodel.ensemble.blend.ENCODED_ROWS", 3)
     np.testing.assert_array_equal(own.predict(table), expected)
+    prediction, spread = own.predict_with_spread(table)
+    np.testing.assert_array_equal(prediction, expected)
+    np.testing.assert_array_equal(spread, np.zeros((7, 1)))
 
 
 def test_deferred_models_share_their_encoders_once_they_are_loaded():

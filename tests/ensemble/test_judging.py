@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import f1_score
 from sklearn.model_selection import GroupKFold
 
-from automodel.clock import Deadline
+from automodel.clock import NO_DEADLINE, Deadline
 from automodel.ensemble.judging import judged
 from automodel.ensemble.selection import (
     blend_of,
@@ -40,7 +40,7 @@ def test_the_expected_score_does_not_flatter_models_of_noise():
     evaluations = make_evaluations(folds, oofs - folds.y)
     weights = select_weights(evaluations, folds)
     naive = folds.score(mixture(evaluations, weights))
-    _, honest = judged(evaluations, folds)
+    honest = judged(evaluations, folds).score
     assert honest < naive
 
 
@@ -76,7 +76,7 @@ def test_rows_too_few_to_be_cut_into_parts_have_no_expected_score(seed):
     evaluations = make_evaluations(folds, np.ones((2, 9)))
     for evaluation in evaluations:
         evaluation.oof[1:] = np.nan
-    is_stacked, score = judged(evaluations, folds, random_state=seed)
+    is_stacked, score = judged(evaluations, folds, random_state=seed)[:2]
     assert not is_stacked
     assert np.isnan(score)
 
@@ -163,7 +163,7 @@ def test_each_part_becomes_labels_as_the_other_rows_choose(monkeypatch):
         return np.array([1.0, 0.0]) if len(asked) == 1 else np.array([0.0, 1.0])
 
     monkeypatch.setattr(Metric, "choose_decision", choose)
-    _, score = judged(evaluations, folds)
+    score = judged(evaluations, folds).score
     assert len(asked) == 2  # a part is a whole validation fold, and there are two
     first = folds.first_folds() == 0
     np.testing.assert_array_equal(asked[0], folds.y[~first])
@@ -174,7 +174,7 @@ def test_each_part_becomes_labels_as_the_other_rows_choose(monkeypatch):
 
 def test_a_score_of_labels_is_judged_at_the_threshold_that_was_chosen():
     folds, evaluations = folds_of_labels()
-    _, score = judged(evaluations, folds)
+    score = judged(evaluations, folds).score
     assert score > f1_score(folds.y, evaluations[0].oof[:, 1] > 0.5) + 0.1
     assert score > 0.9
 
@@ -191,8 +191,8 @@ def test_a_stack_that_the_deadline_has_prevented_is_not_judged(folds):
     shared = rng.normal(size=400)
     errors = [shared + 0.2 * rng.normal(size=400) for _ in range(2)]
     evaluations = make_evaluations(folds, [*errors, 3 * shared])
-    stacked, better = judged(evaluations, folds)
-    plain, worse = judged(evaluations, folds, may_stack=False)
+    stacked, better = judged(evaluations, folds)[:2]
+    plain, worse = judged(evaluations, folds, may_stack=False)[:2]
     assert stacked
     assert not plain
     assert worse < better
@@ -200,6 +200,78 @@ def test_a_stack_that_the_deadline_has_prevented_is_not_judged(folds):
 
 def test_there_is_no_expected_score_after_the_deadline(folds):
     evaluations = make_evaluations(folds, np.ones((2, 400)))
-    is_stacked, score = judged(evaluations, folds, deadline=Deadline.after(0.0))
+    is_stacked, score = judged(evaluations, folds, deadline=Deadline.after(0.0))[:2]
     assert not is_stacked
     assert math.isnan(score)
+
+
+def signals(folds, seed=1, n_models=4):
+    rng = np.random.default_rng(seed)
+    errors = rng.normal(size=(n_models, len(folds.y)))
+    return make_evaluations(folds, 0.5 * errors)
+
+
+def test_the_predictions_that_are_scored_are_returned(folds):
+    verdict = judged(signals(folds), folds)
+    assert verdict.rows.tolist() == list(range(400))
+    assert folds.score(verdict.prediction) == verdict.score
+    assert verdict.judged.score() == verdict.score
+    low, high = verdict.judged.interval(NO_DEADLINE, 0)
+    assert low < verdict.score < high
+
+
+def test_each_part_is_predicted_by_what_the_others_choose(folds):
+    """One model is right in the first fold only, and another in the second."""
+    first = folds.first_folds() == 0
+    errors = np.random.default_rng(0).normal(size=400)
+    evaluations = make_evaluations(
+        folds, [np.where(first, 0.1 * errors, errors), np.where(first, errors, 0.0)]
+    )
+    verdict = judged(evaluations, folds, size=1)
+    wrong = np.where(first, evaluations[1].oof[:, 0], evaluations[0].oof[:, 0])
+    np.testing.assert_allclose(verdict.prediction[:, 0], wrong, rtol=1e-6)
+
+
+@pytest.mark.parametrize("has_groups", [False, True])
+def test_rows_beyond_those_that_are_judged_are_predicted_too(
+    folds, monkeypatch, has_groups
+):
+    evaluations = signals(folds)
+    if has_groups:  # of pairs of rows of the same fold
+        folds = replace(folds, groups=np.arange(400) // 4 * 2 + np.arange(400) % 2)
+    for evaluation in evaluations:
+        evaluation.oof[:10] = np.nan  # which no fold validates
+    monkeypatch.setattr("automodel.ensemble.judging.HONEST_ROWS", 100)
+    verdict = judged(evaluations, folds)
+    assert verdict.rows.tolist() == list(range(10, 400))
+    scored = verdict.judged
+    assert len(scored.y) == 100
+    assert scored.score() == verdict.score
+    chosen = np.isin(folds.y[10:], scored.y)
+    honest = folds.metric.score(folds.y[10:][chosen], verdict.prediction[chosen])
+    assert honest == pytest.approx(verdict.score, abs=1e-12)
+    everything = folds.metric.score(folds.y[10:], verdict.prediction)
+    assert everything == pytest.approx(verdict.score, abs=0.1)
+
+
+def test_rows_beyond_those_of_a_holdout_have_no_predictions(folds, monkeypatch):
+    monkeypatch.setattr("automodel.ensemble.judging.HONEST_ROWS", 100)
+    folds = replace(folds, splits=[(np.arange(0), np.arange(400))])
+    verdict = judged(signals(folds), folds)
+    assert len(verdict.rows) == len(verdict.prediction) == 100
+
+
+def test_the_answers_that_are_scored_have_an_interval():
+    folds, evaluations = folds_of_labels()
+    verdict = judged(evaluations, folds)
+    low, high = verdict.judged.interval(NO_DEADLINE, 0)
+    assert low < verdict.score < high <= 1
+    assert verdict.prediction.shape == (300, 2)  # and not the answers
+
+
+def test_an_interval_is_of_rows_with_their_weights(folds):
+    weight = np.where(np.arange(400) < 200, 1.0, 1e-6)
+    plain = judged(signals(folds), folds).judged.interval(NO_DEADLINE, 0)
+    weighted = replace(folds, sample_weight=weight)
+    found = judged(signals(weighted), weighted).judged.interval(NO_DEADLINE, 0)
+    assert found[1] - found[0] > 1.2 * (plain[1] - plain[0])

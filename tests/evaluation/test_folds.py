@@ -22,3 +22,22 @@ def make_folds(n_rows=5000):
 def test_their_size_is_told_so_that_dask_sends_them_once():
     folds = make_folds()
     assert sys.getsizeof(folds) > folds.rows.nbytes
+
+
+def drawn(weight):
+    folds = make_folds()
+    splits = [(np.arange(2500), np.arange(2500, 5000))]
+    facts = {"cv": splits, "task": folds.task, "metric": folds.metric, "seed": 0}
+    return Folds.draw(folds.rows, folds.y, weight, None, **facts)
+
+
+def test_rows_have_the_positions_that_the_user_knows():
+    weight = np.tile([0.0, 1.0], 2500)
+    folds = drawn(weight)
+    assert len(folds.y) == 2500
+    assert folds.n_given == 5000
+    assert folds.positions(np.array([0, 2499])).tolist() == [1, 4999]
+    for weight in (None, np.ones(5000)):
+        folds = drawn(weight)
+        assert folds.n_given == 5000
+        assert folds.positions(np.array([0, 4999])).tolist() == [0, 4999]

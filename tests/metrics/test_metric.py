@@ -194,3 +194,19 @@ def test_roc_auc_of_classes_leaves_out_one_without_rows():
     left = proba[rows, :3] / proba[rows, :3].sum(axis=1, keepdims=True)
     expected = sklearn_score("roc_auc_ovr", y[rows], left, None, np.arange(3))
     assert metric.score(y[rows], proba[rows]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("scoring", ["f1_macro", "matthews_corrcoef", "f1_micro"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_what_decides_the_score_of_answers_scores_alike(scoring, weighted):
+    metric = make_metric(scoring, make_task("multiclass", 90, 1, n_classes=3))
+    rng = np.random.default_rng(0)
+    y, weight = rng.integers(3, size=90), rng.uniform(1, 2, 90) if weighted else None
+    answers = metric.target.decided(rng.dirichlet(np.ones(3), 90), np.ones(3))
+    part = metric.decisive_of_decided(answers)
+    assert len(part) == 90
+    found = metric.score_decisive_of_decided(y, part, weight)
+    assert found == metric.score_decided(y, answers, weight)
+    expected = get_scorer(scoring)._score_func
+    options = get_scorer(scoring)._kwargs | {"sample_weight": weight}
+    assert found == pytest.approx(expected(y, answers.argmax(axis=1), **options))

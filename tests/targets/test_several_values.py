@@ -241,3 +241,15 @@ def test_the_best_model_answers_in_units():
     np.testing.assert_allclose(decoded.predict(X), X * [1.0, 1e6, 1e-3], atol=1e-5)
     again = decoded.fit(X, X)
     assert root_mean_squared_error(X, again.predict(X)) < 1e-6
+
+
+def test_bounds_of_new_values_are_within_the_domain():
+    counts = np.random.default_rng(0).poisson(3.0, size=(50, 2)).astype(float)
+    target = Metric.from_scoring(
+        "neg_mean_squared_log_error", ValuesTarget.of(counts), counts
+    ).target
+    bounds = target.bounds(np.array([[-9.0, np.inf], [0.0, -9.0]]))
+    assert bounds[0].tolist() == [pytest.approx(0.0, abs=1e-9), np.inf]
+    assert bounds[1, 1] == pytest.approx(0.0, abs=1e-9)
+    plain = TARGET.bounds(np.full((1, 3), -1.0))
+    np.testing.assert_allclose(plain[0], TARGET.means - TARGET.deviations)

@@ -89,3 +89,24 @@ def test_another_objective_makes_another_target():
     target = ValueTarget()
     assert target.learning(Objective("absolute_error")).objective.is_quantile
     assert not target.objective.is_quantile
+
+
+@pytest.mark.parametrize(
+    ("scoring", "least"),
+    [
+        ("neg_mean_poisson_deviance", 0.0),
+        ("neg_mean_gamma_deviance", 0.0),
+        ("neg_mean_squared_log_error", 0.0),
+        ("neg_root_mean_squared_error", -9.0),
+    ],
+)
+def test_bounds_of_new_values_are_within_the_domain(scoring, least):
+    bounds = target_of(scoring).bounds(np.array([[-9.0, 1.0, np.inf]]))
+    assert bounds[0, 0] == least
+    assert bounds[0, 1] == pytest.approx(np.expm1(1) if "log" in scoring else 1.0)
+    assert bounds[0, 2] == np.inf
+
+
+def test_bounds_of_values_below_zero_are_not_clipped_there():
+    target = target_of("neg_mean_squared_log_error", Y - 1.5)
+    assert target.bounds(np.full(1, -9.0))[0] == pytest.approx(-0.5)

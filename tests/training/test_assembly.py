@@ -7,6 +7,7 @@ import pytest
 
 from automodel.clock import Deadline
 from automodel.ensemble.blend import Blend, Member
+from automodel.ensemble.judging import JudgedRows, Verdict
 from automodel.ensemble.stacking import Stack
 from automodel.evaluation.evaluate import Candidate
 from automodel.evaluation.fitted_model import FittedModel
@@ -139,7 +140,7 @@ def test_the_expected_score_is_that_of_the_ensemble_that_is_returned(
 
     def judge(*data, may_stack, **options):
         asked.append(may_stack)
-        return False, 0.7
+        return Verdict(False, 0.7)
 
     monkeypatch.setattr(assembly, "fit_combiner", fit)
     monkeypatch.setattr(assembly, "judged", judge)
@@ -176,6 +177,54 @@ def test_an_ensemble_of_a_holdout_is_that_of_its_rows():
     assert one.score == pytest.approx(two.score)
     assert one.expected_score == pytest.approx(two.expected_score)
     np.testing.assert_allclose(one.combiner.weights, two.combiner.weights)
+    assert two.honest.rows.tolist() == (one.honest.rows + 500).tolist()
+    assert two.honest.y.tolist() == one.honest.y.tolist() == Y.tolist()
+    np.testing.assert_allclose(one.honest.predictions, two.honest.predictions)
+    np.testing.assert_allclose(one.honest.spread, two.honest.spread)
+    assert one.score_interval == pytest.approx(two.score_interval)
+
+
+def test_the_spread_is_that_of_the_members_that_are_returned():
+    own = make_assembly()
+    own = replace(own, folds=replace(own.folds, rows=make_table(N_ROWS)))
+    rng = np.random.default_rng(0)
+    usable = {}
+    for number in range(3):
+        positive = 1 / (1 + np.exp(-rng.normal(size=N_ROWS) - Y))
+        oof = np.column_stack([1 - positive, positive]).astype(np.float32)
+        usable[number] = replace(make_evaluation(), oof=oof, score=own.folds.score(oof))
+    chosen = own._select(usable, list(usable.values()))
+    weights = chosen.combiner.weights
+    assert len(weights) > 1
+    sharpened = [
+        Softmax().sharpened(usable[number].oof, temperature)[:, 1]
+        for number, temperature in zip(
+            chosen.numbers, chosen.combiner.temperatures, strict=True
+        )
+    ]
+    mean = weights @ np.array(sharpened)
+    variance = weights @ (np.array(sharpened) - mean) ** 2
+    np.testing.assert_allclose(chosen.honest.spread[:, 1], np.sqrt(variance), rtol=1e-4)
+
+
+def test_the_interval_takes_a_fiftieth_of_the_budget_or_a_tenth_of_the_time_left():
+    clock = FakeClock()
+    own = make_assembly(Budget(100.0, clock=clock))
+
+    def score(y, part, sample_weight):
+        clock.wait(0.01)
+        return part.mean()
+
+    values = np.random.default_rng(0).normal(size=500)
+    rows = JudgedRows(score, values, values, None, None, is_fast=True)
+    verdict = Verdict(False, values.mean(), judged=rows)
+    assert np.isfinite(own._interval(verdict)).all()
+    assert 1.9 < clock.now() < 2.1
+    own.budget.end_within(1.0)
+    start = clock.now()
+    assert np.isnan(own._interval(verdict)).all()
+    assert clock.now() - start < 0.13
+    assert np.isnan(own._interval(Verdict())).all()
 
 
 def make_table(n_rows):
