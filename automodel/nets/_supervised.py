@@ -65,6 +65,11 @@ class ClassifierTask(ClassifierMixin):
             self.loss, self.label_smoothing, self.target_.is_multilabel
         )
 
+    def _answers(self, X):
+        """Return probabilities."""
+        outputs = self._outputs(X)  # first, since it sees whether the net is fitted
+        return self.target_.probabilities(outputs)
+
     def predict_proba(self, X):
         """Return the probability of each class or label.
 
@@ -110,11 +115,6 @@ class ClassifierNet(ClassifierTask, TabularNet):
         **TabularNet._parameter_constraints,
         **ClassifierTask._parameter_constraints,
     }
-
-    def _answers(self, X):
-        """Return probabilities."""
-        outputs = self._outputs(X)  # first, since it sees whether the net is fitted
-        return self.target_.probabilities(outputs)
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train one epoch on some rows, at a constant learning rate.
@@ -196,6 +196,11 @@ class RegressorTask(RegressorMixin):
 
         return regressor_objective(self.loss, self.quantile, self.power)
 
+    def _answers(self, X):
+        """Return values."""
+        outputs = self._outputs(X)
+        return self.target_.decode(outputs)
+
     def predict(self, X):
         """Return the predicted value of each row, within the range seen in training.
 
@@ -225,11 +230,6 @@ class RegressorNet(RegressorTask, TabularNet):
         **TabularNet._parameter_constraints,
         **RegressorTask._parameter_constraints,
     }
-
-    def _answers(self, X):
-        """Return values."""
-        outputs = self._outputs(X)
-        return self.target_.decode(outputs)
 
     def partial_fit(self, X, y, sample_weight=None):
         """Train one epoch on some rows, at a constant learning rate.

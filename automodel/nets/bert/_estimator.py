@@ -265,11 +265,6 @@ class BertClassifier(ClassifierTask, BertNet):
         **ClassifierTask._parameter_constraints,
     }
 
-    def _answers(self, X):
-        """Return probabilities."""
-        outputs = self._outputs(X)
-        return self.target_.probabilities(outputs)
-
 
 @documented(PARAMETERS, ATTRIBUTES)
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -312,8 +307,3 @@ class BertRegressor(RegressorTask, BertNet):
         **BertNet._parameter_constraints,
         **RegressorTask._parameter_constraints,
     }
-
-    def _answers(self, X):
-        """Return values."""
-        outputs = self._outputs(X)
-        return self.target_.decode(outputs)

@@ -181,11 +181,6 @@ class FineTunedImageClassifier(ClassifierTask, FineTunedImageNet):
         **ClassifierTask._parameter_constraints,
     }
 
-    def _answers(self, X):
-        """Return probabilities."""
-        outputs = self._outputs(X)
-        return self.target_.probabilities(outputs)
-
 
 @documented(PARAMETERS + OWN_PARAMETERS, ATTRIBUTES + OWN_ATTRIBUTES)
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -228,8 +223,3 @@ class FineTunedImageRegressor(RegressorTask, FineTunedImageNet):
         **FineTunedImageNet._parameter_constraints,
         **RegressorTask._parameter_constraints,
     }
-
-    def _answers(self, X):
-        """Return values."""
-        outputs = self._outputs(X)
-        return self.target_.decode(outputs)

@@ -137,11 +137,6 @@ class ImageResNetClassifier(ClassifierTask, ImageResNet):
         **ClassifierTask._parameter_constraints,
     }
 
-    def _answers(self, X):
-        """Return probabilities."""
-        outputs = self._outputs(X)
-        return self.target_.probabilities(outputs)
-
 
 @documented(PARAMETERS + OWN_PARAMETERS, ATTRIBUTES)
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -187,8 +182,3 @@ class ImageResNetRegressor(RegressorTask, ImageResNet):
         **ImageResNet._parameter_constraints,
         **RegressorTask._parameter_constraints,
     }
-
-    def _answers(self, X):
-        """Return values."""
-        outputs = self._outputs(X)
-        return self.target_.decode(outputs)

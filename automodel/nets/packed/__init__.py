@@ -89,6 +89,7 @@ class PackedMLPClassifier(ClassifierTask, PackedNet):
         **PackedNet._parameter_constraints,
         **ClassifierTask._parameter_constraints,
     }
+    _answers = PackedNet._answers  # instead of those of a single net
 
     def _target_of(self, part: FoldPart):
         if self.target_.is_multilabel:
@@ -140,6 +141,7 @@ class PackedMLPRegressor(RegressorTask, PackedNet):
         **PackedNet._parameter_constraints,
         **RegressorTask._parameter_constraints,
     }
+    _answers = PackedNet._answers  # instead of those of a single net
 
     def _target_of(self, part: FoldPart):
         # A training part of one value has no scale, and in raw units its validation

