@@ -42,7 +42,9 @@ class HonestMixin:
 
         It tells how much the score of as many rows varies by chance, and is made by
         bootstraps of honest predictions (BCa; Efron, 1987): of groups, if there are
-        any. Both limits are NaN if it is unknown.
+        any. The models behind these have not learned from the rows of their fold. The
+        upper limit allows for what they would add: errors are taken to fall with the
+        fourth root of the number of rows. Both limits are NaN if it is unknown.
         """
         check_is_fitted(self, "ensemble_")
         return self._score_interval

@@ -124,6 +124,11 @@ class Folds:
         """Return the positions of some rows among those that the user gave."""
         return rows if self.kept is None else np.flatnonzero(self.kept)[rows]
 
+    @property
+    def train_share(self) -> float:
+        """Mean share of the rows that are in the training part of a fold."""
+        return float(np.mean([len(train) for train, _ in self.splits])) / len(self.y)
+
     def weight_of(self, rows) -> np.ndarray | None:
         """Return the weights of some rows; None if rows have no weights."""
         return None if self.sample_weight is None else self.sample_weight[rows]
