@@ -57,6 +57,7 @@ class FakeSearch(ReportMixin, BaseEstimator):
         self.ensemble_ = SimpleNamespace(members=members())
         self.best_score_ = -0.2
         self.expected_score_ = -0.21
+        self.expected_score_interval_ = -0.25, -0.18
         self.metric_name_ = "neg_log_loss"
         self.fit_report_ = {"search": 11.0, "total": 12.34}
         return self

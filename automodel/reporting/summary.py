@@ -200,17 +200,13 @@ def _score_lines(estimator: Any) -> list[str]:
     metric = estimator.metric_name_
     expected = _number(estimator.expected_score_, 5) or "unknown"
     found = _number(estimator.best_score_, 5)
+    low, high = (_number(end, 5) for end in estimator.expected_score_interval_)
     return [
-        f"Expected score on new rows: {expected} ({metric}, greater is better)"
-        + _interval(estimator),
+        f"Expected score on new rows: {expected} ({metric}, greater is better)",
+        *([f"95 % interval of the expected score: {low} to {high}"] if low else ()),
         f"Out-of-fold score of the ensemble: {found} (optimistic, because the ensemble "
         "was chosen by it)",
     ]
-
-
-def _interval(estimator: Any) -> str:
-    low, high = (_number(end, 5) for end in estimator.expected_score_interval_)
-    return f", 95 % interval {low} to {high}" if low and high else ""
 
 
 def _left_over(estimator: Any) -> list[str]:

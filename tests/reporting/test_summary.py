@@ -22,6 +22,12 @@ def test_text_gives_the_expected_score_before_the_optimistic_one(search):
     assert 0 < text.index("-0.21 (neg_log_loss, greater is") < text.index("-0.2 (opti")
 
 
+def test_text_gives_the_interval_of_the_expected_score_if_it_is_known(search):
+    assert "expected score: -0.25 to -0.18" in text_summary(search)
+    search.expected_score_interval_ = float("nan"), float("nan")
+    assert "interval" not in text_summary(search)
+
+
 def test_text_fits_a_hundred_columns(search):
     search.leaderboard_.loc[0, "family"] = "a_family_with_an_endless_name" * 5
     search.leaderboard_.loc[4, "error"] = "word " * 99

@@ -125,7 +125,7 @@ def test_without_honest_predictions_there_is_a_message():
     X, value = table()
     model = fitted(AutoClassifier, X, value > 0)
     model._honest, model.expected_score_ = None, np.nan
-    model.expected_score_interval_ = (np.nan, np.nan)
+    model._score_interval = (np.nan, np.nan)
     facts, page = facts_of(model)
     assert facts["score"]["expected"] is None
     assert "There are no predictions of rows that did not choose" in page.text
@@ -155,7 +155,7 @@ def test_one_part_that_fails_does_not_cost_the_page(monkeypatch):
 def test_the_most_trusted_numbers_are_those_of_the_estimator():
     X, value = table()
     model = fitted(AutoClassifier, X, value > 0)
-    model.expected_score_interval_ = (-0.3, -0.1)
+    model._score_interval = (-0.3, -0.1)
     facts, page = facts_of(model)
     assert facts["score"]["expected"] == model.expected_score_
     assert "95 % interval -0.3 to -0.1" in page.text
