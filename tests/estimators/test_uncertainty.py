@@ -117,8 +117,9 @@ def test_the_expected_score_is_in_its_interval(regressor, classifier):
         low, high = own.expected_score_interval_
         assert isinstance(low, float)
         assert low < own.expected_score_ < high
-    low, high = regressor.expected_score_interval_
-    assert high - low == pytest.approx(4 / math.sqrt(2 * 400), rel=0.25)
+    low, _ = regressor.expected_score_interval_
+    error = 1 / math.sqrt(2 * 400)
+    assert regressor.expected_score_ - low == pytest.approx(2 * error, rel=0.25)
 
 
 def test_rows_of_a_group_make_the_score_less_certain():
