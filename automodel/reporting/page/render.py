@@ -80,9 +80,11 @@ def headline(facts: dict[str, Any]) -> str:
     made = f"An ensemble of {models} from {trials} in {total}"
     if not problem:
         return f"{made}."
-    size = f"{problem['n_rows']:,} rows"
-    if problem["modality"] == "tabular" and problem["n_columns"]:
-        size += f" x {problem['n_columns']:,} columns"
+    data = f"{problem['n_rows']:,} {problem['data']}"
+    if problem["modality"] == "tabular":
+        data = f"a table of {problem['n_rows']:,} rows"
+        if problem["n_columns"]:
+            data += f" and {problem['n_columns']:,} columns"
     kind = {
         "binary": "two classes",
         "multiclass": f"{problem['n_classes']} classes",
@@ -90,7 +92,7 @@ def headline(facts: dict[str, Any]) -> str:
         "regression": "numbers",
         "multioutput": f"{len(problem['targets'])} columns of numbers",
     }.get(problem["kind"], problem["kind"])
-    return f"{made}, which predicts {kind} from {problem['data']}: {size}."
+    return f"{made}, which predicts {kind} from {data}."
 
 
 def _count(n: int, noun: str) -> str:

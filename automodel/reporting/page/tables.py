@@ -17,11 +17,15 @@ MOST_WRITTEN = 1e9  # without an exponent
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: its head, and what it shows of a row."""
+    """A column of a table: its head, what it shows of a row, and its style.
+
+    The style is a class of the style sheet: "n" for numbers, "line" for long texts in
+    one line.
+    """
 
     head: str
     show: Callable[[dict[str, Any]], str]
-    number: bool = False
+    style: str = ""
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -33,11 +37,13 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """Return a time in seconds, minutes or hours."""
+    """Return a time in milliseconds, seconds, minutes or hours."""
     if value is None:
         return "unknown"
+    if value < 0.1:
+        return f"{1000 * value:.2g} ms"
     if value < 100:
-        return f"{value:.1f} s" if value >= 0.1 else f"{value:.2g} s"
+        return f"{value:.1f} s"
     minutes = value / 60
     return f"{minutes:.1f} min" if minutes < 100 else f"{minutes / 60:.1f} h"
 
@@ -69,25 +75,25 @@ def _number(head: str, key: str, *, hides_zero: bool = False) -> Column:
         value = row[key]
         return "" if value is None or (hides_zero and not value) else number(value)
 
-    return Column(head, show, number=True)
+    return Column(head, show, style="n")
 
 
 def _count(head: str, key: str) -> Column:
-    return Column(head, lambda row: f"{row[key]}", number=True)
+    return Column(head, lambda row: f"{row[key]}", style="n")
 
 
 def _seconds(head: str, key: str) -> Column:
     def show(row: dict[str, Any]) -> str:
         return "" if row[key] is None else seconds(row[key])
 
-    return Column(head, show, number=True)
+    return Column(head, show, style="n")
 
 
 def _share(head: str, key: str) -> Column:
     def show(row: dict[str, Any]) -> str:
         return "" if row[key] is None else f"{row[key]:.1%}"
 
-    return Column(head, show, number=True)
+    return Column(head, show, style="n")
 
 
 def _fit_seconds(row: dict[str, Any]) -> float:
@@ -99,7 +105,7 @@ def _statuses(row: dict[str, Any]) -> str:
     return ", ".join(f"{n} {status}" for status, n in row["statuses"].items())
 
 
-PARAMS = Column("Parameters", lambda row: params(row["params"]))
+PARAMS = Column("Parameters", lambda row: params(row["params"]), style="line")
 ROW = _count("Row", "row")
 COLUMNS: dict[str, list[Column]] = {
     "trials": [
@@ -108,7 +114,7 @@ COLUMNS: dict[str, list[Column]] = {
         _text("Status", "status"),
         _number("Score", "score"),
         _number("Weight", "weight", hides_zero=True),
-        Column("Fit", lambda row: seconds(_fit_seconds(row)), number=True),
+        Column("Fit", lambda row: seconds(_fit_seconds(row)), style="n"),
         _seconds("Predict", "predict_seconds"),
         PARAMS,
     ],
@@ -116,7 +122,7 @@ COLUMNS: dict[str, list[Column]] = {
         _text("Family", "family"),
         _number("Best score", "best"),
         _number("Weight", "weight", hides_zero=True),
-        Column("Trials", _statuses),
+        Column("Trials", _statuses, style="line"),
         _seconds("Time", "seconds"),
     ],
     "members": [
