@@ -5,6 +5,9 @@ import io
 import numpy as np
 from PIL import Image
 
+from automodel.preprocessing.image.images import ImageFacts
+from tests.makers import unstructured_task
+
 CHEAP_IMAGE = {
     "families": ["image_pixels"],
     "weights": None,
@@ -28,6 +31,13 @@ def make_images(n_rows=90, seed=0, height=12, width=10):
 def make_labels(values):
     """Return a label of each value."""
     return np.where(values > 0, "low", "high")
+
+
+def image_task(kind, n_samples=90, n_classes=None, *, side=12, grey_share=1.0, **facts):
+    """Return the task of square images."""
+    sides = (float(side),) * 5
+    own = ImageFacts(sides, sides, grey_share=grey_share, **facts)
+    return unstructured_task(kind, n_samples, n_classes, "image", own)
 
 
 def encoded(array, kind="PNG", mode=None, **options):

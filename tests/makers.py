@@ -8,6 +8,28 @@ from automodel.targets.classes import ClassTarget
 from automodel.targets.labels import LabelsTarget
 from automodel.targets.several_values import ValuesTarget
 from automodel.targets.values import ValueTarget
+from automodel.task import Task
+
+N_OUTPUTS = {  # of the tasks below, by their kinds
+    "binary": 2,
+    "multiclass": 3,
+    "regression": 1,
+    "multilabel": 2,
+    "multioutput": 2,
+}
+
+
+def unstructured_task(kind, n_samples, n_classes, modality, facts):
+    """Return a task of texts or images; None stands for the usual number of classes."""
+    n_outputs = N_OUTPUTS[kind] if n_classes is None else n_classes
+    return Task(
+        kind,
+        n_samples,
+        n_outputs=n_outputs,
+        n_classes=n_outputs if kind in ("binary", "multiclass") else 0,
+        modality=modality,
+        facts=facts,
+    )
 
 
 def make_target(task, classes=None):

@@ -6,7 +6,9 @@ import sys
 
 import numpy as np
 
+from automodel.preprocessing.text.texts import TextFacts
 from tests.conftest import environment
+from tests.makers import unstructured_task
 
 OFFLINE = """
 import pickle, socket, sys
@@ -49,6 +51,13 @@ def make_texts(n_rows=90, seed=0):
 def make_labels(values):
     """Return a label of each value."""
     return np.where(values > 0, "yes", "no")
+
+
+def text_task(kind, n_samples=90, n_classes=None, *, mean_chars=50.0, **facts):
+    """Return the task of texts that are all different."""
+    most = int(3 * mean_chars)
+    own = TextFacts(mean_chars, most, n_distinct=n_samples, **facts)
+    return unstructured_task(kind, n_samples, n_classes, "text", own)
 
 
 def predicted_offline(model, X, folder):

@@ -6,8 +6,6 @@ import pytest
 from sklearn.base import clone
 
 from automodel import AutoImageClassifier, AutoImageRegressor
-from automodel.clock import Deadline
-from automodel.exceptions import DeadlineReached
 from automodel.families.image.features import (
     HEADS,
     ImageFeaturesFamily,
@@ -20,7 +18,6 @@ from automodel.nets.weights import find_weights
 from automodel.preprocessing.image.images import ImageFacts
 from automodel.targets.objective import Objective
 from automodel.task import Task
-from tests.conftest import FakeClock
 from tests.images import make_images, make_labels
 from tests.tiny_backbone import write_backbone
 
@@ -170,13 +167,6 @@ def test_a_search_without_a_clock_computes_in_float32(weights):
 
 def test_trials_on_computed_features_need_no_library(weights):
     assert FAMILY.resources(task_of("binary", weights)).library == ""
-
-
-@pytest.mark.parametrize("head", HEADS)
-def test_no_time_left_raises(head, weights):
-    monitor = Monitor(Deadline.after(-1, FakeClock()))
-    with pytest.raises(DeadlineReached):
-        fit("binary", head, weights, monitor)
 
 
 def test_boosting_is_cut_to_rounds_and_other_heads_are_whole(weights):

@@ -1,6 +1,5 @@
-"""Nets for images as families: settings, sizes, cost, reports, deadline, repetition."""
+"""Nets for images as families: spaces, sizes, cost, reports, repetition."""
 
-import pickle
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,8 +9,7 @@ import optuna
 import pytest
 
 from automodel import AutoImageClassifier
-from automodel.clock import Deadline
-from automodel.exceptions import DeadlineReached, TrialPruned
+from automodel.exceptions import TrialPruned
 from automodel.families._net import step_of
 from automodel.families.image import resnet
 from automodel.families.image._nets import n_splits_of
@@ -34,16 +32,15 @@ from tests.images import make_images, make_labels
 from tests.nets.image.images import make_images as make_squares
 from tests.tiny_backbone import write_backbone
 
-KINDS = ("binary", "multiclass", "multilabel", "regression", "multioutput")
 FAMILIES = [ImageResNetFamily(), ImageFinetuneFamily()]
 IMAGES, VALUES = make_images(160)
 X = np.repeat(IMAGES[..., None], 3, 3)
+Y = (VALUES > 0).astype(int)
 SMALL = {
     "image_resnet": {"width": 4, "max_epochs": 6},
     "image_finetune": {"layers": 1, "max_epochs": 1},
 }
 each_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda own: own.name)
-each_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 @pytest.fixture(scope="module")
@@ -67,49 +64,17 @@ def task_of(kind, weights, n_samples=160, side=12, facts=None, **options):
     )
 
 
-def targets_of(kind):
-    return {
-        "binary": (VALUES > 0).astype(int),
-        "multiclass": np.digitize(VALUES, [-1.0, 2.0]),
-        "multilabel": np.c_[VALUES > 0, VALUES < -2].astype(int),
-        "regression": VALUES,
-        "multioutput": np.c_[VALUES, -VALUES],
-    }[kind]
-
-
-def fit(family, kind, weights, monitor=None, **params):
-    y = targets_of(kind)
-    net = family.estimator(task_of(kind, weights), 0)
+def fit(family, weights, monitor=None, **params):
+    net = family.estimator(task_of("binary", weights), 0)
     net.set_params(**SMALL[family.name] | params)
-    return family.fit(net, X[:120], y[:120], monitor=monitor or Monitor())
+    return family.fit(net, X[:120], Y[:120], monitor=monitor or Monitor())
 
 
-def watched(kind, **options):
-    y = targets_of(kind)[120:]
-
+def watched(**options):
     def score(net):
-        return float(np.mean(net.predict(X[120:]) == y))
+        return float(np.mean(net.predict(X[120:]) == Y[120:]))
 
-    return Monitor(valid=(X[120:], y, None), score=score, **options)
-
-
-@each_family
-@each_kind
-@pytest.mark.parametrize(
-    "allowed", [AUGMENTATIONS, (), ("mixup",), ("trivial",), ("crop", "vertical_flip")]
-)
-@pytest.mark.parametrize("n_samples", [160, 50_000])
-def test_each_setting_of_the_portfolio_is_asked_as_it_is(
-    weights, family, kind, allowed, n_samples
-):
-    task = task_of(kind, weights, n_samples, facts={"augmentations": allowed})
-    for setting in family.portfolio(task):
-        study = optuna.create_study()
-        study.enqueue_trial(setting)
-        trial = study.ask()
-        params = family.search_space(trial, task)
-        assert trial.params == setting
-        family.estimator(task, 0).set_params(**params)
+    return Monitor(valid=(X[120:], Y[120:], None), score=score, **options)
 
 
 @each_family
@@ -303,18 +268,11 @@ def test_slow_libraries_are_loaded_before_the_time_of_a_fold_begins():
 
 
 @each_family
-@each_kind
-def test_a_small_net_of_each_kind_is_fitted(weights, family, kind):
-    net = fit(family, kind, weights)
-    assert net.predict(X[120:]).shape == targets_of(kind)[120:].shape
-
-
-@each_family
 def test_parts_of_an_epoch_are_reported(weights, family):
     reports = {}
     options = {"validations_per_epoch": 4}
-    monitor = watched("binary", should_prune=reports.update)
-    fit(family, "binary", weights, monitor, **options)
+    monitor = watched(should_prune=reports.update)
+    fit(family, weights, monitor, **options)
     assert len(reports) >= 3
 
 
@@ -328,32 +286,18 @@ def test_short_and_long_trainings_are_compared_after_half_of_each(max_epochs):
 
 @each_family
 def test_a_pruned_trial_leaves_the_fit_as_trial_pruned(weights, family):
-    monitor = watched("binary", should_prune=lambda reports: len(reports) == 2)
+    monitor = watched(should_prune=lambda reports: len(reports) == 2)
     with pytest.raises(TrialPruned):
-        fit(family, "binary", weights, monitor, validations_per_epoch=4)
-
-
-@each_family
-def test_a_past_deadline_ends_the_fit(weights, family):
-    with pytest.raises(DeadlineReached):
-        fit(family, "binary", weights, Monitor(Deadline.after(-1.0)))
+        fit(family, weights, monitor, validations_per_epoch=4)
 
 
 @each_family
 def test_a_training_is_repeated_by_its_plan(weights, family):
     monitor = Monitor()
-    first = fit(family, "binary", weights, monitor)
+    first = fit(family, weights, monitor)
     assert monitor.steps_used == first.n_iter_ >= 1
-    cut = fit(family, "binary", weights, Monitor(step_plan=[2, [0, 4]]))
+    cut = fit(family, weights, Monitor(step_plan=[2, [0, 4]]))
     assert cut.n_steps_ == 4
-
-
-@each_family
-def test_a_fitted_model_survives_pickle(weights, family):
-    net = fit(family, "binary", weights)
-    again = pickle.loads(pickle.dumps(net))
-    np.testing.assert_array_equal(again.predict_proba(X), net.predict_proba(X))
-    assert pickle.loads(pickle.dumps(family)).name == family.name
 
 
 @each_family

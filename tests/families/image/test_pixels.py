@@ -12,9 +12,12 @@ from automodel.families.image.pixels import (
     encoder_of,
     heads_of,
 )
-from tests.families.image.test_contract import task_of
+from automodel.nets.weights import Weights
+from tests.images import image_task
 
 FAMILY = ImagePixelsFamily()
+CHANNELS = 8, 16, 24
+WEIGHTS = Weights("own", "", "folder", "resnet8", CHANNELS[-1], "mit", "", CHANNELS)
 PIXELS = ("pixels-16", "pixels-28")
 
 
@@ -28,17 +31,17 @@ PIXELS = ("pixels-16", "pixels-28")
     ],
 )
 def test_images_are_hardly_made_larger(side, expected):
-    assert columns_of(task_of("binary", side=side)) == expected
+    assert columns_of(image_task("binary", side=side)) == expected
 
 
 def test_a_size_of_the_user_is_the_only_one():
-    task = task_of("binary", image_size=40)
+    task = image_task("binary", image_size=40)
     assert columns_of(task) == ["pixels-40", "gradients-40"]
 
 
 def test_grey_images_have_one_column_for_each_pixel():
-    assert not encoder_of("pixels-8", task_of("binary")).color
-    assert encoder_of("pixels-8", task_of("binary", grey_share=0.9)).color
+    assert not encoder_of("pixels-8", image_task("binary")).color
+    assert encoder_of("pixels-8", image_task("binary", grey_share=0.9)).color
 
 
 @pytest.mark.parametrize(
@@ -51,7 +54,7 @@ def test_grey_images_have_one_column_for_each_pixel():
     ],
 )
 def test_photographs_are_left_to_pretrained_weights(facts, pays):
-    assert FAMILY.pays(task_of("binary", **facts)) == pays
+    assert FAMILY.pays(image_task("binary", **facts)) == pays
 
 
 @pytest.mark.parametrize(
@@ -61,7 +64,7 @@ def test_photographs_are_left_to_pretrained_weights(facts, pays):
 def test_photographs_are_learned_where_features_would_come_late(
     n_samples, seconds, pays
 ):
-    task = task_of("binary", n_samples, grey_share=0.0, side=32)
+    task = image_task("binary", n_samples, grey_share=0.0, side=32, weights=(WEIGHTS,))
     task = replace(task, time_budget=seconds)
     assert FAMILY.pays(task) == pays
     used, _ = able_families([FAMILY, ImageFeaturesFamily()], task, is_default=True)
@@ -69,9 +72,9 @@ def test_photographs_are_learned_where_features_would_come_late(
 
 
 def test_few_rows_have_simple_models():
-    assert heads_of(task_of("binary", 50)) == ["linear", "forest"]
-    assert "boosting" in heads_of(task_of("binary", 5000))
-    assert "boosting" not in heads_of(task_of("multiclass", 5000, 10))
+    assert heads_of(image_task("binary", 50)) == ["linear", "forest"]
+    assert "boosting" in heads_of(image_task("binary", 5000))
+    assert "boosting" not in heads_of(image_task("multiclass", 5000, 10))
 
 
 def test_the_scaler_divides_all_columns_by_one_number():

@@ -1,6 +1,5 @@
-"""Fine-tuned encoders as a family: settings, cost, reports, deadline, repetition."""
+"""Fine-tuned encoders as a family: settings, cost, reports, repetition."""
 
-import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -8,9 +7,8 @@ import optuna
 import pytest
 
 from automodel import AutoTextClassifier
-from automodel.clock import Deadline
 from automodel.evaluation.splits import make_splits
-from automodel.exceptions import DeadlineReached, TrialPruned
+from automodel.exceptions import TrialPruned
 from automodel.families import able_families, find_families
 from automodel.families.text.bert import TextBertFamily
 from automodel.families.text.tfidf import TextTfidf
@@ -73,24 +71,6 @@ def watched(kind, **options):
         return float(np.mean(net.predict(TEXTS[120:]) == y))
 
     return Monitor(valid=(TEXTS[120:], y, None), score=score, **options)
-
-
-@each_kind
-def test_a_model_is_better_than_the_prior(weights, kind):
-    net, y = fit(kind, weights), targets_of(kind)
-    assert net.score(TEXTS[120:], y[120:]) > (0.6 if "multi" in kind else 0.7)
-
-
-@each_kind
-@pytest.mark.parametrize("mean_chars", [40.0, 2000.0])
-def test_each_setting_of_the_portfolio_is_asked_as_it_is(weights, kind, mean_chars):
-    task = task_of(kind, weights, mean_chars=mean_chars)
-    for setting in FAMILY.portfolio(task):
-        study = optuna.create_study()
-        study.enqueue_trial(setting)
-        trial = study.ask()
-        assert FAMILY.search_space(trial, task) == setting
-        assert trial.params == setting
 
 
 @each_kind
@@ -191,11 +171,6 @@ def test_a_pruned_trial_leaves_the_fit_as_trial_pruned(weights):
         fit("binary", weights, monitor)
 
 
-def test_a_past_deadline_ends_the_fit(weights):
-    with pytest.raises(DeadlineReached):
-        fit("binary", weights, Monitor(Deadline.after(-1.0)))
-
-
 def test_a_training_is_repeated_by_its_plan(weights):
     monitor = Monitor()
     first = fit("binary", weights, monitor)
@@ -208,13 +183,6 @@ def test_a_training_is_repeated_by_its_plan(weights):
 def test_encoders_hand_on_the_texts(weights):
     encoder = FAMILY.preprocessor(None, task_of("binary", weights))
     assert encoder.transform(Texts(TEXTS)).tolist() == TEXTS.tolist()
-
-
-def test_a_fitted_model_survives_pickle(weights):
-    net = fit("binary", weights)
-    again = pickle.loads(pickle.dumps(net))
-    np.testing.assert_array_equal(again.predict_proba(TEXTS), net.predict_proba(TEXTS))
-    assert pickle.loads(pickle.dumps(FAMILY)).name == "text_bert"
 
 
 def test_a_search_may_be_of_it_alone(weights):

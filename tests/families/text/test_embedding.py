@@ -6,8 +6,6 @@ import pytest
 from scipy import sparse
 from sklearn.base import clone
 
-from automodel.clock import Deadline
-from automodel.exceptions import DeadlineReached
 from automodel.families.text.embedding import (
     HEADS,
     TextEmbeddingFamily,
@@ -21,7 +19,6 @@ from automodel.preprocessing.text.ngrams import NgramCounts
 from automodel.preprocessing.text.texts import TextFacts
 from automodel.targets.objective import Objective
 from automodel.task import Task
-from tests.conftest import FakeClock
 from tests.tiny_encoder import write_encoder
 
 KINDS = ("binary", "multiclass", "multilabel", "regression", "multioutput")
@@ -181,13 +178,6 @@ def test_a_search_without_a_clock_computes_in_float32(weights):
         task = task_of("binary", weights, time_budget=seconds)
         encoder = FAMILY.preprocessor(FAMILY.estimator(task, 0), task)
         assert encoder.precision == precision
-
-
-@pytest.mark.parametrize("head", HEADS)
-def test_no_time_left_raises(head, weights):
-    monitor = Monitor(Deadline.after(-1, FakeClock()))
-    with pytest.raises(DeadlineReached):
-        fit("binary", head, weights, monitor)
 
 
 def test_boosting_is_cut_to_rounds_and_other_heads_are_whole(weights):
