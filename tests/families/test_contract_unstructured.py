@@ -45,6 +45,7 @@ class Modality:
     make_task: Callable[..., Any]
     write_weights: Callable[[], Path]
     edges: tuple[float, float]  # between the values of three classes
+    n_splits: int  # of which each shows a third of the rows
     sizes_and_facts: tuple  # numbers of rows, and facts, for `tasks_of`
 
 
@@ -55,6 +56,7 @@ MODALITIES = {
         text_task,
         lambda: write_encoder(FOLDER / "tiny", width=32),
         (-0.5, 0.5),
+        2,
         tuple(product(SIZES, [{"mean_chars": 50.0}, {"mean_chars": 2000.0}])),
     ),
     "image": Modality(
@@ -63,6 +65,7 @@ MODALITIES = {
         image_task,
         lambda: write_backbone(FOLDER / "resnet8.safetensors"),
         (-1.0, 2.0),
+        1,
         (
             *product(SIZES, [{"side": 8}, {"side": 500}, {"image_size": 50}]),
             *product(SIZES[1:], [{"augmentations": names} for names in CHANGES]),
@@ -116,12 +119,13 @@ def target_of(kind, values, edges):
 
 @cache
 def folds_of(modality, kind):
-    """Return rows of which a third is predicted, with their target."""
+    """Return rows that can be learned, with their target."""
     own, task = MODALITIES[modality], task_of(modality, kind)
     X, values = own.make_rows(N_ROWS)
     y = target_of(kind, values, own.edges)
-    is_shown = np.arange(N_ROWS) % 3 == 0
-    splits = [(np.flatnonzero(~is_shown), np.flatnonzero(is_shown))]
+    parts = np.arange(N_ROWS) % 3
+    shown = range(own.n_splits)
+    splits = [(np.flatnonzero(parts != i), np.flatnonzero(parts == i)) for i in shown]
     metric = make_metric(None, task, np.unique(y) if task.n_classes else None)
     return Folds(own.reader().fit_transform(X), y, None, splits, task, metric)
 
@@ -147,7 +151,7 @@ def suggested(family, task, setting):
 
 def score_of_prior(folds):
     """Return the score of a model that uses the target alone."""
-    metric, (_, shown) = folds.metric, folds.splits[0]
+    metric, shown = folds.metric, np.concatenate([rows for _, rows in folds.splits])
     nothing, columns = np.zeros((N_ROWS, 1)), np.arange(folds.task.n_outputs)
     constant = metric.target.baseline().fit(nothing, folds.y)
     prior = metric.target.predict(constant, nothing, columns)
