@@ -125,6 +125,7 @@ def test_the_page_about_several_machines(tmp_path):
     from distributed import LocalCluster
 
     words = {
+        "AutoClassifier(": "AutoClassifier(families=['linear'], ",
         'address="auto"': "num_cpus=2, include_dashboard=False, log_to_driver=False",
         "postgresql://user:password@db/trials": f"sqlite:///{tmp_path}/trials.db",
         "/mnt/shared/churn": f"{tmp_path}/churn",
