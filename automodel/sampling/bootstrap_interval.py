@@ -14,7 +14,7 @@ from automodel.clock import NO_DEADLINE, Deadline
 
 N_RESAMPLES = 1000
 LEAST_RESAMPLES = 200  # with fewer, their outer quantiles are too uncertain
-N_BLOCKS = 50  # of the jackknife
+N_BLOCKS = 20  # of the jackknife
 MOST_BELOW = 0.999  # share of resamples, of which a bias is estimated
 LEAST_FACTOR = 0.1
 

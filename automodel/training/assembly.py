@@ -34,7 +34,7 @@ from automodel.training.refits import (
 
 SELECT_SHARE = 0.35  # of the time left, for the weights, and again for each judgement
 # Of the budget, and of the time left, for the interval of the expected score.
-INTERVAL_SHARE, MOST_INTERVAL_SHARE = 0.02, 0.1
+INTERVAL_SHARE, MOST_INTERVAL_SHARE = 0.02, 0.2
 # The power of the number of rows with which errors are taken to fall (Hestness et al.,
 # 2017, found 0.07 to 0.35). Refits learn from more rows than the models of the folds.
 LEARNING_POWER = 0.25

@@ -207,7 +207,7 @@ def test_the_spread_is_that_of_the_members_that_are_returned():
     np.testing.assert_allclose(chosen.honest.spread[:, 1], np.sqrt(variance), rtol=1e-4)
 
 
-def test_the_interval_takes_a_fiftieth_of_the_budget_or_a_tenth_of_the_time_left():
+def test_the_interval_takes_a_fiftieth_of_the_budget_or_a_fifth_of_the_time_left():
     clock = FakeClock()
     own = make_assembly(Budget(100.0, clock=clock))
 
@@ -220,7 +220,7 @@ def test_the_interval_takes_a_fiftieth_of_the_budget_or_a_tenth_of_the_time_left
     verdict = Verdict(False, values.mean(), judged=rows)
     assert np.isfinite(own._interval(verdict)).all()
     assert 1.9 < clock.now() < 2.1
-    own.budget.end_within(1.0)
+    own.budget.end_within(0.5)
     start = clock.now()
     assert np.isnan(own._interval(verdict)).all()
     assert clock.now() - start < 0.13
