@@ -11,7 +11,7 @@ import numpy as np
 
 from automodel.clock import Deadline
 from automodel.ensemble.blend import FittedEnsemble, Member
-from automodel.ensemble.combine import fit_combiner, plain_combiner
+from automodel.ensemble.combine import fit_combiner, plain_combiner, simplified
 from automodel.ensemble.judging import judged
 from automodel.ensemble.selection import common_rows, restricted
 from automodel.evaluation.evaluate import Evaluation
@@ -157,15 +157,15 @@ class Assembly:
             known, part, deadline=deadline.share(SELECT_SHARE), **options
         )
         is_cut = not combiner.is_stacked and np.count_nonzero(combiner.weights) > 1
-        is_stacked, honest = judged(
+        is_worthwhile, honest = judged(
             judges,
             folds,
             may_stack=not is_cut,
             deadline=deadline.share(SELECT_SHARE),
             **options,
         )
-        if not is_stacked:
-            combiner = combiner.unstacked()
+        if not is_worthwhile:
+            combiner = simplified(combiner, known, part)
         oof = combiner.predict([e.oof for e in known])
         decision = folds.metric.choose_decision(
             part.y,
