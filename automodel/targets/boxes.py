@@ -88,7 +88,7 @@ class Boxes:
         return cls(
             np.concatenate([part[0] for part in found]),
             np.concatenate([part[1] for part in found]),
-            _starts(np.asarray(counts)),
+            starts_of(np.asarray(counts)),
             scores=np.concatenate(scores) if scores else None,
             ignored=np.concatenate([part[3] for part in found]),
             known=np.asarray([part is not None for part in parts]),
@@ -116,7 +116,7 @@ class Boxes:
         return cls(
             np.concatenate([part.coordinates for part in parts]),
             np.concatenate([part.classes for part in parts]),
-            _starts(np.concatenate([part.counts for part in parts])),
+            starts_of(np.concatenate([part.counts for part in parts])),
             scores=np.concatenate(scores) if scores else None,
             ignored=np.concatenate([part.ignored for part in parts]),
             known=np.concatenate([part.known for part in parts]),
@@ -135,7 +135,7 @@ class Boxes:
         """
         rows = np.atleast_1d(np.arange(len(self))[rows])
         counts = self.counts[rows]
-        starts = _starts(counts)
+        starts = starts_of(counts)
         moved = np.repeat(self.starts[rows] - starts[:-1], counts)
         return self._taken(moved + np.arange(starts[-1]), starts, self.known[rows])
 
@@ -178,7 +178,7 @@ class Boxes:
         assert self.scores is not None, "only predicted boxes have scores"
         order = np.lexsort((-self.scores, self.images))
         is_best = np.arange(len(order)) - self.starts[self.images] < n_boxes
-        starts = _starts(np.minimum(self.counts, n_boxes))
+        starts = starts_of(np.minimum(self.counts, n_boxes))
         return self._taken(order[is_best], starts, self.known)
 
     def to_dicts(self, labels: Any) -> list[dict[str, np.ndarray]]:
@@ -218,7 +218,8 @@ class Boxes:
         )
 
 
-def _starts(counts: np.ndarray) -> np.ndarray:
+def starts_of(counts: np.ndarray) -> np.ndarray:
+    """Return the `starts` of images with these numbers of boxes."""
     return np.concatenate([[0], np.cumsum(counts)])
 
 
