@@ -31,7 +31,9 @@ def make_shapes(n_images=40, seed=0, height=HEIGHT, width=WIDTH):
             top = quarter // 2 * (height // 2) + rng.integers(1, 6)
             right, bottom = left + rng.integers(6, 15), top + rng.integers(5, 13)
             label = "red" if rng.random() < 0.3 else "blue"
-            image[top:bottom, left:right] = COLOURS[label]
+            shade = np.array(COLOURS[label]) + rng.integers(-25, 26, 3)
+            noise = rng.integers(-15, 16, (bottom - top, right - left, 3))
+            image[top:bottom, left:right] = np.clip(shade + noise, 0, 255)
             boxes.append([left, top, right, bottom])
             labels.append(label)
         y.append({"boxes": np.array(boxes).reshape(-1, 4), "labels": labels})
@@ -63,8 +65,8 @@ class WholeImages(TransformerMixin, BaseEstimator):
 class BlobDetector(BaseEstimator):
     """Finds connected bright pixels; their class is that of the nearest colour.
 
-    Its boxes are too large by `margin` pixels on the side that is named, so that models
-    with margins on different sides are better together.
+    Its boxes are too large by `margin` pixels on the side that is named, or too small
+    if it is negative, so that models of opposite margins are better together.
     """
 
     def __init__(self, level=100, margin=0.0, side="left", mode="plain"):
@@ -76,7 +78,7 @@ class BlobDetector(BaseEstimator):
     def fit(self, X, y):
         if self.mode == "raise":
             raise RuntimeError("as told")
-        colours = {}
+        y, colours = y.where(~y.ignored), {}
         for image, box, number in zip(y.images, y.coordinates, y.classes, strict=True):
             left, top, right, bottom = box.astype(int)
             colour = X[image, top:bottom, left:right].mean(axis=(0, 1))
@@ -119,7 +121,7 @@ class BlobFamily(ModelFamily):
 
     def search_space(self, trial, task):
         return {
-            "margin": trial.suggest_float("margin", 0.0, 3.0),
+            "margin": trial.suggest_float("margin", -3.0, 3.0),
             "side": trial.suggest_categorical("side", ["left", "top", "right"]),
         }
 
