@@ -17,7 +17,6 @@ from automodel.metrics.metric import Metric
 from automodel.targets.detection import BoxTarget
 
 KEPT_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
-DRAWN_FROM = 0.3  # of the scores; a detector returns many boxes of which it is unsure
 OF_TABLES = ("target", "text_column", "image_column", "groups", "weight", "drop")
 
 
@@ -49,7 +48,7 @@ def read_annotations(arguments: Namespace, say: Say) -> tuple[list[str], list[di
     Metric.from_scoring(arguments.scoring, target)
     n_boxes = sum(len(image["boxes"]) for image in y)
     say(f"{n_boxes} boxes of {target.n_outputs} classes in {len(paths)} images.")
-    return [str(path) for path in paths], y
+    return paths, y
 
 
 def category_ids(path: Path) -> dict[str, int]:
@@ -98,7 +97,7 @@ def predict_boxes(model: Any, arguments: Namespace, say: Say) -> None:
         say(f"{len(results)} boxes in {len(paths)} images written to {arguments.out}.")
     if arguments.draw is not None:
         for path, name, found in zip(paths, names, predictions, strict=True):
-            _draw(path, arguments.draw / name, found)
+            _draw(path, arguments.draw / name, found, model.classes_)
         say(f"{len(paths)} images with boxes drawn into {arguments.draw}.")
 
 
@@ -144,10 +143,9 @@ def coco_results(
     return results
 
 
-def _draw(source: str, path: Path, found: dict[str, Any]) -> None:
+def _draw(source: str, path: Path, found: dict[str, Any], classes: Any) -> None:
     """Save a copy of an image with its surest boxes."""
-    is_sure = found["scores"] >= DRAWN_FROM
-    drawn = draw_boxes(source, {name: part[is_sure] for name, part in found.items()})
+    drawn = draw_boxes(source, found, classes=classes)
     if path.suffix.lower() not in KEPT_SUFFIXES:
         path = path.with_suffix(".png")
     path.parent.mkdir(parents=True, exist_ok=True)

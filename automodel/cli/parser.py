@@ -286,7 +286,7 @@ def _add_predict(commands) -> None:
         "--draw",
         type=Path,
         metavar="FOLDER",
-        help="folder for copies of the images with the predicted boxes",
+        help="folder for copies of the images with the boxes of scores above one half",
     )
     predict.add_argument(
         "--proba",

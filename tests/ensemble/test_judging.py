@@ -21,6 +21,7 @@ from automodel.families import all_families
 from automodel.metrics.metric import Metric
 from tests.ensemble.makers import (
     class_folds,
+    directions,
     make_evaluations,
     make_folds,
     mixture,
@@ -203,3 +204,15 @@ def test_there_is_no_expected_score_after_the_deadline(folds):
     is_stacked, score = judged(evaluations, folds, deadline=Deadline.after(0.0))
     assert not is_stacked
     assert math.isnan(score)
+
+
+def test_a_combination_has_to_beat_the_best_model_on_rows_that_did_not_choose():
+    folds, evaluations = directions(200, [30.0, -20.0, 90.0])
+    is_better, score = judged(evaluations, folds, may_stack=False)
+    assert is_better
+    assert score > max(evaluation.score for evaluation in evaluations)
+    noise = np.random.default_rng(3).normal(0, 60, (12, 20))
+    folds, evaluations = directions(20, [np.zeros(20), *noise])
+    is_better, score = judged(evaluations, folds)
+    assert not is_better
+    assert score == pytest.approx(evaluations[0].score, abs=1e-6)
