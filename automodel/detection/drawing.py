@@ -138,7 +138,5 @@ def _draw(
     x = min(max(left, 0), max(image_width - width, 0))
     y = top - height if top >= height else min(max(top, 0), image_height - height)
     draw.rectangle((x, y, x + width - 1, y + height - 1), fill=colour)
-    is_bright = np.dot(colour, LUMA) > 140
-    draw.text(
-        (x + 1, y + 1), text, font=font, fill="black" if brightness > 140 else "white"
-    )
+    fill = "black" if np.dot(colour, LUMA) > 140 else "white"
+    draw.text((x + 1, y + 1), text, font=font, fill=fill)
