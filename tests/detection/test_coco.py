@@ -35,8 +35,8 @@ def write(folder, **changes):
 
 
 def test_images_and_boxes_are_read(folder):
-    X, y = boxes_from_coco(write(folder))
-    assert X == [str(folder / f"{row:04}.png") for row in range(3)]
+    paths, y = boxes_from_coco(write(folder))
+    assert paths == [str(folder / f"{row:04}.png") for row in range(3)]
     assert [image["labels"].tolist() for image in y] == [["cat"], ["dog", "cat"], []]
     assert y[1]["boxes"].tolist() == [[1, 2, 11, 7.5], [3, 3, 5, 5]]
     assert y[2]["boxes"].shape == (0, 4)
@@ -102,10 +102,10 @@ def test_ids_of_images_are_unique(folder):
 
 
 def test_boxes_that_were_written_are_read_again(folder):
-    X, y = boxes_from_coco(write(folder))
-    written = boxes_to_coco(X, y, folder)
+    paths, y = boxes_from_coco(write(folder))
+    written = boxes_to_coco(paths, y, folder)
     again, same = boxes_from_coco(write(folder, **written))
-    assert again == X
+    assert again == paths
     for image, other in zip(y, same, strict=True):
         assert image.keys() == other.keys()
         for key in image:
@@ -113,17 +113,17 @@ def test_boxes_that_were_written_are_read_again(folder):
 
 
 def test_predictions_are_written_with_their_scores(folder):
-    X = write_images(folder, np.zeros((2, 20, 30), dtype=np.uint8))
+    paths = write_images(folder, np.zeros((2, 20, 30), dtype=np.uint8))
     y = [
         {"boxes": [], "labels": [], "scores": []},
         {"boxes": [[1, 2, 4, 9]], "labels": [7], "scores": [0.5]},
     ]
-    written = boxes_to_coco(X, y)
+    written = boxes_to_coco(paths, y)
     json.dumps(written)
     assert written["categories"] == [{"id": 1, "name": "7"}]
     assert written["images"][1] == {
         "id": 2,
-        "file_name": X[1],
+        "file_name": paths[1],
         "width": 30,
         "height": 20,
     }

@@ -38,8 +38,8 @@ def folder(tmp_path):
 def test_files_beside_their_images_are_read(folder):
     write(folder, "0000", FIRST)
     write(folder, "0001")
-    X, y = boxes_from_voc(str(folder))
-    assert X == [str(folder / "0000.png"), str(folder / "0001.png")]
+    paths, y = boxes_from_voc(str(folder))
+    assert paths == [str(folder / "0000.png"), str(folder / "0001.png")]
     assert y[0]["labels"].tolist() == ["cat", "dog"]
     assert y[1]["boxes"].shape == (0, 4)
 
@@ -61,8 +61,8 @@ def test_difficult_objects_are_ignored(folder):
 def test_the_folders_of_voc_are_read(tmp_path):
     write_images(tmp_path / "JPEGImages", np.zeros((2, 20, 30), dtype=np.uint8))
     write(tmp_path / "Annotations", "b", FIRST, filename="0000.png")
-    X, y = boxes_from_voc(tmp_path)
-    assert X == [str(tmp_path / "JPEGImages" / "0000.png")]
+    paths, y = boxes_from_voc(tmp_path)
+    assert paths == [str(tmp_path / "JPEGImages" / "0000.png")]
     assert len(y) == 1
 
 
