@@ -23,6 +23,10 @@ __all__ = [
     "TextEmbedding",
     "TextFamily",
     "__version__",
+    "boxes_from_coco",
+    "boxes_from_voc",
+    "boxes_to_coco",
+    "draw_boxes",
 ]
 
 _HOMES = {
@@ -41,6 +45,10 @@ _HOMES = {
     "TabularFamily": "automodel.families",
     "TextEmbedding": "automodel.preprocessing.text.embedding",
     "TextFamily": "automodel.families",
+    "boxes_from_coco": "automodel.detection.coco",
+    "boxes_from_voc": "automodel.detection.voc",
+    "boxes_to_coco": "automodel.detection.coco",
+    "draw_boxes": "automodel.detection.drawing",
 }
 
 
