@@ -199,7 +199,8 @@ class FittedEnsemble:
     def predict(self, rows: Rows) -> np.ndarray:
         """Return probabilities, or values, of some rows."""
         self._load()
-        most = getattr(rows, "most_encoded", ENCODED_ROWS)
+        limits = [rows, *(model.encoder for model in self._models)]
+        most = min(getattr(own, "most_encoded", ENCODED_ROWS) for own in limits)
         if len(rows) <= most:
             return self._predict_part(rows)
         starts = range(0, len(rows), most)
