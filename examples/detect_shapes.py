@@ -7,6 +7,7 @@ from automodel import AutoObjectDetector, draw_boxes
 from automodel.reporting.summary import text_summary
 
 SECONDS = 60.0
+PICTURE = "detected_shapes.png"
 N_IMAGES, HEIGHT, WIDTH = 150, 96, 128
 COLOURS = {"disc": (220, 60, 50), "square": (50, 90, 220)}
 
@@ -41,7 +42,8 @@ def main():
     print(text_summary(model))
     print(f"Mean average precision on other images: {model.score(X_test, y_test):.3f}")
     print(model.average_precision_per_class(X_test, y_test))
-    draw_boxes(X_test[0], model.predict(X_test[:1])[0]).show()
+    draw_boxes(X_test[0], model.predict(X_test[:1])[0]).save(PICTURE)
+    print(f"The first of these images, with its boxes: {PICTURE}")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from automodel.metrics.metric import Metric
 from automodel.targets.detection import BoxTarget
 
 KEPT_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
-OF_TABLES = ("target", "text_column", "image_column", "groups", "weight", "drop")
+OF_TABLES = ("target", "groups", "weight", "drop")
 
 
 def check_fit_options(arguments: Namespace) -> None:

@@ -97,8 +97,6 @@ leaderboard_, failures_, studies_, fit_report_
     _modality = "detection"
     _flips = True
     _changes = ("horizontal_flip", "vertical_flip", "scale", "crop", "brightness")
-    _check_y = staticmethod(BoxTarget.check)
-    _target_of = staticmethod(BoxTarget.of)
     _parameter_constraints: dict = {
         **ImageEstimator._parameter_constraints,
         "score_threshold": [Interval(Real, 0, 1, closed="both")],
@@ -163,8 +161,11 @@ leaderboard_, failures_, studies_, fit_report_
         sources = self._check_X(X, reset=True)
         images = Images(sources.values)
         sizes = np.array([images.size(i) for i in range(len(images))])
-        boxes = self._check_y(y, sizes=(sizes[:, 0], sizes[:, 1]))
+        boxes = BoxTarget.check(y, (sizes[:, 0], sizes[:, 1]))
         return Data(sources, boxes, None, check_groups(groups, len(images)))
+
+    def _target_of(self, y, sample_weight) -> BoxTarget:
+        return BoxTarget.of(y)
 
     def _keep_prepared(self, prepared):
         super()._keep_prepared(prepared)

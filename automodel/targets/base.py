@@ -44,7 +44,8 @@ class Target(ABC):
     repeats_up_to : int
         Number of rows up to which folds are drawn twice.
     most_combined : int or None
-        Most models of an ensemble that is not averaged; None for no limit.
+        Most models of an ensemble whose predictions are not averaged; None for no
+        limit.
     """
 
     kind: str

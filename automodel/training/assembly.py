@@ -205,7 +205,8 @@ class Assembly:
         for number in chosen.numbers:
             models = refitted.get(number, []) if self.refit else []
             if not models:
-                models = self._of_folds(number, usable, loader)
+                most = self.folds.target.most_combined
+                models = self._of_folds(number, usable, loader, most)
             elif number in plan.with_folds:
                 models = models + self._of_folds(number, usable, loader, MOST_FOLDS)
             models_of[number] = models
