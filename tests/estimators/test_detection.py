@@ -12,6 +12,7 @@ from sklearn.metrics import make_scorer
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
+    StratifiedKFold,
     cross_val_score,
     train_test_split,
 )
@@ -305,19 +306,24 @@ def test_a_time_budget_is_kept_with_boxes():
     assert search.score(NEW_X, NEW_Y) > 0.5
 
 
-def test_folds_have_boxes_of_rare_classes_and_keep_groups():
+def folds_of(search, y, groups=None):
+    return search._prepare(search._check_data(X, y, None, groups), [], 0, None).folds
+
+
+@pytest.mark.parametrize("cv", [3, StratifiedKFold(3)])
+def test_folds_are_stratified_by_the_rarest_class_of_each_image(cv):
     rare = [{**image, "labels": ["blue"] * len(image["labels"])} for image in Y]
-    with_boxes = [i for i, image in enumerate(Y) if len(image["boxes"])]
-    for i in with_boxes[:6]:
+    with_red = [i for i, image in enumerate(Y) if len(image["boxes"])][:6]
+    for i in with_red:
         rare[i]["labels"] = ["red", *rare[i]["labels"][1:]]
-    search = detector(n_trials=1)
-    folds = search._prepare(search._check_data(X, rare, None, None), [], 0, None).folds
-    counts = [np.isin(with_boxes[:6], valid).sum() for _, valid in folds.splits]
+    folds = folds_of(detector(cv=cv), rare)
+    counts = [np.isin(with_red, valid).sum() for _, valid in folds.splits]
     assert counts == [2, 2, 2]
+
+
+def test_images_of_a_group_are_in_the_same_fold():
     groups = np.arange(len(X)) // 4
-    data = search._check_data(X, rare, None, groups)
-    folds = search._prepare(data, [], 0, None).folds
-    for train, valid in folds.splits:
+    for train, valid in folds_of(detector(), Y, groups).splits:
         assert not np.intersect1d(groups[train], groups[valid]).size
 
 

@@ -273,7 +273,7 @@ def test_few_images_with_boxes_are_held_out_once_if_a_family_is_slow(n_rows, siz
     target = BoxTarget.of(y)
     task = Task.of_target(target, n_rows, is_slow=True)
     splits = make_splits_of_target(None, task, target, target.encode(y), None, 0)
-    assert [len(valid) for _, valid in splits] == sizes
+    assert [len(valid) for _, valid in splits] == pytest.approx(sizes, abs=1)
     for _, valid in splits:
         assert np.bincount(labels[valid]).min() >= len(valid) // 3
 
