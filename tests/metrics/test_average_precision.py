@@ -135,8 +135,9 @@ def test_other_boxes_are_an_error(y_true, y_pred, message):
 
 @pytest.mark.parametrize("thresholds", [[], 0, 1.1, [[0.5]], [np.nan]])
 def test_thresholds_are_above_0_and_up_to_1(thresholds):
+    none = [predicted(scores=[])]
     with pytest.raises(ValueError, match="iou_thresholds must be"):
-        mean_average_precision([truth()], [truth()], iou_thresholds=thresholds)
+        mean_average_precision([truth()], none, iou_thresholds=thresholds)
 
 
 def of_pycocotools(y_true, y_pred):
