@@ -128,7 +128,7 @@ class FrozenMaps:
         n_bytes = sum(own.nbytes for own in halves)
         if n_bytes <= self.bytes_left:
             self.bytes_left -= n_bytes
-            self._kept[row] = view._replace(pixels=view.pixels[:0]), halves
+            self._kept[row] = view._replace(pixels=torch.empty(0)), halves
 
     def clear(self) -> None:
         """Free the memory."""

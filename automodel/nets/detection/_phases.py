@@ -68,6 +68,7 @@ class PhasePlanner:
         self._seconds_left = seconds_left if math.isfinite(limit) else None
         self._reserve = RESERVE * limit if self._seconds_left else 0.0
         self._before = limit - self._reserve
+        self._is_open = False  # whether there is a step whose time is not noted
         self._spent, self._counted = [0.0, 0.0], [0, 0]
         self._longest = [0.0, 0.0]
         self._first_pass = 0.0  # seconds of a frozen step in the first epoch
@@ -78,14 +79,36 @@ class PhasePlanner:
         while self._given and self._given[0][0] == self.taken:
             _, end, frozen_end = self._given.popleft()
             self._revise(end, frozen_end)
+        left = self.note()
         if self._seconds_left is not None:
-            self._look(self._seconds_left() - self._reserve)
+            self._look(left)
         if self.taken >= self._end:
             return 1.0
-        if self.taken == self._frozen_end:
+        if self.taken == self._frozen_end:  # the second phase begins
             self._bend = self.taken, 0.0
+            self._next_look = self.taken + FIRST_LOOK
         self.taken += 1
+        self._is_open = True
         return self._progress(self.taken - 0.5)
+
+    def note(self) -> float:
+        """Note how long the last step has taken, and return the seconds left.
+
+        What comes before the next call, such as a report, is no part of a step.
+        """
+        if self._seconds_left is None:
+            return math.inf
+        left = self._seconds_left() - self._reserve
+        seconds, self._before = self._before - left, left
+        if self._is_open:
+            phase = 0 if self.is_frozen else 1
+            self._spent[phase] += seconds
+            self._counted[phase] += 1
+            self._longest[phase] = max(self._longest[phase], seconds)
+            if self.taken <= self.n_batches and not phase:
+                self._first_pass = self._spent[0] / self._counted[0]
+        self._is_open = False
+        return left
 
     def stop(self) -> None:
         """End training after the steps so far."""
@@ -110,7 +133,6 @@ class PhasePlanner:
         return progress + (1 - progress) * (step - start) / max(end - start, 1)
 
     def _look(self, left: float) -> None:
-        self._note(left)
         frozen, full = self._seconds()
         left -= self.n_after * frozen
         if left <= 0 or (self.taken and left < self._next_seconds()):
@@ -120,18 +142,6 @@ class PhasePlanner:
             end, frozen_end = self._affordable(left, max(frozen, 1e-9), full)
             if abs(end - self._end) > TOLERANCE * self._end:
                 self._revise(end, frozen_end)
-
-    def _note(self, left: float) -> None:
-        """Note how long the last step has taken."""
-        seconds, self._before = self._before - left, left
-        if not self.taken:
-            return
-        phase = 0 if self.is_frozen else 1
-        self._spent[phase] += seconds
-        self._counted[phase] += 1
-        self._longest[phase] = max(self._longest[phase], seconds)
-        if self.taken <= self.n_batches and not phase:
-            self._first_pass = self._spent[0] / self._counted[0]
 
     def _seconds(self) -> tuple[float, float]:
         """Return the mean seconds of a step of each phase, as far as is known."""

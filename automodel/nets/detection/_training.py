@@ -169,6 +169,7 @@ def _course(
         tell = hooks.on_epoch
 
         def on_epoch(part, get_weights):
+            planner.note()
             return tell(planner.progress, get_weights)
 
     epochs = Epochs(

@@ -98,6 +98,19 @@ def test_a_training_that_time_has_cut_is_repeated_without_it(seconds):
     assert again.rates == run.rates
 
 
+def test_reports_are_no_part_of_a_step():
+    left = [100.0]
+    planner = PhasePlanner(0, 90, 9, lambda: left[0])
+    while planner.advance() < 1:
+        left[0] -= 1.0
+        if planner.taken % 10 == 0:
+            planner.note()
+            left[0] -= 8.0
+            planner.note()
+    assert 0 <= left[0] < 8 + 5
+    assert planner.taken >= 48
+
+
 def test_stopping_ends_the_training():
     planner = PhasePlanner(10, 10, 5)
     for _ in range(12):
