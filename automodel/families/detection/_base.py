@@ -10,12 +10,7 @@ from automodel.exceptions import DeadlineReached
 from automodel.families._net import WHOLE_TRAINING, clock_of
 from automodel.families._pretrained import PretrainedFamily
 from automodel.families.base import Resources
-from automodel.families.image._nets import (
-    N_FOLDS,
-    START_SHARE,
-    TRAINED_SHARE,
-    n_splits_of,
-)
+from automodel.families.image._nets import N_FOLDS, START_SHARE, TRAINED_SHARE
 
 if TYPE_CHECKING:
     from automodel.task import Task
@@ -42,7 +37,7 @@ class DetectionFamily(PretrainedFamily):
     modality = "detection"
     tasks = ("detection",)
     requires = ("torch", "skorch", "torchvision")
-    model_requires = ("torchvision",)  # a fitted net holds arrays
+    model_requires = ()  # a fitted net holds arrays
     iteration_param = "full_epochs"
     encoder_param = "short_side"
     least_share = 0.05
@@ -73,7 +68,7 @@ class DetectionFamily(PretrainedFamily):
         budget = task.time_budget
         if budget is None:
             return SIDES[0]
-        n_splits = 1 if task.is_slow else n_splits_of(task)
+        n_splits = 1 if task.is_slow else N_FOLDS
         for side in SIDES:
             seconds = TRAINED_SHARE * n_splits * self.heads_seconds(side, task)
             if seconds <= HEADS_SHARE * budget:

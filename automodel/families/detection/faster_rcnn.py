@@ -68,10 +68,9 @@ class FasterRCNNFamily(DetectionFamily):
         params["full_epochs"] = full
         params |= self._suggested_net(trial)
         params |= self._suggested_steps(trial, is_pretrained and full > 0)
-        for name, choices in FLIPS.items():
+        for name, rate in FLIPS.items():
             if name in task.facts.augmentations:
-                chosen = trial.suggest_categorical(name, [choices, 0.0])
-                params[name] = chosen
+                params[name] = trial.suggest_categorical(name, [rate, 0.0])
         for name, largest in LARGEST.items():
             if name in task.facts.augmentations:
                 params[name] = trial.suggest_float(name, 0.0, largest)
