@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -166,18 +168,19 @@ def _course(
     """Return the callbacks that follow the schedules, and tell a search."""
     on_epoch = None
     if hooks.on_epoch is not None:
-        tell = hooks.on_epoch
-
-        def on_epoch(part, get_weights):
-            planner.note()
-            return tell(planner.progress, get_weights)
-
+        on_epoch = partial(_told, hooks.on_epoch, planner)
     epochs = Epochs(
         None, planner, NO_PATIENCE, recipe.schedule, on_epoch, recipe.verbose
     )
     phases = Phases(planner, recipe, own.full_rate)
     first = [("phases", phases), ("epochs", epochs)]
     return Course(epochs, first, [("end_of_training", EndOfTraining(epochs))])
+
+
+def _told(tell: Callable, planner: PhasePlanner, part: int, get_weights: Callable):
+    """Tell a search how far the training is; this is no part of a step."""
+    planner.note()
+    return tell(planner.progress, get_weights)
 
 
 def settled(recipe: Recipe) -> Recipe:

@@ -12,7 +12,6 @@ from automodel.nets.detection._canvas import GREY, canvas_dtype, extents_of
 from automodel.preprocessing.image.reader import read_images
 from automodel.preprocessing.image.resize import resized_to
 
-
 MOST_ENCODED = 256  # images at a time, since a canvas has half a megabyte
 
 

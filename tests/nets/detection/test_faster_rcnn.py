@@ -173,6 +173,17 @@ def test_the_rate_of_the_second_phase_is_lower(weights):
 
 
 @needs_torchvision
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small"])
+def test_backbones_of_torchvision(name, tmp_path):
+    models = pytest.importorskip("torchvision.models")
+    path = tmp_path / f"{name}.pth"
+    torch.save(models.get_model(name, weights=None).state_dict(), path)
+    net = detector(str(path), **QUICK).fit(CANVASES[:8], BOXES[:8])
+    assert net.strides_ == (8, 16, 32)
+    assert len(pickle.loads(pickle.dumps(net)).predict(NEW)) == len(NEW)
+
+
+@needs_torchvision
 def test_images_without_any_box_are_learned(weights):
     none = Boxes.of([([], [])] * 8)
     net = detector(weights, n_classes=3, **QUICK).fit(CANVASES[:8], none)
