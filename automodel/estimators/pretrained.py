@@ -61,4 +61,5 @@ class PretrainedEstimator(AutoEstimator):
 
 
 def _uses_weights(family: ModelFamily) -> bool:
-    return getattr(family, "uses_weights", False)
+    names = "uses_weights", "may_use_weights"
+    return any(getattr(family, name, False) for name in names)

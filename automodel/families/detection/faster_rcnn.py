@@ -32,6 +32,7 @@ class FasterRCNNFamily(DetectionFamily):
 
     name = "faster_rcnn"
     rank = 10
+    may_use_weights = True
 
     def weights_of(self, params: dict[str, Any], task: Task) -> Sequence[Weights]:
         """Return the weights of the backbone."""
