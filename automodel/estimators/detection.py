@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from sklearn.utils._param_validation import Interval
@@ -169,7 +169,7 @@ leaderboard_, failures_, studies_, fit_report_
 
     def _keep_prepared(self, prepared):
         super()._keep_prepared(prepared)
-        self.classes_ = self._target.labels
+        self.classes_ = cast(BoxTarget, self._target).labels
 
     def predict(self, X) -> list[dict[str, np.ndarray]]:
         """Predict the boxes of each image.
