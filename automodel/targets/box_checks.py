@@ -141,7 +141,7 @@ def read_boxes(
         scores=np.concatenate(extras) if is_predicted else None,
         ignored=None if is_predicted else np.concatenate(extras),
     )
-    is_broken = (~np.isfinite(boxes.coordinates)).any(axis=1)
+    is_broken = ~np.isfinite(boxes.coordinates).all(axis=1)
     _refuse(boxes, is_broken, "is not finite", "", name)
     return boxes, classes
 
@@ -331,7 +331,7 @@ def _clipped(boxes: Boxes, sizes: Any) -> Boxes:
 
 def _refuse(
     boxes: Boxes,
-    refused: np.ndarray,
+    refused: Any,
     what: str,
     repair: str,
     name: str = "y",
