@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from automodel.families._net import seldom
 from automodel.families.detection._base import DetectionFamily
-from automodel.families.image.finetune import OTHERS, SECONDS_PER_PIXEL
+from automodel.families.image.finetune import MANY_STAGES, OTHERS, SECONDS_PER_PIXEL
 
 if TYPE_CHECKING:
     from automodel.nets.weights import Weights
@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 # are multiples of a training step in `SECONDS_PER_PIXEL`.
 FORWARD = 0.3
 FULL_STEP = 1.4
+LATE_STEP = 0.8  # of the stages from the finest level of the pyramid on
 HEADS_PER_PIXEL = 2.5e-7  # of a training step of pyramid and heads of the usual width
 SCRATCH_PER_PIXEL = 1.2e-6  # the same of all layers of the net from scratch
 SECONDS_PER_REGION = 6e-5
 USUAL_WIDTH, USUAL_HEAD = 96, 256
 FLIPS = {"horizontal_flip": 0.5, "vertical_flip": 0.5}
 LARGEST = {"scale": 0.4, "crop": 0.5, "brightness": 0.4}
+FINE_LATE, COARSE_LATE = 5, 3  # of nets of many stages, and of ResNets
 SCRATCH_IMAGES = 15_000  # in all epochs of a net from scratch
 FEWEST_SCRATCH_EPOCHS, MOST_SCRATCH_EPOCHS = 10, 60
 
@@ -60,6 +62,10 @@ class FasterRCNNFamily(DetectionFamily):
             params["net"] = trial.suggest_categorical("net", names)
             params["frozen_epochs"] = trial.suggest_int("frozen_epochs", 1, 6)
             full = trial.suggest_int("full_epochs", 0, 20)
+            if full:
+                layers = trial.suggest_categorical("layers", ["all", "late"])
+                late = late_stages_of(self.weights_of(params, task)[0])
+                params["layers"] = late if layers == "late" else layers
         else:
             params["frozen_epochs"] = 0
             widths = [32, 16, 48]
@@ -123,7 +129,8 @@ class FasterRCNNFamily(DetectionFamily):
             own = {"scratch_epochs": epochs, "learning_rate": 1e-3}
             default = {**shared, **own, "backbone_width": 32, "weight_decay": 0.05}
             return [default, {**default, **more}]
-        phases = {"frozen_epochs": 3, "full_epochs": 3, "full_rate": 0.25}
+        phases: dict[str, Any] = {"frozen_epochs": 3, "full_epochs": 3}
+        phases |= {"layers": "all", "full_rate": 0.25}
         net = {"net": task.facts.weights[0].name, "learning_rate": 2e-3}
         default = {**shared, **net, **phases}
         settings = [default, {**default, **more, "full_epochs": 6}]
@@ -155,7 +162,8 @@ class FasterRCNNFamily(DetectionFamily):
         backbone = SECONDS_PER_PIXEL.get(kind, OTHERS) * pixels
         frozen, full = params.get("frozen_epochs", 3), params.get("full_epochs", 3)
         seconds = min(frozen, 1) * FORWARD * backbone
-        seconds += full * FULL_STEP * backbone + (frozen + full) * heads
+        step = FULL_STEP if params.get("layers", "all") == "all" else LATE_STEP
+        seconds += full * step * backbone + (frozen + full) * heads
         return task.n_samples * seconds
 
     def _heads_seconds(self, params: dict[str, Any], pixels: float) -> float:
@@ -164,6 +172,11 @@ class FasterRCNNFamily(DetectionFamily):
         n_regions = params.get("regions_per_image", 128)
         seconds = HEADS_PER_PIXEL * pixels * width**1.5
         return seconds + SECONDS_PER_REGION * n_regions * width * head
+
+
+def late_stages_of(weights: Weights) -> int:
+    """Return how many stages of a net have maps of a stride of 8 pixels or more."""
+    return FINE_LATE if len(weights.channels) >= MANY_STAGES else COARSE_LATE
 
 
 def scratch_epochs_of(task: Task) -> int:

@@ -191,7 +191,9 @@ class Feeder:
             for i, (row, view) in enumerate(zip(new.tolist(), views, strict=True)):
                 found[row] = view, [own[i] for own in maps]
                 self.frozen.keep(row, *found[row])
-        each = [found.get(row) or self.frozen.of(row) for row in rows.tolist()]
+        each: list[Any] = [
+            found.get(row) or self.frozen.of(row) for row in rows.tolist()
+        ]
         views = [view for view, _ in each]
         levels = zip(*(maps for _, maps in each), strict=True)
         return views, [self._stacked(own) for own in levels]

@@ -32,7 +32,11 @@ frozen_epochs : int
     Passes over all images that train the pyramid and the heads alone. Each image is
     changed once for all of them, so that its maps need not be computed again.
 full_epochs : int
-    Passes over all images that train all layers, after the others.
+    Passes over all images that train the backbone as well, after the others.
+layers : "all" or int
+    Which layers of a pretrained backbone these passes train: all, or so many of the
+    last stages. A stage ends where maps become smaller, or with several layers of
+    another width. The first stages have the largest maps, and take the most time.
 learning_rate : float
     Learning rate at the peak of the schedule of the first phase.
 full_rate : float

@@ -23,6 +23,7 @@ OVERLAP_OF_PROPOSALS = 0.7  # above which the worse of two is left out
 BEFORE = {"training": 1000, "testing": 500}
 AFTER = {"training": 500, "testing": 300}
 MOST_BOXES = 100  # of a predicted image
+ALL_STAGES = 99
 
 
 class Sides(NamedTuple):
@@ -58,8 +59,9 @@ class FasterRCNNModule(nn.Module):
     overlap : float
         Intersection over union above which the worse of two boxes of a class is left
         out.
-    trains_backbone : bool
-        Whether the weights of the backbone change at some time.
+    n_trained : int
+        How many of the last stages of the backbone, among those that are used, are
+        trained at some time.
 
     Attributes
     ----------
@@ -85,7 +87,7 @@ class FasterRCNNModule(nn.Module):
         n_regions: int = 128,
         score_threshold: float = 0.05,
         overlap: float = 0.5,
-        trains_backbone: bool = True,
+        n_trained: int = ALL_STAGES,
     ):
         from torchvision.ops import FeaturePyramidNetwork
 
@@ -102,18 +104,19 @@ class FasterRCNNModule(nn.Module):
         self.regions = _regions(
             strides, width, head_width, n_classes, n_regions, score_threshold, overlap
         )
-        self.frozen = self._frozen(trains_backbone)
+        self.frozen = self._frozen(n_trained)
 
-    def _frozen(self, trains_backbone: bool) -> set[str]:
+    def _frozen(self, n_trained: int) -> set[str]:
         for part in self.backbone.modules():
             if isinstance(part, NORMS):  # statistics of small batches would be noisy
                 setattr(part, FROZEN, True)
-        own = dict(self.backbone.named_buffers())
-        if not trains_backbone:
-            own.update(self.backbone.named_parameters())
-            self.backbone.requires_grad_(False)
-        state = self.backbone.state_dict()
-        return {f"backbone.{name}" for name in own if name in state}
+        n_frozen = max(len(self.backbone.stages) - n_trained, 0)
+        self.backbone.stages[:n_frozen].requires_grad_(False)
+        own = {name for name, _ in self.backbone.named_buffers()}
+        for name, parameter in self.backbone.named_parameters():
+            if not parameter.requires_grad:
+                own.add(name)
+        return {f"backbone.{name}" for name in own & {*self.backbone.state_dict()}}
 
     def maps(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Return the maps of the backbone that the pyramid is made of."""
@@ -172,6 +175,8 @@ class AnchorGrid(nn.Module):
         Width and height of the anchors of each level.
     """
 
+    corners: torch.Tensor
+
     def __init__(self, strides, anchors):
         super().__init__()
         self.strides = tuple(strides)
@@ -212,6 +217,7 @@ class ObjectnessHead(nn.Module):
         self.hidden = nn.Conv2d(width, width, 3, padding=1)
         self.logits = nn.Conv2d(width, n_anchors, 1)
         self.moves = nn.Conv2d(width, 4 * n_anchors, 1)
+        layer: Any
         for layer in (self.hidden, self.logits, self.moves):
             nn.init.normal_(layer.weight, std=0.01)
             nn.init.zeros_(layer.bias)

@@ -135,7 +135,7 @@ def train_detector(
     dataset = DetectionDataset(images, boxes)
     generator = torch.Generator().manual_seed(recipe.seed)
     batches = DetectionBatches(dataset, recipe.batch_size, generator, own.n_parts)
-    planner = PhasePlanner(
+    planner: Any = PhasePlanner(
         own.frozen_epochs * batches.n_batches,
         own.full_epochs * batches.n_batches,
         batches.n_batches,

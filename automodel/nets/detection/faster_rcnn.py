@@ -96,6 +96,7 @@ class FasterRCNNDetector(BaseEstimator):
     anchor_ratios: int | str = "auto"
     frozen_epochs: int = 3
     full_epochs: int = 3
+    layers: str | int = "all"
     learning_rate: float = 2e-3
     full_rate: float = 0.25
     optimizer: Any = "adamw"
@@ -130,6 +131,7 @@ class FasterRCNNDetector(BaseEstimator):
         "anchor_ratios": [StrOptions({"auto"}), *POSITIVE],
         "frozen_epochs": EPOCHS,
         "full_epochs": EPOCHS,
+        "layers": [StrOptions({"all"}), *POSITIVE],
         "learning_rate": ABOVE_ZERO,
         "full_rate": ABOVE_ZERO,
         "optimizer": [StrOptions({"adamw", "sgd"}), callable],
@@ -300,9 +302,15 @@ class FasterRCNNDetector(BaseEstimator):
             "n_regions": int(self.regions_per_image),
             "score_threshold": float(self.score_threshold),
             "overlap": float(self.overlap),
-            "trains_backbone": start is None or self.full_epochs > 0,
         }
+        if start is not None:
+            self._design["n_trained"] = self._n_trained(max(levels)[0] + 1)
         return start
+
+    def _n_trained(self, n_stages: int) -> int:
+        if not self.full_epochs:
+            return 0
+        return n_stages if self.layers == "all" else min(int(self.layers), n_stages)
 
     def _chosen_weights(self) -> Weights | None:
         found = {own.name: own for own in find_weights(self.weights, "image")}

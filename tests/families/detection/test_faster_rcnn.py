@@ -1,6 +1,7 @@
 """Detectors as a family: settings, sizes, cost, reports, deadline, repetition."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import optuna
@@ -13,6 +14,7 @@ from automodel.families import all_families
 from automodel.families.detection._base import canvas_of
 from automodel.families.detection.faster_rcnn import (
     FasterRCNNFamily,
+    late_stages_of,
     scratch_epochs_of,
 )
 from automodel.monitor import Monitor
@@ -121,6 +123,18 @@ def test_a_backbone_is_chosen_by_its_name(weights):
     assert FAMILY.weights_of({}, task) == weights[:1]
     nets = [setting["net"] for setting in FAMILY.portfolio(task)]
     assert set(nets) == {"resnet18", "resnet34"}
+
+
+def test_the_first_stages_may_stay_frozen(weights):
+    task = task_of(weights)
+    setting = {**FAMILY.portfolio(task)[0], "layers": "late"}
+    trial, params = suggested(task, setting)
+    assert trial.params == setting
+    assert params["layers"] == late_stages_of(weights[0]) == 3
+    cost = FAMILY.cost(params, task)
+    assert cost < FAMILY.cost({**params, "layers": "all"}, task)
+    many = replace(weights[0], channels=(16, 24, 40, 80, 112, 192, 320, 1280))
+    assert late_stages_of(many) == 5
 
 
 def test_the_canvas_has_the_shape_of_the_images():

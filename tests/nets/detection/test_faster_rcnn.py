@@ -63,7 +63,8 @@ def test_objects_are_found_by_a_net_from_scratch():
 
 @needs_torchvision
 def test_objects_are_found_with_a_pretrained_backbone(weights):
-    net = detector(weights, frozen_epochs=6, full_epochs=10, learning_rate=5e-3)
+    options = {"frozen_epochs": 5, "full_epochs": 25, "full_rate": 1.0}
+    net = detector(weights, learning_rate=5e-3, **options)
     found = net.fit(CANVASES, BOXES).predict(NEW)
     assert share_found(found, NEW_BOXES) > 0.5
     assert net.strides_ == (8, 16)
@@ -71,8 +72,9 @@ def test_objects_are_found_with_a_pretrained_backbone(weights):
 
 @needs_torchvision
 def test_predictions_are_boxes_of_the_original_images(fitted):
-    large = [np.repeat(np.repeat(image, 3, 0), 3, 1) for image in NEW_IMAGES]
-    found, larger = fitted.predict(NEW), fitted.predict(canvases_of(large))
+    large = NEW.copy()
+    large["size"] *= 3
+    found, larger = fitted.predict(NEW), fitted.predict(large)
     assert isinstance(found, Boxes)
     assert len(found) == len(NEW)
     for own, factor in ((found, 1), (larger, 3)):
@@ -85,7 +87,7 @@ def test_predictions_are_boxes_of_the_original_images(fitted):
         assert set(own.classes) <= {0, 1}
         for image in range(len(own)):
             assert (np.diff(own[[image]].scores) <= 0).all()
-    np.testing.assert_allclose(larger.coordinates / 3, found.coordinates, atol=0.5)
+    np.testing.assert_allclose(larger.coordinates / 3, found.coordinates, atol=1e-3)
 
 
 @needs_torchvision
@@ -154,6 +156,16 @@ def test_the_first_phase_trains_the_heads_alone(weights):
     assert name in net.state_
     statistics = "backbone.stages.2.0.layers.1.running_mean"
     assert statistics in net.frozen_
+
+
+@needs_torchvision
+@pytest.mark.parametrize(("layers", "n_trained"), [("all", 4), (2, 2), (9, 4)])
+def test_the_last_stages_are_trained(weights, layers, n_trained):
+    net = detector(weights, layers=layers, **QUICK).fit(CANVASES, BOXES)
+    names = ["0.0", *(f"{stage}.0.layers.0" for stage in range(1, 4))]
+    found = [f"backbone.stages.{name}.weight" in net.state_ for name in names]
+    assert found == [False] * (4 - n_trained) + [True] * n_trained
+    assert {*net.state_} & {*net.frozen_} == set()
 
 
 @needs_torchvision
