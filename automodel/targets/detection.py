@@ -48,7 +48,7 @@ class BoxTarget(Target):
     kind = "detection"
     scored_as = "boxes"
     default_scoring = "map"
-    holdout_from = 60  # images, which have many boxes
+    holdout_from = 20  # images, which have many boxes
     repeats_up_to = 0  # a detector takes too long to learn the same folds twice
     most_combined = 3  # since each of them predicts every image
 
