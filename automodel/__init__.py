@@ -10,6 +10,7 @@ __all__ = [
     "AutoClassifier",
     "AutoImageClassifier",
     "AutoImageRegressor",
+    "AutoObjectDetector",
     "AutoRegressor",
     "AutoTextClassifier",
     "AutoTextRegressor",
@@ -26,12 +27,17 @@ __all__ = [
     "TextFamily",
     "TimelineDisplay",
     "__version__",
+    "boxes_from_coco",
+    "boxes_from_voc",
+    "boxes_to_coco",
+    "draw_boxes",
 ]
 
 _HOMES = {
     "AutoClassifier": "automodel.estimators.tabular",
     "AutoImageClassifier": "automodel.estimators.image",
     "AutoImageRegressor": "automodel.estimators.image",
+    "AutoObjectDetector": "automodel.estimators.detection",
     "AutoRegressor": "automodel.estimators.tabular",
     "AutoTextClassifier": "automodel.estimators.text",
     "AutoTextRegressor": "automodel.estimators.text",
@@ -47,6 +53,10 @@ _HOMES = {
     "TextEmbedding": "automodel.preprocessing.text.embedding",
     "TextFamily": "automodel.families",
     "TimelineDisplay": "automodel.reporting.displays",
+    "boxes_from_coco": "automodel.detection.coco",
+    "boxes_from_voc": "automodel.detection.voc",
+    "boxes_to_coco": "automodel.detection.coco",
+    "draw_boxes": "automodel.detection.drawing",
 }
 
 

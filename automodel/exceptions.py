@@ -29,6 +29,10 @@ class FitWarning(UserWarning):
     """Warning about the data or the search that concerns the user."""
 
 
+class WeightsWarning(FitWarning):
+    """Warning that there are no pretrained weights, so that models learn without."""
+
+
 class VersionWarning(UserWarning):
     """Warning that a fitted estimator was saved by another version of automodel."""
 

@@ -143,6 +143,7 @@ def test_libraries_are_imported_where_they_belong(path):
 
 
 BELOW_NETS = ("nets", "exceptions", "quiet", "sampling", "shared_context", "some_rows")
+BELOW_NETS += ("targets",)
 
 
 def test_nets_know_nothing_of_the_search():

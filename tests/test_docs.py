@@ -2,6 +2,7 @@
 
 import copy
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,7 +20,9 @@ from automodel.targets.objective import Objective
 from tests.conftest import StubFamily, make_task
 
 ROOT = Path(__file__).parent.parent
-NOT_RUN = ("run_grpc_proxy_server", "GrpcStorageProxy")  # a server never ends
+NOT_RUN = ["run_grpc_proxy_server", "GrpcStorageProxy"]  # a server never ends
+if find_spec("torchvision") is None:
+    NOT_RUN += ["AutoObjectDetector", "draw_boxes"]
 TABLE = pd.read_csv(ROOT / "examples" / "data" / "penguins.csv")
 X, Y = TABLE.drop(columns="species"), TABLE["species"]
 NAMES = {  # what readers of a page have at hand

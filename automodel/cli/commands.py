@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 import signal
 import sys
-import threading
 import warnings
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,15 @@ import joblib
 import numpy as np
 import pandas as pd
 
+from automodel.cli.detection import (
+    category_ids,
+    check_fit_options,
+    check_predict_options,
+    predict_boxes,
+    read_annotations,
+)
 from automodel.cli.image_files import read_folder, with_columns_of_folder, with_paths
+from automodel.cli.interrupts import Reminder, interruptible
 from automodel.cli.page import check_report, read_fitted
 from automodel.cli.saved_model import load_model, names_of_predictions, read_for
 from automodel.cli.table_file import (
@@ -50,31 +58,31 @@ EXIT_OF_SIGNAL = 128  # and its number, as shells report it
 
 
 def fit(arguments: Namespace) -> int:
-    """Learn columns of a table and save the model."""
+    """Learn columns of a table, or boxes in images, and save the model."""
     say = _nothing if arguments.quiet else _note
     check_writable(arguments.out)
     if arguments.report is not None:  # before the time budget is spent
         check_report(arguments.report)
-    arguments = with_columns_of_folder(arguments)
+    if arguments.image_folder is None:
+        arguments = with_columns_of_folder(arguments)
+    else:
+        check_fit_options(arguments)
     # Cheap, and an unknown name raises before a large table is read.
     find_families(arguments.families, _modality(arguments))
     storage = _storage(arguments)
     weights = _pretrained(arguments)
     notes: list[str] = []  # printed when all checks have passed
-    table = _read(arguments, notes.append)
-    X, y, extra = _split(table, arguments, notes.append)
-    is_of_classes = is_classification(y, arguments.task)
-    notes.append(note_of_task(y, arguments.task, is_of_classes))
-    target = checked(y, is_of_classes)
-    check_scoring(arguments.scoring, target, is_of_classes)
+    data = _data(arguments, notes.append)
     for note in notes:
         say(note)
-    model = _new_model(arguments, is_of_classes).set_params(**storage, **weights)
-    with _interrupts(model) as (interrupts, held):
+    model = _new_model(arguments, data.is_of_classes)
+    model.set_params(**storage, **weights)
+    with interruptible(model) as (interrupts, held):
+        model.set_params(callbacks=[Reminder(interrupts)])
         with _warnings_as_notes(say):
-            model.set_params(callbacks=[_Reminder(interrupts)]).fit(X, target, **extra)
+            model.fit(data.X, data.y, **data.extra)
         model.set_params(callbacks=())  # the reminder belongs to this process
-        model.target_name_ = arguments.target
+        vars(model).update(data.names)
         with replaced_when_done(arguments.out) as part:
             joblib.dump(model, part, compress=1)
     if interrupts:
@@ -84,19 +92,24 @@ def fit(arguments: Namespace) -> int:
         )
     sys.stdout.write(text_summary(model) + f"\n\nModel saved: {arguments.out}\n")
     if arguments.report is not None and not held:
-        rows = (None, None) if interrupts else (X, target)  # which take longer
+        rows = (None, None) if interrupts else (data.X, data.y)  # take longer
         return _write_report(model, arguments.report, *rows, say=say)
     return EXIT_OF_SIGNAL + held[0] if held else 0
 
 
 def predict(arguments: Namespace) -> int:
-    """Predict the rows of a table with a saved model."""
+    """Predict the rows of a table, or the images of a folder, with a saved model."""
     say = _nothing if arguments.quiet else _note
-    if arguments.out != "-":
+    check_predict_options(arguments)
+    if arguments.out != "-" and arguments.image_folder is None:
         table_format(arguments.out)
         check_writable(Path(arguments.out))
     with _warnings_as_notes(say):
         model = load_model(arguments.model)
+        _check_source(model, arguments)
+        if arguments.image_folder is not None:
+            predict_boxes(model, arguments, say)
+            return 0
         if arguments.proba and not hasattr(model, "predict_proba"):
             raise UsageError(
                 f"--proba needs a classifier, but the model in {arguments.model} is a "
@@ -165,6 +178,37 @@ def _note(text: str) -> None:
 
 def _nothing(text: str) -> None:
     pass
+
+
+@dataclass(frozen=True)
+class _Data:
+    """What `fit` learns.
+
+    `extra` are other arguments of `fit`, and `names` attributes that the model keeps
+    for `predict`.
+    """
+
+    X: Any
+    y: Any
+    extra: dict[str, Any]
+    is_of_classes: bool
+    names: dict[str, Any]
+
+
+def _data(arguments: Namespace, say: Say) -> _Data:
+    """Read what `fit` learns, and check that it can be learned."""
+    if arguments.image_folder is not None:
+        paths, boxes = read_annotations(arguments, say)
+        ids = {"category_ids_": category_ids(arguments.table)}
+        return _Data(paths, boxes, {}, False, ids)
+    table = _read(arguments, say)
+    X, y, extra = _split(table, arguments, say)
+    is_of_classes = is_classification(y, arguments.task)
+    say(note_of_task(y, arguments.task, is_of_classes))
+    target = checked(y, is_of_classes)
+    check_scoring(arguments.scoring, target, is_of_classes)
+    names = {"target_name_": arguments.target}
+    return _Data(X, target, extra, is_of_classes, names)
 
 
 def _read(arguments: Namespace, say: Say) -> pd.DataFrame:
@@ -295,20 +339,25 @@ def _pretrained(arguments: Namespace) -> dict[str, Any]:
         return {}
     modality = _modality(arguments)
     if modality == "tabular":
-        raise UsageError("--weights needs --text-column or --image-column.")
+        raise UsageError(
+            "--weights needs --text-column, --image-column or --image-folder."
+        )
     weights = None if name == "none" else name
     # An error is raised before a large table is read.
-    find_weights(weights, modality=modality)
+    find_weights(weights, modality="text" if modality == "text" else "image")
     return {"weights": weights}
 
 
 def _modality(arguments: Namespace) -> str:
+    if arguments.image_folder is not None:
+        return "detection"
     if arguments.image_column is not None:
         return "image"
     return "tabular" if arguments.text_column is None else "text"
 
 
 def _new_model(arguments: Namespace, is_of_classes: bool) -> Any:
+    from automodel.estimators.detection import AutoObjectDetector
     from automodel.estimators.image import AutoImageClassifier, AutoImageRegressor
     from automodel.estimators.tabular import AutoClassifier, AutoRegressor
     from automodel.estimators.text import AutoTextClassifier, AutoTextRegressor
@@ -317,6 +366,7 @@ def _new_model(arguments: Namespace, is_of_classes: bool) -> Any:
         "tabular": (AutoRegressor, AutoClassifier),
         "text": (AutoTextRegressor, AutoTextClassifier),
         "image": (AutoImageRegressor, AutoImageClassifier),
+        "detection": (AutoObjectDetector, AutoObjectDetector),
     }[_modality(arguments)]
     seconds = arguments.time_budget
     if seconds is None and arguments.n_trials is None:
@@ -334,54 +384,6 @@ def _new_model(arguments: Namespace, is_of_classes: bool) -> Any:
 
 
 @contextmanager
-def _interrupts(model: Any) -> Iterator[tuple[list[str], list[int]]]:
-    """Let SIGTERM end a fit as Ctrl-C does, and let the model be saved after either.
-
-    Yields
-    ------
-    list of str
-        The signals that ended the fit.
-    list of int
-        The signals that arrived after the fit. The second one interrupts the saving.
-    """
-    came: list[str] = []
-    held: list[int] = []
-
-    def interrupt(number, frame):
-        if not hasattr(model, "ensemble_"):
-            came.append("SIGTERM" if number == signal.SIGTERM else "Ctrl-C")
-            raise KeyboardInterrupt
-        held.append(number)
-        if len(held) > 1:
-            raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield came, held  # only the main thread may set handlers
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
-        yield came, held
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-class _Reminder:
-    """Repeat an interrupt after a trial whose library has swallowed it.
-
-    Exceptions cannot leave the callbacks that boosting libraries call from native code.
-    """
-
-    def __init__(self, interrupts: list[str]):
-        self.interrupts = interrupts
-
-    def __call__(self, study, trial) -> None:
-        if self.interrupts:
-            raise KeyboardInterrupt
-
-
-@contextmanager
 def _warnings_as_notes(say: Say) -> Iterator[None]:
     """Print each warning for users as one line, and ignore those for developers."""
 
@@ -392,6 +394,21 @@ def _warnings_as_notes(say: Say) -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.showwarning = show
         yield
+
+
+def _check_source(model: Any, arguments: Namespace) -> None:
+    """Raise UsageError if a detector has no folder, or another model has one."""
+    is_detector = model._modality == "detection"
+    if is_detector and arguments.image_folder is None:
+        raise UsageError(
+            f"the model in {arguments.model} detects boxes in images. Name their "
+            "folder with --image-folder."
+        )
+    if not is_detector and arguments.image_folder is not None:
+        raise UsageError(
+            f"--image-folder is for detectors, but the model in {arguments.model} is "
+            f"an {type(model).__name__}. Name the table or folder without an option."
+        )
 
 
 def _predictions(model, X: pd.DataFrame, with_proba: bool) -> pd.DataFrame:

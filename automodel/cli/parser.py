@@ -118,7 +118,8 @@ def _add_fit(commands) -> None:
     fit.add_argument(
         "table",
         type=Path,
-        help=f"{TABLES}, or a folder with one subfolder of images for each class",
+        help=f"{TABLES}, or a folder with one subfolder of images for each class, or "
+        "a .json file of boxes in the format of COCO, with --image-folder",
     )
     fit.add_argument(
         "--target",
@@ -234,12 +235,18 @@ def _add_column_options(fit: argparse.ArgumentParser) -> None:
         metavar="COL",
         help="column of the paths of images to learn from, instead of from all columns",
     )
+    kind.add_argument(
+        "--image-folder",
+        type=Path,
+        metavar="FOLDER",
+        help="folder of the images in which boxes are to be detected",
+    )
     columns.add_argument(
         "--weights",
         metavar="NAME",
-        help="pretrained weights for --text-column or --image-column: a folder, a "
-        "file (of images), the name of a model, hub:NAME to download it, or none "
-        "(default: those found on this machine)",
+        help="pretrained weights for texts or images: a folder, a file (of images), "
+        "the name of a model, hub:NAME to download it, or none (default: those found "
+        "on this machine)",
     )
     columns.add_argument(
         "--drop",
@@ -268,12 +275,26 @@ def _add_predict(commands) -> None:
         "is a pickle and can run code when it is loaded: open only files you trust.",
     )
     predict.add_argument("model", type=Path, help="a file saved by `automodel fit`")
-    predict.add_argument("table", type=Path, help=f"{TABLES}, or a folder of images")
+    predict.add_argument(
+        "table", type=Path, nargs="?", help=f"{TABLES}, or a folder of images"
+    )
+    predict.add_argument(
+        "--image-folder",
+        type=Path,
+        metavar="FOLDER",
+        help="folder of the images in which a detector finds boxes, instead of a table",
+    )
     predict.add_argument(
         "--out",
         default="-",
         metavar="FILE",
-        help=f"{TABLES}, or - for CSV on standard output (default)",
+        help=f"{TABLES}, or a .json file for boxes, or - for standard output (default)",
+    )
+    predict.add_argument(
+        "--draw",
+        type=Path,
+        metavar="FOLDER",
+        help="folder for copies of the images with the boxes of scores above one half",
     )
     predict.add_argument(
         "--proba",

@@ -24,7 +24,7 @@ def load_model(path: Path) -> Any:
         If the file holds anything else, or cannot be loaded here.
     """
     check_readable(path)
-    from automodel.estimators.supervised import SupervisedEstimator
+    from automodel.estimators.base import AutoEstimator
 
     try:
         model = joblib.load(path)
@@ -42,7 +42,7 @@ def load_model(path: Path) -> Any:
             f"{path} is not a model file, or it is damaged or from another version "
             f"({type(error).__name__}). Create it with: automodel fit"
         ) from error
-    if not isinstance(model, SupervisedEstimator):
+    if not isinstance(model, AutoEstimator):
         raise UsageError(
             f"{path} holds a {type(model).__name__} instead of an automodel estimator. "
             "Create it with: automodel fit"

@@ -230,7 +230,8 @@ class FittedEnsemble:
     def _of_members(self, rows: Rows) -> Iterator[list[Any]]:
         """Yield the predictions of all members for one part of the rows at a time."""
         self._load()
-        most = getattr(rows, "most_encoded", ENCODED_ROWS)
+        limits = [rows, *(model.encoder for model in self._models)]
+        most = min(getattr(own, "most_encoded", ENCODED_ROWS) for own in limits)
         if len(rows) <= most:
             yield self._predict_part(rows)
             return

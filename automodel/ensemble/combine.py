@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -28,6 +29,9 @@ from automodel.targets.combiner import Combiner
 COMMON_ROWS = 1000.0  # at which a column trusts its own choice like that of all columns
 LEAST_BAGS = 5  # of a column; all columns together have those of one
 LEAST_SHARE = 0.2  # of the weights that all columns choose; below it they are left out
+# If a target limits the models of an ensemble, each mixture takes long to score:
+LISTED_FOR_EACH = 2  # models from which each of them is chosen
+STEPS_FOR_EACH = 2  # of the selection
 MOST_COLUMNS = 10  # that choose their own models: more would need too many of them
 
 
@@ -36,6 +40,28 @@ def plain_combiner(target: Target, weights: np.ndarray) -> Combiner:
     if target.is_averaged:
         return Blend.mean(weights, averaged(target).link)
     return target.combiner(weights)
+
+
+def simplified(
+    combiner: Combiner, evaluations: Sequence[Evaluation], folds: Folds
+) -> Combiner:
+    """Return what is used if a combiner does not prove to be better than it.
+
+    A blend has its stack left out. If predictions are not averaged, the best single
+    model takes the place of several.
+
+    Parameters
+    ----------
+    combiner : Combiner
+        Result of `fit_combiner`.
+    evaluations, folds
+        Those that it was fitted to.
+    """
+    if folds.target.is_averaged or np.count_nonzero(combiner.weights) == 1:
+        return combiner.unstacked()
+    weights = np.zeros(len(evaluations))
+    weights[shortlist(evaluations, 1)] = 1.0
+    return folds.target.combiner(weights)
 
 
 def fit_combiner(
@@ -100,14 +126,22 @@ def _fit_greedily(evaluations, folds: Folds, size: int, deadline: Deadline) -> C
     The score may have to get worse before it gets better: two votes for one model are a
     majority, and one is not.
     """
-    order = shortlist(evaluations, max_candidates(len(folds.y)))
+    target, n_listed = folds.target, max_candidates(len(folds.y))
+    most = n_listed
+    if target.most_combined is not None:
+        most = target.most_combined
+        n_listed = min(n_listed, most * LISTED_FOR_EACH)
+        size = min(size, most * STEPS_FOR_EACH)
+    order = shortlist(evaluations, n_listed)
     oofs = [evaluations[i].oof for i in order]
 
     def score(shares: np.ndarray) -> float:
-        return score_or_nan(folds.score, folds.target.combiner(shares).predict(oofs))
+        if np.count_nonzero(shares) > most:
+            return math.nan
+        return score_or_nan(folds.score, target.combiner(shares).predict(oofs))
 
     ones = np.eye(len(order))  # whose means are the shares of the models
     chosen = greedy_shares(ones, score, size, deadline)
     weights = np.zeros(len(evaluations))
     weights[order] = chosen if chosen.any() else ones[0]
-    return folds.target.combiner(weights)
+    return target.combiner(weights)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from automodel.clock import NO_DEADLINE, Deadline
-from automodel.ensemble.combine import fit_combiner
+from automodel.ensemble.combine import fit_combiner, simplified
 from automodel.ensemble.selection import common_rows, restricted
 from automodel.evaluation.evaluate import Evaluation
 from automodel.evaluation.folds import Folds
@@ -89,8 +89,8 @@ class Verdict(NamedTuple):
 
     Parameters
     ----------
-    is_stacked : bool
-        Whether the stack is worthwhile.
+    is_worthwhile : bool
+        Whether the combiner is better than its simpler form, see `simplified`.
     score : float
         The score; greater is better. NaN if the deadline came first, or if some parts
         of the rows have no such score.
@@ -103,7 +103,7 @@ class Verdict(NamedTuple):
         What was scored of them.
     """
 
-    is_stacked: bool = False
+    is_worthwhile: bool = False
     score: float = math.nan
     rows: np.ndarray | None = None
     prediction: Any = None
@@ -119,7 +119,10 @@ def judged(
     deadline: Deadline = NO_DEADLINE,
     random_state: int = 0,
 ) -> Verdict:
-    """Score the ensemble on rows that did not choose it, and decide about its stack.
+    """Score the ensemble on rows that did not choose it, and decide about its form.
+
+    The stack of a blend has to prove its worth, and so have several models whose
+    predictions are not averaged.
 
     The out-of-fold rows are cut into parts of whole validation folds. Each part is
     predicted by the ensemble that the other rows choose, and turned into labels as
@@ -135,7 +138,8 @@ def judged(
     size, random_state
         As in `fit_combiner`.
     may_stack : bool, default=True
-        Whether the ensemble may have a stack; False if the deadline prevented it.
+        Whether the ensemble may have a stack; False if the deadline prevented it. It
+        does not concern predictions that are not averaged.
     deadline : Deadline, default=NO_DEADLINE
         Moment at which the judgement ends.
 
@@ -154,7 +158,7 @@ def judged(
     parts = np.unique(part_of)
     if len(parts) < 2:
         return Verdict()
-    combiners = []
+    combiners, simple = [], []
     for n_before, part in enumerate(parts):
         try:
             others = restricted(evaluations, folds, rows[part_of != part], deadline)
@@ -169,14 +173,13 @@ def judged(
             random_state=random_state,
         )
         combiners.append(combiner)
+        simple.append(simplified(combiner, *others))
     predictions = [e.oof[rows] for e in evaluations]
-    plain = Judgement(
-        folds, rows, predictions, part_of, [c.unstacked() for c in combiners]
-    )
-    if may_stack and any(combiner.is_stacked for combiner in combiners):
-        stacked = replace(plain, combiners=combiners)
-        if stacked.is_better_than(plain):
-            return stacked.verdict(known, evaluations, deadline)
+    plain = Judgement(folds, rows, predictions, part_of, simple)
+    if may_stack or not folds.target.is_averaged:
+        full = replace(plain, combiners=combiners)
+        if full.differs_from(plain) and full.is_better_than(plain):
+            return full.verdict(known, evaluations, deadline, is_worthwhile=True)
     return plain.verdict(known, evaluations, deadline)
 
 
@@ -218,6 +221,7 @@ class Judgement:
         known: np.ndarray,
         evaluations: Sequence[Evaluation],
         deadline: Deadline,
+        is_worthwhile: bool = False,
     ) -> Verdict:
         """Return the score, and the predictions of all rows that are known.
 
@@ -225,11 +229,10 @@ class Judgement:
         fold.
         """
         scored = self._scored(deadline)
-        is_stacked = any(combiner.is_stacked for combiner in self.combiners)
         rows, prediction = self.rows, self.prediction
         if len(known) > len(rows) and not deadline.is_over:
             rows, prediction = self._of_all(known, evaluations)
-        return Verdict(is_stacked, scored.score(), rows, prediction, scored)
+        return Verdict(is_worthwhile, scored.score(), rows, prediction, scored)
 
     def _of_all(
         self, known: np.ndarray, evaluations: Sequence[Evaluation]
@@ -278,8 +281,18 @@ class Judgement:
         part = metric.decisive_of_decided(self._pooled(decided))
         return JudgedRows(metric.score_decisive_of_decided, y, part, *facts)
 
+    def differs_from(self, plain: Judgement) -> bool:
+        """Tell whether there is a stack, or a combination of several models."""
+        pairs = zip(self.combiners, plain.combiners, strict=True)
+        return any(
+            own.is_stacked or (own.weights != other.weights).any()
+            for own, other in pairs
+        )
+
     def is_better_than(self, plain: Judgement) -> bool:
-        """Tell whether a stack did better than the plain mean on the judged rows.
+        """Tell whether a combination did better than its simpler form.
+
+        If predictions are not averaged, the scores of the judged rows are compared.
 
         The stacks were fitted to fewer rows than the final one will be. If the score
         is the loss that stacks are fitted to, the stack is kept unless it is worse by
@@ -288,6 +301,8 @@ class Judgement:
         better, too.
         """
         folds, rows = self.folds, self.rows
+        if not folds.target.is_averaged:
+            return self._plain_score > plain._plain_score
         y, weight = folds.y[rows], folds.training_weight_of(rows)
         losses = averaged(folds.target).losses
         gains = losses(y, plain.prediction) - losses(y, self.prediction)
@@ -298,13 +313,14 @@ class Judgement:
             return False
         if folds.metric.is_own_loss:
             return bool(mean > -2.0 * math.sqrt(variance))
-        before, after = (
-            score_or_nan(
-                folds.metric.score, y, judgement.prediction, folds.weight_of(rows)
-            )
-            for judgement in (plain, self)
-        )
-        return bool(mean > math.sqrt(variance) and after > before)
+        is_surely_better = mean > math.sqrt(variance)
+        return bool(is_surely_better and self._plain_score > plain._plain_score)
+
+    @cached_property
+    def _plain_score(self) -> float:
+        """The score of the prediction, without a choice of labels."""
+        y, weight = self.folds.y[self.rows], self.folds.weight_of(self.rows)
+        return score_or_nan(self.folds.metric.score, y, self.prediction, weight)
 
     def _parts(self) -> Iterator[tuple[np.ndarray, Combiner]]:
         """Yield which rows are in each part, and the combiner of the other rows."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -101,8 +102,17 @@ def check_images(estimator: Any, X: Any, *, reset: bool) -> Sources:
     return sources
 
 
-def check_augmentations(augmentations: Any) -> None:
+def check_augmentations(
+    augmentations: Any, known: Sequence[str] = AUGMENTATIONS
+) -> None:
     """Check the names of augmentations.
+
+    Parameters
+    ----------
+    augmentations : object
+        The parameter of an estimator.
+    known : sequence of str, default=AUGMENTATIONS
+        The names that there are.
 
     Raises
     ------
@@ -110,15 +120,13 @@ def check_augmentations(augmentations: Any) -> None:
         If they are not "auto", None, or names that are known.
     """
     is_named = isinstance(augmentations, tuple | list)
-    unknown = (
-        [] if not is_named else [a for a in augmentations if a not in AUGMENTATIONS]
-    )
+    unknown = [] if not is_named else [a for a in augmentations if a not in known]
     is_valid = is_named or augmentations is None or augmentations == "auto"
     if unknown or not is_valid:
         given = unknown[0] if unknown else augmentations
         raise InvalidParameterError(
             "The 'augmentations' parameter must be 'auto', None or a tuple of names. "
-            f"Got {given!r} instead. The names are: {', '.join(AUGMENTATIONS)}."
+            f"Got {given!r} instead. The names are: {', '.join(known)}."
         )
 
 

@@ -12,6 +12,7 @@ from automodel.estimators.base import AutoEstimator
 from automodel.estimators.checks import check_augmentations, check_images
 from automodel.estimators.pretrained import PretrainedEstimator
 from automodel.estimators.supervised import SupervisedClassifier, SupervisedRegressor
+from automodel.preprocessing.image.images import AUGMENTATIONS
 from automodel.preprocessing.image.reader import ImageReader
 
 
@@ -20,6 +21,7 @@ class ImageEstimator(PretrainedEstimator):
 
     _modality = "image"
     _flips: bool  # whether a flipped image usually has the same target
+    _changes: tuple[str, ...] = AUGMENTATIONS  # which keep the target, or change it too
     _parameter_constraints: dict = {
         **AutoEstimator._parameter_constraints,
         "weights": [str, PathLike, None],
@@ -77,7 +79,7 @@ class ImageEstimator(PretrainedEstimator):
 
     def _check_X(self, X, *, reset):
         if reset:
-            check_augmentations(self.augmentations)
+            check_augmentations(self.augmentations, self._changes)
         return check_images(self, X, reset=reset)
 
     def _new_reader(self) -> ImageReader:
@@ -86,6 +88,7 @@ class ImageEstimator(PretrainedEstimator):
             image_size=self.image_size,
             augmentations=self.augmentations,
             flips=self._flips,
+            changes=self._changes,
         )
 
     @property

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sklearn.utils.validation import check_is_fitted
 
-from automodel.estimators.supervised import SupervisedEstimator
+from automodel.estimators.base import AutoEstimator
 from automodel.exceptions import FitWarning
 from automodel.families import LEFT_OUT, all_families
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from automodel.families import ModelFamily
 
 
-class PretrainedEstimator(SupervisedEstimator):
+class PretrainedEstimator(AutoEstimator):
     """Base class of estimators with a parameter `weights`."""
 
     weights: Any
@@ -61,4 +61,5 @@ class PretrainedEstimator(SupervisedEstimator):
 
 
 def _uses_weights(family: ModelFamily) -> bool:
-    return getattr(family, "uses_weights", False)
+    names = "uses_weights", "may_use_weights"
+    return any(getattr(family, name, False) for name in names)

@@ -22,7 +22,7 @@ from automodel.targets.base import Target
 from automodel.task import Task
 
 N_FOLDS = 5
-REPEATS_UP_TO = 500  # rows; two repeats halve the noise of a score there
+LEAST_HELD_OUT = 30  # rows, of a single split
 HOLDOUT_FROM = 100_000  # rows
 N_BLOCKS = 20  # of consecutive rows, where splits go by time
 COST_PER_SECOND = 5_000  # rows x columns x outputs; above it folds cost too much
@@ -41,8 +41,8 @@ def make_splits(
         None chooses from the size of the data: 5 shuffled folds, twice up to 500
         rows; one holdout from 100,000 rows on, or when a family is too slow for several
         folds, or rows x columns x outputs are more than 5,000 for each second of the
-        time budget. Classes are stratified,
-        and no group is in two folds.
+        time budget. The target may choose other numbers of rows. Classes are
+        stratified, and no group is in two folds.
     task : Task
         The facts about the problem.
     target : Target
@@ -66,7 +66,7 @@ def make_splits(
         )
     labels = target.strata(y)
     if cv is None:
-        splits = _default_splits(task, len(y), labels, groups, seed)
+        splits = _default_splits(task, target, len(y), labels, groups, seed)
     elif isinstance(cv, numbers.Integral):
         labels = _spreadable(labels, target, int(cv))
         n_folds = _possible_folds(int(cv), len(y), labels, groups)
@@ -159,25 +159,31 @@ def _split_by(cv: Any, target: Target, y: Any, labels, groups) -> Splits:
     return list(cv.split(X, labels, groups))
 
 
-def _default_splits(task: Task, n_rows: int, labels, groups, seed: int) -> Splits:
+def _default_splits(
+    task: Task, target: Target, n_rows: int, labels, groups, seed: int
+) -> Splits:
     seconds = task.time_budget
     is_slow = task.is_slow or (
         seconds is not None and task.cost > COST_PER_SECOND * seconds
     )
-    if n_rows > HOLDOUT_FROM or (is_slow and n_rows > 2_000):
+    if n_rows > HOLDOUT_FROM or (is_slow and n_rows > target.holdout_from):
         return _holdout(n_rows, labels, groups, seed)
     n_folds = _possible_folds(N_FOLDS, n_rows, labels, groups)
     splits = _folds(n_folds, n_rows, labels, groups, seed)
-    if n_rows <= REPEATS_UP_TO:
+    if n_rows <= target.repeats_up_to:
         splits += _folds(n_folds, n_rows, labels, groups, seed + 1)
     return splits
 
 
 def _holdout(n_rows: int, labels, groups, seed: int) -> Splits:
-    """Return one split; a fifth of the rows, at most 20,000, is validated."""
+    """Return one split; a fifth of the rows is validated, at most 20,000.
+
+    Of few rows, 30 are validated, or half of them.
+    """
     if groups is not None:
         _possible_folds(2, n_rows, labels, groups)
     share = min(0.2, 20_000 / n_rows)
+    share = max(share, min(LEAST_HELD_OUT / n_rows, 0.5))
     return [hold_out(n_rows, share, seed, labels=labels, groups=groups)]
 
 

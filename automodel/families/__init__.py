@@ -85,7 +85,8 @@ def find_families(
     ValueError
         If a name is unknown, or the list is empty.
     MissingLibraryError
-        If a named family needs a library that is not installed.
+        If a named family, or each family of the modality, needs a library that is not
+        installed.
     """
     known = all_families()
     if families is None:
@@ -94,7 +95,14 @@ def find_families(
             for family in known.values()
             if family.by_default and family.modality == modality
         ]
-        return [family for family in usual if not family.missing_libraries()]
+        installed = [family for family in usual if not family.missing_libraries()]
+        if usual and not installed:
+            missing = sorted({name for f in usual for name in f.missing_libraries()})
+            raise MissingLibraryError(
+                f"The families of the modality {modality!r} need {', '.join(missing)}, "
+                f"which is not installed. Run: pip install {' '.join(missing)}"
+            )
+        return installed
     chosen = [_find_family(family, known) for family in families]
     if not chosen:
         raise ValueError("families=[] holds no family. Name at least one.")

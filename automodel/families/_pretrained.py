@@ -19,9 +19,12 @@ class PretrainedFamily(ModelFamily):
     ----------
     uses_weights : bool
         Whether the family cannot do without pretrained weights.
+    may_use_weights : bool
+        Whether the family can do without pretrained weights, but uses those there are.
     """
 
     uses_weights: bool = False
+    may_use_weights: bool = False
 
     def weights_of(self, params: dict[str, Any], task: Task) -> Sequence[Weights]:
         """Return the pretrained weights that a model of these parameters uses."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from automodel.clock import NO_DEADLINE, Deadline
+from automodel.metrics.box_scores import BOX_SCORERS, fast_score_of_boxes
 from automodel.metrics.confusion import (
     AtBestThreshold,
     AtLikeliest,
@@ -41,6 +42,8 @@ from automodel.metrics.scorers import known_name, name_of, scorer_named
 from automodel.metrics.threshold import weights_of_labels
 from automodel.quiet import no_warnings
 from automodel.targets.base import Target, averaged
+
+OWN_SCORERS = {"boxes": BOX_SCORERS}  # that scikit-learn does not have
 
 
 @dataclass(frozen=True)
@@ -92,12 +95,13 @@ class Metric:
         Raises
         ------
         ValueError
-            If scikit-learn has no scorer of this name, the scorer does not fit the
-            target, or a value of y is outside the domain of the score.
+            If there is no scorer of this name, the scorer does not fit the target, or a
+            value of y is outside the domain of the score.
         """
         scoring = target.default_scoring if scoring is None else scoring
         if isinstance(scoring, str):
-            scorer, name = scorer_named(scoring), scoring
+            own = OWN_SCORERS.get(target.scored_as, {})
+            scorer, name = scorer_named(scoring, own), scoring
         else:
             scorer, name = scoring, name_of(scoring)
         counted = None if sample_weight is None else sample_weight > 0
@@ -329,6 +333,10 @@ def _of_values(scorer: Any, target: Target) -> Forms:
     return scorer, None, fast_score_of_columns(scorer, target)
 
 
+def _of_boxes(scorer: Any, target: Target) -> Forms:
+    return scorer, None, fast_score_of_boxes(scorer)
+
+
 def _of_labels(scorer: Any, target: Target) -> Forms:
     scorer = scorer_of_labels(scorer)
     return scorer, *forms_of_labels(scorer)
@@ -350,6 +358,7 @@ def _of_classes(scorer: Any, target: Target) -> Forms:
 
 
 _FORMS = {
+    "boxes": _of_boxes,
     "classes": _of_classes,
     "labels": _of_labels,
     "value": _of_value,

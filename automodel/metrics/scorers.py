@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 from sklearn.metrics import get_scorer, get_scorer_names
@@ -76,23 +77,40 @@ def known_name(scorer: Any) -> str | None:
     )
 
 
-def scorer_named(name: str) -> Callable[..., float]:
-    """Return the scorer of scikit-learn that has this name.
+def scorer_named(
+    name: str, own: Mapping[str, Callable[..., float]] = MappingProxyType({})
+) -> Callable[..., float]:
+    """Return the scorer of this name, one of a target's own or of scikit-learn.
+
+    Parameters
+    ----------
+    name : str
+        The name.
+    own : mapping of str to callable, default={}
+        The scorers of the target that scikit-learn does not have.
 
     Raises
     ------
     ValueError
         If there is none. The message suggests the most similar name.
     """
+    if name in own:
+        return own[name]
     names = get_scorer_names()
-    if name not in names:
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+    if name in names:
+        return get_scorer(name)
+    near = difflib.get_close_matches(name, [*own, *names], n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    if own:
+        known = " or ".join(map(repr, own))
         raise ValueError(
-            f"scoring={name!r} is not a scorer of scikit-learn.{hint} "
-            "sklearn.metrics.get_scorer_names() lists them."
+            f"scoring={name!r} is not a scorer of this target.{hint} Use {known}, or a "
+            "callable."
         )
-    return get_scorer(name)
+    raise ValueError(
+        f"scoring={name!r} is not a scorer of scikit-learn.{hint} "
+        "sklearn.metrics.get_scorer_names() lists them."
+    )
 
 
 def takes(scorer: Any, parameter: str) -> bool:

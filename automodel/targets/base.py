@@ -18,8 +18,9 @@ from automodel.targets.objective import Objective
 class Target(ABC):
     """Define what y is: how it is checked, learned, predicted, scored and decoded.
 
-    Within a search, a prediction is an array of shape (n_samples, n_outputs) for every
-    target. Only the target and its combiner interpret it.
+    Within a search, a prediction is an array of shape (n_samples, n_outputs), or an
+    object with ``len(prediction)``, ``prediction[rows]`` and ``prediction.nbytes``.
+    Only the target and its combiner interpret it.
 
     Attributes
     ----------
@@ -35,9 +36,16 @@ class Target(ABC):
         Scorer that is used if the user gives none.
     scored_as : str
         Kind of fast scores and of decisions that suit the target: "classes", "labels",
-        "value" or "values", or "" for none.
+        "value", "values" or "boxes", or "" for none.
     is_averaged : bool
         Whether a mean of predictions is a prediction, as for an `AveragedTarget`.
+    holdout_from : int
+        Number of rows above which a search has a single split if a family is slow.
+    repeats_up_to : int
+        Number of rows up to which folds are drawn twice.
+    most_combined : int or None
+        Most models of an ensemble whose predictions are not averaged; None for no
+        limit.
     """
 
     kind: str
@@ -47,6 +55,9 @@ class Target(ABC):
     default_scoring: str | Callable = ""
     scored_as: str = ""
     is_averaged = False
+    holdout_from = 2_000
+    repeats_up_to = 500  # where two repeats halve the noise of a score
+    most_combined: int | None = None
 
     @abstractmethod
     def encode(self, y: Any) -> Any:

@@ -127,6 +127,20 @@ class ClassifierAnswers(ClassifierMixin, _Answers):
         return self.classes[self.prediction.argmax(axis=1)]
 
 
+class BoxAnswers(_Answers):
+    """Detector that returns given boxes.
+
+    Parameters
+    ----------
+    prediction : list of dict
+        The boxes, labels and scores of each image.
+    """
+
+    def predict(self, X) -> list[dict[str, np.ndarray]]:
+        """Return the boxes."""
+        return self.prediction
+
+
 class LabelAnswers(ClassifierMixin, _Answers):
     """Classifier that returns given probabilities of labels.
 
@@ -202,6 +216,34 @@ class DecodedLabels(ClassifierMixin, _DecodedOfSeveral):
     def predict_proba(self, X) -> np.ndarray:
         """Return the probability of each label, of shape (n_samples, n_labels)."""
         return self.target.predict(self.estimator, X, None)
+
+
+class DecodedDetector(BaseEstimator):
+    """Detector of class numbers that predicts labels.
+
+    Parameters
+    ----------
+    estimator : detector
+        Detector that is fitted to a y that the target has encoded.
+    target : BoxTarget
+        The target.
+    """
+
+    def __init__(self, estimator, target):
+        self.estimator = estimator
+        self.target = target
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def fit(self, X, y):
+        """Fit the estimator again, to the boxes of each image."""
+        self.estimator.fit(X, self.target.encode(y))
+        return self
+
+    def predict(self, X) -> list[dict[str, np.ndarray]]:
+        """Return the boxes, labels and scores of each image."""
+        return self.target.decode(self.target.predict(self.estimator, X, None))
 
 
 def classes_of_labels(n_labels: int) -> np.ndarray:

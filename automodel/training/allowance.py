@@ -41,10 +41,13 @@ class Allowance:
         The cost that all models together may have.
     costs : mapping of int to ModelCost
         The cost of one model of each trial, by the number of the trial.
+    n_models : int, default=None
+        Number of models that there may be; None for any number.
     """
 
     total: ModelCost
     costs: Mapping[int, ModelCost]
+    n_models: int | None = None
 
     @classmethod
     def measured(
@@ -63,9 +66,8 @@ class Allowance:
             number: ModelCost(e.predict_seconds / n_rows, mean_bytes(e.models, end))
             for number, e in evaluations.items()
         }
-        return cls(
-            ModelCost(SECONDS_PER_ROW if has_end else math.inf, MODEL_BYTES), costs
-        )
+        total = ModelCost(SECONDS_PER_ROW if has_end else math.inf, MODEL_BYTES)
+        return cls(total, costs, folds.target.most_combined)
 
     def granted(self, requests: Iterable[tuple[int, int]]) -> list[bool]:
         """Tell which requests for models can be granted, one after the other.
@@ -77,12 +79,17 @@ class Allowance:
             that exceeds what the ones before have left is refused, and costs nothing.
         """
         seconds, n_bytes, granted = self.total.seconds, self.total.n_bytes, []
+        n_left = math.inf if self.n_models is None else self.n_models
         for number, n_models in requests:
             cost = self.costs[number]
-            left = seconds - n_models * cost.seconds, n_bytes - n_models * cost.n_bytes
+            left = (
+                seconds - n_models * cost.seconds,
+                n_bytes - n_models * cost.n_bytes,
+                n_left - n_models,
+            )
             granted.append(min(left) >= 0)
             if granted[-1]:
-                seconds, n_bytes = left
+                seconds, n_bytes, n_left = left
         return granted
 
 

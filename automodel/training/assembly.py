@@ -11,7 +11,7 @@ import numpy as np
 
 from automodel.clock import Deadline
 from automodel.ensemble.blend import FittedEnsemble, Member
-from automodel.ensemble.combine import fit_combiner, plain_combiner
+from automodel.ensemble.combine import fit_combiner, plain_combiner, simplified
 from automodel.ensemble.honest import HonestPredictions
 from automodel.ensemble.judging import Verdict, judged
 from automodel.ensemble.selection import common_rows, restricted
@@ -184,8 +184,8 @@ class Assembly:
             deadline=deadline.share(SELECT_SHARE),
             **options,
         )
-        if not verdict.is_stacked:
-            combiner = combiner.unstacked()
+        if not verdict.is_worthwhile:
+            combiner = simplified(combiner, known, part)
         oof = combiner.predict([e.oof for e in known])
         decision = folds.metric.choose_decision(
             part.y,
@@ -260,7 +260,8 @@ class Assembly:
         for number in chosen.numbers:
             models = refitted.get(number, []) if self.refit else []
             if not models:
-                models = self._of_folds(number, usable, loader)
+                most = self.folds.target.most_combined
+                models = self._of_folds(number, usable, loader, most)
             elif number in plan.with_folds:
                 models = models + self._of_folds(number, usable, loader, MOST_FOLDS)
             models_of[number] = models

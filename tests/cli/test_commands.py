@@ -15,7 +15,7 @@ from sklearn.linear_model import LinearRegression
 
 from automodel import __version__
 from automodel.cli.parser import main
-from automodel.estimators import supervised
+from automodel.estimators import base
 from tests.fake_search import (
     CTRL_C,
     REFUSE,
@@ -34,7 +34,7 @@ def fake(monkeypatch):
     module = ModuleType("automodel.estimators.tabular")
     module.AutoClassifier, module.AutoRegressor = FakeClassifier, FakeRegressor
     monkeypatch.setitem(sys.modules, "automodel.estimators.tabular", module)
-    monkeypatch.setattr(supervised, "SupervisedEstimator", _FakeAuto)
+    monkeypatch.setattr(base, "AutoEstimator", _FakeAuto)
     monkeypatch.setattr(_FakeAuto, "calls", [])
 
 

@@ -158,6 +158,22 @@ def test_many_rows_are_predicted_in_parts(monkeypatch):
     np.testing.assert_array_equal(spread, np.zeros((7, 1)))
 
 
+def test_an_encoder_may_limit_the_rows_of_a_part(monkeypatch):
+    parts = []
+
+    def watched(self, X):
+        parts.append(len(X))
+        return X.numeric - self.mean_
+
+    monkeypatch.setattr(Shift, "most_encoded", 4, raising=False)
+    monkeypatch.setattr(Shift, "transform", watched)
+    member = Member(0, "a", {}, 1.0, 0.0, [make_model([0.0, 1.0, 2.0], fold=0)])
+    own = FittedEnsemble([member], Blend.mean([1.0]), ValueTarget())
+    parts.clear()
+    assert len(own.predict(make_table(np.arange(9.0)))) == 9
+    assert parts == [4, 4, 1]
+
+
 def test_deferred_models_share_their_encoders_once_they_are_loaded():
     models = [make_model([0.0, 1.0, 2.0], fold=0) for _ in range(3)]
     deferred = [DeferredModel(pickle.dumps(model)) for model in models[1:]]

@@ -8,7 +8,12 @@ import pytest
 
 from automodel.clock import NO_DEADLINE, Deadline
 from automodel.ensemble.blend import Blend, ColumnsBlend
-from automodel.ensemble.combine import MOST_COLUMNS, fit_combiner, plain_combiner
+from automodel.ensemble.combine import (
+    MOST_COLUMNS,
+    fit_combiner,
+    plain_combiner,
+    simplified,
+)
 from automodel.ensemble.selection import fit_blend
 from automodel.evaluation.evaluate import Candidate, Evaluation
 from automodel.evaluation.folds import Folds
@@ -17,7 +22,12 @@ from automodel.targets.classes import ClassTarget
 from automodel.targets.link import Softmax
 from automodel.targets.several_values import ValuesTarget
 from tests.conftest import FakeClock, StubFamily, make_task
-from tests.ensemble.makers import make_evaluations, make_folds, make_table
+from tests.ensemble.makers import (
+    directions,
+    make_evaluations,
+    make_folds,
+    make_table,
+)
 from tests.modality.signals import AngleTarget, MeanDirection
 
 
@@ -132,14 +142,14 @@ class Scores(dict):
         return value
 
 
-def weights_of(scores, *, n_models=3, size=25, deadline=NO_DEADLINE):
+def weights_of(scores, *, n_models=3, size=25, most=None, deadline=NO_DEADLINE):
     """Return the weights that the greedy selection chooses; models come best first."""
     evaluations = [
         Evaluation(Candidate(StubFamily(), {}), "complete", -float(i), oof=i)
         for i in range(n_models)
     ]
     folds = SimpleNamespace(
-        target=SimpleNamespace(combiner=Weights, is_averaged=False),
+        target=SimpleNamespace(combiner=Weights, is_averaged=False, most_combined=most),
         y=range(500),
         score=scores,
     )
@@ -170,6 +180,36 @@ def test_no_more_models_are_added_than_the_size(size, weights):
     rising = {ALONE: 1.0, HALVES: 2.0, (0.667, 0.0, 0.333): 3.0, (0.75, 0.0, 0.25): 4.0}
     found = weights_of(Scores(rising), size=size)
     assert found == pytest.approx(weights, abs=1e-3)
+
+
+def test_no_more_models_are_combined_than_the_target_allows():
+    thirds = (0.333, 0.333, 0.333)
+    scores = Scores({ALONE: 1.0, HALVES: 2.0, thirds: 3.0})
+    assert weights_of(scores, most=2) == list(HALVES)
+    assert thirds not in scores.asked
+    assert weights_of(scores, most=3) == list(thirds)
+
+
+def test_the_best_model_is_the_simpler_form_of_a_combination():
+    folds, evaluations = directions(40, [30.0, -20.0, 90.0])
+    combiner = fit_combiner(evaluations, folds)
+    assert np.count_nonzero(combiner.weights) > 1
+    assert simplified(combiner, evaluations, folds).weights.tolist() == [0, 1, 0]
+    alone = MeanDirection(np.array([1.0, 0.0, 0.0]))
+    assert simplified(alone, evaluations, folds) is alone
+
+
+def test_the_simpler_form_of_a_blend_has_no_stack():
+    folds = make_folds(np.random.default_rng(0).normal(size=400))
+    rng = np.random.default_rng(1)
+    shared = rng.normal(size=400)
+    errors = [shared + 0.2 * rng.normal(size=400) for _ in range(2)]
+    evaluations = make_evaluations(folds, [*errors, 3 * shared])
+    blend = fit_combiner(evaluations, folds)
+    assert blend.is_stacked
+    plain = simplified(blend, evaluations, folds)
+    assert not plain.is_stacked
+    np.testing.assert_array_equal(plain.weights, blend.weights)
 
 
 def test_ties_go_to_a_model_that_is_in_already():

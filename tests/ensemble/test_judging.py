@@ -21,6 +21,7 @@ from automodel.families import all_families
 from automodel.metrics.metric import Metric
 from tests.ensemble.makers import (
     class_folds,
+    directions,
     make_evaluations,
     make_folds,
     mixture,
@@ -76,8 +77,8 @@ def test_rows_too_few_to_be_cut_into_parts_have_no_expected_score(seed):
     evaluations = make_evaluations(folds, np.ones((2, 9)))
     for evaluation in evaluations:
         evaluation.oof[1:] = np.nan
-    is_stacked, score = judged(evaluations, folds, random_state=seed)[:2]
-    assert not is_stacked
+    is_worthwhile, score = judged(evaluations, folds, random_state=seed)[:2]
+    assert not is_worthwhile
     assert np.isnan(score)
 
 
@@ -200,8 +201,8 @@ def test_a_stack_that_the_deadline_has_prevented_is_not_judged(folds):
 
 def test_there_is_no_expected_score_after_the_deadline(folds):
     evaluations = make_evaluations(folds, np.ones((2, 400)))
-    is_stacked, score = judged(evaluations, folds, deadline=Deadline.after(0.0))[:2]
-    assert not is_stacked
+    is_worthwhile, score = judged(evaluations, folds, deadline=Deadline.after(0.0))[:2]
+    assert not is_worthwhile
     assert math.isnan(score)
 
 
@@ -275,3 +276,15 @@ def test_an_interval_is_of_rows_with_their_weights(folds):
     weighted = replace(folds, sample_weight=weight)
     found = judged(signals(weighted), weighted).judged.interval(NO_DEADLINE, 0)
     assert found[1] - found[0] > 1.2 * (plain[1] - plain[0])
+
+
+def test_a_combination_has_to_beat_the_best_model_on_rows_that_did_not_choose():
+    folds, evaluations = directions(200, [30.0, -20.0, 90.0])
+    is_better, score = judged(evaluations, folds, may_stack=False)[:2]
+    assert is_better
+    assert score > max(evaluation.score for evaluation in evaluations)
+    noise = np.random.default_rng(3).normal(0, 60, (12, 20))
+    folds, evaluations = directions(20, [np.zeros(20), *noise])
+    is_better, score = judged(evaluations, folds)[:2]
+    assert not is_better
+    assert score == pytest.approx(evaluations[0].score, abs=1e-6)

@@ -13,8 +13,11 @@ from automodel.evaluation.splits import (
     kept_together,
     without_unknown_rows,
 )
+from automodel.evaluation.splits import make_splits as make_splits_of_target
 from automodel.exceptions import FitWarning
 from automodel.targets.classes import ClassTarget
+from automodel.targets.detection import BoxTarget
+from automodel.task import Task
 from tests.conftest import make_task
 from tests.makers import make_splits
 
@@ -258,3 +261,26 @@ def test_a_splitter_gets_the_indicator_if_it_takes_one():
     assert abs(int(y[train].sum()) - int(y[valid].sum())) <= 3
     for _, valid in make_splits(StratifiedKFold(5), task, y, None, 0):
         assert y[valid, 0].sum() == 2
+
+
+@pytest.mark.parametrize(
+    "n_rows, sizes",
+    [(20, [4] * 5), (40, [20]), (100, [30]), (400, [80])],
+)
+def test_few_images_with_boxes_are_held_out_once_if_a_family_is_slow(n_rows, sizes):
+    labels = np.arange(n_rows) % 3
+    y = [{"boxes": [[0, 0, 9, 9]], "labels": [label]} for label in labels]
+    target = BoxTarget.of(y)
+    task = Task.of_target(target, n_rows, is_slow=True)
+    splits = make_splits_of_target(None, task, target, target.encode(y), None, 0)
+    assert [len(valid) for _, valid in splits] == pytest.approx(sizes, abs=1)
+    for _, valid in splits:
+        assert np.bincount(labels[valid]).min() >= len(valid) // 3 - 1
+
+
+def test_folds_of_images_with_boxes_are_drawn_once():
+    y = [{"boxes": [[0, 0, 9, 9]], "labels": [1]}] * 100
+    target = BoxTarget.of(y)
+    task = Task.of_target(target, 100)
+    splits = make_splits_of_target(None, task, target, target.encode(y), None, 0)
+    assert len(splits) == 5

@@ -47,6 +47,18 @@ def test_a_request_that_is_refused_costs_nothing():
     assert allowance.granted(requests) == [True, False, True, False]
 
 
+def test_a_target_may_limit_the_number_of_models():
+    costs = {0: ModelCost(0.0, 1.0)}
+    allowance = Allowance(ModelCost(math.inf, 100.0), costs, n_models=3)
+    assert allowance.granted([(0, 1), (0, 5), (0, 1), (0, 1), (0, 1)]) == [
+        True,
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
 class SlowToPickle:
     """Takes longer to write than an ensemble with a deadline would wait for."""
 

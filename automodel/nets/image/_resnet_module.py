@@ -70,7 +70,7 @@ class ResNetModule(nn.Module):
             if depth == 9
             else _deep_layers(depth, width, norm)
         )
-        self.layers = nn.Sequential(_stem(width, norm, large_stem), *layers)
+        self.layers = nn.Sequential(stem(width, norm, large_stem), *layers)
         self.takes_maximum = depth == 9
         self.dropout = Dropout(dropout)
         self.head = PlainLinear(n_features, n_outputs)
@@ -143,7 +143,8 @@ class Residual(nn.Module):
         return F.relu((x if self.shortcut is None else self.shortcut(x)) + change)
 
 
-def _stem(width: int, norm: str, is_large: bool) -> nn.Sequential:
+def stem(width: int, norm: str, is_large: bool) -> nn.Sequential:
+    """Return the first layers, of which large ones divide the sides by four."""
     if not is_large:
         return nn.Sequential(*_convolved(3, width, norm), nn.ReLU(inplace=True))
     return nn.Sequential(
@@ -170,11 +171,27 @@ def _nine_layers(width: int, norm: str) -> tuple[list[nn.Module], int]:
 
 
 def _deep_layers(depth: int, width: int, norm: str) -> tuple[list[nn.Module], int]:
+    stages, channels = deep_stages(depth, width, norm)
+    return [block for stage in stages for block in stage], channels[-1]
+
+
+def deep_stages(
+    depth: int, width: int, norm: str
+) -> tuple[list[list[nn.Module]], list[int]]:
+    """Return the blocks of each of four stages, and the channels of its output.
+
+    Parameters
+    ----------
+    depth, width, norm
+        See `ResNetModule`. The stem comes before the stages.
+    """
     blocks, is_bottleneck = DEPTHS[depth]
     block = _bottleneck if is_bottleneck else _basic
-    layers: list[nn.Module] = []
+    stages: list[list[nn.Module]] = []
+    channels = []
     n_in = width
     for stage, n_blocks in enumerate(blocks):
+        layers: list[nn.Module] = []
         for i in range(n_blocks):
             stride = 2 if stage and not i else 1
             own, n_out = block(n_in, width * 2**stage, norm, stride)
@@ -185,7 +202,9 @@ def _deep_layers(depth: int, width: int, norm: str) -> tuple[list[nn.Module], in
                 )
             layers.append(Residual(nn.Sequential(*own), shortcut))
             n_in = n_out
-    return layers, n_in
+        stages.append(layers)
+        channels.append(n_in)
+    return stages, channels
 
 
 def _basic(n_in: int, n_out: int, norm: str, stride: int):
@@ -214,7 +233,12 @@ def _convolved(n_in: int, n_out: int, norm: str, kernel: int = 3, stride: int = 
     convolution = nn.Conv2d(n_in, n_out, kernel, stride, kernel // 2, bias=False)
     if norm == "batch":
         return [convolution, nn.BatchNorm2d(n_out)]
-    n_groups = max(n_out // GROUP_CHANNELS, 1)
-    while n_out % n_groups:
+    return [convolution, group_norm(n_out)]
+
+
+def group_norm(n_channels: int) -> nn.GroupNorm:
+    """Return a normalisation of groups of about `GROUP_CHANNELS` channels."""
+    n_groups = max(n_channels // GROUP_CHANNELS, 1)
+    while n_channels % n_groups:
         n_groups -= 1
-    return [convolution, nn.GroupNorm(n_groups, n_out)]
+    return nn.GroupNorm(n_groups, n_channels)

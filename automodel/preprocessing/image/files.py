@@ -142,7 +142,7 @@ def size_of(source: str | bytes, row: int) -> tuple[int, int]:
     with _opened(source, row) as image:
         width, height = image.size
         # The method of PNG files would decode the image to look for EXIF behind it.
-        exif = _pillow().Image.Image.getexif(image)
+        exif = pillow().Image.Image.getexif(image)
         is_turned = exif.get(ORIENTATION, 1) in (5, 6, 7, 8)
         return (width, height) if is_turned else (height, width)
 
@@ -172,7 +172,7 @@ def _pixels(image: Image) -> np.ndarray:
     # Not by `exif_transpose`, which copies the image, and writes all of its EXIF anew.
     turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
     if turn is not None:
-        image = image.transpose(_pillow().Image.Transpose[turn])
+        image = image.transpose(pillow().Image.Transpose[turn])
     if image.mode.startswith("I"):
         values = np.asarray(image)
         fits = values.min() >= 0 and values.max() <= np.iinfo(np.uint16).max
@@ -205,7 +205,7 @@ def _has_end(source: str | bytes, row: int, kind: str) -> bool:
 
 @contextmanager
 def _opened(source: str | bytes, row: int) -> Iterator[Image]:
-    pil = _pillow()
+    pil = pillow()
     file = source if isinstance(source, str) else io.BytesIO(source)
     with (
         _errors(_name(source, row)),
@@ -230,7 +230,7 @@ def _errors(name: str) -> Iterator[None]:
         raise
     except FileNotFoundError as error:
         raise ImageError(f"{name} cannot be read: there is no such file.") from error
-    except _pillow().UnidentifiedImageError as error:
+    except pillow().UnidentifiedImageError as error:
         raise ImageError(
             f"{name} cannot be read: it is in no format that Pillow knows."
         ) from error
@@ -244,7 +244,7 @@ def _name(source: str | bytes, row: int) -> str:
     return f"The image in row {row} of X ({where})"
 
 
-def _pillow() -> Any:
+def pillow() -> Any:
     """Return the package of Pillow."""
     try:
         import PIL.Image

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from automodel.exceptions import FitWarning
+from automodel.exceptions import WeightsWarning
 from automodel.nets.image.augment import FLIPS
 from automodel.nets.weights import NO_IMAGE_WEIGHTS, find_weights
 from automodel.preprocessing.image.containers import (
@@ -51,6 +51,8 @@ class ImageReader(
         none, and "auto" for all.
     flips : bool, default=True
         Whether "auto" includes flips.
+    changes : tuple of str, default=AUGMENTATIONS
+        The names that "auto" stands for.
 
     Attributes
     ----------
@@ -69,12 +71,19 @@ class ImageReader(
     """
 
     def __init__(
-        self, weights=None, *, image_size="auto", augmentations="auto", flips=True
+        self,
+        weights=None,
+        *,
+        image_size="auto",
+        augmentations="auto",
+        flips=True,
+        changes=AUGMENTATIONS,
     ):
         self.weights = weights
         self.image_size = image_size
         self.augmentations = augmentations
         self.flips = flips
+        self.changes = changes
 
     def fit(self, X: Any, y: Any = None):
         """Check the images, and learn the ranges of their values."""
@@ -108,11 +117,11 @@ class ImageReader(
     def facts(self, images: Images) -> ImageFacts:
         """Return the facts about the images that families use.
 
-        Warns with `FitWarning` if there are no pretrained weights on this machine.
+        Warns with `WeightsWarning` if there are no pretrained weights on this machine.
         """
         found = find_weights(self.weights, "image")
         if not found and self.weights is not None:
-            warnings.warn(NO_IMAGE_WEIGHTS, FitWarning, stacklevel=2)
+            warnings.warn(NO_IMAGE_WEIGHTS, WeightsWarning, stacklevel=2)
         step = -(-len(images) // SAMPLE)
         sizes = np.array([images.size(i) for i in range(0, len(images), step)])
         heights, widths = np.quantile(sizes, QUANTILES, axis=0).T.tolist()
@@ -132,7 +141,7 @@ class ImageReader(
         if self.augmentations != "auto":
             return tuple(self.augmentations)
         left_out = () if self.flips else FLIPS
-        return tuple(name for name in AUGMENTATIONS if name not in left_out)
+        return tuple(name for name in self.changes if name not in left_out)
 
 
 def read_images(X: Any) -> Images:

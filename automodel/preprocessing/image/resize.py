@@ -47,7 +47,7 @@ def resized(
     squares = []
     for image in images:
         deadline.check()
-        squares.append(_square(image, size))
+        squares.append(resized_to(image, size, size))
     if not squares:
         return np.zeros((0, size, size, 3), dtype=np.uint8)
     return np.stack(squares)
@@ -116,22 +116,31 @@ class ResizedImages(TransformerMixin, BaseEstimator):
         return tags
 
 
-def _square(image: np.ndarray, size: int) -> np.ndarray:
-    """Return an image as a square: its columns are averaged first, and then its rows.
+def resized_to(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return an image with another height and width, see `resized`.
 
-    Sparse products add the pixels in a fixed order, so that the result is the same for
-    an image alone and in a batch, and on any number of threads.
+    Its columns are averaged first, and then its rows. Sparse products add the pixels in
+    a fixed order, so that the result is the same for an image alone and in a batch, and
+    on any number of threads.
+
+    Parameters
+    ----------
+    image : ndarray of shape (before, before, channels), uint8
+        The image.
+    height, width : int
+        The new sides in pixels.
     """
-    height, width, n_channels = image.shape
-    if height == width == size:
+    height_before, width_before, n_channels = image.shape
+    if (height_before, width_before) == (height, width):
         return image
-    if height < size < width:  # which would be large if it were enlarged first
-        return _square(image.swapaxes(0, 1), size).swapaxes(0, 1)
-    values = image.reshape(height, -1).astype(np.float32)
-    values = _averages(height, size) @ values
-    values = values.reshape(size, width, n_channels).swapaxes(0, 1)
-    values = _averages(width, size) @ values.reshape(width, -1)
-    values = values.reshape(size, size, n_channels).swapaxes(0, 1)
+    # An image that were enlarged first would be large.
+    if height_before < height and width < width_before:
+        return resized_to(image.swapaxes(0, 1), width, height).swapaxes(0, 1)
+    values = image.reshape(height_before, -1).astype(np.float32)
+    values = _averages(height_before, height) @ values
+    values = values.reshape(height, width_before, n_channels).swapaxes(0, 1)
+    values = _averages(width_before, width) @ values.reshape(width_before, -1)
+    values = values.reshape(width, height, n_channels).swapaxes(0, 1)
     return np.rint(values).clip(0, 255).astype(np.uint8)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from automodel.exceptions import FitWarning
+from automodel.exceptions import FitWarning, WeightsWarning
 from automodel.nets.weights import NO_WEIGHTS, find_weights
 from automodel.preprocessing.text.strings import as_strings
 from automodel.preprocessing.text.texts import TextFacts, Texts
@@ -70,11 +70,11 @@ class TextReader(
     def facts(self, texts: Texts) -> TextFacts:
         """Return the facts about the texts that families use.
 
-        Warns with `FitWarning` if there are no pretrained weights on this machine.
+        Warns with `WeightsWarning` if there are no pretrained weights on this machine.
         """
         found = find_weights(self.weights)
         if not found and self.weights is not None:
-            warnings.warn(NO_WEIGHTS, FitWarning, stacklevel=2)
+            warnings.warn(NO_WEIGHTS, WeightsWarning, stacklevel=2)
         lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
         return TextFacts(
             mean_chars=float(lengths.mean()),

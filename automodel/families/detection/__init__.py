@@ -1,0 +1,1 @@
+"""Families that detect objects in images, one file each."""
