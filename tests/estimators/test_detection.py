@@ -86,6 +86,20 @@ def test_boxes_below_the_threshold_are_left_out(fitted):
     assert not any(len(image["boxes"]) for image in nothing)
 
 
+def test_the_expected_score_has_an_interval(fitted):
+    low, high = fitted.expected_score_interval_
+    assert 0 < low < fitted.expected_score_ < high <= 1
+
+
+def test_a_report_says_which_parts_boxes_do_not_have(fitted):
+    report = fitted.report(X=X, y=Y, show_examples=True)
+    assert "which predicts boxes from 40 images" in report.html
+    for part in ("errors", "importance", "dependence", "notes", "examples"):
+        message = report.facts[part]["message"]
+        assert "could not be made" not in message
+    assert report.facts["score"]["interval"][0] > 0
+
+
 @pytest.mark.parametrize("form", ["list", "PIL", "paths", "frame"])
 def test_all_forms_of_images_give_the_same_boxes(form, fitted, tmp_path):
     def converted(images, folder):

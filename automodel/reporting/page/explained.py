@@ -92,6 +92,8 @@ def note_facts(estimator: Any, X: Any, y: Any) -> dict[str, Any]:
     """Return what looks wrong with the data, the gravest first."""
     if X is None or y is None:
         return {"message": NEEDS_DATA}
+    if estimator.task_.kind == "detection":
+        return {"message": "Images with boxes are not checked."}
     from automodel.reporting.data_notes import data_notes
 
     names = ("kind", "columns", "text", "severity")

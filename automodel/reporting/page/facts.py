@@ -26,7 +26,10 @@ from automodel.reporting.trials import TrialFacts, lanes, trials_of
 FORMAT = 1  # of the dict and of the JSON file, raised when keys change their meaning
 MOST_TRIALS = 1_000  # whose parameters and errors are kept
 MOST_ERROR = 600  # characters
-MODALITIES = {"tabular": "table", "text": "texts", "image": "images"}
+MODALITIES = {
+    **{"tabular": "table", "text": "texts"},
+    **{"image": "images", "detection": "images"},
+}
 
 
 def gather(

@@ -91,6 +91,7 @@ def headline(facts: dict[str, Any]) -> str:
         "multilabel": f"{len(problem['targets'])} labels",
         "regression": "numbers",
         "multioutput": f"{len(problem['targets'])} columns of numbers",
+        "detection": "boxes",
     }.get(problem["kind"], problem["kind"])
     return f"{made}, which predicts {kind} from {data}."
 
