@@ -12,7 +12,7 @@ import numpy as np
 
 from automodel.clock import NO_DEADLINE, Deadline
 from automodel.ensemble.combine import fit_combiner, simplified
-from automodel.ensemble.selection import common_rows, restricted
+from automodel.ensemble.selection import common_rows, restricted, shortlist
 from automodel.evaluation.evaluate import Evaluation
 from automodel.evaluation.folds import Folds
 from automodel.exceptions import DeadlineReached
@@ -26,6 +26,8 @@ HONEST_PARTS = 5
 HONEST_BAGS = 3
 HONEST_CELLS = 10_000  # rows x classes, for the temperature of a model
 HONEST_ROWS = 20_000
+SCORED_SHARE = 0.5  # of the time, for the scores of single models
+LEAST_SCORED = 2  # models, however little time there is
 N_SLOW_RESAMPLES = 400  # of scores that have no fast form
 RESAMPLED_CELLS = 1_000_000_000  # in all bootstraps together
 
@@ -158,6 +160,7 @@ def judged(
     parts = np.unique(part_of)
     if len(parts) < 2:
         return Verdict()
+    evaluations = _affordable(evaluations, folds, rows, len(parts), deadline)
     combiners, simple = [], []
     for n_before, part in enumerate(parts):
         try:
@@ -181,6 +184,30 @@ def judged(
         if full.differs_from(plain) and full.is_better_than(plain):
             return full.verdict(known, evaluations, deadline, is_worthwhile=True)
     return plain.verdict(known, evaluations, deadline)
+
+
+def _affordable(
+    evaluations: Sequence[Evaluation],
+    folds: Folds,
+    rows: np.ndarray,
+    n_parts: int,
+    deadline: Deadline,
+) -> Sequence[Evaluation]:
+    """Return the most promising models, as many as there is time to score.
+
+    They are the best on all rows, so that the judgement is a little too good if it has
+    to do without the others.
+    """
+    if not deadline.exists:
+        return evaluations
+    start = deadline.clock.now()
+    score_or_nan(folds.judging(rows).score, evaluations[0].oof[rows])
+    seconds = n_parts * (deadline.clock.now() - start)
+    most = SCORED_SHARE * deadline.seconds_left / max(seconds, 1e-9)
+    if most >= len(evaluations):
+        return evaluations
+    chosen = shortlist(evaluations, max(int(most), LEAST_SCORED))
+    return [evaluations[i] for i in chosen]
 
 
 @dataclass(frozen=True)

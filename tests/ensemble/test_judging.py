@@ -9,6 +9,7 @@ from sklearn.metrics import f1_score
 from sklearn.model_selection import GroupKFold
 
 from automodel.clock import NO_DEADLINE, Deadline
+from automodel.ensemble import judging
 from automodel.ensemble.judging import judged
 from automodel.ensemble.selection import (
     blend_of,
@@ -17,8 +18,10 @@ from automodel.ensemble.selection import (
     select_weights,
 )
 from automodel.evaluation.evaluate import Candidate, Evaluation
+from automodel.evaluation.folds import Folds
 from automodel.families import all_families
 from automodel.metrics.metric import Metric
+from tests.conftest import FakeClock
 from tests.ensemble.makers import (
     class_folds,
     directions,
@@ -197,6 +200,33 @@ def test_a_stack_that_the_deadline_has_prevented_is_not_judged(folds):
     assert stacked
     assert not plain
     assert worse < better
+
+
+def test_as_many_models_are_judged_as_there_is_time_to_score(folds, monkeypatch):
+    clock, score, fit = FakeClock(), Folds.score, judging.fit_combiner
+    evaluations = make_evaluations(
+        folds, np.random.default_rng(0).normal(size=(9, 400))
+    )
+    n_judged = []
+
+    def slow_score(own, oof):
+        clock.wait(1.0)
+        return score(own, oof)
+
+    def counting_fit(models, *arguments, **options):
+        n_judged.append(len(models))
+        return fit(models, *arguments, **options)
+
+    monkeypatch.setattr(Folds, "score", slow_score)
+    monkeypatch.setattr(judging, "fit_combiner", counting_fit)
+    counts = []
+    for seconds in (30.0, 1e9):
+        verdict = judged(evaluations, folds, deadline=Deadline.after(seconds, clock))
+        assert math.isfinite(verdict.score)
+        counts.append(set(n_judged))
+        n_judged.clear()
+    (few,), (all_of_them,) = counts
+    assert 1 < few < all_of_them == 9
 
 
 def test_there_is_no_expected_score_after_the_deadline(folds):
