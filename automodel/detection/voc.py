@@ -75,7 +75,7 @@ def boxes_from_voc(
             f"There are no XML files in {annotations}. Pass a folder with "
             "'Annotations' and 'JPEGImages', or one of XML files and their images."
         )
-    by_stem = {}
+    by_stem: dict[str, Path] = {}
     for path in sorted(image_folder.iterdir() if image_folder.is_dir() else ()):
         if path.suffix.lower() in SUFFIXES:
             by_stem.setdefault(path.stem, path)

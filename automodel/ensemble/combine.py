@@ -29,7 +29,9 @@ from automodel.targets.combiner import Combiner
 COMMON_ROWS = 1000.0  # at which a column trusts its own choice like that of all columns
 LEAST_BAGS = 5  # of a column; all columns together have those of one
 LEAST_SHARE = 0.2  # of the weights that all columns choose; below it they are left out
-LISTED_FOR_EACH = 4  # models from which each one of a limited number is chosen
+# If a target limits the models of an ensemble, each mixture takes long to score:
+LISTED_FOR_EACH = 2  # models from which each of them is chosen
+STEPS_FOR_EACH = 2  # of the selection
 MOST_COLUMNS = 10  # that choose their own models: more would need too many of them
 
 
@@ -125,8 +127,12 @@ def _fit_greedily(evaluations, folds: Folds, size: int, deadline: Deadline) -> C
     majority, and one is not.
     """
     target, n_listed = folds.target, max_candidates(len(folds.y))
-    most = target.most_combined or n_listed
-    order = shortlist(evaluations, min(n_listed, most * LISTED_FOR_EACH))
+    most = n_listed
+    if target.most_combined is not None:
+        most = target.most_combined
+        n_listed = min(n_listed, most * LISTED_FOR_EACH)
+        size = min(size, most * STEPS_FOR_EACH)
+    order = shortlist(evaluations, n_listed)
     oofs = [evaluations[i].oof for i in order]
 
     def score(shares: np.ndarray) -> float:

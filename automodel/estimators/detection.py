@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from sklearn.utils._param_validation import Interval
@@ -48,9 +48,10 @@ refit, storage, study_name, memory_limit, callbacks, n_jobs, random_state, verbo
         As in `AutoClassifier`, with these differences. ``families=None`` tries the
         families of detectors. `scoring` is "map", the mean average precision over
         overlaps from 0.50 to 0.95, "map_50", that at an overlap of 0.5, or a scorer
-        that takes lists of dictionaries. ``cv=None`` draws a single split of a fifth of
-        the images, of at least 30, if there is no time for five folds. An integer `cv`
-        draws shuffled folds that are stratified by the rarest class of each image.
+        that takes lists of dictionaries. ``cv=None`` draws a single split if there is
+        no time for five folds, or no time budget: it validates a fifth of the images,
+        but at least 30, or half of fewer than 60. An integer `cv` draws shuffled folds
+        that are stratified by the rarest class of each image.
 
     Attributes
     ----------
@@ -169,7 +170,7 @@ leaderboard_, failures_, studies_, fit_report_
 
     def _keep_prepared(self, prepared):
         super()._keep_prepared(prepared)
-        self.classes_ = self._target.labels
+        self.classes_ = cast(BoxTarget, self._target).labels
 
     def predict(self, X) -> list[dict[str, np.ndarray]]:
         """Predict the boxes of each image.

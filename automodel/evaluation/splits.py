@@ -176,11 +176,14 @@ def _default_splits(
 
 
 def _holdout(n_rows: int, labels, groups, seed: int) -> Splits:
-    """Return one split; a fifth of the rows is validated, from 30 to 20,000."""
+    """Return one split; a fifth of the rows is validated, at most 20,000.
+
+    Of few rows, 30 are validated, or half of them.
+    """
     if groups is not None:
         _possible_folds(2, n_rows, labels, groups)
     share = min(0.2, 20_000 / n_rows)
-    share = max(share, LEAST_HELD_OUT / n_rows)
+    share = max(share, min(LEAST_HELD_OUT / n_rows, 0.5))
     return [hold_out(n_rows, share, seed, labels=labels, groups=groups)]
 
 

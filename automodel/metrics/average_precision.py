@@ -14,7 +14,8 @@ from automodel.targets.boxes import Boxes
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)  # those of COCO
 RECALLS = np.linspace(0.0, 1.0, 101)  # at which the precision is averaged
 MOST_IOU = 1.0 - 1e-10  # beyond which boxes count as equal
-MOST_PAIRS = 2**20  # of predicted and true boxes that are compared at once
+NEARLY = 1.0 - 1e-9  # of a limit, which rounding may miss
+MOST_PAIRS = 2**18  # of predicted and true boxes that are compared at once
 
 
 def mean_average_precision(
@@ -268,15 +269,21 @@ def _pairs(
     found: _Found, truth: Boxes, least: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return pairs of a predicted and a true box whose IoU is high enough."""
-    parts = []
-    for boxes in _parts(found.last - found.first):
-        counts = (found.last - found.first)[boxes]
-        own = np.repeat(np.arange(boxes.start, boxes.stop), counts)
-        moved = np.repeat(found.first[boxes] - (np.cumsum(counts) - counts), counts)
+    left, _, right, _ = sides = found.coordinates.T.astype(np.float64)
+    true_left, _, true_right, _ = true_sides = truth.coordinates.T.astype(np.float64)
+    # The IoU is at most the share of the width of a box that the other one covers.
+    least_width = NEARLY * least * (right - left)
+    counts, parts = found.last - found.first, []
+    for boxes in _parts(counts):
+        n_others = counts[boxes]
+        own = np.repeat(np.arange(boxes.start, boxes.stop), n_others)
+        moved = np.repeat(found.first[boxes] - np.cumsum(n_others) + n_others, n_others)
         other = found.order[moved + np.arange(len(own))]
-        iou = _overlaps(
-            found.coordinates[own], truth.coordinates[other], truth.ignored[other]
-        )
+        width = np.minimum(right[own], true_right[other])
+        width -= np.maximum(left[own], true_left[other])
+        may_match = width >= least_width[own]
+        own, other = own[may_match], other[may_match]
+        iou = _overlaps(sides[:, own], true_sides[:, other], truth.ignored[other])
         is_high = iou >= least
         parts.append((own[is_high], other[is_high], iou[is_high]))
     own, other, iou = (np.concatenate(values) for values in zip(*parts, strict=True))
@@ -295,13 +302,21 @@ def _parts(counts: np.ndarray) -> Iterator[slice]:
 def _overlaps(
     boxes: np.ndarray, others: np.ndarray, are_ignored: np.ndarray
 ) -> np.ndarray:
-    """Return the IoU of pairs; of ignored ones the share of the box that is covered."""
-    boxes, others = boxes.astype(np.float64), others.astype(np.float64)
-    low = np.maximum(boxes[:, :2], others[:, :2])
-    high = np.minimum(boxes[:, 2:], others[:, 2:])
-    shared = np.clip(high - low, 0.0, None).prod(axis=1)
-    area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    union = area + (others[:, 2:] - others[:, :2]).prod(axis=1) - shared
+    """Return the IoU of pairs; of ignored ones the share of the box that is covered.
+
+    Parameters
+    ----------
+    boxes, others : ndarray of shape (4, n_pairs)
+        Predicted and true boxes.
+    are_ignored : ndarray of bool of shape (n_pairs,)
+        Which of the true boxes are ignored.
+    """
+    low, high = np.maximum(boxes[:2], others[:2]), np.minimum(boxes[2:], others[2:])
+    width, height = np.maximum(high - low, 0.0)
+    shared = width * height
+    area = (boxes[2] - boxes[0]) * (boxes[3] - boxes[1])
+    true_area = (others[2] - others[0]) * (others[3] - others[1])
+    union = area + true_area - shared
     whole = np.where(are_ignored, area, union)
     return np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
 

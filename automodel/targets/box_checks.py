@@ -141,8 +141,8 @@ def read_boxes(
         scores=np.concatenate(extras) if is_predicted else None,
         ignored=None if is_predicted else np.concatenate(extras),
     )
-    finite = np.isfinite(boxes.coordinates).all(axis=1)
-    _refuse(boxes, ~finite, "is not finite", "", name)
+    is_broken = ~np.isfinite(boxes.coordinates).all(axis=1)
+    _refuse(boxes, is_broken, "is not finite", "", name)
     return boxes, classes
 
 
@@ -331,7 +331,7 @@ def _clipped(boxes: Boxes, sizes: Any) -> Boxes:
 
 def _refuse(
     boxes: Boxes,
-    refused: np.ndarray,
+    refused: Any,
     what: str,
     repair: str,
     name: str = "y",

@@ -53,8 +53,8 @@ class BoxFusion(Combiner):
     >>> fused = BoxFusion(np.array([0.5, 0.5])).predict([one, other])
     >>> fused.coordinates.tolist()
     [[0.0, 0.0, 10.0, 10.75], [50.0, 50.0, 60.0, 60.0]]
-    >>> fused.scores.round(2).tolist()
-    [0.6, 0.3]
+    >>> fused.scores.round(2)
+    array([0.6, 0.3], dtype=float32)
     """
 
     weights: np.ndarray
@@ -72,10 +72,8 @@ class BoxFusion(Combiner):
         if len(parts) == 1:
             return parts[0]
         shares = self.weights[used] / self.weights[used].sum()
-        every, models = _sorted(parts, shares)
-        keys = every.images * (every.classes.max(initial=0) + 1) + every.classes
-        weight = shares[models]
-        strength = np.maximum(weight * _scores(every), TINY)
+        every, models, keys = _sorted(parts, shares)
+        strength = np.maximum(shares[models] * _scores(every), TINY)
         clusters = _clusters(every.coordinates, strength, keys, self.iou_threshold)
         return self._fused(every, clusters, models, shares, strength)
 
@@ -106,25 +104,34 @@ def _scores(boxes: Boxes) -> np.ndarray:
     return boxes.scores.astype(np.float64)
 
 
-def _sorted(parts: Sequence[Boxes], shares: np.ndarray) -> tuple[Boxes, np.ndarray]:
-    """Return the boxes of all models, the strongest of each class first, and whose.
+def _sorted(
+    parts: Sequence[Boxes], shares: np.ndarray
+) -> tuple[Boxes, np.ndarray, np.ndarray]:
+    """Return the boxes of all models by image and class, the strongest ones first.
 
-    The classes of an image follow each other. An image is known if all models know it.
+    Returns
+    -------
+    boxes : Boxes
+        The boxes. An image is known if all models know it.
+    models : ndarray of shape (n_boxes,)
+        The model of each box.
+    keys : ndarray of shape (n_boxes,)
+        Sorted numbers, which are equal for boxes of the same image and class.
     """
-    together = Boxes.concatenate(list(parts))
-    n_images = len(parts[0])
-    models = np.repeat(np.arange(len(parts)), [len(p.classes) for p in parts])
-    images = together.images % n_images if n_images else together.images
-    strength = shares[models] * _scores(together)
-    order = np.lexsort((-strength, together.classes, images))
+    classes = np.concatenate([part.classes for part in parts])
+    images = np.concatenate([part.images for part in parts])
+    scores = np.concatenate([_scores(part) for part in parts])
+    models = np.repeat(np.arange(len(parts)), [len(part.classes) for part in parts])
+    keys = images * (int(classes.max(initial=0)) + 1) + classes
+    order = np.lexsort((-shares[models] * scores, keys))
     boxes = Boxes(
-        together.coordinates[order],
-        together.classes[order],
+        np.concatenate([part.coordinates for part in parts])[order],
+        classes[order],
         starts_of(np.sum([part.counts for part in parts], axis=0)),
-        scores=_scores(together)[order],
+        scores=scores[order],
         known=np.all([part.known for part in parts], axis=0),
     )
-    return boxes, models[order]
+    return boxes, models[order], keys[order]
 
 
 def _clusters(

@@ -218,7 +218,7 @@ class DecodedLabels(ClassifierMixin, _DecodedOfSeveral):
         return self.target.predict(self.estimator, X, None)
 
 
-class DecodedDetector(_DecodedOfSeveral):
+class DecodedDetector(BaseEstimator):
     """Detector of class numbers that predicts labels.
 
     Parameters
@@ -228,6 +228,13 @@ class DecodedDetector(_DecodedOfSeveral):
     target : BoxTarget
         The target.
     """
+
+    def __init__(self, estimator, target):
+        self.estimator = estimator
+        self.target = target
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
 
     def fit(self, X, y):
         """Fit the estimator again, to the boxes of each image."""

@@ -48,7 +48,7 @@ class BoxTarget(Target):
     kind = "detection"
     scored_as = "boxes"
     default_scoring = "map"
-    holdout_from = 60  # images, which have many boxes
+    holdout_from = 20  # images, which have many boxes
     repeats_up_to = 0  # a detector takes too long to learn the same folds twice
     most_combined = 3  # since each of them predicts every image
 
@@ -121,9 +121,10 @@ class BoxTarget(Target):
 
     def check_like(self, other):
         """Raise an error if the other target has other labels."""
-        if not np.array_equal(self.labels, getattr(other, "labels", None)):
+        labels = getattr(other, "labels", np.array([]))
+        if not np.array_equal(self.labels, labels):
             raise ValueError(
-                f"y has the labels {other.labels}, but the ensemble was made for "
+                f"y has the labels {labels}, but the ensemble was made for "
                 f"{self.labels}. Call fit for these labels."
             )
 
@@ -184,8 +185,7 @@ class BoxTarget(Target):
         for times in np.unique(count[count > 0]).tolist():
             images.append(np.flatnonzero(count == times))
             turns = [found[order[first[images[-1]] + turn]] for turn in range(times)]
-            shares = np.full(times, 1.0 / times)
-            pooled.append(turns[0] if times == 1 else self.average(turns, shares))
+            pooled.append(self.average(turns, [1.0 / times] * times))
         return Boxes.concatenate(pooled)[np.argsort(np.concatenate(images))]
 
     def joined(self, parts):

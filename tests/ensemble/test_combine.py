@@ -200,9 +200,11 @@ def test_the_best_model_is_the_simpler_form_of_a_combination():
 
 
 def test_the_simpler_form_of_a_blend_has_no_stack():
-    folds = make_folds(np.random.default_rng(0).normal(size=100))
-    shared = np.random.default_rng(1).normal(size=100)
-    evaluations = make_evaluations(folds, [shared, 0.9 * shared, 3 * shared])
+    folds = make_folds(np.random.default_rng(0).normal(size=400))
+    rng = np.random.default_rng(1)
+    shared = rng.normal(size=400)
+    errors = [shared + 0.2 * rng.normal(size=400) for _ in range(2)]
+    evaluations = make_evaluations(folds, [*errors, 3 * shared])
     blend = fit_combiner(evaluations, folds)
     assert blend.is_stacked
     plain = simplified(blend, evaluations, folds)

@@ -265,7 +265,7 @@ def test_a_splitter_gets_the_indicator_if_it_takes_one():
 
 @pytest.mark.parametrize(
     "n_rows, sizes",
-    [(60, [12] * 5), (61, [30]), (100, [30]), (400, [80])],
+    [(20, [4] * 5), (40, [20]), (100, [30]), (400, [80])],
 )
 def test_few_images_with_boxes_are_held_out_once_if_a_family_is_slow(n_rows, sizes):
     labels = np.arange(n_rows) % 3
@@ -275,7 +275,7 @@ def test_few_images_with_boxes_are_held_out_once_if_a_family_is_slow(n_rows, siz
     splits = make_splits_of_target(None, task, target, target.encode(y), None, 0)
     assert [len(valid) for _, valid in splits] == pytest.approx(sizes, abs=1)
     for _, valid in splits:
-        assert np.bincount(labels[valid]).min() >= len(valid) // 3
+        assert np.bincount(labels[valid]).min() >= len(valid) // 3 - 1
 
 
 def test_folds_of_images_with_boxes_are_drawn_once():
