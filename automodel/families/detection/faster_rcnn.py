@@ -139,7 +139,7 @@ class FasterRCNNFamily(DetectionFamily):
         others = [{**default, "net": own.name} for own in task.facts.weights[1:]]
         return settings + others
 
-    def _changes(self, task: Task, share: float) -> dict[str, float]:
+    def _changes(self, task: Task, share: float) -> dict[str, Any]:
         """Return flips, and a share of the largest other changes."""
         changes = {**FLIPS, **{name: share * v for name, v in LARGEST.items()}}
         return {n: v for n, v in changes.items() if n in task.facts.augmentations}
