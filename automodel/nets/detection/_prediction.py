@@ -8,13 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from automodel.nets._device import (
-    has_bfloat16,
-    one_thread,
-    precision_context,
-    prediction_device,
-    seeded_draws,
-)
+from automodel.nets._device import one_thread, precision_context
 from automodel.nets.detection._canvas import (
     canvas_of,
     extents_of,
@@ -22,50 +16,18 @@ from automodel.nets.detection._canvas import (
     rounded_up,
     sizes_of,
 )
-from automodel.quiet import no_warnings
+from automodel.nets.image._prediction import StatePredictor
 from automodel.some_rows import SomeRows
 from automodel.targets.boxes import Boxes
 
 MOST_PIXELS = 2**20  # of a batch
 
 
-class DetectionPredictor:
-    """A module that predicts boxes.
+class DetectionPredictor(StatePredictor):
+    """A module that predicts boxes, with the parameters of `StatePredictor`.
 
     The boxes of an image do not depend on the others, but for rounding.
-
-    Parameters
-    ----------
-    build : callable
-        Returns a new module.
-    state : dict of ndarray
-        Its weights, which are not copied.
-    device : str
-        The device that the net trains on.
-    precision : str
-        That of the training. Processors without bfloat16 predict in float32.
     """
-
-    def __init__(
-        self,
-        build: Callable[[], Any],
-        state: dict[str, np.ndarray],
-        device: str,
-        precision: str,
-    ):
-        self.device = prediction_device(device)
-        is_fast = self.device != "cpu" or has_bfloat16()
-        self.precision = precision if is_fast else "float32"
-        with seeded_draws(0):
-            self.module = build()
-        self.load(state)
-
-    def load(self, state: dict[str, np.ndarray]) -> None:
-        """Predict with these weights, and otherwise with those of before."""
-        with no_warnings():  # about arrays that are read-only, and stay as they are
-            tensors = {name: torch.from_numpy(value) for name, value in state.items()}
-        self.module.load_state_dict(tensors, strict=False, assign=True)
-        self.module.to(self.device, memory_format=torch.channels_last)
 
     @one_thread()
     @torch.no_grad()

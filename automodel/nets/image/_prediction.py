@@ -19,8 +19,8 @@ from automodel.quiet import no_warnings
 from automodel.some_rows import SomeRows
 
 
-class ImagePredictor:
-    """A module that predicts.
+class StatePredictor:
+    """A module with given weights, on the device and in the precision to predict.
 
     Parameters
     ----------
@@ -54,6 +54,10 @@ class ImagePredictor:
             tensors = {name: torch.from_numpy(value) for name, value in state.items()}
         self.module.load_state_dict(tensors, strict=False, assign=True)
         self.module.to(self.device, memory_format=torch.channels_last)
+
+
+class ImagePredictor(StatePredictor):
+    """A module that predicts images, with the parameters of `StatePredictor`."""
 
     @one_thread()
     def outputs(self, images: np.ndarray | SomeRows, flips: bool) -> np.ndarray:
