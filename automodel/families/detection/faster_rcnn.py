@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 # Seconds of one image on one core, between bfloat16 and float32. Those of a backbone
 # are multiples of a training step in `SECONDS_PER_PIXEL`.
 FORWARD = 0.22
-FULL_STEP = 1.1
-LATE_STEP = 1.0  # without the stages before the finest level of the pyramid
+FULL_STEP = 0.6
+LATE_STEP = 0.5  # without the stages before the finest level of the pyramid
 HEADS_PER_PIXEL = 2.5e-7  # of a training step of pyramid and heads of the usual width
 SCRATCH_PER_PIXEL = 1.2e-6  # the same of all layers of the net from scratch
 SECONDS_PER_REGION = 6e-5

@@ -9,7 +9,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Sequence
 
-FULL_STEP = 3.5  # steps with a frozen backbone that one of all layers takes as long as
+FULL_STEP = 2.5  # steps with a frozen backbone that one of all layers takes as long as
 LEAST_FULL_EPOCHS = 0.5  # with fewer, the time is better spent on the heads
 RESERVE = 0.05  # share of the time that storing and predicting may take
 FIRST_LOOK = 3  # steps, from which their time tells how many there can be
