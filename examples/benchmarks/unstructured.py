@@ -1,4 +1,4 @@
-"""What texts.py and images.py share: one run, and the command line."""
+"""What texts.py, images.py and detection.py share: one run, and the command line."""
 
 import argparse
 import json
@@ -23,11 +23,10 @@ class Search:
         self.model = estimator(
             weights=None if job["weights"] == "none" else job["weights"],
             families=job["families"] and job["families"].split(","),
-            scoring="accuracy",
             time_budget=job["budget"],
             n_jobs=job["jobs"],
             random_state=job["seed"],
-            **options,
+            **{"scoring": "accuracy", **options},
         )
 
     def fit(self, X, y):
@@ -82,10 +81,16 @@ def cpu_seconds():
     return ended + sum(own.user + own.system for own in times)
 
 
-def measure(new_system, job, data, n_bytes, n_timed):
+def accuracy(y, predicted):
+    """Return the share of the predictions that are right."""
+    return {"accuracy": float(np.mean(np.asarray(predicted).ravel() == y))}
+
+
+def measure(new_system, job, data, n_bytes, n_timed, scores=accuracy):
     """Fit once, and return the figures.
 
     The speed is that of a second prediction, of the first `n_timed` test rows.
+    `scores` returns a dictionary.
     """
     warnings.simplefilter("ignore")
     X, y, X_test, y_test = data
@@ -106,7 +111,7 @@ def measure(new_system, job, data, n_bytes, n_timed):
     budget = job["budget"]
     return {
         "rows": len(X),
-        "accuracy": float(np.mean(np.asarray(predicted).ravel() == y_test)),
+        **scores(y_test, predicted),
         "import_seconds": round(imported - start, 2),
         "fit_seconds": round(fit_seconds, 2),
         "in_time": budget and fit_seconds <= budget + max(1.0, 0.02 * budget),
@@ -138,9 +143,9 @@ def jobs_of(arguments, fixed, searches):
                 }
 
 
-def summarize(rows):
-    """Print mean accuracies and the extremes of time, memory and speed."""
-    frame = pd.DataFrame([row for row in rows if "accuracy" in row])
+def summarize(rows, score):
+    """Print mean scores and the extremes of time, memory and speed."""
+    frame = pd.DataFrame([row for row in rows if score in row])
     if frame.empty:
         return
     parts = frame[["system", "budget", "weights", "families"]].astype(object)
@@ -148,13 +153,11 @@ def summarize(rows):
         lambda row: " ".join(f"{part}" for part in row if pd.notna(part)), axis=1
     )
     order = frame["dataset"].unique()
-    wide = frame.pivot_table(
-        index="run", columns="dataset", values="accuracy", sort=False
-    )
+    wide = frame.pivot_table(index="run", columns="dataset", values=score, sort=False)
     print(wide[order].round(4).to_string())
     spread = frame.groupby(["run", "dataset"], sort=False).agg(
-        runs=("accuracy", "size"),
-        lowest=("accuracy", "min"),
+        runs=(score, "size"),
+        lowest=(score, "min"),
         longest_fit=("fit_seconds", "max"),
         late=("in_time", lambda column: int((column == False).sum())),  # noqa: E712
         slowest=("rows_a_second", "min"),
@@ -182,8 +185,8 @@ def command_line(description, datasets, systems):
     return parser
 
 
-def compare(file, arguments, jobs, more_of=lambda job: {}):
-    """Measure each job in a process of its own, and print a summary.
+def compare(file, arguments, jobs, more_of=lambda job: {}, score="accuracy"):
+    """Measure each job in a process of its own, and print a summary of a score.
 
     `more_of` returns what else the process of a job has to know.
     """
@@ -202,4 +205,4 @@ def compare(file, arguments, jobs, more_of=lambda job: {}):
             row = job | figures_of([python, file, arguments.folder, "--one", one])
             write(row, arguments.out)
         rows.append(row)
-    summarize(rows)
+    summarize(rows, score)

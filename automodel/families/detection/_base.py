@@ -41,7 +41,7 @@ class DetectionFamily(PretrainedFamily):
     iteration_param = "full_epochs"
     encoder_param = "short_side"
     least_share = 0.05
-    most_share = 0.8
+    most_share = 0.92
     start_seconds = 5.0  # to import torch, skorch and torchvision
 
     def heads_seconds(self, side: int, task: Task) -> float:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from automodel.families._net import seldom
-from automodel.families.detection._base import DetectionFamily
+from automodel.families.detection._base import SIDES, DetectionFamily
+from automodel.families.image._nets import TRAINED_SHARE
 from automodel.families.image.finetune import MANY_STAGES, OTHERS, SECONDS_PER_PIXEL
 
 if TYPE_CHECKING:
@@ -16,15 +17,17 @@ if TYPE_CHECKING:
 # Seconds of one image on one core, between bfloat16 and float32. Those of a backbone
 # are multiples of a training step in `SECONDS_PER_PIXEL`.
 FORWARD = 0.22
-FULL_STEP = 0.6
-LATE_STEP = 0.5  # without the stages before the finest level of the pyramid
+FULL_STEP = 0.8
+LATE_STEP = 0.7  # without the stages before the finest level of the pyramid
 HEADS_PER_PIXEL = 2.5e-7  # of a training step of pyramid and heads of the usual width
-SCRATCH_PER_PIXEL = 1.2e-6  # the same of all layers of the net from scratch
+SCRATCH_PER_PIXEL = 7e-7  # the same of all layers of the net from scratch
 SECONDS_PER_REGION = 6e-5
 USUAL_WIDTH, USUAL_HEAD = 96, 256
 FLIPS = {"horizontal_flip": 0.5, "vertical_flip": 0.5}
 LARGEST = {"scale": 0.4, "crop": 0.5, "brightness": 0.4}
 FINE_LATE, COARSE_LATE = 5, 3  # of nets of many stages, and of ResNets
+FEW_IMAGES = 1_000
+FULL_EPOCHS = 3
 SCRATCH_IMAGES = 15_000  # in all epochs of a net from scratch
 FEWEST_SCRATCH_EPOCHS, MOST_SCRATCH_EPOCHS = 10, 60
 
@@ -120,7 +123,8 @@ class FasterRCNNFamily(DetectionFamily):
             "anchor_ratios": "auto",
             "optimizer": "adamw",
             "weight_decay": 0.01,
-            "batch_size": 4,
+            # Few images need more steps than large batches take.
+            "batch_size": 2 if task.n_samples <= FEW_IMAGES else 4,
             **self._changes(task, 0.0),
         }
         more = self._changes(task, 0.5)
@@ -130,14 +134,23 @@ class FasterRCNNFamily(DetectionFamily):
             default = {**shared, **own, "backbone_width": 32, "weight_decay": 0.05}
             return [default, {**default, **more}]
         # To train the first stages takes half a gigabyte more, and seldom helps.
-        phases: dict[str, Any] = {"frozen_epochs": 3, "full_epochs": 3}
+        phases: dict[str, Any] = {"frozen_epochs": 2, "full_epochs": FULL_EPOCHS}
         phases |= {"layers": "late", "full_rate": 0.25}
         net = {"net": task.facts.weights[0].name, "learning_rate": 2e-3}
         default = {**shared, **net, **phases}
-        settings = [default, {**default, **more, "full_epochs": 6}]
+        if self._is_single_round(default, task):  # which the clock will end
+            default["full_epochs"] = 2 * FULL_EPOCHS
+        settings = [default, {**default, **more, "full_epochs": 2 * FULL_EPOCHS}]
         settings.append({**default, **more, "full_epochs": 12, "layers": "all"})
         others = [{**default, "net": own.name} for own in task.facts.weights[1:]]
         return settings + others
+
+    def _is_single_round(self, params: dict[str, Any], task: Task) -> bool:
+        """Tell whether the first trials take most of the time at the usual size."""
+        budget = task.time_budget
+        at_usual_size = params | {self.encoder_param: SIDES[0]}
+        seconds = TRAINED_SHARE * self.cost(at_usual_size, task)
+        return budget is not None and 2 * seconds > self.most_share * budget
 
     def _changes(self, task: Task, share: float) -> dict[str, Any]:
         """Return flips, and a share of the largest other changes."""
