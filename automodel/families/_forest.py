@@ -33,16 +33,17 @@ class ForestFamily(TabularFamily):
     forest: str  # the common part of the names of its estimators
 
     def estimator(self, task: Task, random_state: int):
-        from automodel.families import _direct_forest, _quantile_forest
+        from automodel.families import _compact_forest, _quantile_forest
 
         options = {"n_estimators": N_TREES, "n_jobs": 1, "random_state": random_state}
         if task.is_classification:
-            return getattr(_direct_forest, f"Direct{self.forest}Classifier")(**options)
+            kind = getattr(_compact_forest, f"Compact{self.forest}Classifier")
+            return kind(**options)
         if task.objective.is_quantile:
             kind = getattr(_quantile_forest, f"Quantile{self.forest}Regressor")
             estimator = kind(quantile=task.objective.quantile, **options)
             return one_per_column(estimator, task)
-        return getattr(_direct_forest, f"Direct{self.forest}Regressor")(**options)
+        return getattr(_compact_forest, f"Compact{self.forest}Regressor")(**options)
 
     def preprocessor(self, estimator: BaseEstimator, task: Task) -> BaseEstimator:
         from automodel.preprocessing.tabular import TabularEncoder
@@ -89,7 +90,7 @@ class ForestFamily(TabularFamily):
             estimator.set_params(min_impurity_decrease=least)
         grow(estimator, X, y, sample_weight, monitor)
         monitor.steps_used = len(estimator.estimators_)
-        return estimator
+        return estimator.compact()
 
 
 def grow(estimator, X, y, sample_weight, monitor: Monitor) -> None:
