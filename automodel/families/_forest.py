@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
 
-from automodel.families._columns import ALL_TASKS, by_column, one_per_column
+from automodel.families._columns import (
+    ALL_TASKS,
+    by_column,
+    each_changed,
+    one_per_column,
+)
 from automodel.families._tabular import TabularFamily
 
 if TYPE_CHECKING:
@@ -90,7 +95,16 @@ class ForestFamily(TabularFamily):
             estimator.set_params(min_impurity_decrease=least)
         grow(estimator, X, y, sample_weight, monitor)
         monitor.steps_used = len(estimator.estimators_)
-        return estimator.compact()
+        return estimator
+
+    def compact(self, estimator: BaseEstimator) -> BaseEstimator:
+        """Return the forest, or that of each column, with its trees as arrays."""
+        from automodel.families._compact_forest import CompactForest
+
+        def change(model):
+            return model.compact() if isinstance(model, CompactForest) else model
+
+        return each_changed(estimator, change)
 
 
 def grow(estimator, X, y, sample_weight, monitor: Monitor) -> None:
