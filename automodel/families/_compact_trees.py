@@ -110,13 +110,14 @@ class CompactTrees:
         pairs = np.flatnonzero(numbers >= 0)  # of a tree and a row, not at a leaf yet
         start, split = pairs % n_rows * n_columns, numbers[pairs]
         while len(pairs):
-            value = values[start + self.feature[split]]
-            is_right = value > self.threshold[split]
+            value = values.take(start + self.feature.take(split))
+            is_right = value > self.threshold.take(split)
             if has_missing:
-                is_right |= np.isnan(value) & self._missing_goes_right[split]
-            numbers[pairs] = split = self._children[2 * split + is_right]
-            goes_on = split >= 0
-            pairs, start, split = pairs[goes_on], start[goes_on], split[goes_on]
+                is_right |= np.isnan(value) & self._missing_goes_right.take(split)
+            split = self._children.take(2 * split + is_right)
+            numbers[pairs] = split
+            goes_on = np.flatnonzero(split >= 0)
+            pairs, start, split = (own.take(goes_on) for own in (pairs, start, split))
         return (-1 - numbers).reshape(len(self), n_rows)
 
     def trees(self, n_classes: np.ndarray, values: np.ndarray) -> Iterator[Tree]:
