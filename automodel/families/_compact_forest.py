@@ -37,6 +37,7 @@ class CompactForest:
 
     trees_: CompactTrees
     estimators_: Any
+    max_leaf_nodes: int | None
 
     @property
     def is_compact(self) -> bool:
@@ -51,7 +52,12 @@ class CompactForest:
         return super().fit(X, y, sample_weight)  # type: ignore[misc]
 
     def compact(self):
-        """Keep of the trees what prediction needs, as arrays, and return the forest."""
+        """Keep of the trees what prediction needs, as arrays, and return the forest.
+
+        With `max_leaf_nodes`, which orders nodes in another way, nothing is changed.
+        """
+        if self.max_leaf_nodes is not None:
+            return self
         trees = [estimator.tree_ for estimator in self.estimators_]
         orders = [by_level(tree) for tree in trees]
         pairs = zip(trees, orders, strict=True)

@@ -210,6 +210,13 @@ def test_scikit_learn_predicts_the_same_with_the_estimators(kind):
     )
 
 
+def test_a_forest_with_a_limit_of_leaves_stays_as_it_is():
+    X, y = make_rows()
+    forest = CompactExtraTreesRegressor(5, max_leaf_nodes=9, random_state=0).fit(X, y)
+    assert not forest.compact().is_compact
+    assert len(forest.estimators_) == 5
+
+
 @each
 @pytest.mark.parametrize("warm_start", [False, True])
 def test_a_compact_forest_is_grown_anew(kind, warm_start):
