@@ -10,8 +10,10 @@ from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.tree import BaseDecisionTree
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from automodel import AutoClassifier
 from automodel.evaluation.evaluate import Monitor
 from automodel.families import _compact_forest, _compact_trees, all_families
+from automodel.families._columns import ColumnsEstimator
 from automodel.families._compact_forest import (
     CompactExtraTreesClassifier,
     CompactExtraTreesRegressor,
@@ -27,8 +29,10 @@ from automodel.families._quantile_forest import (
     QuantileExtraTreesRegressor,
     QuantileRandomForestRegressor,
 )
+from automodel.families.image.pixels import ImagePixelsFamily
 from automodel.targets.objective import Objective
 from tests.conftest import make_task
+from tests.images import image_task
 
 CLASSIFIERS = CompactExtraTreesClassifier, CompactRandomForestClassifier
 REGRESSORS = CompactExtraTreesRegressor, CompactRandomForestRegressor
@@ -280,23 +284,58 @@ def test_probabilities_of_many_classes_are_pickled_without_their_zeros():
     assert len(pickled) < 0.2 * values.values.nbytes
 
 
+def forests_of(model):
+    return model.estimators_ if isinstance(model, ColumnsEstimator) else [model]
+
+
 @pytest.mark.parametrize("name", ["random_forest", "extra_trees"])
-@pytest.mark.parametrize("kind", ["binary", "multioutput"])
-@pytest.mark.parametrize("quantile", [None, 0.8])
-def test_families_return_compact_forests(name, kind, quantile):
-    X, y = make_rows()
-    family, n_outputs = all_families()[name], 1 if kind == "binary" else 2
-    options = {"n_outputs": n_outputs}
-    if kind == "binary":
-        options, y = {}, (y > 0).astype(int)
-    else:
-        y = np.column_stack([y, -y])
-        if quantile:
-            options["objective"] = Objective("quantile", quantile)
-    task = make_task(kind, *X.shape, **options)
-    forest = family.fit(family.estimator(task, 0), X, y, monitor=Monitor())
-    forests = getattr(forest, "estimators_", None) if quantile and options else [forest]
-    assert all(own.is_compact for own in forests)
+@pytest.mark.parametrize("kind", ["multilabel", "multioutput", "quantile"])
+def test_families_make_forests_compact(name, kind):
+    X, y = make_rows(100)
+    y, family = np.column_stack([y, -y]), all_families()[name]
+    options = {}
+    if kind == "multilabel":
+        y = (y > 0).astype(int)
+    elif kind == "quantile":
+        kind, options = "multioutput", {"objective": Objective("quantile", 0.8)}
+        y[:, 1] = 3  # which has no forest
+    task = make_task(kind, *X.shape, n_outputs=2, **options)
+    model = family.fit(family.estimator(task, 0), X, y, monitor=Monitor())
+    expected = answer_of(model, X)
+    kept = family.compact(model)
+    assert_same(answer_of(kept, X), expected)
+    assert forests_of(kept)[0].is_compact
+
+
+def test_a_forest_of_pixels_is_compact():
+    X, y = make_rows(100)
+    family = ImagePixelsFamily()
+    estimator = family.estimator(image_task("binary"), 0).set_params(head="forest")
+    model = family.fit(estimator, X, (y > 0).astype(int), monitor=Monitor())
+    expected = answer_of(model, X)
+    kept = family.compact(model)
+    assert kept.model_.is_compact
+    assert_same(answer_of(kept, X), expected)
+
+
+def test_an_ensemble_keeps_compact_forests_also_if_a_fold_lacks_a_class():
+    X, y = make_rows(120)
+    labels = np.array(["few", "less", "more"])[np.digitize(y, [-9, -0.5])]
+    labels[:4] = "few"
+    search = AutoClassifier(
+        families=["extra_trees"],
+        n_trials=1,
+        cv=[(np.arange(4, 120), np.arange(60)), (np.arange(60), np.arange(60, 120))],
+        random_state=0,
+    ).fit(X, labels)
+    kept = [model for own in search.ensemble_.members for model in own.models]
+    assert kept
+    assert all(model.estimator.is_compact for model in kept)
+    best = search.best_estimator_["model"].estimator
+    assert isinstance(best, ExtraTreesClassifier)
+    assert isinstance(best.estimators_[0], BaseDecisionTree)
+    restored = pickle.loads(pickle.dumps(search))
+    np.testing.assert_array_equal(restored.predict_proba(X), search.predict_proba(X))
 
 
 def test_a_forest_grows_with_the_trees_of_scikit_learn():
