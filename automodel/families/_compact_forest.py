@@ -16,12 +16,8 @@ from sklearn.ensemble import (
 from sklearn.utils import check_random_state, gen_batches, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from automodel.families._compact_trees import (
-    CompactTrees,
-    LeafValues,
-    by_level,
-    location_and_scale,
-)
+from automodel.families._compact_trees import CompactTrees, by_level
+from automodel.families._leaf_values import LeafValues, location_and_scale
 
 PAIRS = 2**22  # of a row and a tree, which are predicted at a time
 
@@ -56,7 +52,7 @@ class CompactForest:
 
         With `max_leaf_nodes`, which orders nodes in another way, nothing is changed.
         """
-        if self.max_leaf_nodes is not None:
+        if self.is_compact or self.max_leaf_nodes is not None:
             return self
         trees = [estimator.tree_ for estimator in self.estimators_]
         orders = [by_level(tree) for tree in trees]
@@ -138,7 +134,6 @@ class _MeanForest(CompactForest):
         names = "n_features_in_", "n_outputs_", "n_classes_"
         known = {name: vars(self)[name] for name in names if name in vars(self)}
         vars(estimator).update(known)
-        estimator.max_features_ = estimator.tree_.n_features
         if "n_classes_" in known:
             classes = [np.arange(n, dtype=float) for n in np.ravel(self.n_classes_)]
             estimator.classes_ = classes[0] if self.n_outputs_ == 1 else classes

@@ -45,9 +45,9 @@ def _thresholds(values: np.ndarray) -> list[str]:
 
     A short number that lies between two neighbours in single precision separates them.
     """
-    with np.errstate(over="ignore"):
-        below = rounded_down(values)
-        middle = (below.astype(float) + np.nextafter(below, np.float32(np.inf))) / 2
+    below = rounded_down(values)
+    above = np.nextafter(below, np.float32(np.inf))
+    middle = (below.astype(float) + above) / 2
     is_exact = (below == values) | (np.abs(values) > LARGE)
     return [
         f"{value:.17g}" if exact else f"{between:.9g}"

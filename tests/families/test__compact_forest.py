@@ -12,7 +12,12 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from automodel import AutoClassifier
 from automodel.evaluation.evaluate import Monitor
-from automodel.families import _compact_forest, _compact_trees, all_families
+from automodel.families import (
+    _compact_forest,
+    _compact_trees,
+    _leaf_values,
+    all_families,
+)
 from automodel.families._columns import ColumnsEstimator
 from automodel.families._compact_forest import (
     CompactExtraTreesClassifier,
@@ -20,11 +25,8 @@ from automodel.families._compact_forest import (
     CompactRandomForestClassifier,
     CompactRandomForestRegressor,
 )
-from automodel.families._compact_trees import (
-    LeafValues,
-    location_and_scale,
-    rounded_down,
-)
+from automodel.families._compact_trees import rounded_down
+from automodel.families._leaf_values import LeafValues, location_and_scale
 from automodel.families._quantile_forest import (
     QuantileExtraTreesRegressor,
     QuantileRandomForestRegressor,
@@ -134,8 +136,7 @@ def test_values_next_to_a_threshold_go_the_same_way(walked, monkeypatch):
 
 def test_thresholds_are_rounded_to_the_number_below():
     values = np.array([0.1, -0.1, 0.5, 1e-60, -1e-60, 1e39, -np.inf, np.inf])
-    with np.errstate(over="ignore"):
-        found = rounded_down(values)
+    found = rounded_down(values)
     assert found.dtype == np.float32
     assert np.all(found <= values)
     with np.errstate(over="ignore"):
@@ -148,7 +149,7 @@ def test_rows_in_batches_are_predicted_as_at_once(kind, monkeypatch):
     X, y = make_rows()
     forest = kind(12, random_state=0).fit(X, targets_of(kind, y)[0]).compact()
     whole = answer_of(forest, X)
-    for module, name in ((_compact_forest, "PAIRS"), (_compact_trees, "SUMMED")):
+    for module, name in ((_compact_forest, "PAIRS"), (_leaf_values, "SUMMED")):
         monkeypatch.setattr(module, name, 100)
         np.testing.assert_allclose(answer_of(forest, X), whole, rtol=1e-14)
 
@@ -219,6 +220,14 @@ def test_a_forest_with_a_limit_of_leaves_stays_as_it_is():
     forest = CompactExtraTreesRegressor(5, max_leaf_nodes=9, random_state=0).fit(X, y)
     assert not forest.compact().is_compact
     assert len(forest.estimators_) == 5
+
+
+def test_a_forest_is_made_compact_once():
+    X, y = make_rows()
+    forest = CompactExtraTreesRegressor(5, random_state=0).fit(X, y).compact()
+    trees, importances = forest.trees_, forest.feature_importances_
+    assert forest.compact().trees_ is trees
+    np.testing.assert_array_equal(forest.feature_importances_, importances)
 
 
 @each
