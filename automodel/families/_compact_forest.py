@@ -34,6 +34,7 @@ class CompactForest:
     trees_: CompactTrees
     estimators_: Any
     max_leaf_nodes: int | None
+    _sample_weight: Any
 
     @property
     def is_compact(self) -> bool:
@@ -62,6 +63,8 @@ class CompactForest:
         self._importances = np.float32(gains / (gains.sum() or 1.0))
         self.trees_ = CompactTrees(trees, orders)
         del self.estimators_
+        if self._sample_weight is not None:  # of each row that was trained on
+            del self._sample_weight
         return self
 
     def _keep_leaves(self, leaves: list[np.ndarray]) -> None:

@@ -175,7 +175,8 @@ def test_a_tree_without_a_split_is_a_leaf(kind):
 def test_a_node_takes_few_bytes(kind, most):
     X, y = make_rows(3000)
     y = np.digitize(y, np.linspace(-3, 1, 20)) if is_classifier(kind()) else y
-    forest = kind(30, min_samples_leaf=2, random_state=0).fit(X, y)
+    weight = np.ones(len(y))
+    forest = kind(30, min_samples_leaf=2, random_state=0).fit(X, y, weight)
     n_nodes = sum(tree.tree_.node_count for tree in forest.estimators_)
     before = len(pickle.dumps(forest))
     after = len(pickle.dumps(forest.compact()))
