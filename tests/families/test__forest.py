@@ -49,9 +49,9 @@ def test_the_forests_of_all_columns_are_small_in_memory_together(data, monkeypat
     family, monitor = ExtraTrees(), Monitor()
     alone = family.fit(family.estimator(one, 0), X, X[:, 0], monitor=monitor)
     both = family.fit(family.estimator(two, 0), X, X[:, :2], monitor=monitor)
-    n_trees = len(alone.trees_)
+    n_trees = len(alone.estimators_)
     assert _forest.LEAST_TREES < n_trees // 2 < n_trees < _forest.N_TREES
-    assert len(both.estimators_[0].trees_) == n_trees // 2
+    assert len(both.estimators_[0].estimators_) == n_trees // 2
 
 
 def test_a_refit_has_the_trees_of_the_folds_whatever_the_memory(data, monkeypatch):
