@@ -46,7 +46,8 @@ def _thresholds(values: np.ndarray) -> list[str]:
     A short number that lies between two neighbours in single precision separates them.
     """
     below = rounded_down(values)
-    above = np.nextafter(below, np.float32(np.inf))
+    with np.errstate(over="ignore"):
+        above = np.nextafter(below, np.float32(np.inf))
     middle = (below.astype(float) + above) / 2
     is_exact = (below == values) | (np.abs(values) > LARGE)
     return [
