@@ -58,7 +58,7 @@ def measure(pickled, X, target):
     model = pickle.loads(pickled)
     seconds = [time.perf_counter() - start]
     columns = np.arange(target.n_outputs)
-    estimator = getattr(model, "estimator", model)
+    estimator = model.estimator if isinstance(model, FittedModel) else model
     for n_rows in N_ROWS:
         rows, spent = take_rows(X, np.arange(n_rows) % X.shape[0]), []
         for _ in range(N_CALLS):

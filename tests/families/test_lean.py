@@ -93,8 +93,9 @@ def test_a_kept_model_predicts_the_same(family, kind, encode):
     X = encode(X)
     model = fit(family, kind, X, y, n_rounds=30)
     expected = predict(model, X)
-    kept = family.compact(model)
-    assert_same(predict(kept, X), expected)
+    for trained in (family.cut(model, 1000), model):
+        kept = family.compact(trained)
+        assert_same(predict(kept, X), expected)
     assert_same(predict(pickle.loads(pickle.dumps(kept)), X), expected)
 
 
