@@ -34,6 +34,7 @@ class CompactForest:
     trees_: CompactTrees
     estimators_: Any
     max_leaf_nodes: int | None
+    _importances: np.ndarray
     _sample_weight: Any
 
     @property
@@ -60,7 +61,7 @@ class CompactForest:
         pairs = zip(trees, orders, strict=True)
         self._keep_leaves([order[tree.feature[order] < 0] for tree, order in pairs])
         gains = np.sum([tree.compute_feature_importances() for tree in trees], axis=0)
-        self._importances = np.float32(gains / (gains.sum() or 1.0))
+        self._importances = (gains / (gains.sum() or 1.0)).astype(np.float32)
         self.trees_ = CompactTrees(trees, orders)
         del self.estimators_
         if self._sample_weight is not None:  # of each row that was trained on
@@ -93,7 +94,8 @@ class CompactForest:
         )
 
     def __getstate__(self):
-        state = dict(super().__getstate__())  # type: ignore[misc]
+        state: Any = super().__getstate__()
+        state = dict(state)
         if "trees_" in state:  # trees that somebody has asked for are made again
             state.pop("estimators_", None)
         return state
