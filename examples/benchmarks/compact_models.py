@@ -1,6 +1,6 @@
 """Measure what a model of trees takes as it is trained, and as an ensemble keeps it.
 
-    python examples/benchmarks/compact_models.py letter.csv --target lettr --seconds 30
+    python examples/benchmarks/compact_models.py letter.csv --target letter --seconds 30
 
 The first setting of each family is trained on two thirds of the rows. A line shows the
 bytes of its pickle, the seconds to load it, and the milliseconds in which it predicts
@@ -13,6 +13,7 @@ import argparse
 import pickle
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -114,7 +115,7 @@ def main():
     print("".join(f"{f'{n} rows, ms':>18}" for n in N_ROWS), f"{'error':>9}")
     for family in find_families(names):
         if isinstance(family, (BoostingFamily, ForestFamily)):
-            facts, name = reader.facts(table), options.table.rsplit("/", 1)[-1]
+            facts, name = reader.facts(table), Path(options.table).name.split(".")[0]
             report(name, family, table, y, target, facts, options.seconds)
 
 
