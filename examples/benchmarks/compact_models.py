@@ -1,6 +1,6 @@
 """Measure what a model of trees takes as it is trained, and as an ensemble keeps it.
 
-    python examples/benchmarks/compact_models.py letter.csv --target letter --seconds 30
+    python examples/benchmarks/compact_models.py letter.csv --target class --seconds 30
 
 The first setting of each family is trained on two thirds of the rows. A line shows the
 bytes of its pickle, the seconds to load it, and the milliseconds in which it predicts
