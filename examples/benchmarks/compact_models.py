@@ -3,10 +3,10 @@
     python examples/benchmarks/compact_models.py letter.csv --target class --seconds 30
 
 The first setting of each family is trained on two thirds of the rows. A line shows the
-bytes of its pickle, the seconds to load it, and the milliseconds in which it predicts
-1, 100 and 10,000 encoded rows, the best of several calls: first the estimator of the
-library, then the compact one. The last column is the largest difference between their
-predictions, as a share of the largest prediction.
+kilobytes of its pickle, and the milliseconds in which it is loaded and predicts 1, 100
+and 10,000 encoded rows, the best of several calls: first the estimator of the library,
+then what an ensemble keeps of it. The last column is the largest difference between
+their predictions, as a share of the largest prediction.
 """
 
 import argparse
