@@ -149,6 +149,7 @@ def evaluate(
 def _kept(result: Evaluation, trained, folds: Folds, keep_model):
     """Keep the model of each fold; yield its validation rows and their prediction."""
     for model, prediction in trained:
+        model.estimator = result.candidate.family.compact(model.estimator)
         result.n_iterations.append(model.n_iterations or 0)
         result.models.append(keep_model(model.fold, model) if keep_model else model)
         yield folds.splits[model.fold][1], prediction
@@ -371,6 +372,7 @@ def fit_candidate(
     monitor.check_time()
     constant = folds.target.constant(y)
     estimator = _train(candidate, constant, estimator, X, y, weight, monitor)
+    estimator = candidate.family.compact(estimator)
     model = _new_model(candidate, folds, encoder, estimator, columns, fold)
     model.n_iterations, model.step_plan = monitor.steps_used, monitor.step_plan_used
     model.n_trained = monitor.steps_cut
@@ -380,9 +382,10 @@ def fit_candidate(
 
 
 def _new_model(candidate, folds, encoder, estimator, columns, fold) -> FittedModel:
-    return FittedModel(
-        encoder, estimator, folds.target, columns, fold, seed=candidate.seed
-    )
+    seed = candidate.seed
+    model = FittedModel(encoder, estimator, folds.target, columns, fold, seed=seed)
+    model.is_compressed = candidate.family.is_compressed
+    return model
 
 
 def _training_weight(candidate: Candidate, folds: Folds, rows) -> np.ndarray | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,7 @@ from automodel.preprocessing.rows import Rows
 from automodel.targets.base import Target
 
 PREDICT_ROWS = 5000
+COMPRESSION = 4  # of zlib; higher levels take much longer and hardly save more
 
 
 @dataclass
@@ -30,7 +32,8 @@ class FittedModel:
     all. `fold` is the number of the fold whose training rows it was fitted on, -1 for
     all rows. `seed`, `n_iterations` and `step_plan` say how it was trained, see
     `Candidate` and `Monitor`. `n_trained` is the number of steps after which the clock
-    may have ended the training; None if it did not.
+    may have ended the training; None if it did not. `is_compressed` tells whether the
+    estimator is compressed when it is pickled.
     """
 
     encoder: BaseEstimator
@@ -42,6 +45,19 @@ class FittedModel:
     step_plan: list = field(default_factory=list)
     seed: int = 0
     n_trained: Steps | None = None
+    is_compressed: bool = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(vars(self))
+        if self.is_compressed:
+            pickled = pickle.dumps(self.estimator, protocol=pickle.HIGHEST_PROTOCOL)
+            state["estimator"] = zlib.compress(pickled, COMPRESSION)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if self.is_compressed:
+            self.estimator = pickle.loads(zlib.decompress(state["estimator"]))
 
     def predict(self, rows: Rows, deadline: Deadline = NO_DEADLINE) -> np.ndarray:
         """Predict rows."""

@@ -14,6 +14,7 @@ from automodel.families._columns import (
     ALL_TASKS,
     ColumnsEstimator,
     VaryingColumns,
+    each_changed,
     steps_of,
 )
 from automodel.families._tabular import TabularFamily
@@ -36,6 +37,7 @@ class BoostingFamily(TabularFamily):
     tasks = ALL_TASKS
     chooses_rounds = True
     encoder_param = "text"
+    is_compressed = True
     embeds_text = True
 
     def losses(self, task: Task) -> Sequence[str]:
@@ -55,10 +57,25 @@ class BoostingFamily(TabularFamily):
             ]
         elif isinstance(estimator, VaryingColumns):
             shorter.estimator = self.cut(estimator.estimator, n_iterations)
-        # A constant model, of a fold without anything to learn, has no rounds.
-        elif self.iteration_param in estimator.get_params():
+        elif self._has_rounds(estimator):
             self.keep_rounds(shorter, max(1, cast(int, n_iterations)))
         return shorter
+
+    def compact(self, estimator: BaseEstimator) -> BaseEstimator:
+        """Return the model, or that of each column, without what predicts nothing."""
+
+        def change(model):
+            return self.lean(model) if self._has_rounds(model) else model
+
+        return each_changed(estimator, change)
+
+    def lean(self, estimator: BaseEstimator) -> BaseEstimator:
+        """Return the model of one column without what prediction does not need."""
+        raise NotImplementedError
+
+    def _has_rounds(self, estimator: BaseEstimator) -> bool:
+        """Tell a model from a constant, of a fold without anything to learn."""
+        return self.iteration_param in estimator.get_params()
 
     def keep_rounds(self, estimator: BaseEstimator, n_rounds: int) -> None:
         """Drop the later rounds of a copy without changing the original."""

@@ -295,6 +295,20 @@ def by_column(fit: Callable) -> Callable:
     return fit_any
 
 
+def each_changed(
+    estimator: BaseEstimator, change: Callable[[Any], BaseEstimator]
+) -> BaseEstimator:
+    """Return a fitted estimator of which each model is changed, that of each column."""
+    if isinstance(estimator, ColumnsEstimator):
+        models = estimator.estimators_
+        estimator.estimators_ = [each_changed(model, change) for model in models]
+    elif isinstance(estimator, VaryingColumns):
+        estimator.estimator = each_changed(estimator.estimator, change)
+    else:
+        return change(estimator)
+    return estimator
+
+
 def without_constants(fit: Callable) -> Callable:
     """Make `fit` of a family learn only the columns that vary.
 

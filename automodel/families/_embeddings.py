@@ -64,6 +64,13 @@ class EmbeddingsFamily(ModelFamily):
         shorter.model_ = self.heads["boosting"].cut(estimator.model_, n_iterations)
         return shorter
 
+    def compact(self, estimator):
+        """Return the model without what prediction does not need."""
+        if hasattr(estimator, "model_"):
+            family = self.heads[estimator.head]
+            estimator.model_ = family.compact(estimator.model_)
+        return estimator
+
 
 def nonlinear_heads(task: Task, most_trees: int = BOOSTING_TREES) -> list[str]:
     """Return the models that are worthwhile for this number of rows and classes.

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
 
-from automodel.families._columns import ALL_TASKS, by_column, one_per_column
+from automodel.families._columns import (
+    ALL_TASKS,
+    by_column,
+    each_changed,
+    one_per_column,
+)
 from automodel.families._tabular import TabularFamily
 
 if TYPE_CHECKING:
@@ -33,16 +38,17 @@ class ForestFamily(TabularFamily):
     forest: str  # the common part of the names of its estimators
 
     def estimator(self, task: Task, random_state: int):
-        from automodel.families import _direct_forest, _quantile_forest
+        from automodel.families import _compact_forest, _quantile_forest
 
         options = {"n_estimators": N_TREES, "n_jobs": 1, "random_state": random_state}
         if task.is_classification:
-            return getattr(_direct_forest, f"Direct{self.forest}Classifier")(**options)
+            kind = getattr(_compact_forest, f"Compact{self.forest}Classifier")
+            return kind(**options)
         if task.objective.is_quantile:
             kind = getattr(_quantile_forest, f"Quantile{self.forest}Regressor")
             estimator = kind(quantile=task.objective.quantile, **options)
             return one_per_column(estimator, task)
-        return getattr(_direct_forest, f"Direct{self.forest}Regressor")(**options)
+        return getattr(_compact_forest, f"Compact{self.forest}Regressor")(**options)
 
     def preprocessor(self, estimator: BaseEstimator, task: Task) -> BaseEstimator:
         from automodel.preprocessing.tabular import TabularEncoder
@@ -90,6 +96,15 @@ class ForestFamily(TabularFamily):
         grow(estimator, X, y, sample_weight, monitor)
         monitor.steps_used = len(estimator.estimators_)
         return estimator
+
+    def compact(self, estimator: BaseEstimator) -> BaseEstimator:
+        """Return the forest, or that of each column, with its trees as arrays."""
+        from automodel.families._compact_forest import CompactForest
+
+        def change(model):
+            return model.compact() if isinstance(model, CompactForest) else model
+
+        return each_changed(estimator, change)
 
 
 def grow(estimator, X, y, sample_weight, monitor: Monitor) -> None:

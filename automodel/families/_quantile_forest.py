@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 from sklearn.utils import column_or_1d, gen_batches
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import _check_sample_weight
+
+from automodel.families._compact_forest import CompactForest
 
 N_KEPT = 5  # targets of a leaf; more hardly improve predictions
 POOLED = 2**22  # targets of which quantiles are computed at a time
@@ -23,7 +25,7 @@ class _Leaves(NamedTuple):
     ranks: np.ndarray  # (n_leaves, N_KEPT)
 
 
-class _QuantileForest:
+class _QuantileForest(CompactForest):
     """A mixin that makes a quantile regression forest (Meinshausen, 2006) of a forest.
 
     The trees are grown by squared errors. The prediction for a row is a quantile of the
@@ -42,9 +44,8 @@ class _QuantileForest:
     """
 
     bytes_per_node = 4 + 4 * N_KEPT // 2  # half of the nodes are leaves
-    estimators_: Any
-    _validate_X_predict: Any
     leaves_: list[_Leaves]
+    ranks_: np.ndarray
     targets_: np.ndarray
     warm_start: bool
     quantile: float
@@ -54,7 +55,7 @@ class _QuantileForest:
         if y is not None:
             y = column_or_1d(y, warn=True)
         kept = self.leaves_ if self.warm_start and hasattr(self, "leaves_") else []
-        super().fit(X, y, sample_weight)  # type: ignore[misc]
+        super().fit(X, y, sample_weight)
         X = self._validate_X_predict(X)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
         y = np.asarray(y, dtype=np.float64)
@@ -68,25 +69,36 @@ class _QuantileForest:
 
     def predict(self, X):
         """Predict the quantile of the targets in the leaves of each row."""
-        check_is_fitted(self)
         X = self._validate_X_predict(X)
-        n_rows = max(1, POOLED // (N_KEPT * len(self.leaves_)))
+        n_trees = len(self.trees_ if self.is_compact else self.leaves_)
+        n_rows = max(1, POOLED // (N_KEPT * n_trees))
         batches = gen_batches(X.shape[0], n_rows)
         return np.concatenate([self._predict_rows(X[rows]) for rows in batches])
 
     def _predict_rows(self, X) -> np.ndarray:
-        pool = np.empty((X.shape[0], len(self.leaves_), N_KEPT), dtype=np.int32)
-        for i, (tree, leaves) in enumerate(
-            zip(self.estimators_, self.leaves_, strict=True)
-        ):
-            pool[:, i] = leaves.ranks[leaves.number[tree.tree_.apply(X)]]
-        ranks = pool.reshape(len(pool), -1)
+        ranks = self._ranks(X).reshape(X.shape[0], -1)
         # Interpolate between two ranks as numpy.quantile does with method="hazen".
         place = np.clip(self.quantile * ranks.shape[1] - 0.5, 0, ranks.shape[1] - 1)
         below, above = int(np.floor(place)), int(np.ceil(place))
         ranks.partition(sorted({below, above}), axis=1)
         low, high = self.targets_[ranks[:, below]], self.targets_[ranks[:, above]]
         return low + (place - below) * (high - low)
+
+    def _ranks(self, X) -> np.ndarray:
+        """Return the ranks in the leaves of rows: (n_samples, n_trees, N_KEPT)."""
+        if self.is_compact:
+            return self.ranks_[self.trees_.apply(X).T]
+        pool = np.empty((X.shape[0], len(self.leaves_), N_KEPT), dtype=np.int32)
+        pairs = zip(self.estimators_, self.leaves_, strict=True)
+        for i, (estimator, leaves) in enumerate(pairs):
+            pool[:, i] = leaves.ranks[leaves.number[estimator.tree_.apply(X)]]
+        return pool
+
+    def _keep_leaves(self, leaves):
+        pairs = zip(self.leaves_, leaves, strict=True)
+        ranks = np.concatenate([own.ranks[own.number[nodes]] for own, nodes in pairs])
+        self.ranks_ = ranks.astype(np.min_scalar_type(len(self.targets_)))
+        del self.leaves_
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()  # type: ignore[misc]
@@ -112,6 +124,8 @@ class QuantileExtraTreesRegressor(_QuantileForest, ExtraTreesRegressor):
     ----------
     leaves_ : list
         Rows that the leaves of each tree keep, by the rank of their target.
+    ranks_ : ndarray of shape (n_leaves, N_KEPT)
+        The same for the leaves of all trees, once the forest is compact.
     targets_ : ndarray of shape (n_samples,)
         Targets in ascending order.
 
@@ -172,6 +186,8 @@ class QuantileRandomForestRegressor(_QuantileForest, RandomForestRegressor):
     ----------
     leaves_ : list
         Rows that the leaves of each tree keep, by the rank of their target.
+    ranks_ : ndarray of shape (n_leaves, N_KEPT)
+        The same for the leaves of all trees, once the forest is compact.
     targets_ : ndarray of shape (n_samples,)
         Targets in ascending order.
 

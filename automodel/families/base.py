@@ -93,6 +93,9 @@ class ModelFamily:
     encoder_param : str
         The parameter of the encoder that trials choose, see `encodings`. The estimator
         must not have a parameter of this name.
+    is_compressed : bool
+        Whether models are compressed when they are pickled. It pays for models that
+        libraries pickle as text, or with many equal numbers.
     is_random : bool
         Whether the model depends on `random_state`, so that the mean of several is
         better than one.
@@ -115,6 +118,7 @@ class ModelFamily:
     chooses_rounds: bool = False
     stops_on_own_rows: bool = False
     encoder_param: str = ""
+    is_compressed: bool = False
     is_random: bool = True
 
     def estimator(self, task: Task, random_state: int) -> BaseEstimator:
@@ -207,6 +211,14 @@ class ModelFamily:
         families that set `chooses_rounds`.
         """
         raise NotImplementedError
+
+    def compact(self, estimator: BaseEstimator) -> BaseEstimator:
+        """Return a fitted estimator without what prediction does not need.
+
+        It is called once for each model that is kept. The predictions must stay the
+        same up to 1e-6, and the given estimator may be changed.
+        """
+        return estimator
 
     def fit_folds(
         self, estimator: BaseEstimator, parts: Sequence[FoldPart], *, monitor: Monitor

@@ -161,6 +161,12 @@ class CatBoost(BoostingFamily):
         if n_rounds < estimator.tree_count_:
             estimator.shrink(n_rounds)
 
+    def lean(self, estimator):
+        estimator.shrink(estimator.tree_count_)  # the trees of a copy are read-only
+        values = estimator.get_leaf_values()  # in single precision they compress well
+        estimator.set_leaf_values(values.astype(np.float32).astype(np.float64))
+        return estimator
+
 
 def _setting(
     learning_rate, depth, l2_leaf_reg, *, random_strength, steps, task

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from importlib.util import find_spec
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from automodel.families._boosting import (
     set_rounds,
 )
 from automodel.families._columns import by_column, one_per_column
+from automodel.families._compact_trees import rounded_down
 from automodel.families._cost import (
     encoded_columns,
     expected_rounds,
@@ -121,6 +123,35 @@ class HistGradientBoosting(BoostingFamily):
 
     def keep_rounds(self, estimator, n_rounds: int) -> None:
         estimator._predictors = estimator._predictors[:n_rounds]
+
+    def lean(self, estimator):
+        estimator._predictors = [
+            [_lean_tree(tree) for tree in trees] for trees in estimator._predictors
+        ]
+        bins = copy(estimator._bin_mapper)  # of which categories alone are needed
+        bins.bin_thresholds_ = [
+            limits if is_category else limits[:0]
+            for limits, is_category in zip(
+                bins.bin_thresholds_, bins.is_categorical_, strict=True
+            )
+        ]
+        estimator._bin_mapper = bins
+        return estimator
+
+
+def _lean_tree(tree):
+    """Return a tree in single precision, without what training needs alone.
+
+    Rows are in single precision, too.
+    """
+    nodes, is_leaf = tree.nodes.copy(), tree.nodes["is_leaf"].astype(bool)
+    nodes["value"] = np.where(is_leaf, nodes["value"].astype(np.float32), 0.0)
+    nodes["num_threshold"] = rounded_down(nodes["num_threshold"])
+    nodes["gain"] = nodes["bin_threshold"] = 0
+    found = copy(tree)
+    found.nodes = nodes
+    found.binned_left_cat_bitsets = tree.binned_left_cat_bitsets[:0]
+    return found
 
 
 def _setting(learning_rate, max_leaf_nodes, min_samples_leaf, max_features):

@@ -23,6 +23,7 @@ from automodel.families._cost import (
     expected_rounds,
     trees_per_round,
 )
+from automodel.families._lightgbm_text import lean_text
 
 if TYPE_CHECKING:
     from automodel.task import Task
@@ -151,6 +152,14 @@ class LightGBM(BoostingFamily):
         if n_trees < booster.current_iteration():
             model = booster.model_to_string(num_iteration=n_trees)
             estimator._Booster = Booster(model_str=model)
+
+    def lean(self, estimator):
+        from lightgbm import Booster
+
+        text = lean_text(estimator.booster_.model_to_string(num_iteration=-1))
+        estimator._Booster = Booster(model_str=text)
+        estimator._evals_result = {}
+        return estimator
 
 
 def setting(

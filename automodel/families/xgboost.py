@@ -146,6 +146,10 @@ class XGBoost(BoostingFamily):
         if n_rounds < booster.num_boosted_rounds():
             estimator._Booster = booster[:n_rounds]
 
+    def lean(self, estimator):
+        estimator.evals_result_ = None
+        return estimator
+
 
 def _setting(
     learning_rate,

@@ -17,9 +17,9 @@ from automodel.evaluation.fitted_model import DeferredModel, FittedModel
 from automodel.exceptions import describe_error
 from automodel.families.base import ModelFamily
 
-# The speed of loading until it is measured: 250 megabytes a second, as for models of
-# LightGBM; forests, which are larger, load three times as fast.
-FIRST_BYTES, FIRST_SECONDS = 20e6, 0.08
+# The speed of loading until it is measured: 25 megabytes a second, as for models of
+# LightGBM, which are compressed; forests load several times as fast.
+FIRST_BYTES, FIRST_SECONDS = 2e6, 0.08
 TINY_SECONDS = 0.0005  # a model that takes less is loaded in any case
 
 

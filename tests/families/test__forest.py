@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
-from sklearn.base import is_classifier
 from sklearn.datasets import make_classification
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from automodel.evaluation.evaluate import Monitor
-from automodel.families import _direct_forest, _forest, _quantile_forest
+from automodel.families import _compact_forest, _forest, _quantile_forest
 from automodel.families._quantile_forest import (
     N_KEPT,
     QuantileExtraTreesRegressor,
@@ -80,33 +79,6 @@ def test_a_least_gain_is_measured_in_the_spread_of_y(data):
         family.fit(forest, X, y * scale, monitor=Monitor())
         predictions.append(forest.predict(X) / scale)
     np.testing.assert_allclose(*predictions, rtol=1e-6)
-
-
-@pytest.mark.parametrize("kind", _direct_forest._Classifier.__subclasses__())
-@pytest.mark.parametrize("n_classes", [2, 3])
-def test_trees_that_are_asked_directly_say_the_same_of_classes(kind, n_classes):
-    X, y = make_classification(
-        200, 6, n_informative=4, n_classes=n_classes, random_state=0
-    )
-    assert_same_answers(kind(20, random_state=0).fit(X, y), X, "predict_proba")
-
-
-@pytest.mark.parametrize("kind", _direct_forest._Regressor.__subclasses__())
-def test_trees_that_are_asked_directly_say_the_same_of_values(kind, data):
-    X, _ = data
-    assert_same_answers(kind(20, random_state=0).fit(X, X[:, 0]), X, "predict")
-
-
-def assert_same_answers(forest, X, method):
-    library_method = getattr(type(forest).__mro__[2], method)
-    for rows in (X, csr_matrix(X)):
-        ours, theirs = getattr(forest, method)(rows), library_method(forest, rows)
-        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
-        assert ours.shape == theirs.shape
-    if is_classifier(forest):
-        np.testing.assert_array_equal(
-            forest.predict(X), forest.classes_[forest.predict_proba(X).argmax(1)]
-        )
 
 
 QUANTILE_FORESTS = [QuantileExtraTreesRegressor, QuantileRandomForestRegressor]
@@ -215,7 +187,7 @@ def test_the_targets_of_leaves_count_as_memory(values, monkeypatch):
     monkeypatch.setattr(_forest, "LEAST_TREES", 1)
     sizes = []
     for kind in (
-        _direct_forest.DirectExtraTreesRegressor,
+        _compact_forest.CompactExtraTreesRegressor,
         QuantileExtraTreesRegressor,
     ):
         forest = kind(10_000, max_features=1, random_state=1)

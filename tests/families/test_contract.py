@@ -258,6 +258,19 @@ def test_a_fitted_model_survives_pickle(family, kind):
 
 
 @each
+def test_what_is_kept_of_a_model_predicts_the_same(family, kind):
+    found = fitted(family, kind, with_validation=True)
+    before = pickle.dumps(found.model)
+    kept = family.compact(pickle.loads(before))
+    assert isinstance(kept, type(found.model))
+    X, _ = make_rows(kind)
+    for model in (kept, pickle.loads(pickle.dumps(kept))):
+        scale = np.abs(found.answer).max()
+        np.testing.assert_allclose(predict(model, X), found.answer, atol=1e-6 * scale)
+    assert len(pickle.dumps(kept)) <= len(before) + 1000
+
+
+@each
 def test_a_fitted_model_can_be_cloned(family, kind):
     copy = clone(fitted(family, kind, with_validation=True).model)
     assert type(copy) is type(new_estimator(family, task_of(kind, *make_rows(kind))))
