@@ -26,9 +26,9 @@ class NumberEmbedding(Protocol):
 class Periodic:
     """Cosines of learned frequencies and a linear map, as in `PeriodicEmbedding`.
 
-    The cosines have single precision, in which NumPy computes them thirty times as fast.
-    Their arguments are reduced to one turn in double precision, so that the error is at
-    most 3e-7 for large ones, too.
+    The cosines have single precision, in which NumPy computes them much faster. Their
+    arguments are reduced to one turn in double precision, so that the error is at most
+    3e-7 for large ones, too.
 
     Parameters
     ----------
