@@ -11,8 +11,8 @@ ALPHA = 1.6732632423543772  # of SELU (Klambauer et al., 2017)
 SCALE = 1.0507009873554805
 LARGE = 30.0  # from which the factor of mish is one in float64
 # The normal distribution function is about the logistic function of x P(x^2). Of all P
-# of ten coefficients, here the last first, this one has the least largest error of GELU,
-# 1.1e-8. SciPy's erf takes three times as long.
+# of ten coefficients, here the last first, this one has the least largest error of
+# GELU, 1.1e-8. SciPy's erf takes three times as long.
 GELU = (
     2.77472716647e-13,
     -2.79433841649e-11,
