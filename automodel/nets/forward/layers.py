@@ -34,6 +34,11 @@ class Linear(NamedTuple):
         """Return the layer whose outputs are factor * output + shift."""
         return Linear(self.weight * factor, self.bias * factor + shift)
 
+    def centered(self) -> Linear:
+        """Return the layer whose outputs are less by their mean."""
+        weight = self.weight - self.weight.mean(axis=1, keepdims=True)
+        return Linear(weight, self.bias - self.bias.mean())
+
 
 def in_double(state: State) -> State:
     """Return the weights in float64."""
@@ -59,10 +64,13 @@ def scale_of_layer_norm(state: State, name: str) -> tuple[np.ndarray, np.ndarray
 
 def standardized(x: np.ndarray) -> np.ndarray:
     """Return x with mean zero and variance one along the last axis."""
-    size = x.shape[-1]
-    x = x - x.mean(axis=-1, keepdims=True)
-    variance = np.einsum("...i,...i->...", x, x)[..., None] / size
-    x /= np.sqrt(variance + EPSILON)
+    return with_unit_variance(x - x.mean(axis=-1, keepdims=True))
+
+
+def with_unit_variance(x: np.ndarray) -> np.ndarray:
+    """Divide x, of mean zero along the last axis, by its deviation there."""
+    variance = np.einsum("...i,...i->...", x, x)[..., None] / x.shape[-1]
+    x *= 1 / np.sqrt(variance + EPSILON)
     return x
 
 

@@ -17,7 +17,7 @@ from automodel.nets.forward.layers import (
     rows_within_limit,
     scale_of_batch_norm,
     scale_of_layer_norm,
-    standardized,
+    with_unit_variance,
 )
 
 
@@ -25,7 +25,8 @@ from automodel.nets.forward.layers import (
 class HiddenLayer:
     """A linear layer and an activation, with a normalisation of rows in between.
 
-    `norm` has the factor and the shift that follow the standardisation of a row.
+    `norm` has the factor and the shift that follow the standardisation of a row. The
+    outputs of the linear layer then have a mean of zero.
     """
 
     linear: Linear
@@ -37,7 +38,7 @@ class HiddenLayer:
         output = self.linear(x)
         if self.norm is not None:
             factor, shift = self.norm
-            output = standardized(output)
+            output = with_unit_variance(output)
             output *= factor
             output += shift
         return self.activation(output)
@@ -100,6 +101,7 @@ def realmlp(
         if normalization == "batch":
             linear = linear.before(*scale_of_batch_norm(state, f"norms.{i}"))
         elif normalization == "layer":
+            linear = linear.centered()
             norm = scale_of_layer_norm(state, f"norms.{i}")
         share = state[f"activations.{i}.share"] if is_parametric else None
         hidden.append(HiddenLayer(linear, activation_of(activation, share), norm))
