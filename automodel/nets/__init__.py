@@ -1,7 +1,7 @@
 """Neural nets for tables, texts and images: scikit-learn estimators of their own.
 
-They can be used without the search. torch and skorch load when a net is fitted or
-predicts.
+They can be used without the search. torch and skorch load when a net is fitted. Nets
+for tables predict in NumPy, and the others in torch.
 """
 
 from automodel.nets.bert import BertClassifier, BertRegressor

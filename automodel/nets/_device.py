@@ -1,4 +1,4 @@
-"""Where a net is trained and predicts, and with what precision."""
+"""Where torch trains a net and predicts, and with what precision."""
 
 from __future__ import annotations
 

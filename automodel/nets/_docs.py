@@ -76,7 +76,8 @@ precision : {"auto", "float32", "bfloat16"}
     gain from it.
 device : str
     Device to train on. "auto" takes CUDA or else MPS if there is one, and the
-    processor otherwise.
+    processor otherwise. Nets for tables predict in NumPy; single ones predict on CUDA
+    if `device` names it, or is "auto" and torch has been imported.
 warm_start : bool
     Whether `fit` goes on from the weights of the last fit, which requires the same
     columns, classes and architecture.

@@ -1,8 +1,9 @@
 """What all nets for tables share as scikit-learn estimators.
 
-The fitted state consists of numpy arrays and plain containers. The torch module is
-rebuilt from them for predictions, so that a pickled net is small and holds no object of
-torch. Torch is imported when a net is fitted or predicts, and not before.
+The fitted state consists of numpy arrays and plain containers, so that a pickled net is
+small and holds no object of torch. Nets predict from them in NumPy. Torch is imported
+when a net is fitted, and for predictions only if the net has a module of the user or
+predicts on a GPU.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from sklearn.utils.validation import (
 )
 
 from automodel.nets._encoding import NetEncoder, has_categories
+from automodel.nets._prediction import Forward, outputs_in_parts, predicts_on_gpu
 from automodel.nets._recipe import Augmentation, Hooks, Recipe, Rows
 from automodel.nets._rows import (
     check_rows,
@@ -209,6 +211,10 @@ class TabularNet(Net):
         """Return a new module of a design."""
 
     @abstractmethod
+    def _forward(self, state: dict[str, np.ndarray], **design) -> Forward:
+        """Return the forward pass of weights of a module of the same design."""
+
+    @abstractmethod
     def _design(self, encoder: NetEncoder, n_outputs: int) -> dict:
         """Return what `_build` needs, as plain values."""
 
@@ -379,16 +385,24 @@ class TabularNet(Net):
 
     def _outputs(self, X) -> np.ndarray:
         """Return the outputs of the net for rows."""
-        from automodel.nets._prediction import Predictor
-
         X = self._checked_again(X)
         if self._cache.get("device") != self.device:
-            with self._draws(0):
-                module = self._new_module()
-            predictor = Predictor(module, self.state_, self.device)
-            self._cache.update(predictor=predictor, device=self.device)
-        predictor = self._cache["predictor"]
-        return predictor.outputs(X, self.encoder_, self._objective()) * self.factor_
+            self._cache.update(forward=self._new_forward(), device=self.device)
+        parts = outputs_in_parts(self._cache["forward"], X, self.encoder_)
+        return np.concatenate([self._combined(part) for part in parts]) * self.factor_
+
+    def _new_forward(self) -> Forward:
+        if self.module is None and not predicts_on_gpu(self.device):
+            return self._forward(self.state_, **self._design_)
+        from automodel.nets.forward.module import ModuleForward
+
+        with self._draws(0):
+            module = self._new_module()
+        return ModuleForward(module, self.state_, self.device)
+
+    def _combined(self, outputs: np.ndarray) -> np.ndarray:
+        """Return (n_rows, n_outputs), whether or not the net is an ensemble."""
+        return self.target_.combine(outputs) if outputs.ndim == 3 else outputs
 
     def _takes_categories(self):
         return bool(self.encoder_.category_columns_)

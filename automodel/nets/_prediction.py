@@ -1,50 +1,53 @@
-"""Predict with the weights of a fitted net."""
+"""Predict with the weights of a fitted net, in NumPy or on a GPU."""
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 import numpy as np
-import torch
-from torch import nn
 
-from automodel.nets._device import one_thread, prediction_device
 from automodel.nets._encoding import NetEncoder
-from automodel.nets._objective import Objective
 from automodel.nets._rows import take
-from automodel.nets._training import load_state
 
-PREDICT_ROWS = 2048
+ROWS_TO_ENCODE = 2048
 
 
-class Predictor:
-    """A module in float64, in which no output depends on the other rows.
+class Forward(Protocol):
+    """Computes the outputs of a net for at most `rows_at_once` encoded rows."""
 
-    Parameters
-    ----------
-    module : nn.Module
-        A module of the architecture.
-    state : dict of ndarray
-        Its weights.
-    device : str
-        The device that the net trains on.
+    rows_at_once: int
+
+    def __call__(self, dense: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """Return (n_rows, n_outputs), or (n_rows, n_members, n_outputs)."""
+
+
+def outputs_in_parts(
+    forward: Forward, X: Any, encoder: NetEncoder
+) -> Iterator[np.ndarray]:
+    """Yield the outputs of a net for some rows at a time, in bounded memory."""
+    for start in range(0, X.shape[0], ROWS_TO_ENCODE):
+        part = take(X, slice(start, start + ROWS_TO_ENCODE))
+        dense, codes = encoder.transform(part)
+        for first in range(0, len(dense), forward.rows_at_once):
+            rows = slice(first, first + forward.rows_at_once)
+            with np.errstate(over="ignore"):  # of exponentials that are divided by
+                outputs = forward(dense[rows], codes[rows])
+            yield outputs
+
+
+def predicts_on_gpu(device: str) -> bool:
+    """Whether a net predicts on a GPU, for which torch is needed.
+
+    "auto" takes a GPU only where torch has been loaded, as in a training.
     """
-
-    @torch.inference_mode()
-    def __init__(self, module: nn.Module, state: dict[str, np.ndarray], device: str):
-        load_state(module, state)
-        self.device = prediction_device(device)
-        self.module = module.double().to(self.device).eval()
-
-    @one_thread()
-    @torch.inference_mode()
-    def outputs(self, X: Any, encoder: NetEncoder, objective: Objective) -> np.ndarray:
-        """Return the combined outputs for rows, computed in bounded memory."""
-        outputs = []
-        for start in range(0, X.shape[0], PREDICT_ROWS):
-            part = take(X, slice(start, start + PREDICT_ROWS))
-            dense, codes = encoder.transform(part)
-            dense = torch.as_tensor(dense, dtype=torch.float64, device=self.device)
-            output = self.module(dense, torch.as_tensor(codes, device=self.device))
-            outputs.append(objective.combined(output).cpu().numpy())
-        return np.concatenate(outputs)
+    if not device.startswith("cuda") and (
+        device != "auto" or "torch" not in sys.modules
+    ):
+        return False
+    try:
+        import torch
+    except ImportError:
+        return False
+    return torch.cuda.is_available()

@@ -1,4 +1,8 @@
-"""Targets of nets: how they are encoded for losses, and outputs decoded."""
+"""Targets of nets: how they are encoded for losses, and outputs decoded.
+
+The outputs of a net that is an ensemble have the shape (n_rows, n_members, n_outputs),
+and `combine` returns (n_rows, n_outputs).
+"""
 
 from __future__ import annotations
 
@@ -47,6 +51,10 @@ class ClassTarget:
 
     def widen(self, y: np.ndarray) -> None:
         """Do nothing, since no class is added later."""
+
+    def combine(self, outputs: np.ndarray) -> np.ndarray:
+        """Return the logarithm of the members' mean probabilities."""
+        return _log_mean_exp(outputs - _log_sum_exp(outputs, 2))
 
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
         """Return the softmax of the outputs."""
@@ -99,6 +107,12 @@ class LabelTarget:
     def widen(self, y: np.ndarray) -> None:
         """Learn the labels that these rows do not all have or lack, as others did."""
         self.shares = np.where((y == self.shares).all(axis=0), self.shares, np.nan)
+
+    def combine(self, outputs: np.ndarray) -> np.ndarray:
+        """Return the log-odds of the members' mean probabilities."""
+        softplus = np.log1p(np.exp(-np.abs(outputs)))
+        yes, no = (np.minimum(x, 0) - softplus for x in (outputs, -outputs))
+        return _log_mean_exp(yes) - _log_mean_exp(no)
 
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
         """Return the logistic function of the outputs, or the share of all rows."""
@@ -167,6 +181,10 @@ class NumberTarget(ABC):
     @abstractmethod
     def encode(self, y: np.ndarray) -> np.ndarray:
         """Return y as the loss takes it, in its own shape, float32."""
+
+    def combine(self, outputs: np.ndarray) -> np.ndarray:
+        """Return the mean of the members."""
+        return outputs.mean(axis=1)
 
     @abstractmethod
     def decode(self, outputs: np.ndarray) -> np.ndarray:
@@ -273,6 +291,10 @@ class PositiveTarget(NumberTarget):
         encoded = np.clip(self._columns(y) / self.scale, 0, MOST_TIMES_THE_MEAN)
         return encoded.reshape(y.shape).astype(np.float32)
 
+    def combine(self, outputs: np.ndarray) -> np.ndarray:
+        """Return the logarithm of the members' mean."""
+        return _log_mean_exp(outputs)
+
     def decode(self, outputs: np.ndarray) -> np.ndarray:
         """Return the values, positive and within the range seen."""
         limits = np.log(self.low / self.scale), np.log(self.high / self.scale)
@@ -292,3 +314,13 @@ def _counted(y: np.ndarray, weight):
     if weight is None:
         return columns, None
     return columns[weight > 0], weight[weight > 0]
+
+
+def _log_mean_exp(outputs: np.ndarray) -> np.ndarray:
+    """Return the logarithm of the members' mean of exponentials."""
+    return _log_sum_exp(outputs, 1)[:, 0] - np.log(outputs.shape[1])
+
+
+def _log_sum_exp(values: np.ndarray, axis: int) -> np.ndarray:
+    largest = values.max(axis=axis, keepdims=True)
+    return np.log(np.exp(values - largest).sum(axis=axis, keepdims=True)) + largest

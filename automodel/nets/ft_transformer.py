@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import Interval
 from automodel.nets._docs import documented
 from automodel.nets._estimator import TabularNet
 from automodel.nets._supervised import ClassifierNet, RegressorNet
+from automodel.nets.forward.ft_transformer import FTTransformerForward
 
 PARAMETERS = """\
 n_blocks : int
@@ -83,6 +84,9 @@ class _FTTransformer(TabularNet):
         from automodel.nets._ft_transformer_module import FTTransformerModule
 
         return FTTransformerModule(**design)
+
+    def _forward(self, state, **design):
+        return FTTransformerForward(state, **design)
 
 
 @documented(PARAMETERS)

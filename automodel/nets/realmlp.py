@@ -12,6 +12,7 @@ from automodel.nets._docs import documented
 from automodel.nets._embedded import EMBEDDING_PARAMETERS, EmbeddedNet
 from automodel.nets._estimator import ACTIVATIONS
 from automodel.nets._supervised import ClassifierNet, RegressorNet
+from automodel.nets.forward.perceptron import realmlp
 
 PARAMETERS = (
     """\
@@ -74,6 +75,9 @@ class _RealMLP(EmbeddedNet):
         from automodel.nets._realmlp_module import MLPModule
 
         return MLPModule(**design)
+
+    def _forward(self, state, **design):
+        return realmlp(state, **design)
 
 
 @documented(PARAMETERS)

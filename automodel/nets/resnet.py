@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import Interval
 from automodel.nets._docs import documented
 from automodel.nets._embedded import EMBEDDING_PARAMETERS, EmbeddedNet
 from automodel.nets._supervised import ClassifierNet, RegressorNet
+from automodel.nets.forward.resnet import ResNetForward
 
 PARAMETERS = f"""\
 n_blocks : int
@@ -64,6 +65,9 @@ class _TabularResNet(EmbeddedNet):
         from automodel.nets._resnet_module import ResNetModule
 
         return ResNetModule(**design)
+
+    def _forward(self, state, **design):
+        return ResNetForward(state, **design)
 
 
 @documented(PARAMETERS)

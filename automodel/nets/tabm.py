@@ -12,6 +12,7 @@ from automodel.nets._docs import documented
 from automodel.nets._embedded import EMBEDDING_PARAMETERS, EmbeddedNet
 from automodel.nets._estimator import ACTIVATIONS
 from automodel.nets._supervised import ClassifierNet, RegressorNet
+from automodel.nets.forward.tabm import TabMForward
 
 PARAMETERS = f"""\
 kind : {{"tabm", "tabm-mini"}}
@@ -74,6 +75,9 @@ class _TabM(EmbeddedNet):
         from automodel.nets._tabm_module import TabMModule
 
         return TabMModule(**design)
+
+    def _forward(self, state, **design):
+        return TabMForward(state, **design)
 
 
 @documented(PARAMETERS)

@@ -141,6 +141,21 @@ print(json.dumps([name for name in {HEAVY} if name in sys.modules]))
     assert json.loads(run.stdout) == []
 
 
+def test_a_saved_ensemble_of_nets_predicts_without_heavy_libraries():
+    families = ["mlp", "packed_mlp"]
+    nets = classifier(families=families, ensemble_size=10).fit(X, LABELS)
+    assert len(nets.ensemble_.members) > 1
+    stored = pickle.dumps((nets, X, nets.predict_proba(X)))
+    code = f"""
+import pickle, sys
+nets, X, expected = pickle.load(sys.stdin.buffer)
+assert abs(nets.predict_proba(X) - expected).max() < 1e-9
+assert list(nets.predict(X))
+assert [name for name in {HEAVY} if name in sys.modules] == []
+"""
+    subprocess.run([sys.executable, "-c", code], input=stored, check=True)
+
+
 def test_no_file_is_written(tmp_path, monkeypatch):
     folder, temporary = tmp_path / "here", tmp_path / "temporary"
     folder.mkdir()

@@ -2,6 +2,8 @@
 
 import copy
 
+import numpy as np
+import pandas as pd
 import torch
 from torch.nn import functional as F
 
@@ -28,6 +30,21 @@ def rows(n_rows=40, n_dense=5, cardinalities=(4, 11), seed=0):
     dense = torch.randn(n_rows, n_dense, generator=generator)
     codes = [torch.randint(c, (n_rows, 1), generator=generator) for c in cardinalities]
     return dense, torch.cat([torch.zeros(n_rows, 0, dtype=torch.long), *codes], dim=1)
+
+
+def table(n_rows, seed=0):
+    """Return a frame with a missing number and categories, and two classes."""
+    rng = np.random.default_rng(seed)
+    few, many = rng.choice(["a", "b", "c"], n_rows), rng.integers(0, 20, n_rows)
+    number = np.where(rng.random(n_rows) < 0.2, np.nan, rng.normal(size=n_rows))
+    frame = pd.DataFrame(
+        {
+            "number": number,
+            "few": pd.Categorical(few),
+            "many": pd.Categorical(many),
+        }
+    )
+    return frame, (few == "a") ^ (many < 10)
 
 
 def initialized(module, dense, codes, seed=0):

@@ -1,5 +1,7 @@
 """The choice of device and precision, on a machine that may have neither."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from automodel.nets._device import (
     choose_precision,
     prediction_device,
 )
+from automodel.nets._prediction import predicts_on_gpu
 
 
 @pytest.fixture
@@ -47,6 +50,23 @@ def test_predictions_are_made_where_there_is_double_precision(machine):
 def test_a_net_of_a_cuda_machine_predicts_on_another(machine):
     machine()
     assert prediction_device("cuda") == "cpu"
+
+
+def test_a_gpu_predicts_if_it_is_named_or_torch_is_loaded(machine, monkeypatch):
+    machine(cuda=True)
+    assert predicts_on_gpu("cuda:1")
+    assert predicts_on_gpu("auto")
+    assert not predicts_on_gpu("cpu")
+    monkeypatch.delitem(sys.modules, "torch")
+    assert not predicts_on_gpu("auto")
+
+
+@pytest.mark.parametrize("device", ["cuda", "auto", "mps", "cpu"])
+def test_the_processor_predicts_where_there_is_no_cuda(machine, monkeypatch, device):
+    machine(mps=True)
+    assert not predicts_on_gpu(device)
+    monkeypatch.setitem(sys.modules, "torch", None)  # as if it were not installed
+    assert not predicts_on_gpu(device)
 
 
 def test_auto_is_bfloat16_where_it_pays(machine):

@@ -3,12 +3,19 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy import sparse
 from sklearn.datasets import make_multilabel_classification, make_regression
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import compute_sample_weight
 
 from automodel.nets import RealMLPClassifier, RealMLPRegressor
+from automodel.nets._objective import (
+    CrossEntropy,
+    Deviance,
+    LabelCrossEntropy,
+    SquaredError,
+)
 from automodel.nets._targets import (
     LabelTarget,
     PositiveTarget,
@@ -221,3 +228,21 @@ def test_rows_of_no_weight_do_not_count_for_shares():
     y = np.array([[1, 1], [1, 0], [0, 1]])
     target = LabelTarget.learn(y, np.array([1.0, 1.0, 0.0]))
     np.testing.assert_array_equal(target.shares, [1, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("target", "objective"),
+    [
+        (learn_classes(np.arange(3)), CrossEntropy()),
+        (LabelTarget.learn(np.eye(3), None), LabelCrossEntropy()),
+        (ValueTarget.learn(VALUES, None), SquaredError()),
+        (PositiveTarget.learn(np.exp(VALUES / 100), None), Deviance(1.5)),
+    ],
+    ids=lambda part: type(part).__name__,
+)
+@pytest.mark.parametrize("size", [1.0, 300.0])
+def test_members_are_combined_as_in_training(target, objective, size):
+    outputs = size * np.random.default_rng(0).normal(size=(20, 5, 3))
+    expected = objective.combine(torch.tensor(outputs)).numpy()
+    found = target.combine(outputs)
+    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10)

@@ -4,7 +4,6 @@ import pickle
 from functools import cache
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from scipy import sparse
@@ -12,6 +11,7 @@ from sklearn.base import clone
 from sklearn.datasets import make_classification, make_regression
 
 from automodel import nets
+from tests.nets import modules
 
 X, Y = make_classification(300, 6, n_informative=4, random_state=0)
 XR, YR = make_regression(300, 5, noise=1.0, random_state=0)
@@ -50,20 +50,6 @@ def shared(name, kind):
 
 def answers(net, X):
     return net.predict_proba(X) if hasattr(net, "predict_proba") else net.predict(X)
-
-
-def table(n_rows, seed=0):
-    rng = np.random.default_rng(seed)
-    few, many = rng.choice(["a", "b", "c"], n_rows), rng.integers(0, 20, n_rows)
-    number = np.where(rng.random(n_rows) < 0.2, np.nan, rng.normal(size=n_rows))
-    frame = pd.DataFrame(
-        {
-            "number": number,
-            "few": pd.Categorical(few),
-            "many": pd.Categorical(many),
-        }
-    )
-    return frame, (few == "a") ^ (many < 10)
 
 
 @each
@@ -155,7 +141,7 @@ def test_sparse_rows_are_the_same_as_dense_ones(name, kind):
 
 @each_name
 def test_categories_and_missing_numbers_are_learned(name):
-    frame, y = table(2000)
+    frame, y = modules.table(2000)
     net = new(name, "Classifier", max_epochs=25, batch_size=64, learning_rate=0.01)
     assert net.fit(frame[:1500], y[:1500]).score(frame[1500:], y[1500:]) > 0.95
 

@@ -1,4 +1,4 @@
-"""Nets load torch when they are fitted or predict, and not before."""
+"""Nets load torch when they are fitted, and those of texts and images to predict."""
 
 import pickle
 import subprocess
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from automodel import nets
+from tests.nets import modules
 
 CODE = """
 import pickle, sys
@@ -36,22 +37,35 @@ assert "torch" not in sys.modules and "skorch" not in sys.modules
 """
 
 
-NEEDS_WEIGHTS = "FineTuned"
-FITTED = [
-    name
-    for name in nets.__all__
-    if name.endswith("Classifier") and not name.startswith(NEEDS_WEIGHTS)
-]
-
-
-@pytest.mark.parametrize("name", FITTED)
+@pytest.mark.parametrize("name", ["BertClassifier", "ImageResNetClassifier"])
 def test_a_fitted_net_is_loaded_without_torch(name):
     X = np.random.default_rng(0).normal(size=(60, 3))
     y, params = X[:, 0] > 0, {}
     if name.startswith("Bert"):
         X, params = [f"{x:.1f}" for x in X[:, 0]], {"weights": None}
-    elif name.startswith("Image"):
+    else:
         X = X[:, None]
     net = getattr(nets, name)(max_epochs=1, **params).fit(X, y)
     net.predict(X)
     subprocess.run([sys.executable, "-c", LOAD], input=pickle.dumps(net), check=True)
+
+
+PREDICT = """
+import pickle, sys
+
+for net, X, expected in pickle.load(sys.stdin.buffer):
+    assert abs(net.predict(X) * 1.0 - expected).max() < 1e-9
+assert "torch" not in sys.modules and "skorch" not in sys.modules
+"""
+
+
+def test_nets_for_tables_predict_without_torch():
+    X, y = modules.table(60)
+    stored = []
+    for name in ("RealMLP", "TabM", "TabularResNet", "FTTransformer", "PackedMLP"):
+        for kind in ("Classifier", "Regressor"):
+            net = getattr(nets, name + kind)(max_epochs=1).fit(X, y)
+            stored.append((net, X, net.predict(X) * 1.0))
+    subprocess.run(
+        [sys.executable, "-c", PREDICT], input=pickle.dumps(stored), check=True
+    )

@@ -42,14 +42,13 @@ from automodel.nets.packed._members import (
     is_shared,
     spread,
 )
+from automodel.nets.packed._prediction import PackForward
 from automodel.nets.packed._rows import FoldRows
 from automodel.quiet import no_warnings
 
 if TYPE_CHECKING:
-    from automodel.nets.packed._prediction import PackPredictor
     from automodel.nets.packed._training import FittedPack
 
-PREDICT_NUMBERS = 2**22  # of a layer's outputs that are held at a time
 BATCH_SIZES = ((4500, 64), (32_000, 128))  # rows of a fold, and of a step
 CHOICES = {
     "n_layers": Interval(Integral, 1, 16, closed="both"),
@@ -255,26 +254,17 @@ class PackedNet(Net):
     def _answers(self, X) -> np.ndarray:
         """Return the weighted mean of the nets' answers, in bounded memory."""
         X = self._checked_again(X)
-        widest = max(m.width for m in self.members_) * self.member_weights_.size
-        step = max(PREDICT_NUMBERS // widest, 1)
-        parts = self._predictor().outputs(X, self.encoders_, step)
+        if "forward" not in self._cache:
+            self._cache["forward"] = PackForward(
+                self.members_, self._inputs, self.state_, self.member_weights_ > 0
+            )
+        parts = self._cache["forward"].outputs_in_parts(X, self.encoders_)
         factors = self.factors_[..., None, None]
         return np.concatenate([self._mixed(part * factors) for part in parts])
 
     @abstractmethod
     def _mixed(self, outputs: np.ndarray) -> np.ndarray:
         """Return answers for outputs (n_members, n_folds, n_rows, n_outputs)."""
-
-    def _predictor(self) -> PackPredictor:
-        from automodel.nets.packed._prediction import PackPredictor
-
-        if self._cache.get("device") != self.device:
-            shape = len(self.encoders_), self._targets[0].n_outputs
-            predictor = PackPredictor(
-                self.members_, self._inputs, shape, self.state_, self.device
-            )
-            self._cache.update(device=self.device, predictor=predictor)
-        return self._cache["predictor"]
 
     def _takes_categories(self):
         return any(encoder.category_columns_ for encoder in self.encoders_)

@@ -18,7 +18,10 @@ from sklearn.model_selection import GridSearchCV
 
 from automodel.nets import PackedMLPClassifier, PackedMLPRegressor
 from automodel.nets._recipe import FoldPart
-from automodel.nets.packed import _estimator
+from automodel.nets._training import load_state
+from automodel.nets.packed import _prediction
+from automodel.nets.packed._members import spread
+from automodel.nets.packed._module import Pack
 
 X, Y = make_classification(240, 6, n_informative=4, class_sep=1.5, random_state=0)
 XR, YR = make_regression(240, 5, noise=1.0, random_state=0)
@@ -161,10 +164,40 @@ def test_predictions_are_made_in_parts_of_bounded_size(kind, monkeypatch):
     whole = answers(net, rows)
     sizes = []
     usual = net._mixed
-    monkeypatch.setattr(_estimator, "PREDICT_NUMBERS", 16 * 3 * len(net.members_) * 50)
+    n_outputs = 2 if kind == "classes" else 1
+    n_numbers = net.member_weights_.size * n_outputs * 50
+    monkeypatch.setattr(_prediction, "NUMBERS_AT_ONCE", n_numbers)
+    net._cache = {}
     net._mixed = lambda part: sizes.append(part.shape[2]) or usual(part)
     np.testing.assert_allclose(answers(net, rows), whole, rtol=1e-10)
     assert sizes == [50, 50, 50, 50, 40]
+
+
+@each_kind
+@pytest.mark.parametrize("sigma", [0.0, 1.0])
+@pytest.mark.parametrize("activation", ["relu", "selu", "silu", "gelu", "mish"])
+def test_nets_predict_as_the_pack_does_in_torch(kind, sigma, activation):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(
+        {
+            "number": np.where(rng.random(90) < 0.2, np.nan, rng.normal(size=90)),
+            "other": rng.normal(size=90),
+            "many": pd.Categorical(rng.integers(0, 20, 90)),
+            "few": pd.Categorical(rng.integers(0, 3, 90)),
+        }
+    )
+    y = rng.integers(0, 3, 90)
+    net = new(kind, embedding_sigma=sigma, activation=activation, n_members=4)
+    net.set_params(n_layers=(1, 3), max_epochs=2).fit(X, y)
+    n_folds, n_outputs = net.member_weights_.shape[1], net._targets[0].n_outputs
+    pack = Pack([[m] for m in net.members_], n_folds, net._inputs, n_outputs)
+    load_state(pack, net.state_)
+    encoded = [spread(encoder, X, net._inputs) for encoder in net.encoders_]
+    dense, codes = (torch.tensor(np.stack(part)) for part in zip(*encoded, strict=True))
+    with torch.no_grad():
+        outputs = pack.double().eval()(dense.double(), codes).numpy()
+    expected = net._mixed(outputs * net.factors_[..., None, None])
+    np.testing.assert_allclose(answers(net, X), expected, rtol=1e-6, atol=1e-6)
 
 
 @each_kind
