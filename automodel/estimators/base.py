@@ -182,7 +182,8 @@ class AutoEstimator(ReportMixin, HonestMixin, BaseEstimator):
 
         used = self._able_families(families, prepared.folds.task)
         fit = self._fit_facts(prepared, data, budget)
-        with running(self._callbacks(), self.time_budget, self.n_trials, fit) as active:
+        callbacks = self._callbacks(budget)
+        with running(callbacks, self.time_budget, self.n_trials, fit) as active:
             budget.reserve(active.seconds_reserved)
             settings = TrainingSettings(
                 SearchSettings(self.sampler, self.pruner, active.called, prepared.seed),
