@@ -22,14 +22,18 @@ __all__ = [
     "FitFacts",
     "MLflowTracker",
     "ProgressBar",
+    "TensorBoardTracker",
     "TrackedFit",
     "Tracker",
+    "TrialLog",
     "running",
 ]
 
 _HOMES = {
     "MLflowTracker": "automodel.callbacks.mlflow_tracker",
     "ProgressBar": "automodel.callbacks.progress",
+    "TensorBoardTracker": "automodel.callbacks.tensorboard_tracker",
+    "TrialLog": "automodel.callbacks.trial_log",
 }
 
 

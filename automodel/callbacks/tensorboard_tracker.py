@@ -30,8 +30,8 @@ STATUSES = {"complete": "SUCCESS", "failed": "FAILURE"}  # others: UNKNOWN
 class TensorBoardTracker(Tracker):
     """Show the trials of a fit in TensorBoard.
 
-    It is given as ``callbacks=[TensorBoardTracker("runs")]``. Each fit makes a folder in
-    `log_dir`, and each trial that ends one folder therein, which is a run of
+    It is given as ``callbacks=[TensorBoardTracker("runs")]``. Each fit makes a folder
+    in `log_dir`, and each trial that ends makes one folder therein, which is a run of
     TensorBoard. It holds the parameters for the page "HParams", the score, the seconds,
     the learning curve, and the error of a trial that has failed.
 
@@ -65,10 +65,10 @@ class TensorBoardTracker(Tracker):
     >>> from automodel import AutoClassifier
     >>> from automodel.callbacks import TensorBoardTracker
     >>> X, y = load_iris(return_X_y=True)
-    >>> with tempfile.TemporaryDirectory() as folder:  # doctest: +SKIP
+    >>> search = AutoClassifier(families=["linear"], n_trials=2, random_state=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
     ...     tracker = TensorBoardTracker(folder, run_name="iris")
-    ...     search = AutoClassifier(families=["linear"], n_trials=2, callbacks=[tracker])
-    ...     search = search.fit(X, y)
+    ...     search = search.set_params(callbacks=[tracker]).fit(X, y)
     ...     sorted(path.name for path in Path(folder, "iris").iterdir())
     ['0000-linear', '0001-linear']
     """
@@ -108,7 +108,7 @@ class _TensorBoardFit(TrackedFit):
         self._folder = _new_folder(self._log_dir, _file_name(self._name))
 
     def log_trial(self, trial: optuna.trial.FrozenTrial) -> None:
-        """Write the file of a trial at once, in place of that of an earlier run of it."""
+        """Write the file of a trial at once; it replaces that of an earlier run."""
         said = trial.user_attrs
         folder = self._folder / _file_name(f"{said['number']:04}-{said['family']}")
         folder.mkdir(exist_ok=True)
