@@ -133,7 +133,7 @@ def _new_folder(parent: Path, name: str) -> Path:
 
 def _file_name(text: str) -> str:
     """Return a text as a name that all file systems take."""
-    return re.sub(r"[^\w.-]+", "_", text).strip("._")[:MOST_NAME] or "_"
+    return re.sub(r"[^\w.-]+", "_", text).strip("._-")[:MOST_NAME] or "_"
 
 
 def _records(trial: optuna.trial.FrozenTrial, score_tag: str) -> bytes:
