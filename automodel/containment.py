@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import threadpoolctl
 from threadpoolctl import threadpool_limits
@@ -42,7 +43,8 @@ def contained() -> Iterator[None]:
 
 @contextmanager
 def _contained_process() -> Iterator[None]:
-    with no_warnings(), threadpool_limits(1, user_api="blas"), _quiet("optuna"):
+    limited = threadpool_limits(1, user_api="blas")
+    with no_warnings(), limited, _quiet("optuna"), _no_autologging():
         try:
             yield
         finally:
@@ -50,6 +52,17 @@ def _contained_process() -> Iterator[None]:
 
 
 _CONTAINED_PROCESS = SharedContext(_contained_process)
+
+
+@contextmanager
+def _no_autologging() -> Iterator[None]:
+    """Train without MLflow, which would log each fit of a model in a run of its own."""
+    utils: Any = sys.modules.get("mlflow.utils.autologging_utils")
+    if utils is None or utils._AUTOLOGGING_GLOBALLY_DISABLED:
+        yield
+        return
+    with utils.disable_autologging():
+        yield
 
 
 def _take_control_of_blas() -> None:

@@ -94,9 +94,24 @@ def running(
                 callback.setup(time_budget=time_budget, n_trials=n_trials)
             stack.callback(_close, callback)
         stack.callback(active.finish, fit, None)
-        for callback in callbacks:
+        for callback in [*callbacks, *_of_autologging(callbacks)]:
             active.add(callback, fit)
         yield active
+
+
+def _of_autologging(callbacks: Sequence[Any]) -> list[Tracker]:
+    """Return the tracker that `mlflow.autolog` asks for, unless one is given."""
+    from automodel.callbacks.autologging import autolog_settings
+
+    settings = autolog_settings()
+    if settings is None:
+        return []
+    from automodel.callbacks.mlflow_tracker import MLflowTracker
+
+    if any(isinstance(callback, MLflowTracker) for callback in callbacks):
+        return []
+    tags, log_model = settings.get("extra_tags"), settings.get("log_models", True)
+    return [MLflowTracker(tags=tags, log_model=log_model)]
 
 
 def _close(callback: Any) -> None:

@@ -35,8 +35,8 @@ class FitFacts:
         The facts about the problem.
     metric_name : str
         Name of the score, of which greater values are better.
-    X : object
-        The rows of `fit`, as they were checked.
+    X, y : object
+        The data of `fit`, as they were checked.
     fingerprint : callable
         Returns a dict of str that is the same for the same data and splits. It reads
         all of the data.
@@ -48,6 +48,7 @@ class FitFacts:
     task: Task
     metric_name: str
     X: Any
+    y: Any
     fingerprint: Callable[[], dict[str, Any]]
     deadline: Deadline = NO_DEADLINE
 

@@ -211,6 +211,7 @@ class AutoEstimator(ReportMixin, HonestMixin, BaseEstimator):
             prepared.folds.task,
             prepared.folds.metric.name,
             data.X,
+            data.y,
             lambda: prepared.fingerprint(data, **settings),
             budget.deadline,
         )

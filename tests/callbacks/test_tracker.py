@@ -18,14 +18,15 @@ from tests.conftest import CHEAP, FakeClock, StubFamily, make_frame, make_signal
 
 X = make_frame()
 LABELS = np.where(make_signal(X) > 0.3, "yes", "no")
-LOGGED: dict = {}  # what was logged, by the number of the fit
+LOGGED: list = []  # a list for each fit, of what was logged
 GO_ON = threading.Event()
 
 
 class Logging(TrackedFit):
     def __init__(self, fit, fails_at, hangs_at):
         self.fit, self.fails_at, self.hangs_at = fit, fails_at, hangs_at
-        self.log = LOGGED.setdefault(len(LOGGED), [])
+        self.log = []
+        LOGGED.append(self.log)
 
     def _do(self, what, said=None):
         if what == self.hangs_at:
@@ -145,7 +146,7 @@ def test_the_end_of_a_fit_that_fails_is_logged():
 
 def test_several_trackers_are_told():
     classifier(LogTracker(), LogTracker()).fit(X, LABELS)
-    assert [len(log) for log in LOGGED.values()] == [8, 8]
+    assert [len(log) for log in LOGGED] == [8, 8]
 
 
 def test_one_tracker_serves_fits_in_several_threads():
@@ -156,14 +157,14 @@ def test_one_tracker_serves_fits_in_several_threads():
         thread.start()
     for thread in threads:
         thread.join()
-    assert [len(log) for log in LOGGED.values()] == [8, 8, 8]
+    assert [len(log) for log in LOGGED] == [8, 8, 8]
 
 
 def test_a_grid_search_clones_and_uses_it():
     grid = {"ensemble_size": [1, 2]}
     search = GridSearchCV(classifier(LogTracker(), n_trials=2), grid, cv=2, refit=False)
     search.fit(X, LABELS)
-    assert [len(log) for log in LOGGED.values()] == [4] * 4
+    assert [len(log) for log in LOGGED] == [4] * 4
 
 
 def test_a_fitted_estimator_with_a_tracker_is_cloned_and_pickled():
