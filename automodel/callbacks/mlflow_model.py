@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from automodel.callbacks.tracker import FitFacts
 
 NAME = "model"
+TYPES = {  # of MLflow, by those of pandas
+    "bool": "boolean",
+    "float32": "float",
+    "float64": "double",
+    "int32": "integer",
+    "int64": "long",
+    "str": "string",
+    "string": "string",
+}
 EXAMPLE_ROWS, MOST_IN_EXAMPLE = 5, 10_000  # values
 DISTRIBUTIONS = {"automodel": "sklearn-automodel"}  # of names in a provenance
 CHATTY = ("mlflow.sklearn", "mlflow.utils.requirements_utils", "mlflow.models.model")
@@ -70,7 +79,9 @@ def _saved(estimator: Any, fit: FitFacts, about: Any) -> Iterator[str]:
     """Save a model in a temporary folder."""
     import mlflow.sklearn
 
-    signature, example = _signature_and_example(fit)
+    rows = _rows_of(fit.X)
+    with no_warnings():  # about integers, which cannot be missing
+        signature, example = _signature(rows, fit.y), _example(rows)
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / NAME)
         with _silent():
@@ -103,31 +114,61 @@ def requirements(estimator: Any) -> list[str]:
     ]
 
 
-def _signature_and_example(fit: FitFacts) -> tuple[Any, Any]:
-    """Return the signature of a model, and rows of X as its example, if there are any.
+def _signature(rows: Any, y: Any) -> Any:
+    """Return the signature of a model; False if it takes files of images.
 
-    There is no signature for images in files, and no example for large images.
+    Columns of a frame that MLflow would change or refuse may hold anything.
     """
-    from mlflow.models import infer_signature
+    from mlflow.models import ModelSignature, infer_signature
+    from mlflow.types import ColSpec, Schema
+    from mlflow.types.schema import AnyType
 
-    rows = _first_rows(fit.X)
-    if rows is None or not isinstance(fit.y, np.ndarray):
-        return False, None
-    with no_warnings():  # about integers, which cannot be missing
-        signature = infer_signature(rows, fit.y[:EXAMPLE_ROWS])
-    is_small = not isinstance(rows, np.ndarray) or rows.size <= MOST_IN_EXAMPLE
-    return signature, rows if is_small else None
+    if rows is None or not isinstance(y, np.ndarray):
+        return False
+    if not hasattr(rows, "columns"):
+        return infer_signature(rows[:EXAMPLE_ROWS], y[:EXAMPLE_ROWS])
+    columns = [
+        ColSpec(_type_of(column) or AnyType(), name) for name, column in rows.items()
+    ]
+    outputs = infer_signature(model_output=y[:EXAMPLE_ROWS]).outputs
+    return ModelSignature(Schema(columns), outputs)
 
 
-def _first_rows(X: Any) -> Any:
-    """Return the first rows of X as a frame or an array; None for files of images."""
-    if hasattr(X, "iloc"):
-        return X.iloc[:EXAMPLE_ROWS]
-    if hasattr(X, "to_pandas"):
-        return X[:EXAMPLE_ROWS].to_pandas()
+def _type_of(column: Any) -> str | None:
+    """Return the type of MLflow that keeps a column of pandas as it is, or None."""
+    name = str(column.dtype)
+    if name.startswith("datetime64") and "," not in name:  # without a time zone
+        return "datetime"
+    if name != "object":
+        return TYPES.get(name)
+    from pandas.api.types import infer_dtype
+
+    return "string" if infer_dtype(column, skipna=True) == "string" else None
+
+
+def _example(rows: Any) -> Any:
+    """Return a few rows as an example; None if there are none, or none as JSON."""
+    from mlflow.models import convert_input_example_to_serving_input
+
+    if rows is None:
+        return None
+    example = rows.iloc if hasattr(rows, "iloc") else rows
+    example = example[:EXAMPLE_ROWS]
+    if isinstance(example, np.ndarray) and example.size > MOST_IN_EXAMPLE:
+        return None
+    try:
+        convert_input_example_to_serving_input(example)
+    except Exception:  # noqa: BLE001  MLflow raises what its parts raise
+        return None
+    return example
+
+
+def _rows_of(X: Any) -> Any:
+    """Return X as a frame of pandas, an array or a matrix; None for files of images."""
+    if hasattr(X, "columns"):
+        return X if hasattr(X, "iloc") else X.to_pandas()
     values = getattr(X, "values", X)  # of images
-    is_of_files = values is not X and values.dtype == object
-    return None if is_of_files else values[:EXAMPLE_ROWS]
+    return None if values is not X and values.dtype == object else values
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import joblib
 
 from automodel.callbacks.autologging import is_autologging_a_fit
 from automodel.callbacks.tracker import FitFacts, TrackedFit, Tracker
-from automodel.clock import wall_time
+from automodel.clock import Deadline, wall_time
 from automodel.exceptions import MissingLibraryError
 from automodel.reporting.one_line import one_line
 from automodel.reporting.trials import curve_of
@@ -124,6 +124,7 @@ class _MLflowFit(TrackedFit):
         self._is_inside = False  # a fit of another estimator that MLflow follows
         self._is_of_user = False  # the run of the fit
         self._best = -math.inf
+        self._client: Any = None
         if "mlflow" in sys.modules:  # else no run can be active
             self._look_around()
 
@@ -322,8 +323,13 @@ class _MLflowFit(TrackedFit):
         ConnectionError
             If the server does not answer at once.
         """
-        if not self._uri.startswith(("http://", "https://")):
-            return
+        if not self.answers(Deadline.after(ANSWER_SECONDS)):
+            raise ConnectionError(f"{self._uri} does not answer.")
+
+    def answers(self, end: Deadline) -> bool:
+        """Tell whether the server answers in time; a database and files always do."""
+        if self._client is None or not self._uri.startswith(("http://", "https://")):
+            return True
         from mlflow.exceptions import MlflowException
         from mlflow.utils.credentials import get_default_host_creds
         from mlflow.utils.rest_utils import http_request
@@ -334,11 +340,12 @@ class _MLflowFit(TrackedFit):
                 "/health",
                 "GET",
                 max_retries=0,
-                timeout=ANSWER_SECONDS,
+                timeout=max(min(end.seconds_left, ANSWER_SECONDS), 0.1),
                 raise_on_status=False,
             )
-        except MlflowException as error:
-            raise ConnectionError(f"{self._uri} does not answer.") from error
+        except MlflowException:
+            return False
+        return True
 
 
 def _experiment_id(client: Any, name: str | None, uri: str) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 RESERVED_SHARE, MOST_RESERVED = 0.05, 10.0  # of a time budget, for what comes last
 MOST_SECONDS = 60.0  # to wait at the end of a fit without a time budget
+LOOK_SECONDS = 1.0  # between two looks at a server that is waited for
 MOST_AFTER_ERROR = 5.0  # to wait after a fit that has failed
 
 
@@ -81,6 +82,14 @@ class TrackedFit(ABC):
             A copy of the fitted estimator without its callbacks, or None if the fit has
             failed.
         """
+
+    def answers(self, end: Deadline) -> bool:
+        """Tell whether it makes sense to wait for what is logged.
+
+        A fit that waits calls this from its own thread. The answer has to come before
+        `end`.
+        """
+        return True
 
 
 class Tracker(ABC):
@@ -149,14 +158,22 @@ class Tracking:
         self._sender.close(lambda: self._finish(estimator))
 
     def wait(self, seconds: float) -> None:
-        """Wait until the end is logged, and warn if anything is not logged by then."""
+        """Wait until the end is logged, and warn if anything is not logged by then.
+
+        A server that does not answer any more is not waited for.
+        """
+        end, is_gone, is_done = Deadline.after(seconds), False, False
         try:
-            is_done = self._sender.wait(seconds)
+            while not is_done and not is_gone and not end.is_over:
+                is_done = self._sender.wait(min(end.seconds_left, LOOK_SECONDS))
+                is_gone = not is_done and not self._fit.answers(end)
         except KeyboardInterrupt:
-            is_done = False
+            pass
         error, n_dropped = self._sender.error, self._sender.n_dropped
         if error:
             self._warn(f"{n_dropped} of its calls failed or were left out. {error}")
+        elif is_gone:
+            self._warn("what it logs to does not answer any more.")
         elif not is_done:
             self._warn("it takes longer than the fit, and goes on in the background.")
         elif n_dropped:

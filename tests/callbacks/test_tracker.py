@@ -113,6 +113,14 @@ def test_a_fit_does_not_wait_for_a_server_that_does_not_answer(hangs_at, monkeyp
     assert len(search.leaderboard_) == 6
 
 
+def test_a_fit_does_not_wait_for_a_server_that_is_gone(monkeypatch):
+    monkeypatch.setattr("automodel.callbacks.tracker.LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(Logging, "answers", lambda self, end: False)
+    with pytest.warns(FitWarning, match="does not answer any more") as caught:
+        classifier(LogTracker(hangs_at="trial")).fit(X, LABELS)
+    assert len(caught) == 1
+
+
 def test_a_part_of_the_time_budget_is_kept_for_the_end():
     assert seconds_reserved(None) == 0
     assert seconds_reserved(60.0) == pytest.approx(3.0)
