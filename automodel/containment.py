@@ -9,11 +9,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
 
 import threadpoolctl
 from threadpoolctl import threadpool_limits
 
+from automodel.autologging import no_autologging
 from automodel.quiet import no_warnings
 from automodel.shared_context import SharedContext
 
@@ -44,7 +44,7 @@ def contained() -> Iterator[None]:
 @contextmanager
 def _contained_process() -> Iterator[None]:
     limited = threadpool_limits(1, user_api="blas")
-    with no_warnings(), limited, _quiet("optuna"), _no_autologging():
+    with no_warnings(), limited, _quiet("optuna"), no_autologging():
         try:
             yield
         finally:
@@ -52,17 +52,6 @@ def _contained_process() -> Iterator[None]:
 
 
 _CONTAINED_PROCESS = SharedContext(_contained_process)
-
-
-@contextmanager
-def _no_autologging() -> Iterator[None]:
-    """Train without MLflow, which would log each fit of a model in a run of its own."""
-    utils: Any = sys.modules.get("mlflow.utils.autologging_utils")
-    if utils is None or utils._AUTOLOGGING_GLOBALLY_DISABLED:
-        yield
-        return
-    with utils.disable_autologging():
-        yield
 
 
 def _take_control_of_blas() -> None:

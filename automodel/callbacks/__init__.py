@@ -101,7 +101,7 @@ def running(
 
 def _of_autologging(callbacks: Sequence[Any]) -> list[Tracker]:
     """Return the tracker that `mlflow.autolog` asks for, unless one is given."""
-    from automodel.callbacks.autologging import autolog_settings
+    from automodel.autologging import autolog_settings
 
     settings = autolog_settings()
     if settings is None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import joblib
 
-from automodel.callbacks.autologging import is_autologging_a_fit
+from automodel.autologging import is_autologging_a_fit
 from automodel.callbacks.tracker import FitFacts, TrackedFit, Tracker
 from automodel.clock import Deadline, wall_time
 from automodel.exceptions import MissingLibraryError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 5.0  # after which a server that says nothing is gone
 MOST_NAME, MOST_PARAM, MOST_TAG = 250, 6000, 5000  # characters that MLflow takes
-MOST_IN_CALL = 100  # parameters or tags
+MOST_METRICS, MOST_OTHERS = 800, 100  # in a call; parameters and tags are others
 STATUSES = {"complete": "FINISHED", "failed": "FAILED"}  # others: KILLED
 DATA = ("X", "y", "sample_weight", "groups")  # in a fingerprint
 OWNER = "automodel.estimator"  # tag of a run that is that of a fit
@@ -55,6 +55,8 @@ class MLflowTracker(Tracker):
         Tags of the run.
     log_model : bool, default=True
         Whether the model is logged, with a few rows of X as its input example.
+    log_report : bool, default=True
+        Whether the report is logged, which takes a second or more.
 
     Notes
     -----
@@ -91,12 +93,14 @@ class MLflowTracker(Tracker):
         tracking_uri: str | None = None,
         tags: Mapping[str, str] | None = None,
         log_model: bool = True,
+        log_report: bool = True,
     ):
         self.experiment_name = experiment_name
         self.run_name = run_name
         self.tracking_uri = tracking_uri
         self.tags = tags
         self.log_model = log_model
+        self.log_report = log_report
 
     def track(self, fit: FitFacts) -> TrackedFit:
         """Return what logs a fit.
@@ -183,7 +187,7 @@ class _MLflowFit(TrackedFit):
                 for step, value in curve_of(trial.intermediate_values)
             ),
         ]
-        if trial.value is not None:
+        if status == "complete":
             metrics.append(("score", trial.value, 0))
         self._log(run_id, metrics=metrics, params=trial.params)
         self._end(run_id, STATUSES.get(status, "KILLED"), trial.datetime_complete)
@@ -238,7 +242,8 @@ class _MLflowFit(TrackedFit):
         self._client.log_text(self._run_id, board, "leaderboard.csv")
 
     def _log_report(self, estimator: Any) -> None:
-        if find_spec("jinja2") is not None and find_spec("matplotlib") is not None:
+        has_libraries = all(map(find_spec, ("jinja2", "matplotlib")))
+        if self._tracker.log_report and has_libraries:
             page = estimator.report().html
             self._client.log_text(self._run_id, page, "report.html")
 
@@ -296,13 +301,14 @@ class _MLflowFit(TrackedFit):
         from mlflow.entities import Metric, Param, RunTag
 
         now = _milliseconds(None)
+        points = [
+            Metric(name, float(value), now, step)
+            for name, value, step in metrics
+            if math.isfinite(value)
+        ]
         self._client.log_batch(
             run_id,
-            [
-                Metric(name, float(value), now, step)
-                for name, value, step in metrics
-                if math.isfinite(value)
-            ],
+            points[:MOST_METRICS],
             [Param(*pair) for pair in _texts(params or {}, MOST_PARAM).items()],
             [RunTag(*pair) for pair in _texts(tags or {}, MOST_TAG).items()],
         )
@@ -378,7 +384,7 @@ def _texts(values: Mapping[str, Any], most: int) -> dict[str, str]:
         re.sub(r"[^\w\-. /:]", "_", str(name))[:MOST_NAME]: one_line(value, most)
         for name, value in values.items()
     }
-    return dict(itertools.islice(texts.items(), MOST_IN_CALL))
+    return dict(itertools.islice(texts.items(), MOST_OTHERS))
 
 
 def _milliseconds(moment: datetime | None) -> int:

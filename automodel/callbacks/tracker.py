@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import copy
 import warnings
 from abc import ABC, abstractmethod
@@ -22,6 +23,7 @@ RESERVED_SHARE, MOST_RESERVED = 0.05, 10.0  # of a time budget, for what comes l
 MOST_SECONDS = 60.0  # to wait at the end of a fit without a time budget
 LOOK_SECONDS = 1.0  # between two looks at a server that is waited for
 MOST_AFTER_ERROR = 5.0  # to wait after a fit that has failed
+EXIT_SECONDS = 10.0  # to wait at the end of the process
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ class Tracker(ABC):
     it can be cloned, pickled, and used by several fits at the same time. Everything
     that may take time happens in a thread, for which the search does not wait. At the
     end the fit waits as long as its time budget allows, of which 5 % are kept for that.
+    The rest is logged after the fit, also at the end of the process, which waits for
+    ten seconds.
 
     Examples
     --------
@@ -164,8 +168,10 @@ class Tracking:
         """
         end, is_gone, is_done = Deadline.after(seconds), False, False
         try:
-            while not is_done and not is_gone and not end.is_over:
+            while not is_done and not is_gone:
                 is_done = self._sender.wait(min(end.seconds_left, LOOK_SECONDS))
+                if not is_done and end.is_over:
+                    break
                 is_gone = not is_done and not self._fit.answers(end)
         except KeyboardInterrupt:
             pass
@@ -175,6 +181,7 @@ class Tracking:
         elif is_gone:
             self._warn("what it logs to does not answer any more.")
         elif not is_done:
+            atexit.register(self._sender.wait, EXIT_SECONDS)
             self._warn("it takes longer than the fit, and goes on in the background.")
         elif n_dropped:
             self._warn(f"{n_dropped} trials were left out, since it was too slow.")

@@ -10,6 +10,11 @@ from contextlib import suppress
 
 from tests.conftest import environment, wait_until
 
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight more processes
+}
+
 
 def free_port():
     with socket.socket() as found:
@@ -29,7 +34,7 @@ class MLflowServer:
         self._process = subprocess.Popen(
             command,
             cwd=folder,
-            env=environment(MLFLOW_DISABLE_TELEMETRY="true"),
+            env=environment(**QUIET),
             stdout=self._log,
             stderr=subprocess.STDOUT,
             start_new_session=True,

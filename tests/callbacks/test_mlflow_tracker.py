@@ -1,5 +1,6 @@
 """What MLflow shows of a fit, on a real server, and what a fit does without one."""
 
+import io
 import json
 import logging
 import os
@@ -9,6 +10,7 @@ import sys
 import threading
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -68,6 +70,11 @@ def classifier(*callbacks, **params):
     return AutoClassifier(**(defaults | {"callbacks": callbacks} | params))
 
 
+def brief(*args):
+    """Return a tracker that logs neither the model nor the report."""
+    return MLflowTracker(*args, log_model=False, log_report=False)
+
+
 def runs_of(client, experiment=None):
     """Return the runs without a parent, and the others by their parents."""
     if experiment is None:
@@ -86,36 +93,55 @@ def artifacts_of(client, run):
     return {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
 
 
-def check_a_fit(client, run, children, search):
+def check_a_fit(client, run, trials, search):
     """Check that all of a fit is there."""
     board = search.leaderboard_
     assert run.info.status == "FINISHED"
     assert run.data.params["n_trials"] == str(search.n_trials)
     assert run.data.metrics["expected_score"] == pytest.approx(search.expected_score_)
     assert run.data.metrics["best_trial_score"] == board["score"].max()
-    numbers = sorted(int(child.data.tags["number"]) for child in children)
-    assert numbers == sorted(board.index)
+    assert sorted(number_of(trial) for trial in trials) == sorted(board.index)
     files = {"leaderboard.csv", "report.html", "fingerprint.json"}
     assert files <= artifacts_of(client, run)
     loaded = mlflow.pyfunc.load_model(f"runs:/{run.info.run_id}/model")
     np.testing.assert_array_equal(loaded.predict(X), search.predict(X))
 
 
-def test_a_fit_is_one_run_with_a_run_inside_it_for_each_trial(client, capfd):
-    search = classifier(MLflowTracker(run_name="mine", tags={"team": "a"}))
+def number_of(trial):
+    return int(trial.data.tags["number"])
+
+
+@pytest.fixture(scope="module")
+def shown(server):
+    """Return a search, and what the server shows of it."""
+    tags = {"team": "a", "a?b": LONG}
+    tracker = MLflowTracker(
+        "shown", run_name="mine", tracking_uri=server.uri, tags=tags
+    )
+    search = classifier(tracker)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         search.fit(X, LABELS)
-    assert capfd.readouterr().out == ""
-    (run,), children = runs_of(client)
-    trials = children.pop(run.info.run_id)
-    assert children == {}
-    check_a_fit(client, run, trials, search)
-    assert run.info.run_name == "mine"
-    assert run.data.tags["team"] == "a"
-    assert mlflow.active_run() is None
-    for trial in trials:
-        row = search.leaderboard_.loc[int(trial.data.tags["number"])]
+    client = mlflow.MlflowClient(server.uri)
+    experiment = client.get_experiment_by_name("shown").experiment_id
+    (run,), children = runs_of(client, experiment)
+    assert list(children) == [run.info.run_id]
+    trials = sorted(children[run.info.run_id], key=number_of)
+    return SimpleNamespace(search=search, run=run, trials=trials)
+
+
+def test_a_fit_is_one_run_with_a_run_inside_it_for_each_trial(client, shown):
+    check_a_fit(client, shown.run, shown.trials, shown.search)
+    assert shown.run.info.run_name == "mine"
+    assert shown.run.data.tags["team"] == "a"
+    assert shown.run.data.params["cv"] == "2"
+    assert shown.run.data.tags["metric"] == "neg_log_loss"
+    assert "callbacks" not in shown.run.data.params
+
+
+def test_the_run_of_a_trial_tells_how_it_went(shown):
+    for trial in shown.trials:
+        row = shown.search.leaderboard_.loc[number_of(trial)]
         tags, metrics = trial.data.tags, trial.data.metrics
         assert tags["status"] == row["status"]
         assert metrics["seconds"] == pytest.approx(row["seconds"])
@@ -127,41 +153,42 @@ def test_a_fit_is_one_run_with_a_run_inside_it_for_each_trial(client, capfd):
         else:
             assert trial.info.status == "FAILED"
             assert tags["error"] == row["error"]
+    assert shown.trials[0].info.run_name == "0000-stub"
 
 
-def test_the_learning_curve_of_a_trial_is_a_metric_with_steps(client):
-    search = classifier(MLflowTracker(), n_trials=1).fit(X, LABELS)
-    (_,), children = runs_of(client)
-    ((trial,),) = children.values()
-    history = client.get_metric_history(trial.info.run_id, "learning_curve")
+def test_the_learning_curve_of_a_trial_is_a_metric_with_steps(client, shown):
+    run_id = shown.trials[0].info.run_id
+    history = client.get_metric_history(run_id, "learning_curve")
     assert [point.step for point in history] == [1, 2, 4, 8, 16, 32, 64]
-    folds = client.get_metric_history(trial.info.run_id, "fold_score")
-    expected = search.leaderboard_["fold_scores"].iloc[0]
+    folds = client.get_metric_history(run_id, "fold_score")
+    expected = shown.search.leaderboard_.loc[0, "fold_scores"]
     assert [point.value for point in folds] == pytest.approx(expected)
 
 
-def test_the_artifacts_tell_the_leaderboard_the_report_and_the_data(client):
-    search = classifier(MLflowTracker(log_model=False)).fit(X, LABELS)
-    (run,), _ = runs_of(client)
-    read = mlflow.artifacts.load_text
-    root = run.info.artifact_uri
-    board = pd.read_csv(mlflow.artifacts.download_artifacts(f"{root}/leaderboard.csv"))
-    assert list(board["trial"]) == list(search.leaderboard_.index)
-    assert "Leaderboard" in read(f"{root}/report.html")
-    fingerprint = json.loads(read(f"{root}/fingerprint.json"))
+def test_artifacts_tell_the_leaderboard_the_report_and_the_data(client, shown):
+    root = shown.run.info.artifact_uri
+    board = pd.read_csv(
+        io.StringIO(mlflow.artifacts.load_text(f"{root}/leaderboard.csv"))
+    )
+    assert list(board["trial"]) == list(shown.search.leaderboard_.index)
+    assert "Leaderboard" in mlflow.artifacts.load_text(f"{root}/report.html")
+    fingerprint = mlflow.artifacts.load_dict(f"{root}/fingerprint.json")
     assert fingerprint["random_state"] == 0
-    (own,) = client.get_run(run.info.run_id).inputs.dataset_inputs
-    classifier(MLflowTracker(log_model=False)).fit(X, LABELS[::-1])
-    other = runs_of(client)[0][0]
-    (others,) = client.get_run(other.info.run_id).inputs.dataset_inputs
-    assert own.dataset.digest != others.dataset.digest
-    assert "model" not in {m.name for m in client.search_logged_models(["0"])}
 
 
-def test_the_model_has_a_signature_an_example_and_requirements(client):
-    search = classifier(MLflowTracker()).fit(X, LABELS)
-    (run,), _ = runs_of(client)
-    uri = f"runs:/{run.info.run_id}/model"
+def test_the_data_are_told_apart_by_their_digests(client, shown):
+    classifier(brief(), n_trials=1).fit(X, LABELS[::-1])
+    (other,), _ = runs_of(client)
+    one, two = (
+        client.get_run(run.info.run_id).inputs.dataset_inputs[0].dataset
+        for run in (shown.run, other)
+    )
+    assert one.digest != two.digest
+    assert json.loads(one.profile) == {"n_samples": 60, "kind": "tabular"}
+
+
+def test_the_model_has_a_signature_an_example_and_requirements(client, shown):
+    uri = f"runs:/{shown.run.info.run_id}/model"
     info = mlflow.models.get_model_info(uri)
     assert info.signature.inputs.input_names() == list(X.columns)
     assert info.signature.outputs is not None
@@ -174,7 +201,8 @@ def test_the_model_has_a_signature_an_example_and_requirements(client):
     }
     assert not any("+" in line for line in lines)
     loaded = mlflow.sklearn.load_model(uri)
-    np.testing.assert_array_equal(loaded.predict_proba(X), search.predict_proba(X))
+    expected = shown.search.predict_proba(X)
+    np.testing.assert_array_equal(loaded.predict_proba(X), expected)
 
 
 def regression():
@@ -182,8 +210,15 @@ def regression():
     return AutoRegressor, data.data.iloc[:, :2].to_numpy(), data.data.iloc[:, 2]
 
 
-def integers_and_dates():
-    frame = X.assign(day=pd.date_range("2024-01-01", periods=60), many=range(60))
+def many_kinds_of_columns():
+    frame = X.assign(
+        day=pd.date_range("2024-01-01", periods=60),
+        zone=pd.date_range("2024-01-01", periods=60, tz="UTC"),
+        city=X["city"].astype("category"),
+        few=pd.array([None, *range(59)], dtype="Int64"),
+        mixed=[1 if i % 2 else "a" for i in range(60)],
+        hours=pd.to_timedelta(range(60), unit="h"),
+    )
     return AutoClassifier, frame, LABELS
 
 
@@ -192,12 +227,12 @@ def texts():
     return AutoTextClassifier, [f"{word} {i}" for i, word in enumerate(words)], LABELS
 
 
-@pytest.mark.parametrize("make", [regression, integers_and_dates, texts])
+@pytest.mark.parametrize("make", [regression, many_kinds_of_columns, texts])
 def test_models_of_other_data_predict_the_same_when_loaded(client, make):
     cls, rows, y = make()
     family = "text_tfidf" if cls is AutoTextClassifier else "linear"
     params = CHEAP | {"families": [family], "n_trials": 1, "cv": 2}
-    search = cls(**params, callbacks=[MLflowTracker()]).fit(rows, y)
+    search = cls(**params, callbacks=[MLflowTracker(log_report=False)]).fit(rows, y)
     (run,), _ = runs_of(client)
     loaded = mlflow.pyfunc.load_model(f"runs:/{run.info.run_id}/model")
     assert loaded.metadata.signature is not None
@@ -221,8 +256,22 @@ def test_autolog_logs_no_fits_in_workers(autologged):
     check_a_fit(autologged, run, children[run.info.run_id], search)
 
 
+def test_autolog_logs_fits_that_run_at_the_same_time(autologged):
+    inner = classifier(n_trials=1, random_state=1)
+    fitted = []
+
+    def fit_another(study, trial):
+        if not fitted:
+            fitted.append(inner.fit(X, LABELS))
+
+    classifier(fit_another, n_trials=1).fit(X, LABELS)
+    parents, children = runs_of(autologged)
+    assert sorted(run.data.params["random_state"] for run in parents) == ["0", "1"]
+    assert [len(runs) for runs in children.values()] == [1, 1]
+
+
 def test_autolog_does_not_log_twice_what_a_tracker_logs(autologged):
-    classifier(MLflowTracker(log_model=False), n_trials=1).fit(X, LABELS)
+    classifier(brief(), n_trials=1).fit(X, LABELS)
     (run,), children = runs_of(autologged)
     assert list(children) == [run.info.run_id]
 
@@ -251,7 +300,7 @@ def test_a_grid_search_has_the_run_that_autolog_gives_it(autologged):
 
 
 def test_a_grid_search_with_a_tracker_has_a_run_for_each_fit(client):
-    tracker = MLflowTracker(log_model=False)
+    tracker = brief()
     grid = {"ensemble_size": [1, 2]}
     search = GridSearchCV(classifier(tracker, n_trials=1), grid, cv=2, refit=False)
     search.fit(X, LABELS)
@@ -261,7 +310,7 @@ def test_a_grid_search_with_a_tracker_has_a_run_for_each_fit(client):
 
 
 def test_fits_in_threads_have_runs_of_their_own(client):
-    tracker = MLflowTracker("fits in threads", log_model=False)
+    tracker = brief("fits in threads")
     searches = [classifier(tracker, n_trials=2, random_state=i) for i in range(3)]
     threads = [threading.Thread(target=s.fit, args=(X, LABELS)) for s in searches]
     for thread in threads:
@@ -277,8 +326,8 @@ def test_fits_in_threads_have_runs_of_their_own(client):
 def test_a_run_that_is_active_is_that_of_the_first_fit(client):
     with mlflow.start_run() as run:
         mlflow.log_param("n_trials", "of the user")
-        first = classifier(MLflowTracker(), n_trials=2).fit(X, LABELS)
-        classifier(MLflowTracker(log_model=False), n_trials=1).fit(X, LABELS)
+        first = classifier(MLflowTracker(log_report=False), n_trials=2).fit(X, LABELS)
+        classifier(brief(), n_trials=1).fit(X, LABELS)
         assert mlflow.active_run().info.run_id == run.info.run_id
         assert client.get_run(run.info.run_id).info.status == "RUNNING"
     (own,), children = runs_of(client)
@@ -293,20 +342,20 @@ def test_a_run_that_is_active_is_that_of_the_first_fit(client):
     np.testing.assert_array_equal(loaded.predict(X), first.predict(X))
 
 
-def test_long_parameters_and_strange_names_are_cut(client):
-    family = StubFamily(LONG[:300], trials=((0.9, LONG),), modes=(LONG, "plain"))
-    search = classifier(MLflowTracker(tags={"a?b": LONG}), families=[family])
+def test_long_values_are_cut_and_strange_names_are_changed(client, shown):
+    assert len(shown.run.data.tags["a_b"]) == 5000
+    family = StubFamily(trials=((0.9, LONG),))
+    search = classifier(brief(), families=[family], n_trials=1)
     with warnings.catch_warnings():
         warnings.simplefilter("error", FitWarning)
-        search.set_params(n_trials=1).fit(X, LABELS)
-    (run,), children = runs_of(client)
-    assert len(run.data.tags["a_b"]) == 5000
+        search.fit(X, LABELS)
+    _, children = runs_of(client)
     ((trial,),) = children.values()
     assert len(trial.data.params["mode"]) == 6000
 
 
 def test_scores_that_are_not_numbers_are_left_out(client):
-    search = classifier(MLflowTracker(log_model=False), n_trials=1)
+    search = classifier(brief(), n_trials=1)
     search.set_params(families=[StubFamily(trials=((0.9, "nan"),))])
     with warnings.catch_warnings():
         warnings.filterwarnings("error", "MLflowTracker")
@@ -323,7 +372,7 @@ def test_a_fit_that_fails_is_a_run_that_has_failed(client):
         raise ValueError("of the user")
 
     with pytest.raises(ValueError, match="of the user"):
-        classifier(MLflowTracker(), stop).fit(X, LABELS)
+        classifier(brief(), stop).fit(X, LABELS)
     (run,), _ = runs_of(client)
     assert run.info.status == "FAILED"
 
@@ -338,13 +387,13 @@ def fit_with_one_warning(search, match):
 
 def test_a_deleted_experiment_is_named_in_one_warning(client):
     client.delete_experiment(client.create_experiment("gone"))
-    fit_with_one_warning(classifier(MLflowTracker("gone")), "'gone' .* was deleted")
+    fit_with_one_warning(classifier(brief("gone")), "'gone' .* was deleted")
 
 
 def test_a_deleted_active_run_is_one_warning(client):
     with mlflow.start_run() as run:
         client.delete_run(run.info.run_id)
-        fit_with_one_warning(classifier(MLflowTracker()), run.info.run_id)
+        fit_with_one_warning(classifier(brief()), run.info.run_id)
         client.restore_run(run.info.run_id)
 
 

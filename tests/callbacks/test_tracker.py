@@ -1,6 +1,8 @@
 """What a tracker is told of a fit, and what its errors do to it."""
 
 import pickle
+import subprocess
+import sys
 import threading
 import warnings
 
@@ -14,7 +16,14 @@ from automodel.callbacks import TrackedFit, Tracker
 from automodel.callbacks.tracker import seconds_reserved, seconds_to_wait
 from automodel.clock import Deadline
 from automodel.exceptions import FitWarning
-from tests.conftest import CHEAP, FakeClock, StubFamily, make_frame, make_signal
+from tests.conftest import (
+    CHEAP,
+    FakeClock,
+    StubFamily,
+    environment,
+    make_frame,
+    make_signal,
+)
 
 X = make_frame()
 LABELS = np.where(make_signal(X) > 0.3, "yes", "no")
@@ -119,6 +128,29 @@ def test_a_fit_does_not_wait_for_a_server_that_is_gone(monkeypatch):
     with pytest.warns(FitWarning, match="does not answer any more") as caught:
         classifier(LogTracker(hangs_at="trial")).fit(X, LABELS)
     assert len(caught) == 1
+
+
+SCRIPT = """
+import time
+from pytest import MonkeyPatch
+import tests.callbacks.test_tracker as test
+
+class Slow(test.Logging):
+    def finish(self, estimator):
+        time.sleep(1)
+        print("logged")
+
+test.Logging = Slow
+MonkeyPatch().setattr("automodel.callbacks.tracker.MOST_SECONDS", 0.0)
+test.classifier(test.LogTracker()).fit(test.X, test.LABELS)
+print("fitted")
+"""
+
+
+def test_the_end_of_the_process_waits_for_what_is_not_logged():
+    command = [sys.executable, "-W", "ignore", "-c", SCRIPT]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True)
+    assert done.stdout.split() == ["fitted", "logged"], done.stderr
 
 
 def test_a_part_of_the_time_budget_is_kept_for_the_end():
