@@ -91,7 +91,11 @@ class _LiveBar:
         self.start = start
         self._opened = SYSTEM_CLOCK.now(), wall_time()
         self._n_earlier = 0  # trials that had ended before, in an earlier fit
-        self._bar, self._seconds = _new_bar(refresh_seconds)
+        self._bar, is_live = _new_bar()
+        self._seconds = (
+            refresh_seconds if is_live else max(refresh_seconds, LOG_SECONDS)
+        )
+        self._end_of_line = "" if is_live else "\n"
         self._shown = start
         self._ended = threading.Event()
         self._clock = threading.Thread(
@@ -137,6 +141,8 @@ class _LiveBar:
             parts[1:1] = [] if left is None else [f"{_duration(left)} left"]
             parts += [f"trying {_counted(self.running)}"] if self.running else []
         self._bar.set_description_str(", ".join(parts), refresh=True)
+        if not has_ended:  # tqdm ends the last line
+            self._bar.fp.write(self._end_of_line)
 
     def _show_if_due(self) -> None:
         if SYSTEM_CLOCK.now() - self._shown >= self._seconds:
@@ -162,9 +168,9 @@ class _LiveBar:
             left.append(max(self.time_budget - elapsed, 0.0))
         n_ended = self.statuses.total()
         n_own = n_ended - self._n_earlier
-        if self.n_trials and n_own:
+        if self.n_trials and n_own and n_ended < self.n_trials:
             seconds = (self.start + elapsed - self._opened[0]) / n_own
-            left.append(seconds * max(self.n_trials - n_ended, 0))
+            left.append(seconds * (self.n_trials - n_ended))
         return min(left, default=None)
 
     def _parts(self, elapsed: float) -> list[str]:
@@ -230,14 +236,13 @@ def _bar_class():
     return Bar
 
 
-def _new_bar(refresh_seconds: float):
-    """Return a bar, and the seconds between two updates of it."""
+def _new_bar():
+    """Return a bar, and whether it can be overwritten, unlike lines in a file."""
     size: dict[str, Any] = {"dynamic_ncols": True}
     if _has_size_zero(sys.stderr):
         size = {"ncols": 80, "nrows": 24}
     bar = _bar_class()(total=1.0, bar_format=BAR_FORMAT, **size)
-    is_live = hasattr(bar, "container") or bar.fp.isatty()
-    return bar, refresh_seconds if is_live else max(refresh_seconds, LOG_SECONDS)
+    return bar, hasattr(bar, "container") or bar.fp.isatty()
 
 
 def _has_size_zero(stream) -> bool:

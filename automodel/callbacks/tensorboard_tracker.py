@@ -110,10 +110,13 @@ class _TensorBoardFit(TrackedFit):
     def log_trial(self, trial: optuna.trial.FrozenTrial) -> None:
         """Write the file of a trial at once; it replaces that of an earlier run."""
         said = trial.user_attrs
-        folder = self._folder / _file_name(f"{said['number']:04}-{said['family']}")
+        name = _file_name(f"{said['number']:04}-{said['family']}")
+        folder = self._folder / name
         folder.mkdir(exist_ok=True)
         draft = folder / "draft"
-        draft.write_bytes(_records(trial, self._score_tag))
+        # The table of parameters has room for the beginning of a title.
+        title = f"{name} of {self._folder.name}"
+        draft.write_bytes(_records(trial, title, self._score_tag))
         draft.replace(folder / f"events.out.tfevents.{self._began:.0f}.automodel")
 
     def finish(self, estimator: Any | None) -> None:
@@ -136,7 +139,7 @@ def _file_name(text: str) -> str:
     return re.sub(r"[^\w.-]+", "_", text).strip("._-")[:MOST_NAME] or "_"
 
 
-def _records(trial: optuna.trial.FrozenTrial, score_tag: str) -> bytes:
+def _records(trial: optuna.trial.FrozenTrial, title: str, score_tag: str) -> bytes:
     """Return the content of the events file of a trial."""
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
@@ -149,7 +152,8 @@ def _records(trial: optuna.trial.FrozenTrial, score_tag: str) -> bytes:
     # With this version, TensorBoard takes steps in any order.
     version = Event(wall_time=began, file_version="brain.Event:2")
     writer.write(version.SerializeToString())
-    for step, value in _values(trial, score_tag, began, ended):
+    start, end = _session_start(trial, title, began), _session_end(trial, ended)
+    for step, value in [(0, start), *_values(trial, score_tag), (0, end)]:
         summary = Summary(value=[value])
         event = Event(wall_time=ended, step=step, summary=summary)
         writer.write(event.SerializeToString())
@@ -157,47 +161,59 @@ def _records(trial: optuna.trial.FrozenTrial, score_tag: str) -> bytes:
 
 
 def _values(
-    trial: optuna.trial.FrozenTrial, score_tag: str, began: float, ended: float
+    trial: optuna.trial.FrozenTrial, score_tag: str
 ) -> Iterator[tuple[int, Any]]:
-    """Yield steps, and what is known after them as `Summary.Value`."""
+    """Yield steps, and what is known after them as `Summary.Value`.
+
+    The plugin of parameters shows the last value of each tag, in their order.
+    """
     from tensorboard.compat.proto.summary_pb2 import Summary
 
     said = trial.user_attrs
     number, family = said["number"], one_line(said["family"], MOST_TEXT)
-    yield 0, _hparams_value(start=(trial.params | {"family": family}, began))
-    for step, value in curve_of(trial.intermediate_values):
-        yield step, Summary.Value(tag=f"learning_curve/{family}", simple_value=value)
     if said["status"] == "complete":
         yield number, Summary.Value(tag=score_tag, simple_value=trial.value)
     yield number, Summary.Value(tag="seconds", simple_value=said["seconds"])
+    for step, value in curve_of(trial.intermediate_values):
+        yield step, Summary.Value(tag=f"training/{family}", simple_value=value)
     if said["error"]:
         yield number, _text_value("error", said["error"])
-    yield 0, _hparams_value(end=(STATUSES.get(said["status"], "UNKNOWN"), ended))
 
 
-def _hparams_value(
-    start: tuple[dict[str, Any], float] | None = None,
-    end: tuple[str, float] | None = None,
-) -> Any:
-    """Return the beginning of a session for the plugin of parameters, or its end.
+def _session_start(trial: optuna.trial.FrozenTrial, title: str, began: float) -> Any:
+    """Return the parameters of a trial, as the beginning of a session."""
+    from tensorboard.plugins.hparams import metadata
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+    data = HParamsPluginData()
+    start = data.session_start_info
+    start.group_name, start.start_time_secs = title, began
+    for name, value in {**trial.params, "family": trial.user_attrs["family"]}.items():
+        _set(start.hparams[one_line(name, MOST_TEXT)], value)
+    return _session_value(metadata.SESSION_START_INFO_TAG, data)
+
+
+def _session_end(trial: optuna.trial.FrozenTrial, ended: float) -> Any:
+    """Return the status of a trial, as the end of a session."""
+    from tensorboard.plugins.hparams import api_pb2, metadata
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+    data = HParamsPluginData()
+    status = STATUSES.get(trial.user_attrs["status"], "UNKNOWN")
+    data.session_end_info.status = api_pb2.Status.Value(f"STATUS_{status}")
+    data.session_end_info.end_time_secs = ended
+    return _session_value(metadata.SESSION_END_INFO_TAG, data)
+
+
+def _session_value(tag: str, data: Any) -> Any:
+    """Return the beginning or the end of a session for the plugin of parameters.
 
     `SummaryWriter.add_hparams` writes them to a run of its own, which the plugin does
     not need (pytorch#37738).
     """
     from tensorboard.compat.proto.summary_pb2 import Summary
-    from tensorboard.plugins.hparams import api_pb2, metadata
-    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+    from tensorboard.plugins.hparams import metadata
 
-    data = HParamsPluginData()
-    if start is not None:
-        tag = metadata.SESSION_START_INFO_TAG
-        data.session_start_info.start_time_secs = start[1]
-        for name, value in start[0].items():
-            _set(data.session_start_info.hparams[one_line(name, MOST_TEXT)], value)
-    if end is not None:
-        tag = metadata.SESSION_END_INFO_TAG
-        data.session_end_info.status = api_pb2.Status.Value(f"STATUS_{end[0]}")
-        data.session_end_info.end_time_secs = end[1]
     return Summary.Value(
         tag=tag,
         metadata=metadata.create_summary_metadata(data),

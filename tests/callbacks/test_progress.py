@@ -192,6 +192,18 @@ def test_the_line_moves_between_trials(capsys, monkeypatch):
     assert moved
 
 
+def test_a_file_gets_lines(capsys, clock, still):
+    bar = still(n_trials=1)
+    bar(Study(), trial(-0.5, status="complete"))
+    bar.teardown()
+    lines = capsys.readouterr().err.replace("\r", "").splitlines()
+    assert [line.split("| ")[1].rstrip() for line in lines][:2] == [
+        "0 s, 0/1 trials",
+        "0 s, 1/1 trials, best -0.5 (linear)",
+    ]
+    assert all("0 s, 1/1 trials, best -0.5 (linear)" in line for line in lines[2:])
+
+
 def test_no_thread_is_left_behind(capsys):
     before = threading.active_count()
     run(ProgressBar(), [], time_budget=1.0)

@@ -103,12 +103,12 @@ def test_the_score_and_the_seconds_are_those_of_the_leaderboard(tracked):
 def test_the_learning_curve_is_what_the_trial_has_reported(tracked):
     model, runs = tracked
     reports = model.studies_["stub"][0].intermediate_values
-    curve = scalars(runs["churn/0000-stub"], "learning_curve/stub")
+    curve = scalars(runs["churn/0000-stub"], "training/stub")
     assert [step for step, _ in curve] == [1, 2, 4, 8, 16, 32, 64]
     values = [reports[slot] for slot in range(7)]
     assert [value for _, value in curve] == pytest.approx(values)
     others = runs["churn/0001-stub"].Tags()["scalars"]
-    assert "learning_curve/stub" not in others
+    assert "training/stub" not in others
 
 
 def test_the_parameters_belong_to_the_run_of_the_trial(tracked):
@@ -195,7 +195,7 @@ def test_the_page_of_parameters_shows_odd_values(tmp_path):
     reports = {0: 0.1, 1: float("nan"), 2: float("-inf")}
     runs = log(tmp_path, ended(0, params=ODD, reports=reports), ended(1, -math.inf))
     first = runs["fit/0000-mlp"]
-    assert str(scalars(first, "learning_curve/mlp")) == str(
+    assert str(scalars(first, "training/mlp")) == str(
         [(1, float(np.float32(0.1))), (2, math.nan), (4, -math.inf)]
     )
     groups = served(
@@ -206,7 +206,7 @@ def test_the_page_of_parameters_shows_odd_values(tmp_path):
         allowedStatuses=["STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_UNKNOWN"],
         colParams=[],
     )["sessionGroups"]
-    assert [group["name"] for group in groups] == ["fit/0000-mlp", "fit/0001-mlp"]
+    assert [group["name"] for group in groups] == ["0000-mlp of fit", "0001-mlp of fit"]
     shown = groups[0]["hparams"]
     assert {name: shown[name] for name in ("nothing", "layers", "rate", "limit")} == {
         "nothing": "None",
@@ -219,7 +219,7 @@ def test_the_page_of_parameters_shows_odd_values(tmp_path):
     assert shown["lines of text"] == "one two"
     assert len(shown["long"]) == 500
     names = {value["name"]["tag"] for value in groups[0]["metricValues"]}
-    assert names == {"score/accuracy", "seconds", "learning_curve/mlp"}
+    assert names == {"score/accuracy", "seconds", "training/mlp"}
 
 
 @pytest.mark.parametrize(
@@ -321,7 +321,7 @@ from automodel.callbacks.tensorboard_tracker import _records
 said = {"number": 0, "family": "mlp", "status": "failed", "seconds": 1.0}
 said["error"] = "one"
 state = optuna.trial.TrialState.FAIL
-_records(optuna.trial.create_trial(state=state, user_attrs=said), "score")
+_records(optuna.trial.create_trial(state=state, user_attrs=said), "one", "score")
 print("tensorboard" in sys.modules, "tensorflow" in sys.modules)
 """
 
