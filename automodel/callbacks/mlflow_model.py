@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -80,10 +81,12 @@ def _saved(estimator: Any, fit: FitFacts, about: Any) -> Iterator[str]:
     import mlflow.sklearn
 
     rows = _rows_of(fit.X)
-    with no_warnings():  # about integers, which cannot be missing
-        signature, example = _signature(rows, fit.y), _example(rows)
     with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder) / NAME)
+        path, example = str(Path(folder) / NAME), str(Path(folder) / "example")
+        # MLflow warns of columns of integers, and is warned by pandas.
+        with no_warnings():
+            signature = _signature(rows, fit.y, estimator)
+            _save_example(rows, example, about)
         with _silent():
             mlflow.sklearn.save_model(
                 estimator,
@@ -91,9 +94,9 @@ def _saved(estimator: Any, fit: FitFacts, about: Any) -> Iterator[str]:
                 mlflow_model=about,
                 serialization_format="cloudpickle",
                 signature=signature,
-                input_example=example,
                 pip_requirements=requirements(estimator),
             )
+        shutil.copytree(example, path, dirs_exist_ok=True)
         yield path
 
 
@@ -114,7 +117,7 @@ def requirements(estimator: Any) -> list[str]:
     ]
 
 
-def _signature(rows: Any, y: Any) -> Any:
+def _signature(rows: Any, y: Any, estimator: Any) -> Any:
     """Return the signature of a model; False if it takes files of images.
 
     Columns of a frame that MLflow would change or refuse may hold anything.
@@ -125,11 +128,16 @@ def _signature(rows: Any, y: Any) -> Any:
 
     if rows is None or not isinstance(y, np.ndarray):
         return False
-    if not hasattr(rows, "columns"):
+    if hasattr(rows, "columns"):
+        columns = [
+            ColSpec(_type_of(column) or AnyType(), name)
+            for name, column in rows.items()
+        ]
+    elif rows.ndim == 1:  # texts, for which MLflow makes a frame of a list
+        (name,) = getattr(estimator, "feature_names_in_", [None])
+        columns = [ColSpec("string", name)]
+    else:
         return infer_signature(rows[:EXAMPLE_ROWS], y[:EXAMPLE_ROWS])
-    columns = [
-        ColSpec(_type_of(column) or AnyType(), name) for name, column in rows.items()
-    ]
     outputs = infer_signature(model_output=y[:EXAMPLE_ROWS]).outputs
     return ModelSignature(Schema(columns), outputs)
 
@@ -146,21 +154,23 @@ def _type_of(column: Any) -> str | None:
     return "string" if infer_dtype(column, skipna=True) == "string" else None
 
 
-def _example(rows: Any) -> Any:
-    """Return a few rows as an example; None if there are none, or none as JSON."""
-    from mlflow.models import convert_input_example_to_serving_input
+def _save_example(rows: Any, path: str, about: Any) -> None:
+    """Save a few rows as the example of a model, if there are any and JSON takes them.
 
-    if rows is None:
-        return None
+    This is done apart from the model, whose pickle takes long, since warnings are off
+    for all threads meanwhile.
+    """
+    from mlflow.models.utils import _save_example
+
+    Path(path).mkdir()
     example = rows.iloc if hasattr(rows, "iloc") else rows
-    example = example[:EXAMPLE_ROWS]
+    example = None if rows is None else example[:EXAMPLE_ROWS]
     if isinstance(example, np.ndarray) and example.size > MOST_IN_EXAMPLE:
-        return None
+        return
     try:
-        convert_input_example_to_serving_input(example)
+        _save_example(about, example, path)
     except Exception:  # noqa: BLE001  MLflow raises what its parts raise
-        return None
-    return example
+        about.saved_input_example_info = None
 
 
 def _rows_of(X: Any) -> Any:
