@@ -1,4 +1,4 @@
-"""Search for half a minute, look at the fit in MLflow, and load its model again."""
+"""Try a few models, look at the fit in MLflow, and load its model from there."""
 
 import mlflow
 from sklearn.datasets import load_breast_cancer
@@ -7,7 +7,7 @@ from sklearn.model_selection import train_test_split
 from automodel import AutoClassifier
 from automodel.callbacks import MLflowTracker
 
-SECONDS = 30.0
+N_TRIALS = 8
 URI = "sqlite:///mlflow.db"  # or that of a server, such as http://localhost:5000
 
 
@@ -20,7 +20,9 @@ def main():
         X, y, stratify=y, random_state=0
     )
     model = AutoClassifier(
-        time_budget=SECONDS,
+        families=["linear", "extra_trees", "knn"],
+        n_trials=N_TRIALS,
+        time_budget=None,
         callbacks=[MLflowTracker("breast cancer")],
         random_state=0,
         verbose=1,

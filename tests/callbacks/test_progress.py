@@ -197,7 +197,7 @@ def test_a_file_gets_lines(capsys, clock, still):
     bar(Study(), trial(-0.5, status="complete"))
     bar.teardown()
     lines = capsys.readouterr().err.replace("\r", "").splitlines()
-    assert [line.split("| ")[1].rstrip() for line in lines][:2] == [
+    assert [line.split("| ")[-1].rstrip() for line in lines][:2] == [
         "0 s, 0/1 trials",
         "0 s, 1/1 trials, best -0.5 (linear)",
     ]
