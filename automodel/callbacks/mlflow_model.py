@@ -58,10 +58,9 @@ def log_model(
     except MlflowException as error:
         if error.error_code != "ENDPOINT_NOT_FOUND":
             raise
+        # A server before MLflow 3 knows models as files of runs only.
         with _saved(estimator, fit, Model(NAME, run_id)) as path:
-            client.log_artifacts(
-                run_id, path, NAME
-            )  # as servers before MLflow 3 have it
+            client.log_artifacts(run_id, path, NAME)
         return
     own = logged.model_id
     about = Model(logged.artifact_location, run_id, model_uuid=own, model_id=own)
@@ -79,13 +78,17 @@ def log_model(
 def _saved(estimator: Any, fit: FitFacts, about: Any) -> Iterator[str]:
     """Save a model in a temporary folder."""
     import mlflow.sklearn
+    from mlflow.exceptions import MlflowException
 
     rows = _rows_of(fit.X)
     with tempfile.TemporaryDirectory() as folder:
         path, example = str(Path(folder) / NAME), str(Path(folder) / "example")
         # MLflow warns of columns of integers, and is warned by pandas.
         with no_warnings():
-            signature = _signature(rows, fit.y, estimator)
+            try:
+                signature = _signature(rows, fit.y, estimator)
+            except MlflowException:  # of types that MLflow does not know
+                signature = False
             _save_example(rows, example, about)
         with _silent():
             mlflow.sklearn.save_model(
@@ -165,8 +168,10 @@ def _save_example(rows: Any, path: str, about: Any) -> None:
     Path(path).mkdir()
     example = rows.iloc if hasattr(rows, "iloc") else rows
     example = None if rows is None else example[:EXAMPLE_ROWS]
-    if isinstance(example, np.ndarray) and example.size > MOST_IN_EXAMPLE:
-        return
+    if isinstance(example, np.ndarray):
+        if example.size > MOST_IN_EXAMPLE:
+            return
+        example = example.tolist() if example.ndim == 1 else example
     try:
         _save_example(about, example, path)
     except Exception:  # noqa: BLE001  MLflow raises what its parts raise

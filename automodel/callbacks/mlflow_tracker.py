@@ -18,6 +18,7 @@ from automodel.autologging import is_autologging_a_fit
 from automodel.callbacks.tracker import FitFacts, TrackedFit, Tracker
 from automodel.clock import Deadline, wall_time
 from automodel.exceptions import MissingLibraryError
+from automodel.quiet import no_warnings
 from automodel.reporting.one_line import one_line
 from automodel.reporting.trials import curve_of
 
@@ -145,7 +146,8 @@ class _MLflowFit(TrackedFit):
 
     def begin(self) -> None:
         """Open the run of the fit, and log the parameters of the estimator."""
-        import mlflow
+        with no_warnings():  # of MLflow about itself
+            import mlflow.sklearn
 
         self._uri = self._uri or mlflow.get_tracking_uri()
         self._client = mlflow.MlflowClient(self._uri)
