@@ -88,11 +88,19 @@ def test_loggers_stay_as_the_application_has_set_them(capsys):
 
 IN_A_TERMINAL = """
 import logging
-from automodel import AutoClassifier
-from tests.conftest import CHEAP, make_frame, make_signal
+from types import SimpleNamespace
+import optuna
+from automodel.callbacks import ProgressBar, TrialLog
 logging.basicConfig(level=logging.INFO, format="%(message)s")
-X = make_frame()
-AutoClassifier(**(CHEAP | {"verbose": 2})).fit(X, make_signal(X) > 0.3)
+callbacks = [ProgressBar(), TrialLog()]
+for callback in callbacks:
+    callback.setup(time_budget=60.0, n_trials=None)
+said = {"family": "mlp", "status": "complete", "seconds": 1.0, "error": ""}
+for number in range(2):
+    trial = optuna.create_trial(value=0.5, user_attrs=said | {"number": number})
+    for callback in callbacks:
+        callback(SimpleNamespace(study_name="mlp"), trial)
+callbacks[0].teardown()
 """
 
 
