@@ -147,6 +147,7 @@ class _MLflowFit(TrackedFit):
     def begin(self) -> None:
         """Open the run of the fit, and log the parameters of the estimator."""
         with no_warnings():  # of MLflow about itself
+            import mlflow.pyfunc
             import mlflow.sklearn
 
         self._uri = self._uri or mlflow.get_tracking_uri()
