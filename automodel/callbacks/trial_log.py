@@ -40,9 +40,9 @@ class TrialLog:
     def __call__(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
         """Log a trial that has ended."""
         said = trial.user_attrs
-        is_complete = said["status"] == "complete"
-        if is_complete and (self._best is None or trial.value > self._best[0]):
-            self._best = trial.value, said["number"]
+        score = trial.value if said["status"] == "complete" else None
+        if score is not None and (self._best is None or score > self._best[0]):
+            self._best = score, said["number"]
         if logger.isEnabledFor(logging.INFO):
             with hidden_bars():
                 logger.info("%s", self._line(trial))
