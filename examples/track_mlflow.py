@@ -7,7 +7,7 @@ from sklearn.model_selection import train_test_split
 from automodel import AutoClassifier
 from automodel.callbacks import MLflowTracker
 
-N_TRIALS = 8
+N_TRIALS = 6
 URI = "sqlite:///mlflow.db"  # or that of a server, such as http://localhost:5000
 
 
@@ -20,7 +20,7 @@ def main():
         X, y, stratify=y, random_state=0
     )
     model = AutoClassifier(
-        families=["linear", "extra_trees", "knn"],
+        families=["linear", "knn"],
         n_trials=N_TRIALS,
         time_budget=None,
         callbacks=[MLflowTracker("breast cancer")],
