@@ -13,6 +13,7 @@ from contextvars import ContextVar
 import threadpoolctl
 from threadpoolctl import threadpool_limits
 
+from automodel.autologging import no_autologging
 from automodel.quiet import no_warnings
 from automodel.shared_context import SharedContext
 
@@ -42,7 +43,8 @@ def contained() -> Iterator[None]:
 
 @contextmanager
 def _contained_process() -> Iterator[None]:
-    with no_warnings(), threadpool_limits(1, user_api="blas"), _quiet("optuna"):
+    limited = threadpool_limits(1, user_api="blas")
+    with no_warnings(), limited, _quiet("optuna"), no_autologging():
         try:
             yield
         finally:

@@ -7,6 +7,8 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 
@@ -342,6 +344,22 @@ def values(frame):
 def cheap():
     """Return parameters of an estimator that is fitted in a tenth of a second."""
     return dict(CHEAP)
+
+
+@contextmanager
+def mlflow_as_before():
+    """Undo what the block sets in MLflow for the whole process."""
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of MLflow itself
+        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        try:
+            yield
+        finally:
+            if "mlflow" in sys.modules:
+                mlflow = sys.modules["mlflow"]
+                mlflow.sklearn.autolog(disable=True)
+                mlflow.set_tracking_uri(None)
 
 
 class NosyFamily(StubFamily):

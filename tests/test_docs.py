@@ -17,7 +17,7 @@ from automodel import AutoClassifier, AutoRegressor, SharedStorage
 from automodel.families import TabularFamily, find_families
 from automodel.monitor import Monitor
 from automodel.targets.objective import Objective
-from tests.conftest import StubFamily, make_task
+from tests.conftest import StubFamily, make_task, mlflow_as_before
 
 ROOT = Path(__file__).parent.parent
 NOT_RUN = ["run_grpc_proxy_server", "GrpcStorageProxy"]  # a server never ends
@@ -79,6 +79,7 @@ def test_every_page_with_blocks_is_run():
         "add_a_family.md",
         "distributed.md",
         "index.md",
+        "tracking.md",
         "user_guide.md",
     }
 
@@ -98,6 +99,20 @@ def test_the_user_guide():
     np.testing.assert_allclose(
         found["same"].predict_proba(X), found["model"].predict_proba(X), rtol=1e-6
     )
+
+
+@pytest.mark.slow
+def test_the_page_about_following_a_search(tmp_path):
+    pytest.importorskip("mlflow")
+    pytest.importorskip("tensorboard")
+    with mlflow_as_before():
+        found = run("tracking.md")
+    np.testing.assert_array_equal(found["same"].predict(X), found["model"].predict(X))
+    [fit] = (tmp_path / "runs").iterdir()
+    assert len(list(fit.iterdir())) == 2
+    assert (tmp_path / "search" / "automodel" / "journal.log").exists()
+    assert len((tmp_path / "trials.jsonl").read_text().splitlines()) == 2
+    assert len((tmp_path / "trials.txt").read_text().splitlines()) == 2
 
 
 @pytest.mark.filterwarnings("ignore:The `?probability:FutureWarning")

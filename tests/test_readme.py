@@ -6,10 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import mlflow_as_before
+
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 GUIDE = ROOT / "docs" / "user_guide.md"
-NEED_TORCHVISION = ("detect_shapes.py",)
+NEEDED = {
+    "detect_shapes.py": "torchvision",
+    "track_mlflow.py": "mlflow",
+    "track_tensorboard.py": "tensorboard",
+    "watch_dashboard.py": "optuna_dashboard",
+}
 EXAMPLES = sorted(ROOT.glob("examples/*.py"))
 
 
@@ -35,11 +42,13 @@ def test_python_blocks_run_one_after_another(monkeypatch, capsys, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", EXAMPLES, ids=[path.name for path in EXAMPLES])
-def test_examples_run(path, capsys):
-    if path.name in NEED_TORCHVISION:
-        pytest.importorskip("torchvision")
+def test_examples_run(path, capsys, monkeypatch, tmp_path):
+    if path.name in NEEDED:
+        pytest.importorskip(NEEDED[path.name])
+    monkeypatch.chdir(tmp_path)  # some write files
     code = compile(hurried(path.read_text()), str(path), "exec")
-    exec(code, {"__name__": "__main__", "__file__": str(path)})
+    with mlflow_as_before():
+        exec(code, {"__name__": "__main__", "__file__": str(path)})
     assert capsys.readouterr().out
 
 

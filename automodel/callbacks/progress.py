@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import threading
 import warnings
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from automodel.clock import SYSTEM_CLOCK
+from automodel.clock import SYSTEM_CLOCK, wall_time
 
 if TYPE_CHECKING:
     import optuna
@@ -20,7 +23,7 @@ LOG_SECONDS = 10.0  # between two lines if stderr is a file or a pipe
 
 
 class ProgressBar:
-    """Show time, trials and the best score of a search on one line of stderr.
+    """Show time, trials, the best score and what is being tried on one line of stderr.
 
     This is a callback for `AutoClassifier(callbacks=[...])`; `verbose=1` adds it
     automatically. A thread, which ends with the search, updates the line between
@@ -31,6 +34,9 @@ class ProgressBar:
     refresh_seconds : float, default=0.5
         Seconds between two updates of the line. If stderr is a file or a pipe, at least
         ten seconds are used.
+    start : float, default=None
+        The moment on the system's clock at which the time budget has begun. None for
+        the call of `setup`.
 
     Examples
     --------
@@ -40,14 +46,23 @@ class ProgressBar:
     >>> bar.teardown()
     """
 
-    def __init__(self, refresh_seconds: float = 0.5):
+    def __init__(self, refresh_seconds: float = 0.5, start: float | None = None):
         self.refresh_seconds = refresh_seconds
+        self.start = start
         self._live: _LiveBar | None = None
 
     def setup(self, *, time_budget: float | None, n_trials: int | None) -> None:
         """Open the line and start its clock."""
         self.teardown()
-        self._live = _LiveBar(self.refresh_seconds, time_budget, n_trials)
+        start = SYSTEM_CLOCK.now() if self.start is None else self.start
+        self._live = _LiveBar(self.refresh_seconds, time_budget, n_trials, start)
+
+    def on_trial_begin(
+        self, study: optuna.Study, trial: optuna.trial.FrozenTrial
+    ) -> None:
+        """Show the family of a trial that begins to run."""
+        if self._live is not None:
+            self._live.begin(trial)
 
     def __call__(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
         """Count a finished trial."""
@@ -67,14 +82,21 @@ class ProgressBar:
 class _LiveBar:
     """The state of a bar between setup and teardown."""
 
-    def __init__(self, refresh_seconds, time_budget, n_trials):
+    def __init__(self, refresh_seconds, time_budget, n_trials, start):
         self.time_budget = time_budget
         self.n_trials = n_trials
         self.statuses: Counter[str] = Counter()
+        self.running: dict[int, str] = {}  # the families of trials, by their numbers
         self.best: tuple[float, str] | None = None
-        self.start = SYSTEM_CLOCK.now()
-        self._bar, self._seconds = _new_bar(refresh_seconds)
-        self._shown = self.start
+        self.start = start
+        self._opened = SYSTEM_CLOCK.now(), wall_time()
+        self._n_earlier = 0  # trials that had ended before, in an earlier fit
+        self._bar, is_live = _new_bar()
+        self._seconds = (
+            refresh_seconds if is_live else max(refresh_seconds, LOG_SECONDS)
+        )
+        self._end_of_line = "" if is_live else "\n"
+        self._shown = start
         self._ended = threading.Event()
         self._clock = threading.Thread(
             target=self._follow_clock, name="automodel-progress", daemon=True
@@ -82,29 +104,49 @@ class _LiveBar:
         self.show()
         self._clock.start()
 
+    def begin(self, trial: optuna.trial.FrozenTrial) -> None:
+        said = trial.user_attrs
+        # A new dict, since the thread of the clock may be reading this one.
+        self.running = {**self.running, said["number"]: said["family"]}
+        self._show_if_due()
+
     def count(self, study_name: str, trial: optuna.trial.FrozenTrial) -> None:
-        family = trial.user_attrs.get("family", study_name)
+        said = trial.user_attrs
+        number, family = said.get("number"), said.get("family", study_name)
+        self.running = {n: f for n, f in self.running.items() if n != number}
         state = trial.state.name.lower().replace("fail", "failed")
-        status = trial.user_attrs.get("status", state)
+        status = said.get("status", state)
         self.statuses[status] += 1
+        ended = trial.datetime_complete
+        self._n_earlier += ended is not None and ended.timestamp() < self._opened[1]
         value = trial.value if status == "complete" else None
         if value is not None and (self.best is None or value > self.best[0]):
             self.best = (value, family)
-        if SYSTEM_CLOCK.now() - self._shown >= self._seconds:
-            self.show()
+        self._show_if_due()
 
     def close(self) -> None:
         self._ended.set()
         self._clock.join()
         # A notebook shows a bar that is closed before its end in red, like an error.
-        self.show(share=1.0)
+        self.show(has_ended=True)
         self._bar.close()
 
-    def show(self, share: float | None = None) -> None:
+    def show(self, has_ended: bool = False) -> None:
         self._shown = SYSTEM_CLOCK.now()
         elapsed = self._shown - self.start
-        self._bar.n = self._share(elapsed) if share is None else share
-        self._bar.set_description_str(self._text(elapsed), refresh=True)
+        self._bar.n = 1.0 if has_ended else self._share(elapsed)
+        parts = self._parts(elapsed)
+        if not has_ended:
+            left = self._seconds_left(elapsed)
+            parts[1:1] = [] if left is None else [f"{_duration(left)} left"]
+            parts += [f"trying {_counted(self.running)}"] if self.running else []
+        self._bar.set_description_str(", ".join(parts), refresh=True)
+        if not has_ended:  # tqdm ends the last line
+            self._bar.fp.write(self._end_of_line)
+
+    def _show_if_due(self) -> None:
+        if SYSTEM_CLOCK.now() - self._shown >= self._seconds:
+            self.show()
 
     def _follow_clock(self) -> None:
         while not self._ended.wait(self._seconds):
@@ -119,7 +161,19 @@ class _LiveBar:
             shares.append(self.statuses.total() / self.n_trials)
         return min(max(shares), 1.0)
 
-    def _text(self, elapsed: float) -> str:
+    def _seconds_left(self, elapsed: float) -> float | None:
+        """Return the rest of the time budget, or what the missing trials may take."""
+        left = []
+        if self.time_budget:
+            left.append(max(self.time_budget - elapsed, 0.0))
+        n_ended = self.statuses.total()
+        n_own = n_ended - self._n_earlier
+        if self.n_trials and n_own and n_ended < self.n_trials:
+            seconds = (self.start + elapsed - self._opened[0]) / n_own
+            left.append(seconds * (self.n_trials - n_ended))
+        return min(left, default=None)
+
+    def _parts(self, elapsed: float) -> list[str]:
         seconds = f"{elapsed:.0f}"
         if self.time_budget:
             seconds += f"/{self.time_budget:.0f}"
@@ -133,11 +187,42 @@ class _LiveBar:
                 parts.append(f"{self.statuses[status]} {status}")
         if self.best is not None:
             parts.append(f"best {self.best[0]:.5g} ({self.best[1]})")
-        return ", ".join(parts)
+        return parts
 
 
-def _new_bar(refresh_seconds: float):
-    """Return a tqdm bar without tqdm's endless monitor thread, and its interval."""
+def _duration(seconds: float) -> str:
+    """Return a time in the two largest units that it has.
+
+    Examples
+    --------
+    >>> _duration(59.6), _duration(61), _duration(3720)
+    ('1 min', '1 min 1 s', '1 h 2 min')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [(hours, "h"), (minutes, "min"), (0 if hours else rest, "s")]
+    return " ".join(f"{n} {unit}" for n, unit in parts if n) or "0 s"
+
+
+def _counted(running: dict[int, str]) -> str:
+    """Return the families of trials, with the numbers of trials above one."""
+    families = Counter(running.values())
+    return ", ".join(f"{n} {name}" if n > 1 else name for name, n in families.items())
+
+
+@contextmanager
+def hidden_bars() -> Iterator[None]:
+    """Take the bars off the terminal within the block, which may write to it."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield
+        return
+    with _bar_class().external_write_mode(sys.stderr):
+        yield
+
+
+@functools.cache
+def _bar_class():
+    """Return the class of bars: tqdm's, without its endless monitor thread."""
     with warnings.catch_warnings():
         # Without ipywidgets tqdm falls back to text, which is right in a notebook.
         warnings.simplefilter("ignore")
@@ -148,12 +233,16 @@ def _new_bar(refresh_seconds: float):
 
     # tqdm's own lock is one of multiprocessing and may start a helper process.
     Bar.set_lock(threading.RLock())
+    return Bar
+
+
+def _new_bar():
+    """Return a bar, and whether it can be overwritten, unlike lines in a file."""
     size: dict[str, Any] = {"dynamic_ncols": True}
     if _has_size_zero(sys.stderr):
         size = {"ncols": 80, "nrows": 24}
-    bar = Bar(total=1.0, bar_format=BAR_FORMAT, **size)
-    is_live = hasattr(bar, "container") or bar.fp.isatty()
-    return bar, refresh_seconds if is_live else max(refresh_seconds, LOG_SECONDS)
+    bar = _bar_class()(total=1.0, bar_format=BAR_FORMAT, **size)
+    return bar, hasattr(bar, "container") or bar.fp.isatty()
 
 
 def _has_size_zero(stream) -> bool:

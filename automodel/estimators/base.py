@@ -29,7 +29,9 @@ from automodel.reporting.summary import ReportMixin
 from automodel.search.storage.shared import SharedStorage
 
 if TYPE_CHECKING:
+    from automodel.callbacks import FitFacts
     from automodel.families import ModelFamily
+    from automodel.search.budget import Budget
     from automodel.search.storage.archive import Archive
     from automodel.targets.base import Target
     from automodel.task import Task
@@ -142,7 +144,7 @@ class AutoEstimator(ReportMixin, HonestMixin, BaseEstimator):
             families, data = self._checked(X, y, sample_weight, groups)
         with budget.stage("reading"):
             archive, prepared = self._prepare_search(data, families)
-        return self._train(prepared, families, budget, archive)
+        return self._train(prepared, data, families, budget, archive)
 
     def _checked(self, X, y, sample_weight, groups) -> tuple[list[ModelFamily], Data]:
         """Check the parameters and the data, before anything that takes time."""
@@ -172,30 +174,47 @@ class AutoEstimator(ReportMixin, HonestMixin, BaseEstimator):
             check_same_search(archive, prepared.fingerprint(data, **settings))
         return archive, prepared
 
-    def _train(self, prepared, families, budget, archive) -> Self:
+    def _train(self, prepared, data, families, budget, archive) -> Self:
         from automodel.callbacks import running
         from automodel.estimators.provenance import provenance
         from automodel.search.search import SearchSettings
         from automodel.training.train import TrainingSettings, train
 
         used = self._able_families(families, prepared.folds.task)
-        callbacks = self._callbacks()
-        settings = TrainingSettings(
-            SearchSettings(self.sampler, self.pruner, callbacks, prepared.seed),
-            self.n_jobs,
-            as_bytes(self.memory_limit),
-            self.ensemble_size,
-            self.refit,
-            archive,
-        )
-        with running(callbacks, self.time_budget, self.n_trials):
+        fit = self._fit_facts(prepared, data, budget)
+        callbacks = self._callbacks(budget)
+        with running(callbacks, self.time_budget, self.n_trials, fit) as active:
+            budget.reserve(active.seconds_reserved)
+            settings = TrainingSettings(
+                SearchSettings(self.sampler, self.pruner, active.called, prepared.seed),
+                self.n_jobs,
+                as_bytes(self.memory_limit),
+                self.ensemble_size,
+                self.refit,
+                archive,
+            )
             trained = train(prepared.folds, used, budget, settings)
-        self._keep_prepared(prepared)
-        self._keep_trained(trained)
-        self.fit_report_ = {**budget.used, "total": budget.elapsed}
-        total, baseline = self.fit_report_["total"], trained.baseline_score
-        self._provenance = provenance(used, total, baseline)
+            self._keep_prepared(prepared)
+            self._keep_trained(trained)
+            self.fit_report_ = {**budget.used, "total": budget.elapsed}
+            total, baseline = self.fit_report_["total"], trained.baseline_score
+            self._provenance = provenance(used, total, baseline)
+            active.finish(fit, self)
         return self
+
+    def _fit_facts(self, prepared: Prepared, data: Data, budget: Budget) -> FitFacts:
+        from automodel.callbacks import FitFacts
+
+        settings = {"cv": self.cv, "scoring": self.scoring}
+        return FitFacts(
+            self,
+            prepared.folds.task,
+            prepared.folds.metric.name,
+            data.X,
+            data.y,
+            lambda: prepared.fingerprint(data, **settings),
+            budget.deadline,
+        )
 
     def _able_families(
         self, families: Sequence[ModelFamily], task: Task
@@ -333,12 +352,16 @@ class AutoEstimator(ReportMixin, HonestMixin, BaseEstimator):
                 seed = begun["seed"]
         return seed, seconds
 
-    def _callbacks(self) -> list:
+    def _callbacks(self, budget) -> list:
         callbacks = list(self.callbacks)
         if self.verbose:
             from automodel.callbacks.progress import ProgressBar
 
-            callbacks.append(ProgressBar())
+            callbacks.append(ProgressBar(start=budget.start))
+        if self.verbose > 1:
+            from automodel.callbacks.trial_log import TrialLog
+
+            callbacks.append(TrialLog())
         return callbacks
 
     def _predict_outputs(self, X) -> np.ndarray:

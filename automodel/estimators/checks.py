@@ -16,6 +16,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from automodel.callbacks.tracker import Tracker
 from automodel.preprocessing.image.containers import Sources, as_sources
 from automodel.preprocessing.image.images import AUGMENTATIONS
 from automodel.preprocessing.text.strings import as_strings
@@ -261,17 +262,17 @@ def as_bytes(memory_limit: int | str | None) -> int | None:
 
 
 def check_callbacks(callbacks: Any) -> None:
-    """Check that each callback can be called.
+    """Check that each callback is a tracker or can be called.
 
     Raises
     ------
     TypeError
-        If one of them cannot be called.
+        If one of them is neither.
     """
     for callback in callbacks:
-        if not callable(callback):
+        if not callable(callback) and not isinstance(callback, Tracker):
             raise TypeError(
-                "The 'callbacks' parameter must contain callables, which are called as "
-                "callback(study, trial) after each trial. "
+                "The 'callbacks' parameter must contain trackers, and callables, which "
+                "are called as callback(study, trial) after each trial. "
                 f"Got {callback!r} of type {type(callback).__name__} instead."
             )

@@ -71,9 +71,9 @@ class AutoClassifier(SupervisedClassifier, TabularEstimator):
         Limit of the resident memory of a worker process, in bytes or as in "4GB". A
         trial that exceeds it fails. With a limit, trials run in a worker process even
         if ``n_jobs=1``.
-    callbacks : list of callable, default=()
+    callbacks : list of callable or Tracker, default=()
         Functions that are called as ``callback(study, trial)`` after each trial;
-        ``study.stop()`` ends the search.
+        ``study.stop()`` ends the search. Trackers show it in MLflow or TensorBoard.
     n_jobs : int, default=None
         Number of trials that run at a time, each with one thread. They run in processes
         that `fit` starts, or in the joblib backend that ``parallel_config`` sets. None
@@ -81,7 +81,8 @@ class AutoClassifier(SupervisedClassifier, TabularEstimator):
     random_state : int, RandomState or None, default=None
         Seed of splits, samplers and models.
     verbose : int, default=0
-        If 1, show a progress bar.
+        If 1, show a progress bar. If 2, also log a line for each trial, with the level
+        INFO and the logger "automodel".
 
     Attributes
     ----------

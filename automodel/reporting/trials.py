@@ -119,14 +119,25 @@ def _facts(trial, number, params, member, began: datetime | None) -> TrialFacts:
         said.get("worker"),
         0.0 if member is None else member.weight,
         0.0 if member is None else member.stacking_coefficient,
-        _curve(trial.get("intermediate_values", {})),
+        curve_of(trial.get("intermediate_values", {})),
         params,
         said["error"],
     )
 
 
-def _curve(reports: dict[int, float]) -> tuple[tuple[int, float], ...]:
-    """Return the reports within the first fold, which come after 1, 2, 4, ... steps."""
+def curve_of(reports: dict[int, float]) -> tuple[tuple[int, float], ...]:
+    """Return the reports within the first fold, which come after 1, 2, 4, ... steps.
+
+    Parameters
+    ----------
+    reports : dict of int to float
+        The intermediate values of a trial, see `Monitor`.
+
+    Returns
+    -------
+    tuple of (int, float)
+        Steps of the training, and the values reported after them.
+    """
     slots = sorted(slot for slot in reports if slot < SLOTS_PER_FOLD - 1)
     return tuple((1 << slot, reports[slot]) for slot in slots)
 

@@ -55,6 +55,10 @@ class Budget:
         """Bring the deadline forward, after an interrupt."""
         self.deadline = self.deadline.within(seconds)
 
+    def reserve(self, seconds: float) -> None:
+        """Bring the deadline forward, to keep time for what follows the training."""
+        self.deadline = self.deadline.later(-seconds)
+
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Add the time that the block takes to the stage `name`."""

@@ -44,7 +44,8 @@ class SharedTrials:
         Returns the seconds that the search has left.
     callbacks : sequence of callable, default=()
         Called with the study and the trial when a trial has ended. They are told of
-        those that have ended elsewhere while the search has time.
+        those that have ended elsewhere while the search has time. A method
+        `on_trial_begin` is called with the same when a trial begins to run here.
 
     Attributes
     ----------
@@ -140,6 +141,11 @@ class SharedTrials:
         """Note that a trial of this process is given to a worker now."""
         trial = self._pending[number]
         trial.study.start(trial)
+        hooks = [getattr(c, "on_trial_begin", None) for c in self.callbacks]
+        for hook in filter(None, hooks):
+            frozen = _copied(trial.study.frozen(trial))
+            frozen.user_attrs |= {"number": number, "family": trial.study.family.name}
+            hook(trial.study.shown, frozen)
 
     def tell(
         self, number: int, evaluation: Evaluation, time_limit: float | None = None

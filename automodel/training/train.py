@@ -85,7 +85,7 @@ def train(
         )
         search = Search(families, folds, budget, storage, workers, settings.search)
         try:
-            with storage.opened(names, budget):
+            with storage.opened(names, budget, folds.metric.name):
                 _search_and_assemble(search, settings, notes, made)
         except KeyboardInterrupt:
             if not made:

@@ -166,7 +166,7 @@ class Archive:
         known = read_json(self.folder / "fingerprint.json") or {}
         return {"seed": known["random_state"]} if "random_state" in known else {}
 
-    def enter(self, families: Sequence[str]) -> None:
+    def enter(self, families: Sequence[str], metric_name: str = "") -> None:
         """Take part in the search, with the families that this process knows.
 
         Raises
@@ -182,7 +182,7 @@ class Archive:
         search = self.agree("search", own, lambda: self.ledger.recall(families))
         # Some file systems ignore capitals, and then two names are one search.
         self.ledger.study_name = search.get("name", self.study_name)
-        self.ledger.open(families, search["id"])
+        self.ledger.open(families, search["id"], metric_name)
         self.participants.enter()
         self.drafts.clean()
         drop_orphans(self.folder, self.participants, self.ledger)

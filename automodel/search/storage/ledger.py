@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from automodel.clock import SYSTEM_CLOCK, Clock, Deadline
 from automodel.exceptions import describe_error
+from automodel.quiet import no_warnings
 from automodel.search.timeout import within
 
 MOST_SECONDS = 10.0  # for one call, before the storage is given up for a while
@@ -67,8 +68,10 @@ class Ledger:
         self._pause = Deadline(-math.inf, clock)
         self._is_doubtful = False
 
-    def open(self, families: Sequence[str], search: str) -> None:
+    def open(self, families: Sequence[str], search: str, metric_name: str = "") -> None:
         """Find or create the studies of the search with this id.
+
+        Optuna's dashboard shows the name of the score.
 
         Raises
         ------
@@ -80,7 +83,7 @@ class Ledger:
 
         def open_all() -> None:
             for name in families:
-                self._open_one(name, search)
+                self._open_one(name, search, metric_name)
 
         within(open_all, patience(self.seconds_left(), FIRST_SECONDS))
 
@@ -171,7 +174,7 @@ class Ledger:
             self._pause = Deadline.after(PAUSE_SECONDS, self.clock)
             return None
 
-    def _open_one(self, family: str, search: str) -> None:
+    def _open_one(self, family: str, search: str, metric_name: str) -> None:
         name = f"{self.study_name}-{family}"
         study = optuna.create_study(
             storage=self.storage,
@@ -182,6 +185,9 @@ class Ledger:
         known = study.user_attrs.get("search")
         if known is None:
             study.set_user_attr("search", search)
+            if metric_name:
+                with no_warnings():  # that this is experimental
+                    study.set_metric_names([metric_name])
         elif known != search:
             raise ValueError(
                 f"The study {name!r} of the storage belongs to another search, or its "

@@ -70,14 +70,16 @@ class SearchStorage:
         return None if self.archive is None else self.archive.model_folder
 
     @contextmanager
-    def opened(self, families: Sequence[str], budget: Budget) -> Iterator[None]:
+    def opened(
+        self, families: Sequence[str], budget: Budget, metric_name: str = ""
+    ) -> Iterator[None]:
         """Take part in the archived search of these families within the block."""
         archive = self.archive
         if archive is None:
             yield
             return
         archive.seconds_left = lambda: budget.seconds_left
-        archive.enter(families)
+        archive.enter(families, metric_name)
         try:
             yield
         finally:
