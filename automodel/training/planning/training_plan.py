@@ -2,35 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from automodel.training.planning.machine import Machine
-
-
-@dataclass(frozen=True)
-class Range:
-    """An estimate: the likely value, and an 80 % band around it.
-
-    Parameters
-    ----------
-    low, likely, high : float
-        The 10th, 50th and 90th percentiles. They may be infinite, as for something
-        that does not happen within the time budget.
-    """
-
-    low: float
-    likely: float
-    high: float
-
-    @classmethod
-    def of(cls, values: Iterable[float]) -> Range:
-        """Return the range of the values of several simulated fits."""
-        ordered = sorted(float(value) for value in values)
-        ranks = (len(ordered) - 1) * np.array([0.1, 0.5, 0.9])
-        return cls(*(ordered[round(rank)] for rank in ranks))
+from automodel.training.planning.plan_cost import PlanCost, cost_of
+from automodel.training.planning.ranges import Range
 
 
 @dataclass(frozen=True)
@@ -158,6 +135,69 @@ class TrainingPlan:
                 "Call 'plan' of the estimator again."
             )
         return self._plan_on(machine)
+
+    def cost(
+        self,
+        *,
+        per_hour: float | None = None,
+        watts: float | None = None,
+        per_kwh: float | None = None,
+        grams_per_kwh: float | None = None,
+    ) -> PlanCost:
+        """Return the money, energy and CO2 of the fit, from rates that you know.
+
+        The rates are those of the whole machine during the fit. There are no defaults,
+        since they differ between machines and places.
+
+        Parameters
+        ----------
+        per_hour : float, default=None
+            Price of an hour.
+        watts : float, default=None
+            Power that the machine draws, in watts.
+        per_kwh : float, default=None
+            Price of a kWh, in the same currency and in addition to `per_hour`.
+        grams_per_kwh : float, default=None
+            Grams of CO2 that are emitted for a kWh.
+
+        Returns
+        -------
+        PlanCost
+            Its `money`, `energy` and `co2` are ranges. Those whose rates are not given
+            are None.
+
+        Raises
+        ------
+        ValueError
+            If a rate is negative or not a finite number, or if `per_kwh` or
+            `grams_per_kwh` is given without `watts`.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from automodel import AutoClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> plan = AutoClassifier(time_budget=360).plan(X, y, probe_seconds=1.0)
+        >>> plan.cost(per_hour=2.0).money.high <= 0.2
+        True
+        """
+        return cost_of(
+            self.seconds,
+            per_hour=per_hour,
+            watts=watts,
+            per_kwh=per_kwh,
+            grams_per_kwh=grams_per_kwh,
+        )
+
+    def __str__(self) -> str:
+        from automodel.reporting.plan_summary import text_of_plan
+
+        return text_of_plan(self)
+
+    def _repr_html_(self) -> str:
+        from automodel.reporting.plan_summary import html_of_plan
+
+        return html_of_plan(self)
 
     def __getstate__(self):
         return {**self.__dict__, "_plan_on": None}
