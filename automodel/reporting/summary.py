@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from sklearn.utils import estimator_html_repr
 
+from automodel.reporting.text_tables import STYLE, cut, html_table
+
 if TYPE_CHECKING:
     from automodel.reporting.page.report import Report
 
 TOP = 10
 WIDTH = 100
-STYLE = (
-    ".automodel-report{font-family:sans-serif;font-size:13px;margin-bottom:8px}"
-    ".automodel-report table{border-collapse:collapse;margin:4px 0 8px}"
-    ".automodel-report th,.automodel-report td{padding:2px 10px;text-align:left;"
-    "border-bottom:1px solid rgba(128,128,128,.3)}"
-    ".automodel-report td.number,.automodel-report th.number{text-align:right}"
-)
 COLUMNS = ("rank", "family", "score", "weight", "seconds", "status", "params")
 MEMBER_COLUMNS = ("family", "weight", "stacking_coefficient", "score", "params")
 NUMBERS = ("rank", "score", "weight", "stacking_coefficient", "seconds")
@@ -132,7 +127,7 @@ def text_summary(estimator: Any, top: int = TOP) -> str:
     lines = [_headline(estimator), *_score_lines(estimator), "", *_table(records)]
     rest = _left_over(estimator)
     if rest:
-        lines += ["", *(_cut(line, WIDTH) for line in rest)]
+        lines += ["", *(cut(line, WIDTH) for line in rest)]
     return "\n".join(lines)
 
 
@@ -176,9 +171,9 @@ def html_summary(estimator: Any, top: int = TOP) -> str:
     return (
         f'<div class="automodel-report"><style>{STYLE}</style><p>{text}</p>'
         f"<details open><summary>Ensemble</summary>"
-        f"{_html_table(members, MEMBER_COLUMNS)}</details>"
+        f"{html_table(members, MEMBER_COLUMNS, NUMBERS)}</details>"
         f"<details><summary>Best trials</summary>"
-        f"{_html_table(_records(estimator, top), COLUMNS)}</details></div>"
+        f"{html_table(_records(estimator, top), COLUMNS, NUMBERS)}</details></div>"
     )
 
 
@@ -254,24 +249,11 @@ def _table(records: Sequence[dict[str, str]]) -> list[str]:
     for row in cells:
         parts = []
         for name, width in widths.items():
-            text = _cut(row[name], width)
+            text = cut(row[name], width)
             parts.append(text.rjust(width) if name in NUMBERS else text.ljust(width))
-        parts.append(_cut(row[COLUMNS[-1]], left))
+        parts.append(cut(row[COLUMNS[-1]], left))
         lines.append("  ".join(parts).rstrip())
     return lines
-
-
-def _html_table(records: Iterable[dict[str, str]], columns: Sequence[str]) -> str:
-    def row(tag: str, cells: dict[str, str]) -> str:
-        parts = []
-        for name in columns:
-            kind = ' class="number"' if name in NUMBERS else ""
-            parts.append(f"<{tag}{kind}>{escape(_cut(cells[name], 200))}</{tag}>")
-        return f"<tr>{''.join(parts)}</tr>"
-
-    head = row("th", {name: name for name in columns})
-    body = "".join(row("td", record) for record in records)
-    return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
 
 
 def _params(params: dict[str, Any] | None) -> str:
@@ -286,11 +268,6 @@ def _number(value: float | None, digits: int) -> str:
     if value is None or math.isnan(value):
         return ""
     return f"{value:.{digits}g}"
-
-
-def _cut(text: str, width: int) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= width else text[: max(width - 3, 0)] + "..."
 
 
 def _count(n: int, noun: str) -> str:
