@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from sklearn.utils import estimator_html_repr
 
-from automodel.reporting.text_tables import STYLE, cut, html_table
+from automodel.reporting.plan_actual import COLUMNS as PLAN_COLUMNS
+from automodel.reporting.plan_actual import compared, plan_of
+from automodel.reporting.text_tables import STYLE, cut, html_table, text_table
 
 if TYPE_CHECKING:
     from automodel.reporting.page.report import Report
+    from automodel.training.planning.training_plan import TrainingPlan
 
 TOP = 10
 WIDTH = 100
@@ -37,6 +40,7 @@ class ReportMixin:
         *,
         seconds: float = 20.0,
         show_examples: bool = False,
+        plan: TrainingPlan | None = None,
     ) -> Report:
         """Report on the fit in one page of HTML, which needs no network and no script.
 
@@ -61,6 +65,10 @@ class ReportMixin:
             Whether the page may show rows of X: those that are predicted worst, and
             those of which the ensemble is least sure. Without it, the page holds no
             rows, texts or images; figures of a regression show up to 1,000 values of y.
+        plan : TrainingPlan, default=None
+            A plan of this fit, which is shown beside what the fit has taken. None for
+            that which the method `plan` of this estimator returned before the fit, if
+            it was called with the same parameters and kind of data.
 
         Returns
         -------
@@ -89,9 +97,8 @@ class ReportMixin:
         """
         from automodel.reporting.page.report import make_report
 
-        return make_report(
-            self, path, X, y, seconds=seconds, show_examples=show_examples
-        )
+        options = {"seconds": seconds, "show_examples": show_examples, "plan": plan}
+        return make_report(self, path, X, y, **options)
 
     def _html_repr(self) -> str:
         diagram = estimator_html_repr(self)
@@ -125,6 +132,9 @@ def text_summary(estimator: Any, top: int = TOP) -> str:
     """
     records = _records(estimator, top)
     lines = [_headline(estimator), *_score_lines(estimator), "", *_table(records)]
+    planned = _plan_records(estimator)
+    if planned:
+        lines += ["", *text_table(planned, PLAN_COLUMNS, PLAN_COLUMNS[1:])]
     rest = _left_over(estimator)
     if rest:
         lines += ["", *(cut(line, WIDTH) for line in rest)]
@@ -167,13 +177,16 @@ def html_summary(estimator: Any, top: int = TOP) -> str:
         for member in sorted(estimator.ensemble_.members, key=lambda m: -m.weight)
     ]
     lines = [_headline(estimator), *_score_lines(estimator), *_left_over(estimator)]
+    planned = _plan_records(estimator)
+    plan = html_table(planned, PLAN_COLUMNS, PLAN_COLUMNS[1:]) if planned else ""
     text = "<br>".join(escape(line) for line in lines)
     return (
         f'<div class="automodel-report"><style>{STYLE}</style><p>{text}</p>'
         f"<details open><summary>Ensemble</summary>"
         f"{html_table(members, MEMBER_COLUMNS, NUMBERS)}</details>"
         f"<details><summary>Best trials</summary>"
-        f"{html_table(_records(estimator, top), COLUMNS, NUMBERS)}</details></div>"
+        f"{html_table(_records(estimator, top), COLUMNS, NUMBERS)}</details>"
+        f"{plan}</div>"
     )
 
 
@@ -202,6 +215,13 @@ def _score_lines(estimator: Any) -> list[str]:
         f"Out-of-fold score of the ensemble: {found} (optimistic, because the ensemble "
         "was chosen by it)",
     ]
+
+
+def _plan_records(estimator: Any) -> list[dict[str, str]]:
+    """Return the lines of a plan that was made before the fit, as texts."""
+    plan = plan_of(estimator)
+    lines = [] if plan is None else compared(plan, estimator)
+    return [line.cells for line in lines if not math.isnan(line.actual)]
 
 
 def _left_over(estimator: Any) -> list[str]:
