@@ -22,6 +22,7 @@ from automodel.estimators.checks import (
     check_same_length,
     check_weights,
 )
+from automodel.estimators.planning import PlanMixin
 from automodel.estimators.uncertainty import HonestMixin
 from automodel.exceptions import VersionWarning
 from automodel.families import able_families, find_families
@@ -35,9 +36,10 @@ if TYPE_CHECKING:
     from automodel.task import Task
     from automodel.training.assembly import Trained
     from automodel.training.prepare import Data, Prepared
+    from automodel.training.train import TrainingSettings
 
 
-class AutoEstimator(ReportMixin, HonestMixin, BaseEstimator):
+class AutoEstimator(PlanMixin, ReportMixin, HonestMixin, BaseEstimator):
     """Base class of the estimators of all modalities and targets.
 
     A subclass defines how X is checked and read, and what y is.
@@ -175,19 +177,11 @@ class AutoEstimator(ReportMixin, HonestMixin, BaseEstimator):
     def _train(self, prepared, families, budget, archive) -> Self:
         from automodel.callbacks import running
         from automodel.estimators.provenance import provenance
-        from automodel.search.search import SearchSettings
-        from automodel.training.train import TrainingSettings, train
+        from automodel.training.train import train
 
         used = self._able_families(families, prepared.folds.task)
         callbacks = self._callbacks()
-        settings = TrainingSettings(
-            SearchSettings(self.sampler, self.pruner, callbacks, prepared.seed),
-            self.n_jobs,
-            as_bytes(self.memory_limit),
-            self.ensemble_size,
-            self.refit,
-            archive,
-        )
+        settings = self._settings(prepared.seed, callbacks, archive)
         with running(callbacks, self.time_budget, self.n_trials):
             trained = train(prepared.folds, used, budget, settings)
         self._keep_prepared(prepared)
@@ -196,6 +190,19 @@ class AutoEstimator(ReportMixin, HonestMixin, BaseEstimator):
         total, baseline = self.fit_report_["total"], trained.baseline_score
         self._provenance = provenance(used, total, baseline)
         return self
+
+    def _settings(self, seed, callbacks=(), archive=None) -> TrainingSettings:
+        from automodel.search.search import SearchSettings
+        from automodel.training.train import TrainingSettings
+
+        return TrainingSettings(
+            SearchSettings(self.sampler, self.pruner, callbacks, seed),
+            self.n_jobs,
+            as_bytes(self.memory_limit),
+            self.ensemble_size,
+            self.refit,
+            archive,
+        )
 
     def _able_families(
         self, families: Sequence[ModelFamily], task: Task

@@ -1,0 +1,212 @@
+"""Laws: seconds and memory by rows and settings, from probes and stated costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from automodel.families.base import ModelFamily
+from automodel.search.spaces import proven_settings
+from automodel.task import Task
+from automodel.training.planning.probes import Probe, stated_cost
+
+# Standard deviations of logarithms, before anything is measured:
+STATED = 0.5  # of a stated cost
+UNSTATED = 1.5  # of the cost of a family that states none
+EXPONENT = 0.2  # of the power of the stated cost, whose mean is 1
+UNSTATED_EXPONENT = 0.35
+MEASURED = 0.15  # of one measurement
+SPEED = 0.4  # of the speed of a machine, which all families share
+LEAST_BYTES = 4e6  # below which a measurement of memory says nothing
+UNSTATED_COST = 1e-6  # seconds for each row, column and output
+ENCODE_SECONDS = 3e-8  # for each row and column, if nothing is known
+PREDICT_SHARE = 0.02  # of the seconds of a fit, if nothing is known
+UNKNOWN_MODEL_BYTES = 1e5
+GROWING_BYTES = 5e5  # of a model; larger ones grow with the rows
+
+
+@dataclass(frozen=True)
+class Law:
+    """A power law of the stated cost, with a normal distribution of its logarithms.
+
+    ``log(value) = log(cost) + offset + slope * (log(cost) - pivot)``
+
+    Parameters
+    ----------
+    mean : ndarray of shape (2,)
+        Offset and slope.
+    covariance : ndarray of shape (2, 2)
+        Their covariance.
+    pivot : float
+        Where the offset holds.
+    """
+
+    mean: np.ndarray
+    covariance: np.ndarray
+    pivot: float = 0.0
+
+    @classmethod
+    def fitted(
+        cls,
+        costs: Sequence[float],
+        values: Sequence[float],
+        prior: tuple[float, float, float],
+    ) -> Law:
+        """Return the law after some measurements.
+
+        Parameters
+        ----------
+        costs, values : sequence of float
+            Stated costs, and what was measured.
+        prior : tuple of float
+            Mean and standard deviation of the offset, and that of the slope.
+        """
+        offset, of_offset, of_slope = prior
+        precision = np.diag([of_offset**-2, of_slope**-2])
+        mean = np.array([offset, 0.0])
+        if not len(costs):
+            return cls(mean, np.linalg.inv(precision), math.nan)
+        x, y = np.log(costs), np.log(values)
+        pivot = float(x.mean())
+        design = np.column_stack([np.ones(len(x)), x - pivot])
+        posterior = precision + design.T @ design / MEASURED**2
+        covariance = np.linalg.inv(posterior)
+        right = precision @ mean + design.T @ (y - x) / MEASURED**2
+        return cls(covariance @ right, covariance, pivot)
+
+    def at(self, cost: float, drawn: np.ndarray | None = None) -> float:
+        """Return the value at a cost; `drawn` takes the place of the mean."""
+        offset, slope = self.mean if drawn is None else drawn
+        x = math.log(max(cost, 1e-12))
+        distance = 0.0 if math.isnan(self.pivot) else x - self.pivot
+        return math.exp(x + offset + slope * distance)
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        """Draw offset and slope."""
+        return rng.multivariate_normal(self.mean, self.covariance)
+
+
+class FamilyCosts:
+    """Seconds and memory of a family, as functions of a setting and of rows.
+
+    Parameters
+    ----------
+    family : ModelFamily
+        The family.
+    task : Task
+        The problem.
+    probes : sequence of Probe
+        Those of the family that have not failed.
+    speed : float
+        Logarithm of the seconds for each second of a stated cost, from all families.
+    """
+
+    def __init__(
+        self,
+        family: ModelFamily,
+        task: Task,
+        probes: Sequence[Probe],
+        speed: float = 0.0,
+    ):
+        self.family, self.task, self.probes = family, task, list(probes)
+        self.proven = _proven(family, task)
+        first = self.probes[0].params if self.probes else {}
+        self.states_cost = math.isfinite(stated_cost(family, first, task))
+        prior = (speed, STATED, EXPONENT)
+        if not self.states_cost:
+            prior = (0.0, UNSTATED, UNSTATED_EXPONENT)
+        costs = [self.cost(p.params, p.n_rows) for p in self.probes]
+        self.seconds = Law.fitted(costs, [p.fit_seconds for p in self.probes], prior)
+        costs = [self.memory(p.params, p.n_rows) for p in self.probes]
+        used = [max(p.n_bytes, LEAST_BYTES) for p in self.probes]
+        self.n_bytes = Law.fitted(costs, used, (0.0, STATED, EXPONENT))
+
+    def cost(self, params: Mapping[str, Any], n_rows: int) -> float:
+        """Return the stated cost of a setting, or one that is made up."""
+        task = replace(self.task, n_samples=max(int(n_rows), 1))
+        cost = stated_cost(self.family, params, task)
+        return cost if math.isfinite(cost) and cost > 0 else UNSTATED_COST * task.cost
+
+    def memory(self, params: Mapping[str, Any], n_rows: int) -> float:
+        """Return the stated memory of a setting."""
+        task = replace(self.task, n_samples=max(int(n_rows), 1))
+        try:
+            n_bytes = float(self.family.memory(dict(params), task))
+        except Exception:  # noqa: BLE001  the trial fails with its own error
+            n_bytes = math.nan
+        if not math.isfinite(n_bytes):
+            n_bytes = ModelFamily.memory(self.family, dict(params), task)
+        return max(n_bytes, LEAST_BYTES)
+
+    def bytes_of(self, params: Mapping[str, Any], n_rows: int) -> float:
+        """Return the memory of a fit at its peak, without libraries."""
+        return self.n_bytes.at(self.memory(params, n_rows))
+
+    def predict_seconds(self, params: Mapping[str, Any], n_rows: int) -> float:
+        """Return the seconds to predict a row with a model of so many rows."""
+        if self.probes:
+            return self.probes[-1].predict_seconds
+        seconds = self.seconds.at(self.cost(params, n_rows))
+        return PREDICT_SHARE * seconds / max(n_rows, 1)
+
+    def encode_seconds(self, n_rows: int) -> float:
+        """Return the seconds to encode the rows of a fold."""
+        if self.probes:
+            return self.probes[-1].encode_seconds * n_rows / self.probes[-1].n_rows
+        return ENCODE_SECONDS * replace(self.task, n_samples=n_rows).cost
+
+    def model_bytes(self, n_rows: int) -> float:
+        """Return the size of the model of a fold."""
+        if not self.probes:
+            return UNKNOWN_MODEL_BYTES
+        last = self.probes[-1]
+        growth = n_rows / last.n_rows if last.model_bytes > GROWING_BYTES else 1.0
+        return last.model_bytes * growth
+
+    @property
+    def n_iterations(self) -> int:
+        """Steps of a model; 0 if it does not train in steps, or if that is unknown."""
+        return self.probes[-1].n_iterations if self.probes else 0
+
+    @property
+    def import_seconds(self) -> float:
+        """Seconds until the libraries are loaded."""
+        if self.probes:
+            return self.probes[0].import_seconds
+        return self.family.start_seconds
+
+    @property
+    def import_bytes(self) -> float:
+        """Memory that the libraries take."""
+        if self.probes:
+            return self.probes[0].import_bytes
+        return self.family.start_bytes
+
+
+def _proven(family: ModelFamily, task: Task) -> list[dict[str, Any]]:
+    try:
+        return proven_settings(family, task)
+    except Exception:  # noqa: BLE001  the trials fail with this error
+        return []
+
+
+def fit_costs(
+    families: Sequence[ModelFamily], task: Task, probes: Sequence[Probe]
+) -> dict[str, FamilyCosts]:
+    """Return the costs of all families.
+
+    The speed of the machine is that of the families that were probed, for the others.
+    """
+    good: dict[str, list[Probe]] = {family.name: [] for family in families}
+    for probe in probes:
+        if not probe.error:
+            good[probe.family].append(probe)
+    alone = {f.name: FamilyCosts(f, task, good[f.name]) for f in families}
+    offsets = [c.seconds.mean[0] for c in alone.values() if c.states_cost and c.probes]
+    weight = SPEED**2 / (SPEED**2 + STATED**2 / max(len(offsets), 1))
+    speed = weight * float(np.mean(offsets)) if offsets else 0.0
+    return {f.name: FamilyCosts(f, task, good[f.name], speed) for f in families}
