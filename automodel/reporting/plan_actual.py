@@ -129,7 +129,7 @@ def _seconds_per_row(estimator: Any, X: Any, plan: TrainingPlan) -> float:
     n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
     likely = max(plan.seconds_per_row.likely, PREDICT_SECONDS / MOST_ROWS)
     n_used = min(n_rows, max(round(PREDICT_SECONDS / likely), 1))
-    rows = _safe_indexing(X, range(n_used))
+    rows = _safe_indexing(X, list(range(n_used)))
     start = SYSTEM_CLOCK.now()
     estimator._predict_outputs(rows)
     return (SYSTEM_CLOCK.now() - start) / n_used
