@@ -185,6 +185,7 @@ class AutoEstimator(PlanMixin, ReportMixin, HonestMixin, BaseEstimator):
         with running(callbacks, self.time_budget, self.n_trials):
             trained = train(prepared.folds, used, budget, settings)
         self._keep_prepared(prepared)
+        self._keep_plan(prepared.folds)
         self._keep_trained(trained)
         self.fit_report_ = {**budget.used, "total": budget.elapsed}
         total, baseline = self.fit_report_["total"], trained.baseline_score

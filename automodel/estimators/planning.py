@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from numbers import Real
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
@@ -12,11 +13,23 @@ from sklearn.utils._param_validation import Interval, validate_parameter_constra
 from automodel.families import able_families
 
 if TYPE_CHECKING:
+    from automodel.evaluation.folds import Folds
+    from automodel.training.plan import Fit
     from automodel.training.planning.training_plan import TrainingPlan
 
 
 class PlanMixin:
     """Adds `plan` to an estimator."""
+
+    # What an estimator has.
+    families: Any
+    time_budget: float | None
+    n_trials: int | None
+    get_params: Callable[..., dict[str, Any]]
+    _checked: Callable[..., Any]
+    _seed_and_seconds: Callable[..., Any]
+    _prepare: Callable[..., Any]
+    _settings: Callable[..., Any]
 
     @_fit_context(prefer_skip_nested_validation=True)
     def plan(
@@ -57,16 +70,20 @@ class PlanMixin:
         >>> search.plan(X, y, probe_seconds=20).n_trials["linear"].likely
         4.0
         """
+        from automodel.training.plan import plan_fit  # which imports Optuna
+
         allowed = {"probe_seconds": [Interval(Real, 0, None, closed="neither")]}
         name = f"{type(self).__name__}.plan"
         validate_parameter_constraints(allowed, {"probe_seconds": probe_seconds}, name)
-        plan = self._plan(X, y, sample_weight, groups, probe_seconds)
-        self._last_plan = plan
+        fit = self._fit_to_plan(X, y, sample_weight, groups)
+        plan = plan_fit(fit, probe_seconds)
+        self._planned = self._fit_id(fit.folds), plan
         return plan
 
-    def _plan(self, X, y, sample_weight, groups, probe_seconds) -> TrainingPlan:
+    def _fit_to_plan(self, X, y, sample_weight, groups) -> Fit:
+        """Check and read the data as `fit` does, and leave this estimator alone."""
         from automodel.search.budget import Budget
-        from automodel.training.plan import Fit, plan_fit
+        from automodel.training.plan import Fit
 
         own = copy.copy(self)  # a check of X sets `n_features_in_`
         budget = Budget(None)
@@ -76,7 +93,7 @@ class PlanMixin:
         task = prepared.folds.task
         used, left_out = able_families(families, task, own.families is None)
         settings = own._settings(prepared.seed)
-        fit = Fit(
+        return Fit(
             prepared.folds,
             used,
             left_out,
@@ -85,4 +102,13 @@ class PlanMixin:
             own.n_trials,
             budget.elapsed,
         )
-        return plan_fit(fit, probe_seconds)
+
+    def _keep_plan(self, folds: Folds) -> None:
+        """Keep the plan of this fit, if there is one, for the report."""
+        planned_for, plan = self.__dict__.get("_planned", ("", None))
+        self._plan_of_fit = plan if planned_for == self._fit_id(folds) else None
+
+    def _fit_id(self, folds: Folds) -> str:
+        """Return what a fit has in common with its plan."""
+        params = sorted(self.get_params(deep=False).items())
+        return f"{params} {folds.n_given} {folds.task.facts}"

@@ -179,6 +179,13 @@ class ModelFamily:
         """Estimate the seconds of a fit on one core, or return NaN."""
         return math.nan
 
+    def shared_cost(self, params: dict[str, Any], task: Task) -> float:
+        """Estimate the seconds, on one core, of what is encoded once for all trials.
+
+        These are the outputs of encoders that learn nothing, such as pretrained nets.
+        """
+        return 0.0
+
     def memory(self, params: dict[str, Any], task: Task) -> float:
         """Estimate the bytes that a fit takes at its peak, libraries aside, or NaN.
 

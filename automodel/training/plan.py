@@ -31,8 +31,7 @@ from automodel.training.planning.stand_ins import stand_in_folds
 from automodel.training.planning.training_plan import Range, TrainingPlan
 from automodel.training.train import TrainingSettings
 
-SIMULATE_SECONDS = 0.6  # for the simulated fits of a plan, and again for its advice
-MOST_FITS, FEWEST_FITS = 15, 3
+SHIFTS = (0, -1, 1)  # of the costs in the simulated fits of a plan
 OWN_MEMORY = 3e7  # of this process, for the search itself
 
 
@@ -92,7 +91,7 @@ def plan_fit(
             )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return Planner(fit, probes, clock).plan(machine)
+    return Planner(fit, probes).plan(machine)
 
 
 class Planner:
@@ -104,12 +103,10 @@ class Planner:
         What is planned.
     probes : Probes
         What was measured on this machine.
-    clock : Clock, default=SYSTEM_CLOCK
-        Tells how long the simulated fits take.
     """
 
-    def __init__(self, fit: Fit, probes: Probes, clock: Clock = SYSTEM_CLOCK):
-        self.fit, self.probes, self.clock = fit, probes, clock
+    def __init__(self, fit: Fit, probes: Probes):
+        self.fit, self.probes = fit, probes
         errors = {p.family: p.error for p in probes.of_trials if p.error}
         families = [f for f in fit.families if f.name not in errors]
         if not families:
@@ -131,6 +128,7 @@ class Planner:
             fit.settings,
             fit.setup_seconds,
             resident_bytes(os.getpid()) + OWN_MEMORY,
+            bool(Machine().gpu),
         )
 
     def plan(self, machine: Machine) -> TrainingPlan:
@@ -138,15 +136,18 @@ class Planner:
         with contained():
             n_jobs = jobs_of(self.fit.settings.n_jobs, machine.n_cores)
             own = Conditions(self.fit.time_budget, self.fit.n_trials, n_jobs, machine)
-            plan = self.plan_under(own, MOST_FITS)
+            plan = self.plan_under(own, SHIFTS)
             plan = replace(plan, _plan_on=self.plan, notes=self._notes(plan))
             return replace(plan, advice=advice_for(plan, own, self.plan_under))
 
     def plan_under(
-        self, conditions: Conditions, most_fits: int = FEWEST_FITS
+        self, conditions: Conditions, shifts: Sequence[int] = (0,)
     ) -> TrainingPlan:
-        """Return the plan under some conditions, without advice."""
-        fits = self._simulated(conditions, most_fits)
+        """Return the plan under some conditions, without advice.
+
+        Its bands come from as many simulated fits as there are shifts of the costs.
+        """
+        fits = [simulate(self.scene, conditions, shift) for shift in shifts]
         names = [family.name for family in self.scene.families]
         of = partial(_range_of, fits)
         counts = {
@@ -170,18 +171,6 @@ class Planner:
             left_out={**self.left_out, **_never_run(fits, counts, conditions)},
             probe_seconds=self.probes.seconds,
         )
-
-    def _simulated(self, conditions: Conditions, most: int) -> list[SimulatedFit]:
-        """Return several simulated fits, fewer if each takes long."""
-        fits: list[SimulatedFit] = []
-        start = self.clock.now()
-        while len(fits) < most:
-            used = self.clock.now() - start
-            if fits and used + used / len(fits) > SIMULATE_SECONDS:
-                break
-            seed = self.fit.settings.search.seed + len(fits)
-            fits.append(simulate(self.scene, conditions, seed))
-        return fits
 
     def _notes(self, plan: TrainingPlan) -> tuple[str, ...]:
         costs = self.scene.costs

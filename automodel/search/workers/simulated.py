@@ -59,6 +59,8 @@ class Course:
         Size of the model of a fold.
     encode_seconds : float
         Seconds to encode the rows of all folds, once for each process.
+    shared_seconds : float, default=0.0
+        Seconds of what is encoded once for all processes.
     """
 
     fold_seconds: Sequence[float]
@@ -68,6 +70,7 @@ class Course:
     n_bytes: float
     model_bytes: float
     encode_seconds: float
+    shared_seconds: float = 0.0
 
 
 class CostModel(Protocol):
@@ -175,6 +178,7 @@ class SimulatedWorkers(Workers):
         self._may_start_here = has_processes and memory_limit is None
         self.worker_bytes = self.peak_bytes = 0.0
         self.first_end = math.inf
+        self._shared: dict[Any, float] = {}  # when outputs are ready
         self.ended: list[tuple[float, Evaluation]] = []
 
     def __enter__(self) -> Workers:
@@ -266,6 +270,7 @@ class SimulatedWorkers(Workers):
             process.n_bytes += costs.import_bytes(family)
             process.libraries.add(family.name)
         key = family.name, candidate.params.get(family.encoder_param)
+        before = max(before, self._wait_for_shared(family, course, before))
         encoding = 0.0 if key in process.encodings else course.encode_seconds
         process.encodings.add(key)
         used = process.n_bytes + course.n_bytes
@@ -280,6 +285,19 @@ class SimulatedWorkers(Workers):
         evaluation = _evaluated(item, course, self.folds, encoding, latest)
         evaluation.worker = process.number
         return evaluation, before + evaluation.seconds
+
+    def _wait_for_shared(
+        self, family: ModelFamily, course: Course, before: float
+    ) -> float:
+        """Return in how many seconds the outputs are ready that all trials share.
+
+        Those that take equally long are the same.
+        """
+        if not course.shared_seconds:
+            return 0.0
+        key = family.name, round(course.shared_seconds, 6)
+        ready = self.clock.now() + before + course.shared_seconds
+        return self._shared.setdefault(key, ready) - self.clock.now()
 
     def _note_memory(self) -> None:
         processes = [*self._processes, self._here]

@@ -26,6 +26,9 @@ UNSTATED_COST = 1e-6  # seconds for each row, column and output
 ENCODE_SECONDS = 3e-8  # for each row and column, if nothing is known
 PREDICT_SHARE = 0.02  # of the seconds of a fit, if nothing is known
 UNKNOWN_MODEL_BYTES = 1e5
+LAUNCH_SECONDS = 0.002  # of the kernels of a step on a GPU
+GPU_FACTOR = 30.0  # by which a GPU is faster than a core, with large steps
+EPOCHS, BATCH = 10, 128  # of a net of which nothing is known
 GROWING_BYTES = 5e5  # of a model; larger ones grow with the rows
 
 
@@ -78,16 +81,12 @@ class Law:
         right = precision @ mean + design.T @ (y - x) / MEASURED**2
         return cls(covariance @ right, covariance, pivot)
 
-    def at(self, cost: float, drawn: np.ndarray | None = None) -> float:
-        """Return the value at a cost; `drawn` takes the place of the mean."""
-        offset, slope = self.mean if drawn is None else drawn
+    def at(self, cost: float, deviations: float = 0.0) -> float:
+        """Return the value at a cost, so many standard deviations above the mean."""
         x = math.log(max(cost, 1e-12))
-        distance = 0.0 if math.isnan(self.pivot) else x - self.pivot
-        return math.exp(x + offset + slope * distance)
-
-    def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """Draw offset and slope."""
-        return rng.multivariate_normal(self.mean, self.covariance)
+        terms = np.array([1.0, 0.0 if math.isnan(self.pivot) else x - self.pivot])
+        deviation = math.sqrt(terms @ self.covariance @ terms)
+        return math.exp(x + terms @ self.mean + deviations * deviation)
 
 
 class FamilyCosts:
@@ -159,6 +158,40 @@ class FamilyCosts:
             return self.probes[-1].encode_seconds * n_rows / self.probes[-1].n_rows
         return ENCODE_SECONDS * replace(self.task, n_samples=n_rows).cost
 
+    def shared_seconds(self, params: Mapping[str, Any], n_rows: int) -> float:
+        """Return the seconds of what is encoded once for all trials with a setting."""
+        stated = self._shared_cost(params, n_rows)
+        if not self.probes or not self.probes[-1].shared_seconds:
+            return stated
+        last = self.probes[-1]
+        of_last = self._shared_cost(last.params, last.n_rows)
+        growth = stated / of_last if of_last else n_rows / last.n_rows
+        return last.shared_seconds * growth
+
+    def gpu_factor(self, params: Mapping[str, Any], n_rows: int) -> float:
+        """Return how many times faster a GPU trains a setting; 1 if it does not.
+
+        It is what was measured, if that was possible. Otherwise, it follows from the
+        seconds of a step on a core: on a GPU, a step takes as long as the launches of
+        its kernels, and a small part of the seconds on a core.
+        """
+        measured = [p.cpu_seconds / p.fit_seconds for p in self.probes]
+        measured = [ratio for ratio in measured if math.isfinite(ratio)]
+        if measured:
+            return measured[-1]
+        step = self.step_seconds(params, n_rows)
+        return step / (LAUNCH_SECONDS + step / GPU_FACTOR) if step else 1.0
+
+    def step_seconds(self, params: Mapping[str, Any], n_rows: int) -> float:
+        """Return the seconds of a step of a net on a core; 0 if it is no net."""
+        if "torch" not in self.family.requires or self.family.iteration_param is None:
+            return 0.0
+        seconds = self.seconds.at(self.cost(params, n_rows))
+        epochs = self.n_iterations or params.get(self.family.iteration_param, EPOCHS)
+        batch = params.get("batch_size", BATCH)
+        batch = batch if isinstance(batch, int) else BATCH
+        return seconds / max(epochs * n_rows / batch, 1.0)
+
     def model_bytes(self, n_rows: int) -> float:
         """Return the size of the model of a fold."""
         if not self.probes:
@@ -166,6 +199,13 @@ class FamilyCosts:
         last = self.probes[-1]
         growth = n_rows / last.n_rows if last.model_bytes > GROWING_BYTES else 1.0
         return last.model_bytes * growth
+
+    def _shared_cost(self, params: Mapping[str, Any], n_rows: int) -> float:
+        task = replace(self.task, n_samples=max(int(n_rows), 1))
+        try:
+            return float(self.family.shared_cost(dict(params), task))
+        except Exception:  # noqa: BLE001  the trial fails with its own error
+            return 0.0
 
     @property
     def n_iterations(self) -> int:

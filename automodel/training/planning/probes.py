@@ -23,6 +23,7 @@ from automodel.evaluation.folds import Folds
 from automodel.evaluation.splits import without_rows, without_unknown_rows
 from automodel.exceptions import describe_error
 from automodel.families.base import ModelFamily
+from automodel.peak_memory import peak_bytes
 from automodel.search.spaces import first_setting
 from automodel.search.workers.own import slow_library
 from automodel.search.workers.pickling import all_by_value
@@ -58,6 +59,10 @@ class Probe:
         Rows that the model was trained on.
     fit_seconds, encode_seconds : float
         Seconds of the training, and of encoding the rows before.
+    shared_seconds : float
+        Seconds of what is encoded once for all trials.
+    cpu_seconds : float
+        Seconds of the same training without the GPU; NaN if none was used.
     predict_seconds : float
         Seconds to predict a row.
     import_seconds, import_bytes : float
@@ -79,6 +84,8 @@ class Probe:
     n_rows: int
     fit_seconds: float = 0.0
     encode_seconds: float = 0.0
+    shared_seconds: float = 0.0
+    cpu_seconds: float = math.nan
     predict_seconds: float = 0.0
     import_seconds: float = 0.0
     import_bytes: float = 0.0
@@ -235,12 +242,13 @@ class _Queue:
         if earlier:
             last = earlier[-1]
             spent = n_folds * (last.fit_seconds + last.encode_seconds)
-            spent += last.predict_seconds * last.n_rows
+            spent += last.shared_seconds + last.predict_seconds * last.n_rows
             return SAFETY * spent * n_rows / last.n_rows
         task = replace(self.folds.task, n_samples=n_rows)
         cost = stated_cost(family, candidate.params, task)
         seconds = cost if np.isfinite(cost) else GUESSED_SECONDS
-        return SAFETY * n_folds * seconds + START_SHARE * family.start_seconds
+        seconds = n_folds * seconds + family.shared_cost(candidate.params, task)
+        return SAFETY * seconds + START_SHARE * family.start_seconds
 
     def _fail(self, name: str, error: str) -> None:
         self.found.append(Probe(name, {}, 0, error=error))
@@ -271,11 +279,29 @@ def _probe(
         before = resident_bytes(os.getpid())
         _reset_peak()
         evaluation = evaluate(candidate, own, deadline=deadline)
-        n_bytes = max(_peak_bytes() - before, 0)
+        n_bytes = max(peak_bytes() - before, 0)
+        on_cpu = _without_gpu(candidate, own, deadline)
     give_memory_back()
     if evaluation.status == "stopped" or deadline.is_over:
         return None
-    return _as_probe(evaluation, own, n_bytes, deadline, loaded)
+    probe = _as_probe(evaluation, own, n_bytes, deadline, loaded)
+    return replace(probe, cpu_seconds=on_cpu)
+
+
+def _without_gpu(candidate: Candidate, own: _TimedFolds, deadline: Deadline) -> float:
+    """Return the seconds of a training on the processor, if it has used a GPU."""
+    torch: Any = sys.modules.get("torch")
+    estimator = candidate.family.estimator(own.task, 0)
+    uses_gpu = torch is not None and torch.cuda.is_available()
+    if not uses_gpu or "device" not in estimator.get_params():
+        return math.nan
+    same = replace(candidate, params={**candidate.params, "device": "cpu"})
+    before = own.encode_seconds
+    evaluation = evaluate(same, own, deadline=deadline)
+    if evaluation.status != "complete":
+        return math.nan
+    spent = own.encode_seconds - before + evaluation.predict_seconds
+    return max(evaluation.seconds - spent, 1e-5) / len(own)
 
 
 def _as_probe(evaluation: Evaluation, own, n_bytes, deadline, loaded) -> Probe:
@@ -285,7 +311,6 @@ def _as_probe(evaluation: Evaluation, own, n_bytes, deadline, loaded) -> Probe:
         return Probe(
             candidate.family.name, candidate.params, n_rows, error=evaluation.error
         )
-    shared = own.encodings.shared_seconds
     seconds = evaluation.seconds - own.encode_seconds - evaluation.predict_seconds
     n_valid = sum(len(valid) for _, valid in own.splits)
     steps = np.max([np.max(n) for n in evaluation.n_iterations])
@@ -295,7 +320,8 @@ def _as_probe(evaluation: Evaluation, own, n_bytes, deadline, loaded) -> Probe:
         candidate.params,
         n_rows,
         fit_seconds=max(seconds, 1e-5) / n_folds,
-        encode_seconds=(own.encode_seconds + shared) / n_folds,
+        encode_seconds=own.encode_seconds / n_folds,
+        shared_seconds=own.encodings.shared_seconds,
         predict_seconds=evaluation.predict_seconds / n_valid,
         import_seconds=loaded[0],
         import_bytes=loaded[1],
@@ -355,12 +381,3 @@ def _reset_peak() -> None:
     """Let the system measure the peak of the resident memory anew, on Linux."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-
-
-def _peak_bytes() -> int:
-    """Return the peak of the resident memory of this process."""
-    with suppress(OSError):
-        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return resident_bytes(os.getpid())  # where no peak is known

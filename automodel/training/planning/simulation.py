@@ -35,7 +35,8 @@ CROWDED = 1.15  # a trial takes longer if all cores are busy
 SELECT_SECONDS, SELECT_CELL = 0.3, 2e-8  # for each row, output and evaluation
 OOF_BYTES = 8  # of a prediction that the search keeps, with a copy for the ensemble
 CONVERGENCE_STEP = 5  # trials
-ENSEMBLE_SIZE = 10  # steps of the selection at most, since more take long
+ENSEMBLE_SIZE = 5  # steps of the selection at most, since more take long
+BAND = 0.8  # standard deviations of all costs together, for the ends of a band
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,8 @@ class Scene:
         Seconds of the fit before the search.
     parent_bytes : float
         Memory of this process.
+    has_gpu : bool, default=False
+        Whether the probes could use a GPU.
     """
 
     folds: Folds
@@ -83,6 +86,7 @@ class Scene:
     settings: TrainingSettings
     setup_seconds: float
     parent_bytes: float
+    has_gpu: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,15 +105,25 @@ class Conditions:
         return CROWDED * max(crowd, 1.0) if self.n_jobs > 1 and crowd >= 1.0 else 1.0
 
 
-def simulate(scene: Scene, conditions: Conditions, seed: int) -> SimulatedFit:
-    """Simulate a fit with costs that are drawn from what is known about them."""
+def simulate(scene: Scene, conditions: Conditions, shift: int = 0) -> SimulatedFit:
+    """Simulate a fit.
+
+    Parameters
+    ----------
+    scene : Scene
+        What is simulated.
+    conditions : Conditions
+        What the fit may use.
+    shift : int, default=0
+        -1 if costs are as low as they may well be, and 1 if they are as high.
+    """
     import optuna
 
     own, n_jobs = scene.settings, conditions.n_jobs
     has_processes = n_jobs > 1 or own.memory_limit is not None
     clock = SimulatedClock()
     budget = Budget(conditions.time_budget, conditions.n_trials, clock)
-    costs = DrawnCosts(scene, seed, conditions.slowness)
+    costs = DrawnCosts(scene, conditions, shift)
     workers: list[SimulatedWorkers] = []
 
     def open_workers(n_jobs, folds, memory_limit, model_folder) -> SimulatedWorkers:
@@ -118,6 +132,7 @@ def simulate(scene: Scene, conditions: Conditions, seed: int) -> SimulatedFit:
         )
         return workers[-1]
 
+    seed = own.search.seed + shift + 1
     search = SearchSettings(optuna.samplers.RandomSampler, own.search.pruner, (), seed)
     settings = TrainingSettings(
         search,
@@ -189,20 +204,22 @@ class DrawnCosts:
     ----------
     scene : Scene
         What is simulated.
-    seed : int
-        Seed of what is drawn.
-    slowness : float
-        Factor of all seconds.
+    conditions : Conditions
+        What the fit may use.
+    shift : int, default=0
+        See `simulate`.
     """
 
-    def __init__(self, scene: Scene, seed: int, slowness: float = 1.0):
-        self.scene, self.slowness = scene, slowness
+    def __init__(self, scene: Scene, conditions: Conditions, shift: int = 0):
+        self.scene, self.slowness = scene, conditions.slowness
+        self.has_gpu = bool(conditions.machine.gpu)
         self.start_seconds = scene.probes.start_seconds
         self.start_bytes = scene.probes.start_bytes
         self.trial_seconds = TRIAL_SECONDS
+        seed = scene.settings.search.seed + shift + 1
         self._predictions = StandInPredictions(scene.stand_ins, seed)
         rng = np.random.default_rng(seed)
-        self._laws = {n: c.seconds.draw(rng) for n, c in scene.costs.items()}
+        self._deviations = BAND * shift
         self._levels = {
             f.name: LEVEL * (1 + gap)
             for f, gap in zip(scene.families, _gaps(scene, rng), strict=True)
@@ -220,6 +237,7 @@ class DrawnCosts:
         is_proven = n < self._n_proven[name]
         noise = rng.normal(0.0, OF_PROVEN if is_proven else OF_DRAWN)
         n_rows = int(np.mean([len(train) for train, _ in folds.splits]))
+        n_all = folds.task.n_samples
         n_valid = np.mean([len(valid) for _, valid in folds.splits])
         seconds = self._fit_seconds(candidate, n_rows) * math.exp(noise)
         predict = own.predict_seconds(params, n_rows) * n_valid * self.slowness
@@ -235,6 +253,7 @@ class DrawnCosts:
             n_bytes=own.bytes_of(params, n_rows),
             model_bytes=own.model_bytes(n_rows),
             encode_seconds=own.encode_seconds(n_rows) * len(folds) * self.slowness,
+            shared_seconds=own.shared_seconds(params, n_all) * self.slowness,
         )
 
     def refit_seconds(self, candidate: Candidate) -> float:
@@ -256,10 +275,13 @@ class DrawnCosts:
         return SELECT_SECONDS + SELECT_CELL * cells * min(n_evaluations, 120)
 
     def _fit_seconds(self, candidate: Candidate, n_rows: int) -> float:
-        name = candidate.family.name
-        own = self.scene.costs[name]
+        own = self.scene.costs[candidate.family.name]
         cost = own.cost(candidate.params, n_rows)
-        return own.seconds.at(cost, self._laws[name]) * self.slowness
+        seconds = own.seconds.at(cost, self._deviations) * self.slowness
+        if self.has_gpu == self.scene.has_gpu:
+            return seconds
+        factor = max(own.gpu_factor(candidate.params, n_rows), 1.0)
+        return seconds / factor if self.has_gpu else seconds * factor
 
 
 def _gaps(scene: Scene, rng: np.random.Generator) -> list[float]:
