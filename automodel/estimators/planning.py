@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,9 @@ class PlanMixin:
         Proven settings of the families are trained on growing parts of the rows, in
         processes that are ended after `probe_seconds`. Then the search of `fit` runs
         several times on a simulated clock, with the time and memory that were measured.
-        The estimator is not fitted.
+        The estimator is not fitted, and its parameters do not change. If it is fitted
+        with the same parameters and the same kind of data afterwards, its `report`
+        shows the plan beside what the fit has taken.
 
         Parameters
         ----------
@@ -77,7 +80,8 @@ class PlanMixin:
         validate_parameter_constraints(allowed, {"probe_seconds": probe_seconds}, name)
         fit = self._fit_to_plan(X, y, sample_weight, groups)
         plan = plan_fit(fit, probe_seconds)
-        self._planned = self._fit_id(fit.folds), plan
+        figures = replace(plan, _plan_on=None)  # which would keep all data alive
+        self._planned = self._fit_id(fit.folds), figures
         return plan
 
     def _fit_to_plan(self, X, y, sample_weight, groups) -> Fit:
@@ -86,6 +90,7 @@ class PlanMixin:
         from automodel.training.plan import Fit
 
         own = copy.copy(self)  # a check of X sets `n_features_in_`
+        own.random_state = copy.deepcopy(self.random_state)  # `fit` draws from it, too
         budget = Budget(None)
         families, data = own._checked(X, y, sample_weight, groups)
         seed, seconds = own._seed_and_seconds(None)

@@ -41,7 +41,8 @@ def text_of_plan(plan: TrainingPlan) -> str:
     lines = [*_headline(plan), "", *text_table(_figures(plan), FIGURES, ())]
     if plan.n_trials:
         lines += ["", *text_table(_families(plan), FAMILIES, NUMBERS)]
-    for part in (_left_out(plan), _advice_lines(plan), [*plan.notes, _basis(plan)]):
+    advice = [advice.text for advice in plan.advice]
+    for part in (_left_out(plan), advice, [*plan.notes, _basis(plan)]):
         if part:
             lines += ["", *part]
     return "\n".join(
@@ -165,18 +166,19 @@ def _families(plan: TrainingPlan) -> list[dict[str, str]]:
             "high": count(values.high),
         }
         for family, values in ordered
+        if values.high
     ]
 
 
 def _left_out(plan: TrainingPlan) -> list[str]:
+    """Return a line for each reason, with the families that it is the reason of."""
+    families: dict[str, list[str]] = {}
+    for family, reason in plan.left_out.items():
+        text = " ".join(reason.split()).removeprefix("left out: ")
+        families.setdefault(text, []).append(family)
     return [
-        f"{family} is left out: {' '.join(reason.split()).removeprefix('left out: ')}"
-        for family, reason in plan.left_out.items()
+        f"Left out: {', '.join(names)} ({reason})" for reason, names in families.items()
     ]
-
-
-def _advice_lines(plan: TrainingPlan) -> list[str]:
-    return [f"With {advice.change}: {advice.text}" for advice in plan.advice]
 
 
 def _advice(plan: TrainingPlan) -> list[dict[str, str]]:

@@ -9,7 +9,7 @@ from automodel.training.planning.training_plan import Advice, TrainingPlan
 INF = float("inf")
 
 
-def advice(change="twice the cores", text="The fit tries 70 % more models."):
+def advice(change="twice the cores", text="With twice the cores, 70 % more."):
     return Advice(
         change, text, Range(58, 59, 60), Range(150, 200, 230), Range(2e9, 2.2e9, 2.5e9)
     )

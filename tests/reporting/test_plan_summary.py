@@ -43,9 +43,24 @@ def test_families_are_listed_with_the_most_trials_first(text):
 
 
 def test_what_is_left_out_advised_and_noted_is_said(text):
-    assert "bert is left out: it reads texts\n" in text
-    assert "With twice the cores: The fit tries 70 % more models.\n" in text
+    assert "Left out: bert (it reads texts)\n" in text
+    assert "With twice the cores, 70 % more.\n" in text
     assert "'own' states no cost" in text
+
+
+def test_families_that_are_left_out_for_one_reason_are_told_together():
+    reasons = {"bert": "it is slow", "mlp": "it reads\nno texts", "knn": "it is slow"}
+    text = text_of_plan(plan(left_out=reasons))
+    assert "Left out: bert, knn (it is slow)\n" in text
+    assert "Left out: mlp (it reads no texts)\n" in text
+
+
+def test_a_family_that_never_gets_a_trial_is_not_in_the_table():
+    text = text_of_plan(
+        plan(n_trials={"linear": Range(0, 0, 1), "knn": Range(0, 0, 0)})
+    )
+    assert row(text, "linear").split() == ["0", "0", "1"]
+    assert "knn" not in text
 
 
 def test_the_text_says_what_the_figures_rest_on(text):
@@ -86,13 +101,13 @@ def test_text_fits_a_hundred_columns_and_breaks_no_table():
 
 def test_a_plan_without_any_family_can_be_shown():
     none = plan(n_trials={}, total_trials=Range(0, 0, 0), advice=(), notes=())
-    assert "bert is left out" in text_of_plan(none)
+    assert "Left out: bert" in text_of_plan(none)
     Page(html_of_plan(none))
 
 
 def test_a_notebook_shows_the_same_figures_without_scripts():
     page = Page(plan()._repr_html_())
-    for words in ("59 s", "catboost", "bert is left out", "twice the cores", "4.9 s"):
+    for words in ("59 s", "catboost", "Left out: bert", "twice the cores", "4.9 s"):
         assert words in page.text
     assert page.links == []
     assert "script" not in page.tags
