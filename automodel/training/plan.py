@@ -138,7 +138,8 @@ class Planner:
             own = Conditions(self.fit.time_budget, self.fit.n_trials, n_jobs, machine)
             plan = self.plan_under(own, SHIFTS)
             plan = replace(plan, _plan_on=self.plan, notes=self._notes(plan))
-            return replace(plan, advice=advice_for(plan, own, self.plan_under))
+            costs = self.scene.costs.values()
+            return replace(plan, advice=advice_for(plan, own, self.plan_under, costs))
 
     def plan_under(
         self, conditions: Conditions, shifts: Sequence[int] = (0,)

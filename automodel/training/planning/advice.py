@@ -3,31 +3,70 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
+from automodel.training.planning.cost_model import FamilyCosts
 from automodel.training.planning.simulation import Conditions
 from automodel.training.planning.training_plan import Advice, TrainingPlan
 
 WORTHWHILE = 1.15  # times more trials, or less time
+GPU_PAYS = 2.0  # times faster
 
 Plan = Callable[[Conditions], TrainingPlan]
 
 
 def advice_for(
-    plan: TrainingPlan, conditions: Conditions, plan_under: Plan
+    plan: TrainingPlan,
+    conditions: Conditions,
+    plan_under: Plan,
+    costs: Iterable[FamilyCosts],
 ) -> tuple[Advice, ...]:
-    """Plan the same fit under other conditions, and say what they change."""
-    advice = []
-    for change, other in _others(conditions):
-        result = plan_under(other)
-        text = _text(change, plan, result)
-        advice.append(
-            Advice(
-                change, text, result.seconds, result.total_trials, result.peak_memory
-            )
-        )
-    return tuple(advice)
+    """Plan the same fit under other conditions, and say what they change.
+
+    Parameters
+    ----------
+    plan, conditions
+        The plan, and what it is for.
+    plan_under : callable
+        Plans the fit under other conditions.
+    costs : iterable of FamilyCosts
+        Those of all families.
+    """
+    results = [(change, plan_under(other)) for change, other in _others(conditions)]
+    advice = [_advice(change, _text(change, plan, own), own) for change, own in results]
+    return (*advice, _about_gpu(plan, conditions, plan_under, costs))
+
+
+def _advice(change: str, text: str, other: TrainingPlan) -> Advice:
+    return Advice(change, text, other.seconds, other.total_trials, other.peak_memory)
+
+
+def _about_gpu(
+    plan: TrainingPlan,
+    conditions: Conditions,
+    plan_under: Plan,
+    costs: Iterable[FamilyCosts],
+) -> Advice:
+    """Say whether a GPU pays, from the step of a net that takes longest on a core."""
+    has_gpu = bool(conditions.machine.gpu)
+    change = "no GPU" if has_gpu else "a GPU"
+    steps = [own.usual_step() for own in costs if plan.n_trials[own.family.name].likely]
+    seconds, factor, name = max(steps, default=(0.0, 1.0, ""))
+    if not seconds:
+        text = f"With {change}, nothing changes, since no net is trained."
+        return _advice(change, text, plan)
+    machine = replace(conditions.machine, gpu=not has_gpu)
+    other = plan_under(replace(conditions, machine=machine))
+    text = (
+        f"Of all nets, {name} has the longest steps: {1000 * seconds:.2g} ms on a "
+        f"core, which a GPU takes about {factor:.2g} times as fast. "
+    )
+    if factor >= GPU_PAYS:
+        text += "A GPU pays for it."
+    else:
+        text += "A GPU does not pay, since launching such short steps takes longer."
+    return _advice(change, text, other)
 
 
 def _others(own: Conditions) -> Iterator[tuple[str, Conditions]]:

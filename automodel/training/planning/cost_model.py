@@ -182,6 +182,13 @@ class FamilyCosts:
         step = self.step_seconds(params, n_rows)
         return step / (LAUNCH_SECONDS + step / GPU_FACTOR) if step else 1.0
 
+    def usual_step(self) -> tuple[float, float, str]:
+        """Return `step_seconds` and `gpu_factor` of the default, and the family."""
+        params = self.proven[0] if self.proven else {}
+        n_rows = self.task.n_samples
+        seconds = self.step_seconds(params, n_rows)
+        return seconds, self.gpu_factor(params, n_rows), self.family.name
+
     def step_seconds(self, params: Mapping[str, Any], n_rows: int) -> float:
         """Return the seconds of a step of a net on a core; 0 if it is no net."""
         if "torch" not in self.family.requires or self.family.iteration_param is None:

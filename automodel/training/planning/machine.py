@@ -10,6 +10,8 @@ from pathlib import Path
 
 from sklearn.utils._param_validation import InvalidParameterError
 
+CGROUP = Path("/sys/fs/cgroup")  # where the limits of a container are
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -73,7 +75,7 @@ def _memory() -> int:
     total = _total_memory()
     for name in ("memory.max", "memory/memory.limit_in_bytes"):
         try:
-            text = Path("/sys/fs/cgroup", name).read_text(encoding="ascii").strip()
+            text = (CGROUP / name).read_text(encoding="ascii").strip()
         except OSError:
             continue
         if text.isdigit():
