@@ -20,7 +20,9 @@ def main():
 
     # Rates are your own: what an hour of the machine costs, and what it draws.
     cost = plan.cost(per_hour=1.20, watts=150, grams_per_kwh=380)
-    print(f"\nAt most {cost.money.high:.4f} of money and {cost.co2.high:.2f} g of CO2\n")
+    print(
+        f"\nAt most {cost.money.high:.4f} of money and {cost.co2.high:.2f} g of CO2\n"
+    )
 
     larger = plan.on(Machine(n_cores=8, memory=32_000_000_000))
     print(f"With eight cores: {larger.total_trials.likely:.0f} trials")

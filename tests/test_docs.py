@@ -79,6 +79,7 @@ def test_every_page_with_blocks_is_run():
         "add_a_family.md",
         "distributed.md",
         "index.md",
+        "plan.md",
         "user_guide.md",
     }
 
@@ -98,6 +99,14 @@ def test_the_user_guide():
     np.testing.assert_allclose(
         found["same"].predict_proba(X), found["model"].predict_proba(X), rtol=1e-6
     )
+
+
+@pytest.mark.slow
+def test_the_page_about_plans(capsys):
+    found = run("plan.md", {"random_state=0": "families=['linear'], random_state=0"})
+    assert found["plan"].n_trials["linear"].likely == 2
+    assert found["report"].facts["plan"]["lines"][0]["what"] == "whole fit"
+    assert "CO2 (g)" in capsys.readouterr().out
 
 
 @pytest.mark.filterwarnings("ignore:The `?probability:FutureWarning")

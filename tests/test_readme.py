@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 GUIDE = ROOT / "docs" / "user_guide.md"
+PLAN = ROOT / "docs" / "plan.md"
 NEED_TORCHVISION = ("detect_shapes.py",)
 EXAMPLES = sorted(ROOT.glob("examples/*.py"))
 
@@ -46,9 +47,9 @@ def test_examples_run(path, capsys):
 def test_commands_are_understood_by_the_parser():
     from automodel.cli.parser import _parser
 
-    lines = [line for block in blocks("console", GUIDE) for line in block.splitlines()]
-    words = [shlex.split(line)[1:] for line in lines]
-    assert len(words) == 10
+    found = blocks("console", GUIDE) + blocks("console", PLAN)
+    words = [shlex.split(line)[1:] for block in found for line in block.splitlines()]
+    assert len(words) == 14
     for argv in words:
         with contextlib.redirect_stderr(None):
             _parser().parse_args(argv)
