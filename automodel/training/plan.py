@@ -222,13 +222,10 @@ def _range_of(
 def _never_run(
     fits: Sequence[SimulatedFit], counts: Mapping[str, Range], conditions: Conditions
 ) -> dict[str, str]:
-    """Return the families that have no result, and why."""
-    too_large = [name for fit in fits for name in fit.never_fits]
-    reasons = {
-        name: "does not fit in memory"
-        for name in set(too_large)
-        if too_large.count(name) > len(fits) / 2
-    }
+    """Return the families that have no result in the first of the fits, and why."""
+    reasons = dict.fromkeys(fits[0].too_large, "does not fit in memory")
+    for name in fits[0].too_slow:
+        reasons[name] = "has no trial that ends in time"
     reason = "has no time within the budget"
     if conditions.time_budget is None:
         reason = f"is not among the first {conditions.n_trials} trials"

@@ -34,7 +34,8 @@ def test_seconds_are_those_of_the_trials():
 
 def test_a_plan_is_the_same_each_time():
     plans = [planned([CostlyFamily()], make_probe(), n_trials=9) for _ in range(2)]
-    assert plans[0] == plans[1]
+    assert plans[0].seconds == plans[1].seconds
+    assert plans[0].n_trials == plans[1].n_trials
 
 
 def test_a_fit_takes_its_budget_and_more_trials_if_they_are_short():
@@ -57,6 +58,13 @@ def test_a_family_without_time_is_left_out():
     families = [StubFamily("cheap"), StubFamily("costly", rank=2)]
     probes = make_probe("cheap", fit_seconds=0.1), make_probe("costly", fit_seconds=900)
     plan = planned(families, *probes, seconds=30.0)
+    assert plan.left_out == {"costly": "has no trial that ends in time"}
+
+
+def test_a_family_that_states_a_large_cost_is_not_tried():
+    costly = CostlyFamily("costly", rank=2)
+    costly.seconds_per_1000 = 10_000.0
+    plan = planned([StubFamily(), costly], make_probe(), seconds=30.0)
     assert plan.left_out == {"costly": "has no time within the budget"}
 
 
@@ -83,7 +91,7 @@ def test_there_is_no_plan_if_everything_fails():
 LIMIT = 300 * MEGA  # of which a process has 200 before its first trial
 
 
-@pytest.mark.parametrize(("used", "fits"), [(90, True), (110, False)])
+@pytest.mark.parametrize(("used", "fits"), [(80, True), (120, False)])
 def test_what_does_not_fit_in_the_memory_limit(used, fits):
     families = [StubFamily("small"), StubFamily("large", rank=2)]
     small = make_probe("small", n_rows=800, n_bytes=10 * MEGA)
@@ -117,16 +125,16 @@ def test_a_family_that_states_no_cost_is_named():
 
 
 def test_another_machine_runs_more_trials_at_a_time():
-    options = {"n_jobs": -1, "n_trials": 40}
+    options = {"n_jobs": -1, "n_trials": 16}
     plan = planned([StubFamily()], make_probe(fit_seconds=2.0), **options)
     large = plan.on(Machine(n_cores=8, memory=10**10, gpu=False))
     assert (plan.n_jobs, large.n_jobs) == (2, 8)
-    assert large.seconds.likely < plan.seconds.likely / 2
+    assert large.seconds.likely < plan.seconds.likely / 1.3  # four run at a time
     assert large.peak_memory.likely > plan.peak_memory.likely
 
 
 def test_more_jobs_than_cores_share_them():
-    options = {"n_jobs": 8, "n_trials": 40}
+    options = {"n_jobs": 8, "n_trials": 16}
     probe = make_probe(fit_seconds=2.0)
     few = planned([StubFamily()], probe, **options)
     many = few.on(Machine(n_cores=8, memory=10**10, gpu=False))
@@ -150,10 +158,10 @@ def test_a_plan_from_a_file_holds_no_probes():
 
 def test_advice_says_what_cores_and_budgets_change():
     probe = make_probe(fit_seconds=1.0)
-    plan = planned([StubFamily()], probe, n_jobs=2, n_trials=40)
+    plan = planned([StubFamily()], probe, n_jobs=2, n_trials=16)
     advice = {one.change: one for one in plan.advice}
     assert advice["half the cores"].seconds.likely > 1.4 * plan.seconds.likely
-    assert advice["twice the cores"].seconds.likely < plan.seconds.likely / 1.4
-    assert advice["twice the budget"].n_trials.likely == 80
+    assert advice["twice the cores"].seconds.likely < plan.seconds.likely / 1.2
+    assert advice["twice the budget"].n_trials.likely == 32
     assert "n_jobs=4" in advice["twice the cores"].text
-    assert "n_trials=20" in advice["half the budget"].text
+    assert "n_trials=8" in advice["half the budget"].text

@@ -120,9 +120,10 @@ class FamilyCosts:
             prior = (0.0, UNSTATED, UNSTATED_EXPONENT)
         costs = [self.cost(p.params, p.n_rows) for p in self.probes]
         self.seconds = Law.fitted(costs, [p.fit_seconds for p in self.probes], prior)
-        costs = [self.memory(p.params, p.n_rows) for p in self.probes]
-        used = [max(p.n_bytes, LEAST_BYTES) for p in self.probes]
-        self.n_bytes = Law.fitted(costs, used, (0.0, STATED, EXPONENT))
+        large = [p for p in self.probes if p.n_bytes > LEAST_BYTES]
+        costs = [self.memory(p.params, p.n_rows) for p in large]
+        used = [p.n_bytes for p in large]
+        self.n_bytes = Law.fitted(costs, used, (0.0, UNSTATED, EXPONENT))
 
     def cost(self, params: Mapping[str, Any], n_rows: int) -> float:
         """Return the stated cost of a setting, or one that is made up."""
@@ -139,11 +140,11 @@ class FamilyCosts:
             n_bytes = math.nan
         if not math.isfinite(n_bytes):
             n_bytes = ModelFamily.memory(self.family, dict(params), task)
-        return max(n_bytes, LEAST_BYTES)
+        return max(n_bytes, 1.0)
 
     def bytes_of(self, params: Mapping[str, Any], n_rows: int) -> float:
         """Return the memory of a fit at its peak, without libraries."""
-        return self.n_bytes.at(self.memory(params, n_rows))
+        return max(self.n_bytes.at(self.memory(params, n_rows)), LEAST_BYTES)
 
     def predict_seconds(self, params: Mapping[str, Any], n_rows: int) -> float:
         """Return the seconds to predict a row with a model of so many rows."""

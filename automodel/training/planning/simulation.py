@@ -51,7 +51,8 @@ class SimulatedFit:
     memory_parent: float
     memory_worker: float
     seconds_per_row: float
-    never_fits: frozenset[str]  # families whose trials all exceed the memory limit
+    too_large: frozenset[str]  # families whose trials all exceed the memory limit
+    too_slow: frozenset[str]  # families with trials of which none has ended in time
 
 
 @dataclass(frozen=True)
@@ -163,10 +164,12 @@ def _summary(
             n_bytes += sum(model.n_bytes for model in member.models)
     kept = min(n_complete, 3 * 40) * len(folds.y) * folds.target.n_outputs * OOF_BYTES
     parent = scene.parent_bytes + kept + n_bytes
-    failed = Counter(
-        e.candidate.family.name for e in ended if e.error.startswith("MemoryError")
-    )
-    never = {name for name, n_failed in failed.items() if n_failed == counts[name]}
+    causes: dict[str, set[str]] = {}
+    for evaluation in ended:
+        cause = "memory" if evaluation.error else evaluation.status
+        causes.setdefault(evaluation.candidate.family.name, set()).add(cause)
+    too_large = frozenset(n for n, own in causes.items() if own == {"memory"})
+    too_slow = frozenset(n for n, own in causes.items() if own == {"stopped"})
     return SimulatedFit(
         budget.elapsed,
         workers.first_end,
@@ -176,7 +179,8 @@ def _summary(
         parent,
         workers.worker_bytes,
         per_row,
-        frozenset(never),
+        too_large,
+        too_slow,
     )
 
 

@@ -112,8 +112,8 @@ def test_what_all_trials_share_is_computed_once():
 
 def test_a_search_ends_with_its_time():
     search, workers, clock = searched(FixedCosts(make_folds(), 5.0), seconds=100.0)
-    assert 80.0 < clock.now() < 100.0
-    assert len(search.trials()["stub"]) == len(workers.ended) >= 15
+    assert 70.0 < clock.now() < 100.0
+    assert len(search.trials()["stub"]) == len(workers.ended) >= 14
 
 
 def test_a_trial_without_time_is_stopped():
