@@ -72,8 +72,8 @@ def sets_at(places):
     return found
 
 
-def data_of(path, seed):
-    """Return the class of the estimator, its options, the training part and X to test."""
+def data_of(path, seed, regression):
+    """Return the estimator and its options, the training part, and the X to test."""
     import automodel
 
     file = Path(path)
@@ -87,7 +87,7 @@ def data_of(path, seed):
 
         X, y, X_test, _ = texts.read(file.parent, name_of(file), seed)
         return automodel.AutoTextClassifier, {"scoring": "accuracy"}, X, y, X_test
-    X, y, kind = read(path, ())
+    X, y, kind = read(path, regression)
     X, X_test, y, _ = split(X, y, kind, seed)
     is_of_values = kind == "regression"
     estimator = automodel.AutoRegressor if is_of_values else automodel.AutoClassifier
@@ -105,12 +105,13 @@ def limits_of(limit):
 def measure(job):
     """Plan and fit once, and return the figures of both."""
     warnings.simplefilter("ignore")
-    estimator, options, X, y, X_test = data_of(job["path"], job["seed"])
+    path, seed = job["path"], job["seed"]
+    estimator, options, X, y, X_test = data_of(path, seed, job["regression"])
     from automodel.reporting.plan_actual import compared
 
     search = estimator(
         n_jobs=job["n_jobs"],
-        random_state=job["seed"],
+        random_state=seed,
         **limits_of(job["limit"]),
         **options,
     )
@@ -138,10 +139,10 @@ def measure(job):
     }
 
 
-def run(row, path, out):
-    call = [sys.executable, __file__, "--one", json.dumps({**row, "path": path})]
-    row |= figures_of(call)
-    write(row, out)
+def run(row, path, arguments):
+    job = {**row, "path": path, "regression": arguments.regression}
+    row |= figures_of([sys.executable, __file__, "--one", json.dumps(job)])
+    write(row, arguments.out)
     return row
 
 
@@ -191,10 +192,10 @@ def summarize(rows):
         print(f"\n{limit}: planned, actual")
         print(_by_set(own).to_string())
     over = frame["plan_seconds"] - frame["probe_seconds"]
+    typical, most = over.median(), over.max()
     print(
-        f"\nseconds of a plan beyond its probes: median {over.median():.1f}, ", end=""
+        f"\na plan takes {typical:.1f} s more than its probes, at most {most:.1f} s\n"
     )
-    print(f"most {over.max():.1f}\n")
     groups = table.groupby(["limit", "figure"])
     summary = groups.agg(
         n=("error", "count"),
@@ -224,6 +225,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("places", nargs="*", help="files of sets, or folders of them")
     parser.add_argument("--sets", help="names of those to take, as concrete,auto_mpg")
+    parser.add_argument("--regression", nargs="*", default=[], metavar="SET")
     parser.add_argument("--seconds", default="60", help="time budgets, as 10,60")
     parser.add_argument("--trials", default="20", help="numbers of trials, as 8,20")
     parser.add_argument("--probe-seconds", type=float, default=5.0)
@@ -247,7 +249,7 @@ def main():
             row = {name: getattr(arguments, name, None) for name in KEY}
             row |= {"set": name, "limit": limit}
             key = tuple(row[k] for k in KEY)
-            rows.append(known.get(key) or run(row, path, arguments.out))
+            rows.append(known.get(key) or run(row, path, arguments))
     summarize(rows)
 
 
