@@ -19,13 +19,11 @@ def main():
     print(plan)
 
     # Rates are your own: what an hour of the machine costs, and what it draws.
-    cost = plan.cost(per_hour=1.20, watts=150, grams_per_kwh=380)
-    print(
-        f"\nAt most {cost.money.high:.4f} of money and {cost.co2.high:.2f} g of CO2\n"
-    )
+    cost = plan.cost(per_hour=1.2, watts=150, per_kwh=0.3, grams_per_kwh=380)
+    print(f"\n{cost}\n")
 
     larger = plan.on(Machine(n_cores=8, memory=32_000_000_000))
-    print(f"With eight cores: {larger.total_trials.likely:.0f} trials")
+    print(f"With eight cores: {larger.total_trials.likely:.0f} trials\n")
 
     # The estimator keeps the plan, and its summary shows it beside the fit.
     print(text_summary(search.fit(X, y), top=3))

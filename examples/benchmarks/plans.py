@@ -193,9 +193,7 @@ def summarize(rows):
         print(_by_set(own).to_string())
     over = frame["plan_seconds"] - frame["probe_seconds"]
     typical, most = over.median(), over.max()
-    print(
-        f"\na plan takes {typical:.1f} s more than its probes, at most {most:.1f} s\n"
-    )
+    print(f"\nbeyond its probes, a plan takes {typical:.1f} s, at most {most:.1f} s\n")
     groups = table.groupby(["limit", "figure"])
     summary = groups.agg(
         n=("error", "count"),
