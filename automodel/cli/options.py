@@ -64,20 +64,25 @@ def add_search_options(parser: argparse.ArgumentParser) -> None:
         help="number of folds (default: depends on the number of rows)",
     )
     search.add_argument(
+        "--random-state", type=_whole_number, metavar="N", help="seed of the search"
+    )
+
+
+def add_worker_options(parser: argparse.ArgumentParser) -> None:
+    """Add how many workers there are, and how much memory they may use."""
+    workers = parser.add_argument_group("workers")
+    workers.add_argument(
         "--jobs",
         type=_positive_int,
         default=-1,
         metavar="N",
         help="number of worker processes (default: one for each core)",
     )
-    search.add_argument(
+    workers.add_argument(
         "--memory-limit",
         metavar="SIZE",
         help="limit of the resident memory of a worker, such as 4GB; a trial that "
         "exceeds it fails",
-    )
-    search.add_argument(
-        "--random-state", type=_whole_number, metavar="N", help="seed of the search"
     )
 
 

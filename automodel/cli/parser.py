@@ -17,6 +17,7 @@ from automodel.cli.options import (
     add_search_options,
     add_storage_options,
     add_target_options,
+    add_worker_options,
     positive_float,
 )
 
@@ -134,6 +135,7 @@ def _add_fit(commands) -> None:
         "time budget and may take half a minute; its facts are saved beside it as JSON",
     )
     add_search_options(fit)
+    add_worker_options(fit)
     add_storage_options(fit)
     add_column_options(fit)
     fit.add_argument(
@@ -161,6 +163,7 @@ def _add_plan(commands) -> None:
         help="time for the probes (default: %(default)g)",
     )
     add_search_options(plan)
+    add_worker_options(plan)
     add_column_options(plan)
     add_machine_options(plan)
     plan.add_argument("--quiet", action="store_true", help="print no notes")
