@@ -177,9 +177,11 @@ class TrainingPlan:
         >>> from sklearn.datasets import load_iris
         >>> from automodel import AutoClassifier
         >>> X, y = load_iris(return_X_y=True)
-        >>> plan = AutoClassifier(time_budget=360).plan(X, y, probe_seconds=1.0)
-        >>> plan.cost(per_hour=2.0).money.high <= 0.2
-        True
+        >>> search = AutoClassifier(families=["linear"], n_trials=4, time_budget=None)
+        >>> plan = search.plan(X, y, probe_seconds=1.0)
+        >>> cost = plan.cost(per_hour=3600.0)
+        >>> cost.money.likely == plan.seconds.likely, cost.co2 is None
+        (True, True)
         """
         return cost_of(
             self.seconds,
