@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
+from typing import Any
 
 from sklearn.utils._param_validation import InvalidParameterError
 
@@ -40,9 +41,9 @@ class Machine:
     16
     """
 
-    n_cores: int | None = None
-    memory: int | None = None
-    gpu: bool | None = None
+    n_cores: int = None  # type: ignore[assignment]  # None is replaced below
+    memory: int = None  # type: ignore[assignment]
+    gpu: bool = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         _check("n_cores", self.n_cores, Integral)
@@ -55,7 +56,7 @@ class Machine:
                 object.__setattr__(self, name, find())
 
 
-def _check(name: str, value, kind: type) -> None:
+def _check(name: str, value: Any, kind: type) -> None:
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, kind) or not value > 0:
