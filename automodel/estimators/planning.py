@@ -80,7 +80,8 @@ class PlanMixin:
         validate_parameter_constraints(allowed, {"probe_seconds": probe_seconds}, name)
         fit = self._fit_to_plan(X, y, sample_weight, groups)
         plan = plan_fit(fit, probe_seconds)
-        figures = replace(plan, _plan_on=None)  # which would keep all data alive
+        # Without what would keep all data alive:
+        figures = replace(plan, advice=(), _plan_on=None)
         self._planned = self._fit_id(fit.folds), figures
         return plan
 

@@ -17,7 +17,7 @@ from automodel.families import LEFT_OUT
 from automodel.families.base import ModelFamily
 from automodel.search.workers.processes import resident_bytes
 from automodel.search.workers.scratch import make_folder
-from automodel.training.planning.advice import advice_for
+from automodel.training.planning.advice import AdviceOnDemand, advice_for
 from automodel.training.planning.cost_model import fit_costs
 from automodel.training.planning.machine import Machine
 from automodel.training.planning.probes import Probes, probe_families
@@ -133,13 +133,13 @@ class Planner:
 
     def plan(self, machine: Machine) -> TrainingPlan:
         """Return the plan for a machine, with advice."""
-        with contained():
-            n_jobs = jobs_of(self.fit.settings.n_jobs, machine.n_cores)
-            own = Conditions(self.fit.time_budget, self.fit.n_trials, n_jobs, machine)
-            plan = self.plan_under(own, SHIFTS)
-            plan = replace(plan, _plan_on=self.plan, notes=self._notes(plan))
-            costs = self.scene.costs.values()
-            return replace(plan, advice=advice_for(plan, own, self.plan_under, costs))
+        n_jobs = jobs_of(self.fit.settings.n_jobs, machine.n_cores)
+        own = Conditions(self.fit.time_budget, self.fit.n_trials, n_jobs, machine)
+        plan = self.plan_under(own, SHIFTS)
+        plan = replace(plan, _plan_on=self.plan, notes=self._notes(plan))
+        costs = self.scene.costs.values()
+        work_out = partial(advice_for, plan, own, self.plan_under, costs)
+        return replace(plan, advice=AdviceOnDemand(work_out))
 
     def plan_under(
         self, conditions: Conditions, shifts: Sequence[int] = (0,)
@@ -148,7 +148,8 @@ class Planner:
 
         Its bands come from as many simulated fits as there are shifts of the costs.
         """
-        fits = [simulate(self.scene, conditions, shift) for shift in shifts]
+        with contained():
+            fits = [simulate(self.scene, conditions, shift) for shift in shifts]
         names = [family.name for family in self.scene.families]
         of = partial(_range_of, fits)
         counts = {

@@ -1,5 +1,7 @@
 """The method `plan` of an estimator."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -50,7 +52,7 @@ def test_real_probes_take_no_longer_than_they_may():
 def test_the_fit_keeps_its_plan(no_probes):
     search = AutoClassifier(**CHEAP)
     plan = search.plan(X, y)
-    assert search.fit(X, y)._plan_of_fit == plan
+    assert search.fit(X, y)._plan_of_fit == replace(plan, advice=())
     assert search.set_params(n_trials=1).fit(X, y)._plan_of_fit is None
     assert clone(search).fit(X, y)._plan_of_fit is None
 
@@ -70,9 +72,10 @@ def test_bad_input_is_refused_before_anything_is_probed(no_probes, options, mess
     assert no_probes == []
 
 
-def test_one_class_has_a_plan_as_it_has_a_fit(no_probes):
-    plan = AutoClassifier(**CHEAP | {"cv": None}).plan(X, np.zeros(len(y)))
-    assert plan.total_trials.likely == 2
+def test_one_class_is_refused_as_in_a_fit(no_probes):
+    with pytest.raises(ValueError, match="y holds only one class"):
+        AutoClassifier(**CHEAP).plan(X, np.zeros(len(y)))
+    assert no_probes == []
 
 
 def test_twenty_rows_have_a_plan(no_probes):

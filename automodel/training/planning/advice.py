@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 from automodel.training.planning.cost_model import FamilyCosts
 from automodel.training.planning.simulation import Conditions
@@ -14,6 +15,40 @@ WORTHWHILE = 1.15  # times more trials, or less time
 GPU_PAYS = 2.0  # times faster
 
 Plan = Callable[[Conditions], TrainingPlan]
+
+
+class AdviceOnDemand(Sequence):
+    """Advice that is worked out when it is first read.
+
+    Parameters
+    ----------
+    work_out : callable
+        Returns the advice.
+    """
+
+    def __init__(self, work_out: Callable[[], tuple[Advice, ...]]):
+        self._work_out = work_out
+
+    @cached_property
+    def _advice(self) -> tuple[Advice, ...]:
+        return self._work_out()
+
+    def __getitem__(self, index):
+        return self._advice[index]
+
+    def __len__(self) -> int:
+        return len(self._advice)
+
+    def __eq__(self, other) -> bool:
+        return isinstance(other, Sequence) and self._advice == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(self._advice)
+
+    def __reduce__(self):
+        return tuple, (list(self._advice),)
 
 
 def advice_for(
@@ -56,17 +91,16 @@ def _about_gpu(
     if not seconds:
         text = f"With {change}, nothing changes, since no net is trained."
         return _advice(change, text, plan)
-    machine = replace(conditions.machine, gpu=not has_gpu)
-    other = plan_under(replace(conditions, machine=machine))
     text = (
         f"Of all nets, {name} has the longest steps: {1000 * seconds:.2g} ms on a "
         f"core, which a GPU takes about {factor:.2g} times as fast. "
     )
-    if factor >= GPU_PAYS:
-        text += "A GPU pays for it."
-    else:
+    if factor < GPU_PAYS:
         text += "A GPU does not pay, since launching such short steps takes longer."
-    return _advice(change, text, other)
+        return _advice(change, text, plan)
+    machine = replace(conditions.machine, gpu=not has_gpu)
+    other = plan_under(replace(conditions, machine=machine))
+    return _advice(change, f"{text}A GPU pays for it.", other)
 
 
 def _others(own: Conditions) -> Iterator[tuple[str, Conditions]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from automodel.training.planning.machine import Machine
@@ -18,7 +18,7 @@ class Advice:
     ----------
     change : str
         What is changed: "half the cores", "twice the cores", "half the budget", "twice
-        the budget", or "a GPU".
+        the budget", "a GPU" or "no GPU".
     text : str
         A sentence that says whether it is worthwhile.
     seconds : Range
@@ -75,8 +75,9 @@ class TrainingPlan:
         Seconds that the fitted ensemble takes to predict a row, within a large batch.
     left_out : dict of str to str
         The families that are not searched, or get no trial, and the reason.
-    advice : tuple of Advice
-        What other machines and budgets would change.
+    advice : sequence of Advice
+        What other machines and budgets would change. It is worked out when it is read
+        for the first time, by more simulated fits.
     notes : tuple of str
         What else the user should know, such as families that state no cost and were
         measured.
@@ -99,7 +100,7 @@ class TrainingPlan:
     memory_limit: int | None
     seconds_per_row: Range
     left_out: dict[str, str]
-    advice: tuple[Advice, ...] = ()
+    advice: Sequence[Advice] = ()
     notes: tuple[str, ...] = ()
     probe_seconds: float = 0.0
     _plan_on: Callable[[Machine], TrainingPlan] | None = field(
