@@ -6,8 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
-from sklearn.utils.validation import check_is_fitted
 
 from automodel import AutoClassifier
 from automodel.reporting.plan_actual import plan_of
@@ -34,19 +32,6 @@ def search():
     )
 
 
-def public(search):
-    return {name for name in vars(search) if not name.startswith("_")}
-
-
-def test_a_plan_leaves_the_estimator_unfitted_and_its_parameters_alone(search, planned):
-    params, names = search.get_params(), public(search)
-    assert search.plan(X, Y) is planned
-    assert search.get_params() == params
-    assert public(search) == names
-    with pytest.raises(NotFittedError):
-        check_is_fitted(search)
-
-
 def test_a_plan_draws_nothing_from_a_random_state(search):
     state = np.random.RandomState(3)
     search.set_params(random_state=state).plan(X, Y)
@@ -65,15 +50,6 @@ def test_a_pickle_keeps_the_plan_and_a_clone_does_not(search):
     search.fit(X, Y)
     assert plan_of(pickle.loads(pickle.dumps(search))).seconds == PLAN.seconds
     assert plan_of(clone(search).fit(X, Y)) is None
-
-
-@pytest.mark.parametrize(
-    ("change", "rows"), [({"n_trials": 2}, slice(None)), ({}, slice(0, 30))]
-)
-def test_the_plan_of_another_fit_is_not_kept(search, change, rows):
-    search.plan(X, Y)
-    search.set_params(**change).fit(X[rows], Y[rows])
-    assert plan_of(search) is None
 
 
 def test_a_second_fit_with_other_rows_forgets_the_plan(search):
