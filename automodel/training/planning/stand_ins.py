@@ -9,7 +9,7 @@ import numpy as np
 from automodel.evaluation.folds import Folds
 from automodel.evaluation.splits import without_rows
 from automodel.metrics.metric import Metric
-from automodel.targets.values import ValueTarget
+from automodel.targets.stand_in import StandInTarget
 
 ROWS_OF_FOLD = 25  # validation rows of a fold that have stand-ins
 MOST_ROWS = 250
@@ -35,18 +35,6 @@ class NoRows:
     def fingerprint(self) -> str:
         """Return what identifies the rows."""
         return f"{self.n_rows} rows"
-
-
-class StandInTarget(ValueTarget):
-    """Values that are predicted in place of the target of the search."""
-
-    def __init__(self, most_combined: int | None = None):
-        super().__init__()
-        self.most_combined = most_combined
-
-    def learning(self, objective, y=None, name="the score", counted=None):
-        """Return the target itself, whose squared errors are learned."""
-        return self
 
 
 def stand_in_folds(folds: Folds, seed: int) -> Folds:

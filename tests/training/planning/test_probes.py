@@ -1,5 +1,7 @@
 """Probes in processes that are ended."""
 
+import math
+
 import pytest
 
 from automodel.training.planning.probes import probe_families, some_rows
@@ -21,7 +23,7 @@ def test_settings_are_probed_on_more_and_more_rows(tmp_path):
     for probe in probes.of_trials:
         assert probe.params == {"quality": 1.0, "mode": "sleep"}
         assert probe.fit_seconds >= 0.2
-        assert probe.score > -0.7
+        assert math.isfinite(probe.score)
         assert probe.n_bytes >= 0
         assert probe.model_bytes > 100
         assert not probe.error
@@ -57,9 +59,9 @@ def test_what_exceeds_the_memory_limit_has_failed(tmp_path):
 
 def test_what_hangs_is_ended(tmp_path):
     hanging = StubFamily("hanging", trials=[(1.0, "hang")])
-    probes = probed(tmp_path, hanging, seconds=10.0)
+    probes = probed(tmp_path, hanging, seconds=4.0)
     assert probes.of_trials == []
-    assert 10.0 <= probes.seconds < LONG
+    assert 4.0 <= probes.seconds < LONG
 
 
 @pytest.mark.parametrize(("all_splits", "n_splits"), [(False, 1), (True, 5)])
