@@ -24,6 +24,7 @@ class PlanMixin:
 
     # What an estimator has.
     families: Any
+    random_state: Any
     time_budget: float | None
     n_trials: int | None
     get_params: Callable[..., dict[str, Any]]

@@ -9,6 +9,7 @@ from automodel.training.planning.machine import Machine
 from tests.conftest import StubFamily
 from tests.training.planning.makers import (
     MEGA,
+    BlindFamily,
     CostlyFamily,
     SilentFamily,
     make_fit,
@@ -55,7 +56,7 @@ def test_a_family_with_costly_trials_has_few():
 
 
 def test_a_family_without_time_is_left_out():
-    families = [StubFamily("cheap"), StubFamily("costly", rank=2)]
+    families = [StubFamily("cheap"), BlindFamily("costly", rank=2)]
     probes = make_probe("cheap", fit_seconds=0.1), make_probe("costly", fit_seconds=900)
     plan = planned(families, *probes, seconds=30.0)
     assert plan.left_out == {"costly": "has no trial that ends in time"}
@@ -69,7 +70,7 @@ def test_a_family_that_states_a_large_cost_is_not_tried():
 
 
 def test_a_budget_of_a_second_has_a_plan():
-    plan = planned([StubFamily()], make_probe(fit_seconds=5.0), seconds=1.0)
+    plan = planned([BlindFamily()], make_probe(fit_seconds=5.0), seconds=1.0)
     assert plan.seconds.likely <= 1.0
     assert plan.seconds_to_first_model.likely == float("inf")
 

@@ -18,7 +18,8 @@ from automodel.families.base import ModelFamily
 from automodel.monitor import MIN_FOLD_SECONDS, SLOTS_PER_FOLD
 from automodel.search.pruning import Snapshot
 from automodel.search.workers.base import HERE, Evaluations, Refitted, Workers
-from automodel.search.workers.own import slow_library
+from automodel.search.workers.call import GRACE_SECONDS
+from automodel.search.workers.own import HANG_FACTOR, HANG_SECONDS, slow_library
 from automodel.search.workers.work import Refit, WorkItem
 
 FIRST_SLOT = 6  # reports of earlier steps prune no trial
@@ -281,10 +282,11 @@ class SimulatedWorkers(Workers):
             seconds = encoding + course.fold_seconds[0] / 2
             failed = Evaluation(candidate, "failed", error=error, seconds=seconds)
             return failed, before + seconds
-        latest = item.deadline.seconds_left - before
-        evaluation = _evaluated(item, course, self.folds, encoding, latest)
+        left = item.deadline.seconds_left
+        evaluation = _evaluated(item, course, self.folds, encoding, left - before)
         evaluation.worker = process.number
-        return evaluation, before + evaluation.seconds
+        seconds = before + evaluation.seconds
+        return evaluation, min(seconds, max(left, 0.0) + GRACE_SECONDS)
 
     def _wait_for_shared(
         self, family: ModelFamily, course: Course, before: float
@@ -313,17 +315,24 @@ def _evaluated(
     judge = _Judge(item.should_prune)
     stops = _stops_in_time(item.candidate)
     left = math.inf if item.time_limit is None else item.time_limit
+    hangs_after = HANG_FACTOR * left + HANG_SECONDS
     joined = is_joined(item.candidate, folds)
     for fold, natural in enumerate(course.fold_seconds):
         most = max(left / (len(folds) - fold), MIN_FOLD_SECONDS)
-        seconds = min(natural, most) if stops else natural
+        seconds = natural
+        if stops:
+            seconds = min(natural, most, latest - result.seconds)
         score = folds.metric.score(
             folds.y[folds.splits[fold][1]], course.oof[folds.splits[fold][1]], None
         )
         share = judge.stop_within(result.reports, fold, course.n_iterations, score)
         seconds *= share
-        if result.seconds + seconds > latest:
+        if seconds <= 0 or result.seconds + seconds > latest:
             result.status, result.seconds = "stopped", max(latest, 0.0)
+            break
+        if not stops and result.seconds + seconds > hangs_after:
+            result.status, result.seconds = "failed", hangs_after
+            result.error = "TimeoutError: it did not stop at its limit"
             break
         result.seconds += seconds
         left -= seconds
@@ -383,6 +392,5 @@ class _Judge:
 
 
 def _stops_in_time(candidate: Candidate) -> bool:
-    """Tell whether a model trains in steps and ends with those that it has."""
-    family = candidate.family
-    return family.iteration_param is not None or family.least_share < 1.0
+    """Tell whether a family looks at the clock when it trains."""
+    return type(candidate.family).fit is not ModelFamily.fit

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -160,16 +161,18 @@ def _summary(
         if member.number != BASELINE:
             own = scene.costs[member.family]
             each = own.predict_seconds(member.params, folds.task.n_samples)
-            per_row += len(member.models) * each
-            n_bytes += sum(model.n_bytes for model in member.models)
+            models: list[Any] = member.models
+            per_row += len(models) * each
+            n_bytes += sum(model.n_bytes for model in models)
     kept = min(n_complete, 3 * 40) * len(folds.y) * folds.target.n_outputs * OOF_BYTES
     parent = scene.parent_bytes + kept + n_bytes
     causes: dict[str, set[str]] = {}
     for evaluation in ended:
-        cause = "memory" if evaluation.error else evaluation.status
+        cause = evaluation.error.partition(":")[0] or evaluation.status
         causes.setdefault(evaluation.candidate.family.name, set()).add(cause)
-    too_large = frozenset(n for n, own in causes.items() if own == {"memory"})
-    too_slow = frozenset(n for n, own in causes.items() if own == {"stopped"})
+    late = {"stopped", "TimeoutError"}
+    too_large = frozenset(n for n, own in causes.items() if own == {"MemoryError"})
+    too_slow = frozenset(n for n, own in causes.items() if own <= late)
     return SimulatedFit(
         budget.elapsed,
         workers.first_end,
@@ -242,7 +245,7 @@ class DrawnCosts:
         noise = rng.normal(0.0, OF_PROVEN if is_proven else OF_DRAWN)
         n_rows = int(np.mean([len(train) for train, _ in folds.splits]))
         n_all = folds.task.n_samples
-        n_valid = np.mean([len(valid) for _, valid in folds.splits])
+        n_valid = float(np.mean([len(valid) for _, valid in folds.splits]))
         seconds = self._fit_seconds(candidate, n_rows) * math.exp(noise)
         predict = own.predict_seconds(params, n_rows) * n_valid * self.slowness
         gap = abs(rng.normal(0.0, PROVEN_GAP if is_proven else DRAWN_GAP))

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from automodel.families.base import ModelFamily
 from automodel.search.budget import Budget
 from automodel.search.search import Search, SearchSettings
 from automodel.search.storage.memory import SearchStorage
@@ -116,10 +117,28 @@ def test_a_search_ends_with_its_time():
     assert len(search.trials()["stub"]) == len(workers.ended) >= 14
 
 
-def test_a_trial_without_time_is_stopped():
-    folds = make_folds()
-    _, workers, clock = searched(FixedCosts(folds, 1000.0), seconds=100.0)
-    assert [e.status for _, e in workers.ended] == ["stopped"]
+class BlindFamily(StubFamily):
+    """A family that does not look at the clock when it trains."""
+
+    fit = ModelFamily.fit
+
+
+LONG = 1000.0  # seconds of a trial, of which there are 100 at most
+
+
+def test_a_family_that_looks_at_the_clock_stops_in_time():
+    _, workers, clock = searched(FixedCosts(make_folds(), LONG), seconds=100.0)
+    assert workers.ended[0][1].status == "complete"
+    assert 20.0 < workers.first_end < 30.0
+    assert clock.now() < 100.0
+
+
+def test_a_family_that_does_not_is_ended():
+    costs = FixedCosts(make_folds(), LONG)
+    families = [BlindFamily()]
+    _, workers, clock = searched(costs, seconds=100.0, families=families)
+    assert [e.error[:12] for _, e in workers.ended][0] == "TimeoutError"
+    assert {e.status for _, e in workers.ended} <= {"failed", "stopped"}
     assert clock.now() < 100.0
 
 

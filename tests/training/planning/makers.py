@@ -3,6 +3,7 @@
 import numpy as np
 
 from automodel.evaluation.folds import Folds
+from automodel.families.base import ModelFamily
 from automodel.preprocessing.reader import TableReader
 from automodel.search.search import SearchSettings
 from automodel.training.plan import Fit
@@ -21,6 +22,12 @@ class CostlyFamily(StubFamily):
 
     def cost(self, params, task):
         return self.seconds_per_1000 * task.n_samples / 1000
+
+
+class BlindFamily(StubFamily):
+    """A stub that does not look at the clock when it trains."""
+
+    fit = ModelFamily.fit
 
 
 class SilentFamily(StubFamily):
