@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-from optuna.trial import FrozenTrial
-
-from automodel.evaluation.evaluate import Candidate, Evaluation, is_joined
+from automodel.evaluation.evaluate import Evaluation
 from automodel.evaluation.folds import Folds
 from automodel.families.base import ModelFamily
-from automodel.monitor import MIN_FOLD_SECONDS, SLOTS_PER_FOLD
-from automodel.search.pruning import Snapshot
 from automodel.search.workers.base import HERE, Evaluations, Refitted, Workers
 from automodel.search.workers.call import GRACE_SECONDS
-from automodel.search.workers.own import HANG_FACTOR, HANG_SECONDS, slow_library
+from automodel.search.workers.own import slow_library
+from automodel.search.workers.simulated_trial import (
+    CostModel,
+    Course,
+    SimulatedModel,
+    SimulatedTrial,
+    stops_in_time,
+)
 from automodel.search.workers.work import Refit, WorkItem
-
-FIRST_SLOT = 6  # reports of earlier steps prune no trial
 
 
 class SimulatedClock:
@@ -38,78 +37,6 @@ class SimulatedClock:
     def wait(self, seconds: float) -> None:
         """Move the clock by the given seconds, and return at once."""
         self._now += max(seconds, 0.0)
-
-
-@dataclass(frozen=True)
-class Course:
-    """How a trial goes if nothing ends it early.
-
-    Parameters
-    ----------
-    fold_seconds : sequence of float
-        Seconds to train and to predict each fold.
-    predict_seconds : float
-        The part of them that is prediction.
-    oof : ndarray of shape (n_samples, n_outputs)
-        Out-of-fold predictions.
-    n_iterations : int
-        Steps of the model of a fold; 0 if it does not train in steps.
-    n_bytes : float
-        Memory that the trial takes at its peak.
-    model_bytes : float
-        Size of the model of a fold.
-    encode_seconds : float
-        Seconds to encode the rows of all folds, once for each process.
-    shared_seconds : float, default=0.0
-        Seconds of what is encoded once for all processes.
-    """
-
-    fold_seconds: Sequence[float]
-    predict_seconds: float
-    oof: np.ndarray
-    n_iterations: int
-    n_bytes: float
-    model_bytes: float
-    encode_seconds: float
-    shared_seconds: float = 0.0
-
-
-class CostModel(Protocol):
-    """What `SimulatedWorkers` ask for each trial."""
-
-    start_seconds: float  # of a new process
-    start_bytes: float  # that a process holds before its first trial
-    trial_seconds: float  # between two trials of a worker
-
-    def course(self, candidate: Candidate) -> Course:
-        """Return how a trial goes."""
-        ...
-
-    def refit_seconds(self, candidate: Candidate) -> float:
-        """Return the seconds of a fit on all rows."""
-        ...
-
-    def import_seconds(self, family: ModelFamily) -> float:
-        """Return the seconds until the libraries of a family are loaded."""
-        ...
-
-    def import_bytes(self, family: ModelFamily) -> float:
-        """Return the memory that the libraries of a family take."""
-        ...
-
-    def ensemble_seconds(self, n_evaluations: int) -> float:
-        """Return the seconds in which members are chosen and judged."""
-        ...
-
-
-@dataclass
-class SimulatedModel:
-    """Takes the place of a fitted model, and has its size when it is pickled."""
-
-    n_bytes: int
-
-    def __getstate__(self):
-        return {"n_bytes": self.n_bytes, "values": bytes(self.n_bytes)}
 
 
 @dataclass
@@ -223,9 +150,9 @@ class SimulatedWorkers(Workers):
             first = ends.index(min(ends))
             seconds = self.costs.refit_seconds(order.candidate)
             late = ends[first] + seconds > order.deadline.moment
-            if _stops_in_time(order.candidate):
+            if stops_in_time(order.candidate):
                 seconds = min(seconds, max(order.deadline.moment - ends[first], 0.0))
-            if not late or _stops_in_time(order.candidate):
+            if not late or stops_in_time(order.candidate):
                 ends[first] += seconds
             n_bytes = self.costs.course(order.candidate).model_bytes
             refitted.append(None if late else SimulatedModel(int(n_bytes)))
@@ -283,7 +210,8 @@ class SimulatedWorkers(Workers):
             failed = Evaluation(candidate, "failed", error=error, seconds=seconds)
             return failed, before + seconds
         left = item.deadline.seconds_left
-        evaluation = _evaluated(item, course, self.folds, encoding, left - before)
+        trial = SimulatedTrial(item, course, self.folds, encoding, left - before)
+        evaluation = trial.evaluate()
         evaluation.worker = process.number
         seconds = before + evaluation.seconds
         return evaluation, min(seconds, max(left, 0.0) + GRACE_SECONDS)
@@ -305,92 +233,3 @@ class SimulatedWorkers(Workers):
         processes = [*self._processes, self._here]
         used = sum(p.peak_bytes if p.is_busy else p.n_bytes for p in processes)
         self.peak_bytes = max(self.peak_bytes, used)
-
-
-def _evaluated(
-    item: WorkItem, course: Course, folds: Folds, encoding: float, latest: float
-) -> Evaluation:
-    """Return the evaluation of a trial that has `latest` seconds at most."""
-    result = Evaluation(item.candidate, "complete", seconds=encoding, models=[])
-    judge = _Judge(item.should_prune)
-    stops = _stops_in_time(item.candidate)
-    left = math.inf if item.time_limit is None else item.time_limit
-    hangs_after = HANG_FACTOR * left + HANG_SECONDS
-    joined = is_joined(item.candidate, folds)
-    for fold, natural in enumerate(course.fold_seconds):
-        most = max(left / (len(folds) - fold), MIN_FOLD_SECONDS)
-        seconds = natural
-        if stops:
-            seconds = min(natural, most, latest - result.seconds)
-        score = folds.metric.score(
-            folds.y[folds.splits[fold][1]], course.oof[folds.splits[fold][1]], None
-        )
-        share = judge.stop_within(result.reports, fold, course.n_iterations, score)
-        seconds *= share
-        if seconds <= 0 or result.seconds + seconds > latest:
-            result.status, result.seconds = "stopped", max(latest, 0.0)
-            break
-        if not stops and result.seconds + seconds > hangs_after:
-            result.status, result.seconds = "failed", hangs_after
-            result.error = "TimeoutError: it did not stop at its limit"
-            break
-        result.seconds += seconds
-        left -= seconds
-        if share < 1.0:
-            result.status = "pruned"
-            break
-        result.fold_scores.append(score)
-        mean = float(np.mean(result.fold_scores))
-        is_last = fold + 1 == len(folds)
-        if not (joined or is_last) and judge.stops_after(result.reports, fold, mean):
-            result.status = "pruned"
-            break
-    result.predict_seconds = course.predict_seconds
-    if result.status != "complete":
-        result.models = None
-        return result
-    result.n_iterations = [course.n_iterations] * len(folds)
-    result.models = [SimulatedModel(int(course.model_bytes)) for _ in range(len(folds))]
-    result.oof = course.oof
-    result.score = folds.score(result.oof)
-    return result
-
-
-class _Judge:
-    """Asks the pruner of a search, without a study of its own for each trial."""
-
-    def __init__(self, snapshot: Snapshot | None):
-        self._snapshot = snapshot
-
-    def stop_within(
-        self, reports: dict[int, float], fold: int, n_steps: int, score: float
-    ) -> float:
-        """Return the share of the steps of a fold after which a trial is pruned."""
-        last = min(n_steps.bit_length() - 1, SLOTS_PER_FOLD - 2)
-        for slot in range(FIRST_SLOT, last + 1):
-            if self._is_told_to_stop(reports, fold * SLOTS_PER_FOLD + slot, score):
-                return 2**slot / n_steps
-        return 1.0
-
-    def stops_after(self, reports: dict[int, float], fold: int, mean: float) -> bool:
-        """Tell whether a trial is pruned at the end of a fold."""
-        step = (fold + 1) * SLOTS_PER_FOLD - 1
-        return self._is_told_to_stop(reports, step, mean)
-
-    def _is_told_to_stop(self, reports, step: int, value: float) -> bool:
-        if self._snapshot is None:
-            return False
-        reports[step] = value
-        trials: Sequence[FrozenTrial] = self._snapshot.trials
-        study: Any = SimpleNamespace(
-            get_trials=lambda deepcopy=True, states=None: [
-                t for t in trials if states is None or t.state in states
-            ]
-        )
-        trial: Any = SimpleNamespace(last_step=step, intermediate_values=reports)
-        return self._snapshot.pruner.prune(study, trial)
-
-
-def _stops_in_time(candidate: Candidate) -> bool:
-    """Tell whether a family looks at the clock when it trains."""
-    return type(candidate.family).fit is not ModelFamily.fit

@@ -17,7 +17,8 @@ from automodel.quiet import no_warnings
 from automodel.search.allocation import has_converged
 from automodel.search.budget import Budget
 from automodel.search.search import SearchSettings
-from automodel.search.workers.simulated import Course, SimulatedClock, SimulatedWorkers
+from automodel.search.workers.simulated import SimulatedClock, SimulatedWorkers
+from automodel.search.workers.simulated_trial import Course
 from automodel.training.assembly import Trained
 from automodel.training.planning.cost_model import FamilyCosts
 from automodel.training.planning.machine import Machine

@@ -9,11 +9,8 @@ from automodel.families.base import ModelFamily
 from automodel.search.budget import Budget
 from automodel.search.search import Search, SearchSettings
 from automodel.search.storage.memory import SearchStorage
-from automodel.search.workers.simulated import (
-    Course,
-    SimulatedClock,
-    SimulatedWorkers,
-)
+from automodel.search.workers.simulated import SimulatedClock, SimulatedWorkers
+from automodel.search.workers.simulated_trial import Course
 from automodel.search.workers.work import Refit
 from tests.conftest import StubFamily
 from tests.evaluation.test_folds import make_folds
