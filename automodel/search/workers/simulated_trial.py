@@ -154,14 +154,14 @@ class SimulatedTrial:
         )
         seconds = share * self._seconds_of(fold)
         result.seconds += seconds
-        if seconds <= 0 or result.seconds > self.seconds_left:
-            result.seconds = max(self.seconds_left, 0.0)
-            return "stopped"
         hangs_after = HANG_FACTOR * self._limit + HANG_SECONDS
-        if not self._stops and result.seconds > hangs_after:
+        if not self._stops and min(result.seconds, self.seconds_left) > hangs_after:
             result.seconds = hangs_after
             result.error = "TimeoutError: it did not stop at its limit"
             return "failed"
+        if seconds <= 0 or result.seconds > self.seconds_left:
+            result.seconds = max(self.seconds_left, 0.0)
+            return "stopped"
         if share < 1.0:
             return "pruned"
         result.fold_scores.append(score)
