@@ -123,7 +123,7 @@ class Planner:
             fit.folds,
             stand_in_folds(fit.folds, fit.settings.search.seed),
             families,
-            fit_costs(families, fit.folds.task, probes.of_trials),
+            fit_costs(families, fit.folds.task, probes),
             probes,
             fit.settings,
             fit.setup_seconds,

@@ -12,7 +12,7 @@ import numpy as np
 from automodel.families.base import ModelFamily
 from automodel.search.spaces import proven_settings
 from automodel.task import Task
-from automodel.training.planning.probes import Probe, stated_cost
+from automodel.training.planning.probes import Probe, Probes, stated_cost
 
 # Standard deviations of logarithms, before anything is measured:
 STATED = 0.5  # of a stated cost
@@ -20,7 +20,8 @@ UNSTATED = 1.5  # of the cost of a family that states none
 EXPONENT = 0.2  # of the power of the stated cost, whose mean is 1
 UNSTATED_EXPONENT = 0.35
 MEASURED = 0.15  # of one measurement
-SPEED = 0.4  # of the speed of a machine, which all families share
+SPEED = 0.5  # of the speed of a machine, which all families share
+USUAL_START_SECONDS = 2.0  # of a process, where costs were stated
 LEAST_BYTES = 4e6  # below which a measurement of memory says nothing
 UNSTATED_COST = 1e-6  # seconds for each row, column and output
 ENCODE_SECONDS = 3e-8  # for each row and column, if nothing is known
@@ -243,18 +244,23 @@ def _proven(family: ModelFamily, task: Task) -> list[dict[str, Any]]:
 
 
 def fit_costs(
-    families: Sequence[ModelFamily], task: Task, probes: Sequence[Probe]
+    families: Sequence[ModelFamily], task: Task, probes: Probes
 ) -> dict[str, FamilyCosts]:
     """Return the costs of all families.
 
-    The speed of the machine is that of the families that were probed, for the others.
+    The others have the speed of those that were probed, and of the start of a process.
     """
     good: dict[str, list[Probe]] = {family.name: [] for family in families}
-    for probe in probes:
+    for probe in probes.of_trials:
         if not probe.error:
             good[probe.family].append(probe)
     alone = {f.name: FamilyCosts(f, task, good[f.name]) for f in families}
-    offsets = [c.seconds.mean[0] for c in alone.values() if c.states_cost and c.probes]
-    weight = SPEED**2 / (SPEED**2 + STATED**2 / max(len(offsets), 1))
-    speed = weight * float(np.mean(offsets)) if offsets else 0.0
+    offsets = [math.log(max(probes.start_seconds, 0.1) / USUAL_START_SECONDS)]
+    offsets += [
+        float(own.seconds.mean[0])
+        for own in alone.values()
+        if own.states_cost and own.probes
+    ]
+    weight = SPEED**2 / (SPEED**2 + STATED**2 / len(offsets))
+    speed = weight * float(np.mean(offsets))
     return {f.name: FamilyCosts(f, task, good[f.name], speed) for f in families}

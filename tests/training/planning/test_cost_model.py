@@ -1,5 +1,7 @@
 """Seconds and memory as functions of rows and settings."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from tests.training.planning.makers import (
     CostlyFamily,
     SilentFamily,
     make_probe,
+    make_probes,
 )
 
 TASK = make_task("binary", 10_000, 5, 2)
@@ -52,9 +55,17 @@ def test_a_family_that_states_no_cost_is_measured():
 def test_the_speed_of_a_machine_is_that_of_the_families_that_were_probed():
     families = [CostlyFamily(name) for name in ("a", "b", "c", "d")]
     probes = [make_probe(name, 1000, 3.0) for name in "abc"]  # of a stated second
-    costs = fit_costs(families, TASK, probes)
-    other = costs["d"]
-    assert 1.5 < other.seconds.at(other.cost({}, 1000)) < 3.0
+    other = fit_costs(families, TASK, make_probes(*probes))["d"]
+    assert 1.3 < other.seconds.at(other.cost({}, 1000)) < 3.0
+
+
+def test_a_machine_on_which_processes_start_slowly_is_slow():
+    seconds = []
+    for start_seconds in (2.0, 8.0):
+        probes = replace(make_probes(), start_seconds=start_seconds)
+        own = fit_costs([CostlyFamily()], TASK, probes)["stub"]
+        seconds.append(own.seconds.at(own.cost({}, 1000)))
+    assert seconds[1] > 1.5 * seconds[0]
 
 
 def test_memory_grows_with_the_rows():
