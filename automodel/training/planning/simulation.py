@@ -30,11 +30,12 @@ from automodel.training.train import BASELINE, TrainingSettings, train
 OF_PROVEN, OF_DRAWN = 0.15, 0.4
 LEVEL = 0.5  # error of the best family, of values whose standard deviation is 1
 UNKNOWN_GAP, SELDOM_GAP = 0.1, 0.2  # between the error of a family and the least
-PROVEN_GAP, DRAWN_GAP = 0.03, 0.08  # between settings of a family
-TUNED, TUNED_TRIALS = 0.04, 25.0  # what a sampler learns, and in how many trials
+PROVEN_GAP, DRAWN_GAP = 0.015, 0.05  # between settings of a family
+TUNED, TUNED_TRIALS = 0.02, 25.0  # what a sampler learns, and in how many trials
 TRIAL_SECONDS = 0.02  # to ask for a trial, to send it, and to take its result
 CROWDED = 1.15  # a trial takes longer if all cores are busy
 SELECT_SECONDS, SELECT_CELL = 0.3, 2e-8  # for each row, output and evaluation
+WORKER_BYTES = 4e7  # of what a worker keeps between trials, such as encoded rows
 OOF_BYTES = 8  # of a prediction that the search keeps, with a copy for the ensemble
 CONVERGENCE_STEP = 5  # trials
 ENSEMBLE_SIZE = 5  # steps of the selection at most, since more take long
@@ -158,6 +159,8 @@ def _summary(
     ended = [e for _, e in workers.ended]
     n_complete = sum(e.status == "complete" for e in ended)
     folds, per_row, n_bytes = scene.folds, 0.0, 0.0
+    names = {m.family for m in trained.ensemble.members} & scene.costs.keys()
+    libraries = sum(scene.costs[name].import_bytes for name in names)
     for member in trained.ensemble.members:
         if member.number != BASELINE:
             own = scene.costs[member.family]
@@ -166,7 +169,7 @@ def _summary(
             per_row += len(models) * each
             n_bytes += sum(model.n_bytes for model in models)
     kept = min(n_complete, 3 * 40) * len(folds.y) * folds.target.n_outputs * OOF_BYTES
-    parent = scene.parent_bytes + kept + n_bytes
+    parent = scene.parent_bytes + kept + n_bytes + libraries
     causes: dict[str, set[str]] = {}
     for evaluation in ended:
         cause = evaluation.error.partition(":")[0] or evaluation.status
@@ -222,7 +225,7 @@ class DrawnCosts:
         self.scene, self.slowness = scene, conditions.slowness
         self.has_gpu = bool(conditions.machine.gpu)
         self.start_seconds = scene.probes.start_seconds
-        self.start_bytes = scene.probes.start_bytes
+        self.start_bytes = scene.probes.start_bytes + WORKER_BYTES
         self.trial_seconds = TRIAL_SECONDS
         seed = scene.settings.search.seed + shift + 1
         self._predictions = StandInPredictions(scene.stand_ins, seed)
