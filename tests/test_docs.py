@@ -79,6 +79,7 @@ def test_every_page_with_blocks_is_run():
         "add_a_family.md",
         "distributed.md",
         "index.md",
+        "plan.md",
         "tracking.md",
         "user_guide.md",
     }
@@ -113,6 +114,14 @@ def test_the_page_about_following_a_search(tmp_path):
     assert (tmp_path / "search" / "automodel" / "journal.log").exists()
     assert len((tmp_path / "trials.jsonl").read_text().splitlines()) == 2
     assert len((tmp_path / "trials.txt").read_text().splitlines()) == 2
+
+
+@pytest.mark.slow
+def test_the_page_about_plans(capsys):
+    found = run("plan.md", {"random_state=0": "families=['linear'], random_state=0"})
+    assert found["plan"].n_trials["linear"].likely == 2
+    assert found["report"].facts["plan"]["lines"][0]["what"] == "whole fit"
+    assert "CO2 (g)" in capsys.readouterr().out
 
 
 @pytest.mark.filterwarnings("ignore:The `?probability:FutureWarning")

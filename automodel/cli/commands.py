@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import signal
 import sys
 import warnings
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,33 +16,23 @@ import numpy as np
 import pandas as pd
 
 from automodel.cli.detection import (
-    category_ids,
     check_fit_options,
     check_predict_options,
     predict_boxes,
-    read_annotations,
 )
-from automodel.cli.image_files import read_folder, with_columns_of_folder, with_paths
+from automodel.cli.fit_data import FitData, read_fit_data
+from automodel.cli.image_files import with_columns_of_folder
 from automodel.cli.interrupts import Reminder, interruptible
 from automodel.cli.page import check_report, read_fitted
 from automodel.cli.saved_model import load_model, names_of_predictions, read_for
 from automodel.cli.table_file import (
     check_writable,
-    read_table,
     replaced_when_done,
     table_format,
     write_table,
     write_text,
 )
-from automodel.cli.target_columns import (
-    check_scoring,
-    checked,
-    is_classification,
-    names_of_targets,
-    note_of_task,
-    rows_with_targets,
-)
-from automodel.cli.usage import Say, UsageError, listed
+from automodel.cli.usage import Say, UsageError
 from automodel.estimators.checks import as_bytes
 from automodel.families import all_families, find_families
 from automodel.nets.weights import find_weights
@@ -52,6 +40,8 @@ from automodel.reporting.summary import text_summary
 from automodel.search.storage.resume import check_storage
 from automodel.search.storage.shared import SharedStorage
 from automodel.targets.classes import labels_of
+from automodel.training.planning.machine import Machine
+from automodel.training.planning.plan_cost import check_rates
 
 DEFAULT_SECONDS = 300.0
 EXIT_OF_SIGNAL = 128  # and its number, as shells report it
@@ -63,20 +53,7 @@ def fit(arguments: Namespace) -> int:
     check_writable(arguments.out)
     if arguments.report is not None:  # before the time budget is spent
         check_report(arguments.report)
-    if arguments.image_folder is None:
-        arguments = with_columns_of_folder(arguments)
-    else:
-        check_fit_options(arguments)
-    # Cheap, and an unknown name raises before a large table is read.
-    find_families(arguments.families, _modality(arguments))
-    storage = _storage(arguments)
-    weights = _pretrained(arguments)
-    notes: list[str] = []  # printed when all checks have passed
-    data = _data(arguments, notes.append)
-    for note in notes:
-        say(note)
-    model = _new_model(arguments, data.is_of_classes)
-    model.set_params(**storage, **weights)
+    model, data = _unfitted(arguments, say)
     with interruptible(model) as (interrupts, held):
         model.set_params(callbacks=[Reminder(interrupts)])
         with _warnings_as_notes(say):
@@ -95,6 +72,25 @@ def fit(arguments: Namespace) -> int:
         rows = (None, None) if interrupts else (data.X, data.y)  # take longer
         return _write_report(model, arguments.report, *rows, say=say)
     return EXIT_OF_SIGNAL + held[0] if held else 0
+
+
+def plan(arguments: Namespace) -> int:
+    """Say what a fit would take, without fitting."""
+    say = _nothing if arguments.quiet else _note
+    machine = _machine(arguments)  # wrong values raise before a table is read
+    names = ("per_hour", "watts", "per_kwh", "grams_per_kwh")
+    rates = {name: getattr(arguments, name) for name in names}
+    check_rates(**rates)
+    model, data = _unfitted(arguments, say)
+    options = {**data.extra, "probe_seconds": arguments.probe_seconds}
+    with _warnings_as_notes(say):
+        planned = model.plan(data.X, data.y, **options)
+        if machine is not None:
+            planned = planned.on(machine)
+    sys.stdout.write(f"{planned}\n")
+    if any(rate is not None for rate in rates.values()):
+        sys.stdout.write(f"\n{planned.cost(**rates)}\n")
+    return 0
 
 
 def predict(arguments: Namespace) -> int:
@@ -157,6 +153,30 @@ def families(arguments: Namespace) -> int:
     return 0
 
 
+def _unfitted(arguments: Namespace, say: Say) -> tuple[Any, FitData]:
+    """Return the estimator that the options describe, and what it is to learn."""
+    if arguments.image_folder is None:
+        arguments = with_columns_of_folder(arguments)
+    else:
+        check_fit_options(arguments)
+    # Cheap, and an unknown name raises before a large table is read.
+    find_families(arguments.families, _modality(arguments))
+    given = _given(arguments) | _pretrained(arguments)
+    notes: list[str] = []  # printed when all checks have passed
+    data = read_fit_data(arguments, notes.append)
+    for note in notes:
+        say(note)
+    return _new_model(arguments, data.is_of_classes).set_params(**given), data
+
+
+def _machine(arguments: Namespace) -> Machine | None:
+    """Return the other machine that the options describe, if there is one."""
+    memory = as_bytes(arguments.memory, "memory")
+    given = {"n_cores": arguments.cores, "memory": memory, "gpu": arguments.gpu}
+    is_other = any(value is not None for value in given.values())
+    return Machine(**given) if is_other else None
+
+
 def _write_report(
     model: Any, path: Path, X: Any, y: Any, *, say: Say, **options
 ) -> int:
@@ -180,141 +200,8 @@ def _nothing(text: str) -> None:
     pass
 
 
-@dataclass(frozen=True)
-class _Data:
-    """What `fit` learns.
-
-    `extra` are other arguments of `fit`, and `names` attributes that the model keeps
-    for `predict`.
-    """
-
-    X: Any
-    y: Any
-    extra: dict[str, Any]
-    is_of_classes: bool
-    names: dict[str, Any]
-
-
-def _data(arguments: Namespace, say: Say) -> _Data:
-    """Read what `fit` learns, and check that it can be learned."""
-    if arguments.image_folder is not None:
-        paths, boxes = read_annotations(arguments, say)
-        ids = {"category_ids_": category_ids(arguments.table)}
-        return _Data(paths, boxes, {}, False, ids)
-    table = _read(arguments, say)
-    X, y, extra = _split(table, arguments, say)
-    is_of_classes = is_classification(y, arguments.task)
-    say(note_of_task(y, arguments.task, is_of_classes))
-    target = checked(y, is_of_classes)
-    check_scoring(arguments.scoring, target, is_of_classes)
-    names = {"target_name_": arguments.target}
-    return _Data(X, target, extra, is_of_classes, names)
-
-
-def _read(arguments: Namespace, say: Say) -> pd.DataFrame:
-    """Read the table, or the folder of images, of `fit`."""
-    if arguments.table.is_dir():
-        return read_folder(arguments.table, say)
-    columns = [arguments.text_column, arguments.image_column]
-    return read_table(arguments.table, strings=[c for c in columns if c is not None])
-
-
-def _split(table: pd.DataFrame, arguments: Namespace, say: Say):
-    """Return features, target and the other arguments of `fit`."""
-    targets, path = names_of_targets(arguments.target, table), arguments.table
-    column = arguments.text_column or arguments.image_column
-    others = [arguments.groups, arguments.weight, column]
-    others = [name for name in others if name is not None]
-    special = targets + others
-    for name in [*special, *arguments.drop]:
-        _check_column(name, table, path)
-    twice = {name for name in special if (special + arguments.drop).count(name) > 1}
-    if twice:
-        raise UsageError(
-            f"the column {twice.pop()!r} can have only one role. It is named more than "
-            "once by --target, --text-column, --image-column, --groups, --weight and "
-            "--drop."
-        )
-    table = rows_with_targets(table, targets, path, say)
-    X = table[[column]] if column else _features(table, special, arguments, say)
-    if arguments.text_column:
-        _check_texts(table[arguments.text_column])
-    if arguments.image_column:
-        X = with_paths(X, arguments.image_column, path)
-    extra = {}
-    if arguments.groups is not None:
-        extra["groups"] = _groups(table[arguments.groups])
-    if arguments.weight is not None:
-        extra["sample_weight"] = _weights(table[arguments.weight])
-    return X.reset_index(drop=True), table[targets], extra
-
-
-def _features(
-    table: pd.DataFrame, special: list[str], arguments: Namespace, say: Say
-) -> pd.DataFrame:
-    X = table.drop(columns=[*special, *dict.fromkeys(arguments.drop)])
-    if X.shape[1] == 0:
-        raise UsageError(
-            f"{arguments.table} has no columns left from which {arguments.target!r} "
-            "can be learned."
-        )
-    for name in X.columns:
-        if name.startswith("Unnamed: "):
-            say(
-                f"the column {name!r} has no name. If it holds row numbers, leave it "
-                "out with --drop."
-            )
-    return X
-
-
-def _check_column(name: str, table: pd.DataFrame, path: Path) -> None:
-    if name in table.columns:
-        return
-    near = difflib.get_close_matches(name, table.columns, n=1, cutoff=0.5)
-    same = [c for c in table.columns if c.lower() == name.lower()]
-    hint = ""
-    if table.shape[1] == 1 and any(mark in table.columns[0] for mark in ";\t|"):
-        hint = " The file is not separated by commas."
-    elif same or near:
-        hint = f" Did you mean {(same or near)[0]!r}?"
-    raise UsageError(
-        f"{path} has no column {name!r}.{hint} Its columns are: "
-        f"{listed(table.columns)}."
-    )
-
-
-def _check_texts(column: pd.Series) -> None:
-    values = column.dropna().astype(str)
-    are_numbers = pd.to_numeric(values, errors="coerce").notna()
-    are_codes = values.str.match(r"[+-]?0\d")  # such as postcodes
-    if len(values) and are_numbers.all() and not are_codes.any():
-        raise UsageError(
-            f"the text column {column.name!r} holds numbers. To learn from numbers, "
-            "leave out --text-column."
-        )
-
-
-def _groups(column: pd.Series) -> np.ndarray:
-    if column.isna().any():
-        raise UsageError(
-            f"the groups column {column.name!r} has {column.isna().sum()} missing "
-            "values. Every row needs a group."
-        )
-    return pd.factorize(column)[0]
-
-
-def _weights(column: pd.Series) -> np.ndarray:
-    weights = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float)
-    if not (np.isfinite(weights) & (weights >= 0)).all() or weights.sum() == 0:
-        raise UsageError(
-            f"the values of the weight column {column.name!r} must be numbers of at "
-            "least 0, and not all of them 0."
-        )
-    return weights
-
-
-def _storage(arguments: Namespace) -> dict[str, Any]:
-    """Return the given parameters that say where a search is stored."""
+def _given(arguments: Namespace) -> dict[str, Any]:
+    """Return the given parameters of memory, and of where a search is stored."""
     storage = arguments.storage
     if arguments.database is not None:
         if storage is None:

@@ -1,4 +1,4 @@
-"""The command line: `automodel fit`, `predict`, `report` and `families`."""
+"""The command line: `automodel fit`, `plan`, `predict`, `report` and `families`."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import NoReturn
 
 from automodel import __version__
+from automodel.cli.options import (
+    TABLES,
+    add_column_options,
+    add_machine_options,
+    add_search_options,
+    add_storage_options,
+    add_target_options,
+    add_worker_options,
+    positive_float,
+)
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130  # as shells report a program that Ctrl-C ended
-
-TASK_RULE = (
-    "auto: classification if the target holds text, true/false, or at most 20 "
-    "distinct whole numbers that repeat (at most half as many as there are rows); "
-    "regression otherwise. Several targets are classification if all hold only 0 and 1"
-)
-TABLES = "a .csv, .csv.gz, .tsv, .tsv.gz or .parquet file"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -93,9 +96,10 @@ def _parser() -> argparse.ArgumentParser:
         "--version", action="version", version=f"automodel {__version__}"
     )
     commands = parser.add_subparsers(
-        dest="command", required=True, metavar="{fit,predict,report,families}"
+        dest="command", required=True, metavar="{fit,plan,predict,report,families}"
     )
     _add_fit(commands)
+    _add_plan(commands)
     _add_predict(commands)
     _add_report(commands)
     commands.add_parser(
@@ -115,18 +119,7 @@ def _add_fit(commands) -> None:
         description="Learn one or several columns of a table from the others. Ctrl-C "
         "or SIGTERM ends the search early, and the best ensemble so far is saved.",
     )
-    fit.add_argument(
-        "table",
-        type=Path,
-        help=f"{TABLES}, or a folder with one subfolder of images for each class, or "
-        "a .json file of boxes in the format of COCO, with --image-folder",
-    )
-    fit.add_argument(
-        "--target",
-        metavar="COL[,COL...]",
-        help="column to learn, or several columns of numbers or of 0 and 1; among "
-        "several, put a name with a comma in double quotes (not for a folder)",
-    )
+    add_target_options(fit)
     fit.add_argument(
         "--out",
         type=Path,
@@ -141,9 +134,10 @@ def _add_fit(commands) -> None:
         help="page of HTML about the fit, such as report.html, which is made after the "
         "time budget and may take half a minute; its facts are saved beside it as JSON",
     )
-    _add_search_options(fit)
-    _add_storage_options(fit)
-    _add_column_options(fit)
+    add_search_options(fit)
+    add_worker_options(fit)
+    add_storage_options(fit)
+    add_column_options(fit)
     fit.add_argument(
         "--quiet",
         action="store_true",
@@ -151,119 +145,29 @@ def _add_fit(commands) -> None:
     )
 
 
-def _add_search_options(fit: argparse.ArgumentParser) -> None:
-    search = fit.add_argument_group("search")
-    search.add_argument(
-        "--time-budget",
-        type=_positive_float,
-        metavar="SECONDS",
-        help="limit for the whole fit: checks, search, ensemble and refit "
-        "(default: 300, or no limit with --n-trials)",
+def _add_plan(commands) -> None:
+    plan = commands.add_parser(
+        "plan",
+        allow_abbrev=False,
+        help="say what `fit` will take, in seconds, without fitting",
+        description="Say how long a fit with the same options will take, how many "
+        "models it will try, how much memory it needs and what it costs. A few short "
+        "probes are measured, and no model is saved.",
     )
-    search.add_argument(
-        "--n-trials", type=_positive_int, metavar="N", help="maximum number of trials"
+    add_target_options(plan)
+    plan.add_argument(
+        "--probe-seconds",
+        type=positive_float,
+        default=5.0,
+        metavar="S",
+        help="time for the probes (default: %(default)g)",
     )
-    search.add_argument(
-        "--task",
-        choices=("auto", "classification", "regression"),
-        default="auto",
-        help=TASK_RULE,
-    )
-    search.add_argument(
-        "--families",
-        type=_names,
-        metavar="A,B",
-        help="families to try (default: most of those that `automodel families` lists)",
-    )
-    search.add_argument(
-        "--scoring", metavar="S", help="a scorer of scikit-learn, such as roc_auc"
-    )
-    search.add_argument(
-        "--cv",
-        type=_fold_count,
-        metavar="K",
-        help="number of folds (default: depends on the number of rows)",
-    )
-    search.add_argument(
-        "--jobs",
-        type=_positive_int,
-        default=-1,
-        metavar="N",
-        help="number of worker processes (default: one for each core)",
-    )
-    search.add_argument(
-        "--random-state", type=_whole_number, metavar="N", help="seed of the search"
-    )
-
-
-def _add_storage_options(fit: argparse.ArgumentParser) -> None:
-    storage = fit.add_argument_group("workers and storage")
-    storage.add_argument(
-        "--memory-limit",
-        metavar="SIZE",
-        help="limit of the resident memory of a worker, such as 4GB; a trial that "
-        "exceeds it fails",
-    )
-    storage.add_argument(
-        "--storage",
-        type=Path,
-        metavar="DIR",
-        help="folder that stores the search: the same command continues it, also after "
-        "it was killed, and several commands at a time share it",
-    )
-    storage.add_argument(
-        "--database",
-        metavar="URL",
-        help="database for the trials, such as postgresql://user@host/name; also needs "
-        "--storage, for predictions and models",
-    )
-    storage.add_argument(
-        "--study-name", metavar="NAME", help="name of the search in the storage"
-    )
-
-
-def _add_column_options(fit: argparse.ArgumentParser) -> None:
-    columns = fit.add_argument_group("columns")
-    kind = columns.add_mutually_exclusive_group()
-    kind.add_argument(
-        "--text-column",
-        metavar="COL",
-        help="column of texts to learn from, instead of from all columns",
-    )
-    kind.add_argument(
-        "--image-column",
-        metavar="COL",
-        help="column of the paths of images to learn from, instead of from all columns",
-    )
-    kind.add_argument(
-        "--image-folder",
-        type=Path,
-        metavar="FOLDER",
-        help="folder of the images in which boxes are to be detected",
-    )
-    columns.add_argument(
-        "--weights",
-        metavar="NAME",
-        help="pretrained weights for texts or images: a folder, a file (of images), "
-        "the name of a model, hub:NAME to download it, or none (default: those found "
-        "on this machine)",
-    )
-    columns.add_argument(
-        "--drop",
-        type=_names,
-        default=[],
-        metavar="COL,...",
-        help="columns to leave out",
-    )
-    columns.add_argument(
-        "--groups",
-        metavar="COL",
-        help="column whose equal values mark rows that stay in the same fold "
-        "(not a feature)",
-    )
-    columns.add_argument(
-        "--weight", metavar="COL", help="column of row weights (not a feature)"
-    )
+    add_search_options(plan)
+    add_worker_options(plan)
+    add_column_options(plan)
+    add_machine_options(plan)
+    plan.add_argument("--quiet", action="store_true", help="print no notes")
+    plan.set_defaults(storage=None, database=None, study_name=None)
 
 
 def _add_predict(commands) -> None:
@@ -330,7 +234,7 @@ def _add_report(commands) -> None:
     )
     report.add_argument(
         "--seconds",
-        type=_positive_float,
+        type=positive_float,
         default=20.0,
         metavar="S",
         help="time for importance and dependence (default: %(default)g)",
@@ -341,45 +245,3 @@ def _add_report(commands) -> None:
         help="show rows of the table that are predicted badly",
     )
     report.add_argument("--quiet", action="store_true", help="print no notes")
-
-
-def _names(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names:
-        raise argparse.ArgumentTypeError(f"must be at least one name, got {text!r}")
-    return names
-
-
-def _positive_float(text: str) -> float:
-    value = _parsed(float, text)
-    if value is None or not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
-    return value
-
-
-def _positive_int(text: str) -> int:
-    return _at_least(1, text)
-
-
-def _fold_count(text: str) -> int:
-    return _at_least(2, text)
-
-
-def _whole_number(text: str) -> int:
-    return _at_least(0, text)
-
-
-def _at_least(least: int, text: str) -> int:
-    value = _parsed(int, text)
-    if value is None or value < least:
-        raise argparse.ArgumentTypeError(
-            f"must be a whole number of at least {least}, got {text!r}"
-        )
-    return value
-
-
-def _parsed(kind, text: str):
-    try:
-        return kind(text)
-    except ValueError:
-        return None

@@ -22,6 +22,7 @@ from automodel.estimators.checks import (
     check_same_length,
     check_weights,
 )
+from automodel.estimators.planning import PlanMixin
 from automodel.estimators.uncertainty import HonestMixin
 from automodel.exceptions import VersionWarning
 from automodel.families import able_families, find_families
@@ -37,9 +38,10 @@ if TYPE_CHECKING:
     from automodel.task import Task
     from automodel.training.assembly import Trained
     from automodel.training.prepare import Data, Prepared
+    from automodel.training.train import TrainingSettings
 
 
-class AutoEstimator(ReportMixin, HonestMixin, BaseEstimator):
+class AutoEstimator(PlanMixin, ReportMixin, HonestMixin, BaseEstimator):
     """Base class of the estimators of all modalities and targets.
 
     A subclass defines how X is checked and read, and what y is.
@@ -177,30 +179,36 @@ class AutoEstimator(ReportMixin, HonestMixin, BaseEstimator):
     def _train(self, prepared, data, families, budget, archive) -> Self:
         from automodel.callbacks import running
         from automodel.estimators.provenance import provenance
-        from automodel.search.search import SearchSettings
-        from automodel.training.train import TrainingSettings, train
+        from automodel.training.train import train
 
         used = self._able_families(families, prepared.folds.task)
         fit = self._fit_facts(prepared, data, budget)
         callbacks = self._callbacks(budget)
         with running(callbacks, self.time_budget, self.n_trials, fit) as active:
             budget.reserve(active.seconds_reserved)
-            settings = TrainingSettings(
-                SearchSettings(self.sampler, self.pruner, active.called, prepared.seed),
-                self.n_jobs,
-                as_bytes(self.memory_limit),
-                self.ensemble_size,
-                self.refit,
-                archive,
-            )
+            settings = self._settings(prepared.seed, active.called, archive)
             trained = train(prepared.folds, used, budget, settings)
             self._keep_prepared(prepared)
+            self._keep_plan(prepared.folds)
             self._keep_trained(trained)
             self.fit_report_ = {**budget.used, "total": budget.elapsed}
             total, baseline = self.fit_report_["total"], trained.baseline_score
             self._provenance = provenance(used, total, baseline)
             active.finish(fit, self)
         return self
+
+    def _settings(self, seed, callbacks=(), archive=None) -> TrainingSettings:
+        from automodel.search.search import SearchSettings
+        from automodel.training.train import TrainingSettings
+
+        return TrainingSettings(
+            SearchSettings(self.sampler, self.pruner, callbacks, seed),
+            self.n_jobs,
+            as_bytes(self.memory_limit),
+            self.ensemble_size,
+            self.refit,
+            archive,
+        )
 
     def _fit_facts(self, prepared: Prepared, data: Data, budget: Budget) -> FitFacts:
         from automodel.callbacks import FitFacts

@@ -237,25 +237,27 @@ def _check_distinct(columns: list) -> None:
         )
 
 
-def as_bytes(memory_limit: int | str | None) -> int | None:
+def as_bytes(size: int | str | None, name: str = "memory_limit") -> int | None:
     """Convert a size such as 4_000_000_000, "4GB", "512 MiB" or "4e9" to bytes.
+
+    `name` is the parameter that errors name.
 
     Raises
     ------
     InvalidParameterError
         If the text is not a size.
     """
-    if not isinstance(memory_limit, str):
-        return memory_limit
-    found = re.fullmatch(r"\s*([0-9.]+(?:e[0-9]+)?)\s*([kMGT]?)(i?)B?\s*", memory_limit)
+    if not isinstance(size, str):
+        return size
+    found = re.fullmatch(r"\s*([0-9.]+(?:e[0-9]+)?)\s*([kMGT]?)(i?)B?\s*", size)
     try:
         number = float(found[1]) if found else 0.0
     except ValueError:
         number = 0.0
     if found is None or number <= 0:
         raise InvalidParameterError(
-            "The 'memory_limit' parameter must be a number of bytes or a text such as "
-            f"'4GB' or '512MiB'. Got {memory_limit!r} instead."
+            f"The {name!r} parameter must be a number of bytes or a text such as '4GB' "
+            f"or '512MiB'. Got {size!r} instead."
         )
     base = 1024 if found[3] else 1000
     return int(number * base ** " kMGT".index(found[2] or " "))

@@ -11,6 +11,7 @@ from typing import Any
 from automodel import __version__
 from automodel.clock import wall_time
 from automodel.families import ModelFamily
+from automodel.peak_memory import peak_bytes
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "pandas", "optuna", "torch", "skorch")
 DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn"}  # of import names
@@ -35,6 +36,7 @@ def provenance(
         # Local time without a zone, like the moments of Optuna's trials.
         "began": datetime.fromtimestamp(wall_time() - elapsed).isoformat(),
         "baseline_score": float(baseline_score),
+        "peak_memory": peak_bytes(),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "versions": {"automodel": __version__, **_versions(names)},

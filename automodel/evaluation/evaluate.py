@@ -65,6 +65,9 @@ class Evaluation:
     worker : int or None
         Number of the process that ran it: 0 for that of the search, 1 and more for its
         workers. None if that is not known.
+    peak_memory : int
+        Peak of the memory of that process since it began, in bytes; 0 if it is not
+        known.
     """
 
     candidate: Candidate
@@ -79,6 +82,7 @@ class Evaluation:
     reports: dict[int, float] = field(default_factory=dict)
     predict_seconds: float = 0.0
     worker: int | None = None
+    peak_memory: int = 0
 
 
 def is_joined(candidate: Candidate, folds: Folds) -> bool:

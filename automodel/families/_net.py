@@ -42,6 +42,7 @@ class NetFamily(TabularFamily):
     stops_on_own_rows = True
     least_share = 0.2
     start_seconds = 4.5  # to import torch and skorch
+    start_bytes = 3.5e8
     classifier: str
     regressor: str
 

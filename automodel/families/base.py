@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from automodel.monitor import Monitor, Steps
 
+BYTES_PER_CELL = 24  # of the encoded rows, for `memory`
+
 
 @dataclass(frozen=True)
 class Resources:
@@ -64,6 +66,8 @@ class ModelFamily:
     start_seconds : float
         Seconds that the first import and call take. A short search does without
         families for which they are too many.
+    start_bytes : float
+        Memory that the libraries take once they have been called.
     by_default : bool
         Whether `families=None` includes the family. It is False for a family that costs
         more than it gains on most tables.
@@ -109,6 +113,7 @@ class ModelFamily:
     iteration_param: str | None = None
     rank: int = 100
     start_seconds: float = 0.0
+    start_bytes: float = 2e7
     by_default: bool = True
     seldom_helps: bool = False
     least_share: float = 1.0
@@ -177,6 +182,21 @@ class ModelFamily:
     def cost(self, params: dict[str, Any], task: Task) -> float:
         """Estimate the seconds of a fit on one core, or return NaN."""
         return math.nan
+
+    def shared_cost(self, params: dict[str, Any], task: Task) -> float:
+        """Estimate the seconds, on one core, of what is encoded once for all trials.
+
+        These are the outputs of encoders that learn nothing, such as pretrained nets.
+        """
+        return 0.0
+
+    def memory(self, params: dict[str, Any], task: Task) -> float:
+        """Estimate the bytes that a fit takes at its peak, libraries aside, or NaN.
+
+        By default they are those of a few copies of the encoded rows.
+        """
+        width = 1 if task.facts is None else max(task.facts.width, 1)
+        return BYTES_PER_CELL * task.n_samples * width
 
     def resources(self, task: Task) -> Resources:
         """Return what a worker needs to train a model, in addition to a core."""

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from sklearn.utils import estimator_html_repr
 
+from automodel.reporting.plan_actual import COLUMNS as PLAN_COLUMNS
+from automodel.reporting.plan_actual import compared, plan_of
+from automodel.reporting.text_tables import STYLE, cut, html_table, text_table
+
 if TYPE_CHECKING:
     from automodel.reporting.page.report import Report
+    from automodel.training.planning.training_plan import TrainingPlan
 
 TOP = 10
 WIDTH = 100
-STYLE = (
-    ".automodel-report{font-family:sans-serif;font-size:13px;margin-bottom:8px}"
-    ".automodel-report table{border-collapse:collapse;margin:4px 0 8px}"
-    ".automodel-report th,.automodel-report td{padding:2px 10px;text-align:left;"
-    "border-bottom:1px solid rgba(128,128,128,.3)}"
-    ".automodel-report td.number,.automodel-report th.number{text-align:right}"
-)
 COLUMNS = ("rank", "family", "score", "weight", "seconds", "status", "params")
 MEMBER_COLUMNS = ("family", "weight", "stacking_coefficient", "score", "params")
 NUMBERS = ("rank", "score", "weight", "stacking_coefficient", "seconds")
@@ -42,6 +40,7 @@ class ReportMixin:
         *,
         seconds: float = 20.0,
         show_examples: bool = False,
+        plan: TrainingPlan | None = None,
     ) -> Report:
         """Report on the fit in one page of HTML, which needs no network and no script.
 
@@ -66,6 +65,10 @@ class ReportMixin:
             Whether the page may show rows of X: those that are predicted worst, and
             those of which the ensemble is least sure. Without it, the page holds no
             rows, texts or images; figures of a regression show up to 1,000 values of y.
+        plan : TrainingPlan, default=None
+            A plan of this fit, which is shown beside what the fit has taken. None for
+            that which the method `plan` of this estimator returned before the fit, if
+            it was called with the same parameters and kind of data.
 
         Returns
         -------
@@ -94,9 +97,8 @@ class ReportMixin:
         """
         from automodel.reporting.page.report import make_report
 
-        return make_report(
-            self, path, X, y, seconds=seconds, show_examples=show_examples
-        )
+        options = {"seconds": seconds, "show_examples": show_examples, "plan": plan}
+        return make_report(self, path, X, y, **options)
 
     def _html_repr(self) -> str:
         diagram = estimator_html_repr(self)
@@ -130,9 +132,12 @@ def text_summary(estimator: Any, top: int = TOP) -> str:
     """
     records = _records(estimator, top)
     lines = [_headline(estimator), *_score_lines(estimator), "", *_table(records)]
+    planned = _plan_records(estimator)
+    if planned:
+        lines += ["", *text_table(planned, PLAN_COLUMNS, PLAN_COLUMNS[1:])]
     rest = _left_over(estimator)
     if rest:
-        lines += ["", *(_cut(line, WIDTH) for line in rest)]
+        lines += ["", *(cut(line, WIDTH) for line in rest)]
     return "\n".join(lines)
 
 
@@ -172,13 +177,16 @@ def html_summary(estimator: Any, top: int = TOP) -> str:
         for member in sorted(estimator.ensemble_.members, key=lambda m: -m.weight)
     ]
     lines = [_headline(estimator), *_score_lines(estimator), *_left_over(estimator)]
+    planned = _plan_records(estimator)
+    plan = html_table(planned, PLAN_COLUMNS, PLAN_COLUMNS[1:]) if planned else ""
     text = "<br>".join(escape(line) for line in lines)
     return (
         f'<div class="automodel-report"><style>{STYLE}</style><p>{text}</p>'
         f"<details open><summary>Ensemble</summary>"
-        f"{_html_table(members, MEMBER_COLUMNS)}</details>"
+        f"{html_table(members, MEMBER_COLUMNS, NUMBERS)}</details>"
         f"<details><summary>Best trials</summary>"
-        f"{_html_table(_records(estimator, top), COLUMNS)}</details></div>"
+        f"{html_table(_records(estimator, top), COLUMNS, NUMBERS)}</details>"
+        f"{plan}</div>"
     )
 
 
@@ -207,6 +215,13 @@ def _score_lines(estimator: Any) -> list[str]:
         f"Out-of-fold score of the ensemble: {found} (optimistic, because the ensemble "
         "was chosen by it)",
     ]
+
+
+def _plan_records(estimator: Any) -> list[dict[str, str]]:
+    """Return the lines of a plan that was made before the fit, as texts."""
+    plan = plan_of(estimator)
+    lines = [] if plan is None else compared(plan, estimator)
+    return [line.cells for line in lines if not math.isnan(line.actual)]
 
 
 def _left_over(estimator: Any) -> list[str]:
@@ -254,24 +269,11 @@ def _table(records: Sequence[dict[str, str]]) -> list[str]:
     for row in cells:
         parts = []
         for name, width in widths.items():
-            text = _cut(row[name], width)
+            text = cut(row[name], width)
             parts.append(text.rjust(width) if name in NUMBERS else text.ljust(width))
-        parts.append(_cut(row[COLUMNS[-1]], left))
+        parts.append(cut(row[COLUMNS[-1]], left))
         lines.append("  ".join(parts).rstrip())
     return lines
-
-
-def _html_table(records: Iterable[dict[str, str]], columns: Sequence[str]) -> str:
-    def row(tag: str, cells: dict[str, str]) -> str:
-        parts = []
-        for name in columns:
-            kind = ' class="number"' if name in NUMBERS else ""
-            parts.append(f"<{tag}{kind}>{escape(_cut(cells[name], 200))}</{tag}>")
-        return f"<tr>{''.join(parts)}</tr>"
-
-    head = row("th", {name: name for name in columns})
-    body = "".join(row("td", record) for record in records)
-    return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
 
 
 def _params(params: dict[str, Any] | None) -> str:
@@ -286,11 +288,6 @@ def _number(value: float | None, digits: int) -> str:
     if value is None or math.isnan(value):
         return ""
     return f"{value:.{digits}g}"
-
-
-def _cut(text: str, width: int) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= width else text[: max(width - 3, 0)] + "..."
 
 
 def _count(n: int, noun: str) -> str:

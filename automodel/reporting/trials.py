@@ -33,6 +33,9 @@ class TrialFacts:
     worker : int or None
         Number of the process that ran it: 0 for that of the search, 1 and more for its
         workers. None if that is not known.
+    peak_memory : int
+        Peak of the memory of that process since it began, in bytes; 0 if it is not
+        known.
     weight, stacking_coefficient : float
         Weight and stacking coefficient in the ensemble; 0 for other trials.
     curve : tuple of (int, float)
@@ -52,6 +55,7 @@ class TrialFacts:
     start: float = math.nan
     end: float = math.nan
     worker: int | None = None
+    peak_memory: int = 0
     weight: float = 0.0
     stacking_coefficient: float = 0.0
     curve: tuple[tuple[int, float], ...] = ()
@@ -117,6 +121,7 @@ def _facts(trial, number, params, member, began: datetime | None) -> TrialFacts:
         _seconds(trial.get("datetime_start"), began),
         _seconds(trial.get("datetime_complete"), began),
         said.get("worker"),
+        said.get("peak_memory", 0),
         0.0 if member is None else member.weight,
         0.0 if member is None else member.stacking_coefficient,
         curve_of(trial.get("intermediate_values", {})),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import optuna
+
 from automodel.evaluation.evaluate import LEARNED_LOSS
 from automodel.exceptions import describe_error
 from automodel.families.base import ModelFamily
@@ -50,6 +52,23 @@ def proven_settings(family: ModelFamily, task: Task) -> list[dict[str, Any]]:
     repeated = [{**settings[0], **other} for other in others if settings]
     settings = [{**setting, **usual} for setting in settings]
     return settings[:1] + repeated + settings[1:]
+
+
+def first_setting(family: ModelFamily, task: Task) -> dict[str, Any]:
+    """Return the first proven setting, with what it leaves out drawn at random.
+
+    Raises
+    ------
+    RuntimeError
+        If the family cannot suggest a setting.
+    """
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for setting in proven_settings(family, task)[:1]:
+        study.enqueue_trial(setting)
+    params, _, error = suggest(family, study.ask(), task)
+    if error:
+        raise RuntimeError(error)
+    return params
 
 
 def _with_losses(family: ModelFamily, task: Task) -> list[dict[str, Any]]:

@@ -405,6 +405,7 @@ def attributes(number: int, evaluation: Evaluation) -> dict[str, Any]:
         ],
         "predict_seconds": evaluation.predict_seconds,
         "worker": evaluation.worker,
+        "peak_memory": evaluation.peak_memory,
     }
 
 
@@ -422,6 +423,7 @@ def evaluation_of(trial: FrozenTrial, candidate: Candidate) -> Evaluation:
         reports=dict(trial.intermediate_values),
         predict_seconds=said["predict_seconds"],
         worker=said.get("worker"),
+        peak_memory=said.get("peak_memory", 0),
     )
 
 

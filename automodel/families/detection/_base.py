@@ -44,6 +44,7 @@ class DetectionFamily(PretrainedFamily):
     least_share = 0.05
     most_share = 0.92
     start_seconds = 5.0  # to import torch, skorch and torchvision
+    start_bytes = 4e8
 
     def heads_seconds(self, side: int, task: Task) -> float:
         """Return the seconds in which the heads of the default are trained."""

@@ -61,6 +61,7 @@ class ImageNetFamily(ImageFamily):
     stops_on_own_rows = True
     most_share = 0.8
     start_seconds = 4.5  # to import torch and skorch
+    start_bytes = 3.5e8
     classifier: str
     regressor: str
     fewest_steps = 30

@@ -76,6 +76,7 @@ class ImageFeaturesFamily(EmbeddingsFamily, ImageFamily):
     model_requires = ()  # a fitted model imports it when it predicts
     rank = 20
     start_seconds = 4.0  # torch, and the weights
+    start_bytes = 4e8
     heads = HEADS
     uses_weights = True
 
@@ -230,6 +231,12 @@ class ImageFeaturesFamily(EmbeddingsFamily, ImageFamily):
         facts = TableFacts(n_features=n_landmarks, n_numeric=n_landmarks)
         table = replace(table, facts=facts)
         return distances + LINEAR_SHARE * HEADS[head].cost(own, table)
+
+    def shared_cost(self, params: dict[str, Any], task: Task) -> float:
+        """Estimate the seconds in which the features of all images are computed."""
+        size = params.get("image_size", sizes_of(task)[0])
+        n_flips = 2 if params.get("flip_average") else 1
+        return n_flips * task.n_samples * _image_seconds(task, size)
 
 
 def _fewest_seconds(task: Task) -> float:

@@ -50,6 +50,7 @@ class TextBertFamily(TextFamily):
     starts_search = False
     least_share = 0.4  # in which it trains about one epoch
     start_seconds = 6.0  # torch, transformers, and the weights
+    start_bytes = 6e8
 
     def supports(self, task: Task) -> bool:
         """Leave out tasks without weights that can be fine-tuned."""

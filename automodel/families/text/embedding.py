@@ -65,6 +65,7 @@ class TextEmbeddingFamily(EmbeddingsFamily, TextFamily):
     model_requires = ()  # a fitted model imports them when it predicts
     rank = 20
     start_seconds = 6.0  # torch, transformers, and the weights
+    start_bytes = 6e8
     heads = HEADS
     uses_weights = True
 
@@ -166,6 +167,11 @@ class TextEmbeddingFamily(EmbeddingsFamily, TextFamily):
         distances = 1e-9 * N_LANDMARKS * (task.n_samples * n_columns + N_LANDMARKS**2)
         facts = TableFacts(n_features=N_LANDMARKS, n_numeric=N_LANDMARKS)
         return distances + HEADS[head].cost(own, replace(table, facts=facts))
+
+    def shared_cost(self, params: dict[str, Any], task: Task) -> float:
+        """Estimate the seconds in which all texts are embedded."""
+        chosen = chosen_weights(params.get("embedding", ALL), task)
+        return sum(encoding_seconds(weights, task) for weights in chosen)
 
     def resources(self, task: Task) -> Resources:
         """Return no library, since only the trial that embeds the texts needs one."""

@@ -21,6 +21,7 @@ from automodel.reporting.page.honest import honest_of
 from automodel.reporting.page.names import names_of_targets
 from automodel.reporting.page.plain import plain
 from automodel.reporting.page.recipe import recipe_facts
+from automodel.reporting.plan_actual import plan_facts
 from automodel.reporting.trials import TrialFacts, lanes, trials_of
 
 FORMAT = 1  # of the dict and of the JSON file, raised when keys change their meaning
@@ -39,6 +40,7 @@ def gather(
     *,
     seconds: float = 20.0,
     show_examples: bool = False,
+    plan: Any = None,
 ) -> dict[str, Any]:
     """Return the facts of a report about a fitted estimator.
 
@@ -46,7 +48,7 @@ def gather(
 
     Parameters
     ----------
-    estimator, X, y, seconds, show_examples
+    estimator, X, y, seconds, show_examples, plan
         As in the method `report`.
 
     Returns
@@ -75,6 +77,7 @@ def gather(
         "dependence": _part(dependence_facts, estimator, X, importance, deadline),
         "notes": _part(note_facts, estimator, X, y),
         "examples": _part(example_facts, estimator, X, show_examples),
+        "plan": _part(plan_facts, estimator, plan, X),
         "recipe": recipe_facts(estimator),
     }
     return plain(parts)

@@ -20,6 +20,7 @@ CONTENTS = (
     ("notes", "Data"),
     ("examples", "Examples"),
     ("failures", "Failures"),
+    ("plan", "Plan and fit"),
     ("recipe", "How to repeat it"),
 )
 MOST = {  # rows of a table, so that a page stays small

@@ -100,6 +100,7 @@ def make_report(
     *,
     seconds: float = 20.0,
     show_examples: bool = False,
+    plan: Any = None,
 ) -> Report:
     """Return the report of an estimator; see its method `report`."""
     check_is_fitted(estimator, "ensemble_")
@@ -111,7 +112,8 @@ def make_report(
     from automodel.reporting.page.facts import gather
     from automodel.reporting.page.render import render
 
-    facts = gather(estimator, X, y, seconds=seconds, show_examples=show_examples)
+    options = {"seconds": seconds, "show_examples": show_examples, "plan": plan}
+    facts = gather(estimator, X, y, **options)
     report = Report(facts, render(facts))
     return report if path is None else report.save(path)
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from automodel.reporting.one_line import one_line
+from automodel.reporting.plan_actual import SHOWS
 
 MOST_IN_CELL = 240  # characters
 MOST_PARAMS = 160
@@ -96,6 +97,13 @@ def _share(head: str, key: str) -> Column:
     return Column(head, show, style="n")
 
 
+def _of_plan(head: str, key: str) -> Column:
+    def show(row: dict[str, Any]) -> str:
+        return "unknown" if row[key] is None else SHOWS[row["unit"]](row[key])
+
+    return Column(head, show, style="n")
+
+
 def _fit_seconds(row: dict[str, Any]) -> float:
     """Return the time of a trial without that of predicting the validation rows."""
     return max(row["seconds"] - (row["predict_seconds"] or 0.0), 0.0)
@@ -173,6 +181,13 @@ COLUMNS: dict[str, list[Column]] = {
         _seconds("After", "seconds"),
         Column("Cause", lambda row: one_line(row["error"], 600)),
         PARAMS,
+    ],
+    "plan": [
+        _text("Figure", "what"),
+        _of_plan("Planned", "likely"),
+        _of_plan("Low", "low"),
+        _of_plan("High", "high"),
+        _of_plan("Actual", "actual"),
     ],
     "examples": [
         ROW,

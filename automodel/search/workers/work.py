@@ -17,6 +17,7 @@ from automodel.evaluation.evaluate import Candidate, Evaluation, evaluate, fit_c
 from automodel.evaluation.fitted_model import FittedModel
 from automodel.evaluation.folds import Folds
 from automodel.monitor import Steps
+from automodel.peak_memory import peak_bytes
 from automodel.search.models import ModelFolder
 from automodel.search.pruning import Snapshot
 
@@ -55,6 +56,7 @@ def run_item(
             should_prune=should_prune,
             keep_model=keep_model,
         )
+        evaluation.peak_memory = peak_bytes()
     finally:  # also after Ctrl-C
         is_complete = evaluation is not None and evaluation.status == "complete"
         if keep_model is not None and not is_complete:

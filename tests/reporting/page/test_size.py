@@ -175,6 +175,17 @@ def facts():
             * 3_000
         },
         "examples": {"message": "none"},
+        "plan": {
+            "lines": [
+                {
+                    "what": f"trials of {LONG}",
+                    "unit": "trials",
+                    **dict.fromkeys(("low", "likely", "high"), 10.0),
+                    "actual": None,
+                }
+            ]
+            * 3_000
+        },
         "recipe": {
             "call": "AutoClassifier().fit(X, y)",
             "seed": 0,

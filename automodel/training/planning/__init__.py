@@ -1,0 +1,1 @@
+"""What a fit will take: a search on a simulated clock, from a few short probes."""

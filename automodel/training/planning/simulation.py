@@ -1,0 +1,317 @@
+"""Simulate a fit: its search and its ensemble on a clock that probes have set."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from automodel.evaluation.evaluate import Candidate, Evaluation
+from automodel.evaluation.folds import Folds
+from automodel.families.base import ModelFamily
+from automodel.quiet import no_warnings
+from automodel.search.allocation import has_converged
+from automodel.search.budget import Budget
+from automodel.search.search import SearchSettings
+from automodel.search.workers.simulated import SimulatedClock, SimulatedWorkers
+from automodel.search.workers.simulated_trial import Course
+from automodel.training.assembly import Trained
+from automodel.training.planning.cost_model import FamilyCosts
+from automodel.training.planning.machine import Machine
+from automodel.training.planning.probes import Probes
+from automodel.training.planning.stand_ins import StandInPredictions
+from automodel.training.train import BASELINE, TrainingSettings, train
+
+# Standard deviations of the logarithm of the seconds of settings of equal cost
+OF_PROVEN, OF_DRAWN = 0.15, 0.4
+LEVEL = 0.5  # error of the best family, of values whose standard deviation is 1
+UNKNOWN_GAP, SELDOM_GAP = 0.1, 0.2  # between the error of a family and the least
+PROVEN_GAP, DRAWN_GAP = 0.015, 0.05  # between settings of a family
+TUNED, TUNED_TRIALS = 0.02, 25.0  # what a sampler learns, and in how many trials
+TRIAL_SECONDS = 0.02  # to ask for a trial, to send it, and to take its result
+CROWDED = 1.15  # a trial takes longer if all cores are busy
+SELECT_SECONDS, SELECT_CELL = 0.3, 2e-8  # for each row, output and evaluation
+WORKER_BYTES = 4e7  # of what a worker keeps between trials, such as encoded rows
+OOF_BYTES = 8  # of a prediction that the search keeps, with a copy for the ensemble
+CONVERGENCE_STEP = 5  # trials
+ENSEMBLE_SIZE = 5  # steps of the selection at most, since more take long
+BAND = 0.8  # standard deviations of all costs together, for the ends of a band
+
+
+@dataclass(frozen=True)
+class SimulatedFit:
+    """What a simulated fit has taken; the names are those of `TrainingPlan`."""
+
+    seconds: float
+    seconds_to_first_model: float
+    seconds_to_convergence: float
+    n_trials: Mapping[str, int]
+    peak_memory: float
+    memory_parent: float
+    memory_worker: float
+    seconds_per_row: float
+    too_large: frozenset[str]  # families whose trials all exceed the memory limit
+    too_slow: frozenset[str]  # families with trials of which none has ended in time
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is simulated: the data, the families, and what probes have found out.
+
+    Parameters
+    ----------
+    folds, stand_ins : Folds
+        The data of the search, and stand-ins for them.
+    families : sequence of ModelFamily
+        What is searched.
+    costs : mapping of str to FamilyCosts
+        Seconds and memory of each family.
+    probes : Probes
+        What was measured.
+    settings : TrainingSettings
+        The settings of the fit.
+    setup_seconds : float
+        Seconds of the fit before the search.
+    parent_bytes : float
+        Memory of this process.
+    has_gpu : bool, default=False
+        Whether the probes could use a GPU.
+    """
+
+    folds: Folds
+    stand_ins: Folds
+    families: Sequence[ModelFamily]
+    costs: Mapping[str, FamilyCosts]
+    probes: Probes
+    settings: TrainingSettings
+    setup_seconds: float
+    parent_bytes: float
+    has_gpu: bool = False
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What a fit may use: seconds, trials, and how many of these run at a time."""
+
+    time_budget: float | None
+    n_trials: int | None
+    n_jobs: int
+    machine: Machine
+
+    @property
+    def slowness(self) -> float:
+        """By which factor trials are slower than alone on the machine."""
+        crowd = self.n_jobs / self.machine.n_cores
+        return CROWDED * max(crowd, 1.0) if self.n_jobs > 1 and crowd >= 1.0 else 1.0
+
+
+def simulate(scene: Scene, conditions: Conditions, shift: int = 0) -> SimulatedFit:
+    """Simulate a fit.
+
+    Parameters
+    ----------
+    scene : Scene
+        What is simulated.
+    conditions : Conditions
+        What the fit may use.
+    shift : int, default=0
+        -1 if costs are as low as they may well be, and 1 if they are as high.
+    """
+    import optuna
+
+    own, n_jobs = scene.settings, conditions.n_jobs
+    has_processes = n_jobs > 1 or own.memory_limit is not None
+    clock = SimulatedClock()
+    budget = Budget(conditions.time_budget, conditions.n_trials, clock)
+    costs = DrawnCosts(scene, conditions, shift)
+    workers: list[SimulatedWorkers] = []
+
+    def open_workers(n_jobs, folds, memory_limit, model_folder) -> SimulatedWorkers:
+        workers.append(
+            SimulatedWorkers(n_jobs, folds, clock, costs, memory_limit, has_processes)
+        )
+        return workers[-1]
+
+    seed = own.search.seed + shift + 1
+    search = SearchSettings(optuna.samplers.RandomSampler, own.search.pruner, (), seed)
+    settings = TrainingSettings(
+        search,
+        n_jobs,
+        own.memory_limit,
+        min(own.ensemble_size, ENSEMBLE_SIZE),
+        own.refit,
+        open_workers=open_workers,
+    )
+    clock.wait(scene.setup_seconds)
+    with no_warnings():
+        trained = train(scene.stand_ins, scene.families, budget, settings)
+    return _summary(scene, trained, workers[0], budget)
+
+
+def _summary(
+    scene: Scene, trained: Trained, workers: SimulatedWorkers, budget: Budget
+) -> SimulatedFit:
+    counts = {name: len(trials) for name, trials in trained.studies.items()}
+    ended = [e for _, e in workers.ended]
+    n_complete = sum(e.status == "complete" for e in ended)
+    folds, per_row, n_bytes = scene.folds, 0.0, 0.0
+    names = {m.family for m in trained.ensemble.members} & scene.costs.keys()
+    libraries = sum(scene.costs[name].import_bytes for name in names)
+    for member in trained.ensemble.members:
+        if member.number != BASELINE:
+            own = scene.costs[member.family]
+            each = own.predict_seconds(member.params, folds.task.n_samples)
+            models: list[Any] = member.models
+            per_row += len(models) * each
+            n_bytes += sum(model.n_bytes for model in models)
+    kept = min(n_complete, 3 * 40) * len(folds.y) * folds.target.n_outputs * OOF_BYTES
+    parent = scene.parent_bytes + kept + n_bytes + libraries
+    causes: dict[str, set[str]] = {}
+    for evaluation in ended:
+        cause = evaluation.error.partition(":")[0] or evaluation.status
+        causes.setdefault(evaluation.candidate.family.name, set()).add(cause)
+    late = {"stopped", "TimeoutError"}
+    too_large = frozenset(n for n, own in causes.items() if own == {"MemoryError"})
+    too_slow = frozenset(n for n, own in causes.items() if own <= late)
+    return SimulatedFit(
+        budget.elapsed,
+        workers.first_end,
+        _convergence(workers, scene),
+        counts,
+        parent + workers.peak_bytes,
+        parent,
+        workers.worker_bytes,
+        per_row,
+        too_large,
+        too_slow,
+    )
+
+
+def _convergence(workers: SimulatedWorkers, scene: Scene) -> float:
+    """Return when the search had converged; infinite if it had not."""
+    scores = [e.score for _, e in workers.ended]
+    best: Evaluation | None = None
+    for n, (moment, evaluation) in enumerate(workers.ended, 1):
+        if best is None or evaluation.score > best.score:
+            best = evaluation if evaluation.status == "complete" else best
+        if best is None or (n % CONVERGENCE_STEP and n < len(scores)):
+            continue
+        of_folds = np.array(best.fold_scores)
+        noise = of_folds.std() / math.sqrt(len(of_folds)) if len(of_folds) > 1 else 0.0
+        n_rows = scene.folds.task.n_samples
+        if has_converged(scores[:n], noise, n_rows, len(scene.families)):
+            return moment
+    return math.inf
+
+
+class DrawnCosts:
+    """The costs of one simulated fit, for its workers.
+
+    Parameters
+    ----------
+    scene : Scene
+        What is simulated.
+    conditions : Conditions
+        What the fit may use.
+    shift : int, default=0
+        See `simulate`.
+    """
+
+    def __init__(self, scene: Scene, conditions: Conditions, shift: int = 0):
+        self.scene, self.slowness = scene, conditions.slowness
+        self.has_gpu = bool(conditions.machine.gpu)
+        self.start_seconds = scene.probes.start_seconds
+        self.start_bytes = scene.probes.start_bytes + WORKER_BYTES
+        self.trial_seconds = TRIAL_SECONDS
+        seed = scene.settings.search.seed + shift + 1
+        self._predictions = StandInPredictions(scene.stand_ins, seed)
+        rng = np.random.default_rng(seed)
+        self._deviations = BAND * shift
+        self._levels = {
+            f.name: LEVEL * (1 + gap)
+            for f, gap in zip(scene.families, _gaps(scene, rng), strict=True)
+        }
+        self._n_drawn: Counter[str] = Counter()
+        self._n_proven = {n: len(c.proven) for n, c in scene.costs.items()}
+
+    def course(self, candidate: Candidate) -> Course:
+        """Return how a trial goes."""
+        own, folds = self.scene.costs[candidate.family.name], self.scene.folds
+        name, params = candidate.family.name, candidate.params
+        rng = np.random.default_rng(candidate.seed)
+        n = self._n_drawn[name]
+        self._n_drawn[name] += 1
+        is_proven = n < self._n_proven[name]
+        noise = rng.normal(0.0, OF_PROVEN if is_proven else OF_DRAWN)
+        n_rows = int(np.mean([len(train) for train, _ in folds.splits]))
+        n_all = folds.task.n_samples
+        n_valid = float(np.mean([len(valid) for _, valid in folds.splits]))
+        seconds = self._fit_seconds(candidate, n_rows) * math.exp(noise)
+        predict = own.predict_seconds(params, n_rows) * n_valid * self.slowness
+        gap = abs(rng.normal(0.0, PROVEN_GAP if is_proven else DRAWN_GAP))
+        gap -= TUNED * (1 - math.exp(-n / TUNED_TRIALS))
+        level = self._levels[name] * math.exp(gap)
+        spread = np.exp(rng.normal(0.0, OF_PROVEN, len(folds)))
+        return Course(
+            fold_seconds=list(seconds * spread + predict),
+            predict_seconds=predict * len(folds),
+            oof=self._predictions.of(name, level, candidate.seed),
+            n_iterations=own.n_iterations,
+            n_bytes=own.bytes_of(params, n_rows),
+            model_bytes=own.model_bytes(n_rows),
+            encode_seconds=own.encode_seconds(n_rows) * len(folds) * self.slowness,
+            shared_seconds=own.shared_seconds(params, n_all) * self.slowness,
+        )
+
+    def refit_seconds(self, candidate: Candidate) -> float:
+        """Return the seconds of a fit on all rows."""
+        return self._fit_seconds(candidate, self.scene.folds.task.n_samples)
+
+    def import_seconds(self, family: ModelFamily) -> float:
+        """Return the seconds until the libraries of a family are loaded."""
+        return self.scene.costs[family.name].import_seconds * self.slowness
+
+    def import_bytes(self, family: ModelFamily) -> float:
+        """Return the memory that the libraries of a family take."""
+        return self.scene.costs[family.name].import_bytes
+
+    def ensemble_seconds(self, n_evaluations: int) -> float:
+        """Return the seconds in which members are chosen and judged."""
+        n_rows = min(len(self.scene.folds.y), 10_000)
+        cells = n_rows * self.scene.folds.target.n_outputs
+        return SELECT_SECONDS + SELECT_CELL * cells * min(n_evaluations, 120)
+
+    def _fit_seconds(self, candidate: Candidate, n_rows: int) -> float:
+        own = self.scene.costs[candidate.family.name]
+        cost = own.cost(candidate.params, n_rows)
+        seconds = own.seconds.at(cost, self._deviations) * self.slowness
+        if self.has_gpu == self.scene.has_gpu:
+            return seconds
+        factor = max(own.gpu_factor(candidate.params, n_rows), 1.0)
+        return seconds / factor if self.has_gpu else seconds * factor
+
+
+def _gaps(scene: Scene, rng: np.random.Generator) -> list[float]:
+    """Return by how much the error of each family is above the least, relatively.
+
+    What a probe says of fewer rows counts less.
+    """
+    most = max(len(train) for train, _ in scene.folds.splits)
+    gaps = []
+    for family in scene.families:
+        gap = abs(rng.normal(0.0, UNKNOWN_GAP)) + SELDOM_GAP * family.seldom_helps
+        probes = scene.costs[family.name].probes
+        if probes and math.isfinite(probes[-1].score):
+            last = probes[-1]
+            of_others = [p for p in scene.probes.of_trials if p.n_rows == last.n_rows]
+            best = max(p.score for p in of_others if math.isfinite(p.score))
+            behind = min((best - last.score) / max(abs(best), 1e-9), 1.0)
+            trust = min(math.sqrt(last.n_rows / most), 1.0)
+            gap = trust * behind + (1 - trust) * gap
+        gaps.append(gap)
+    least = min(gaps)
+    return [gap - least for gap in gaps]

@@ -1,0 +1,27 @@
+import os
+
+import numpy as np
+import pytest
+
+from automodel import peak_memory
+from automodel.peak_memory import peak_bytes
+from automodel.search.workers.processes import resident_bytes
+
+
+def test_memory_that_was_given_back_counts():
+    before = peak_bytes()
+    more = before - resident_bytes(os.getpid()) + 50_000_000
+    np.ones(more, dtype=np.uint8)  # touched, and freed at once
+    assert peak_bytes() >= before + 30_000_000
+
+
+def test_systems_without_proc_know_it_as_well(monkeypatch):
+    pytest.importorskip("resource")
+    known = peak_bytes()
+    monkeypatch.setattr(peak_memory, "Path", lambda path: _Nowhere())
+    assert peak_bytes() == pytest.approx(known, rel=0.5)
+
+
+class _Nowhere:
+    def read_text(self, **options):
+        raise FileNotFoundError

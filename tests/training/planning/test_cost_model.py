@@ -1,0 +1,115 @@
+"""Seconds and memory as functions of rows and settings."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from automodel.training.planning.cost_model import FamilyCosts, Law, fit_costs
+from tests.conftest import StubFamily, make_task
+from tests.training.planning.makers import (
+    MEGA,
+    CostlyFamily,
+    SilentFamily,
+    make_probe,
+    make_probes,
+)
+
+TASK = make_task("binary", 10_000, 5, 2)
+UNSURE = (0.0, 10.0, 10.0)  # a prior that says nothing
+
+
+def test_a_power_law_is_found():
+    costs = np.array([1.0, 10.0, 100.0])
+    law = Law.fitted(costs, 3 * costs**0.5, UNSURE)
+    assert law.at(1000.0) == pytest.approx(3 * 1000**0.5, rel=0.01)
+
+
+def test_without_measurements_a_law_is_the_stated_cost():
+    law = Law.fitted([], [], (0.0, 0.5, 0.2))
+    assert law.at(7.0) == pytest.approx(7.0)
+    assert law.at(7.0, 1.0) == pytest.approx(7.0 * np.exp(0.5))
+
+
+def test_a_law_is_the_less_sure_the_farther_it_reaches():
+    law = Law.fitted([1.0], [2.0], (0.0, 0.5, 0.2))
+    bands = [law.at(cost, 1.0) / law.at(cost) for cost in (1.0, 10.0, 100.0)]
+    assert bands == sorted(bands)
+    assert bands[0] < 1.2 < bands[2]
+
+
+def test_one_probe_corrects_a_stated_cost():
+    family = CostlyFamily()
+    costs = FamilyCosts(family, TASK, [make_probe(n_rows=1000, fit_seconds=2.0)])
+    expected = 2.0 * costs.cost({}, 8000) / costs.cost({}, 1000)
+    assert costs.seconds.at(costs.cost({}, 8000)) == pytest.approx(expected, rel=0.1)
+
+
+def test_a_family_that_states_no_cost_is_measured():
+    probes = [make_probe(n_rows=n, fit_seconds=n / 100) for n in (400, 1600, 6400)]
+    costs = FamilyCosts(SilentFamily(), TASK, probes)
+    assert not costs.states_cost
+    assert costs.seconds.at(costs.cost({}, 8000)) == pytest.approx(80.0, rel=0.1)
+
+
+def test_the_speed_of_a_machine_is_that_of_the_families_that_were_probed():
+    families = [CostlyFamily(name) for name in ("a", "b", "c", "d")]
+    probes = [make_probe(name, 1000, 3.0) for name in "abc"]  # of a stated second
+    other = fit_costs(families, TASK, make_probes(*probes))["d"]
+    assert 1.3 < other.seconds.at(other.cost({}, 1000)) < 3.0
+
+
+def test_a_machine_on_which_processes_start_slowly_is_slow():
+    seconds = []
+    for start_seconds in (2.0, 8.0):
+        probes = replace(make_probes(), start_seconds=start_seconds)
+        own = fit_costs([CostlyFamily()], TASK, probes)["stub"]
+        seconds.append(own.seconds.at(own.cost({}, 1000)))
+    assert seconds[1] > 1.5 * seconds[0]
+
+
+def test_memory_grows_with_the_rows():
+    probes = [make_probe(n_rows=n, n_bytes=n * 1e4) for n in (1000, 4000)]
+    costs = FamilyCosts(StubFamily(), TASK, probes)
+    assert costs.bytes_of({}, 8000) == pytest.approx(80 * MEGA, rel=0.2)
+
+
+@pytest.mark.parametrize("name", ["cost", "memory", "portfolio", "shared_cost"])
+def test_a_broken_statement_is_as_good_as_none(name):
+    class Broken(StubFamily):
+        pass
+
+    def fail(*args):
+        raise ValueError("broken")
+
+    setattr(Broken, name, fail)
+    costs = FamilyCosts(Broken(), TASK, [])
+    assert costs.seconds.at(costs.cost({}, 1000)) > 0
+    assert costs.bytes_of({}, 1000) > 0
+    assert costs.shared_seconds({}, 1000) == 0
+
+
+class Net(CostlyFamily):
+    requires, iteration_param = ("torch",), "max_epochs"
+
+
+SMALL_STEPS, LARGE_STEPS = 0.005, 50.0  # seconds for 1,000 rows
+
+
+@pytest.mark.parametrize(
+    ("seconds", "pays"), [(SMALL_STEPS, False), (LARGE_STEPS, True)]
+)
+def test_a_gpu_pays_if_a_step_takes_longer_than_its_launch(seconds, pays):
+    family = Net()
+    family.seconds_per_1000 = seconds
+    costs = FamilyCosts(family, TASK, [])
+    assert (costs.gpu_factor({"max_epochs": 1}, 10_000) > 2) == pays
+
+
+def test_a_gpu_makes_no_difference_to_what_is_no_net():
+    assert FamilyCosts(CostlyFamily(), TASK, []).gpu_factor({}, 10_000) == 1
+
+
+def test_what_was_measured_on_both_counts():
+    probe = make_probe(fit_seconds=0.1, cpu_seconds=2.0)
+    assert FamilyCosts(Net(), TASK, [probe]).gpu_factor({}, 10_000) == pytest.approx(20)

@@ -1,0 +1,75 @@
+"""Probes in processes that are ended."""
+
+import math
+
+import pytest
+
+from automodel.training.planning.probes import probe_families, some_rows
+from tests.conftest import StubFamily
+from tests.training.planning.makers import MEGA, make_folds
+
+LONG = 300.0  # seconds, for a machine that is busy
+
+
+def probed(tmp_path, *families, seconds=LONG, folds=None, **options):
+    folds = make_folds() if folds is None else folds
+    return probe_families(families, folds, tmp_path, seconds, **options)
+
+
+def test_settings_are_probed_on_more_and_more_rows(tmp_path):
+    family = StubFamily(trials=[(1.0, "sleep")], seconds=0.2)
+    probes = probed(tmp_path, family, folds=make_folds(3000))
+    assert [probe.n_rows for probe in probes.of_trials] == [400, 2400]
+    for probe in probes.of_trials:
+        assert probe.params == {"quality": 1.0, "mode": "sleep"}
+        assert probe.fit_seconds >= 0.2
+        assert math.isfinite(probe.score)
+        assert probe.n_bytes >= 0
+        assert probe.model_bytes > 100
+        assert not probe.error
+    assert probes.start_bytes > 50 * MEGA
+    assert 0 < probes.start_seconds < probes.seconds
+
+
+def test_what_fails_or_dies_is_not_tried_again(tmp_path):
+    broken = StubFamily("broken", trials=[(1.0, "raise")])
+    dying = StubFamily("dying", trials=[(1.0, "exit")])
+    probes = probed(tmp_path, broken, dying, StubFamily())
+    errors = {p.family: p.error for p in probes.of_trials if p.error}
+    assert errors["broken"] == "ValueError: the stub was told to fail"
+    assert "exit code 3" in errors["dying"]
+    assert [p.n_rows for p in probes.of_trials if not p.error] == [400, 800]
+
+
+def test_a_family_that_suggests_nothing_has_failed(tmp_path):
+    class Broken(StubFamily):
+        def search_space(self, trial, task):
+            raise ValueError("no space")
+
+    (probe,) = probed(tmp_path, Broken("broken")).of_trials
+    assert "no space" in probe.error
+
+
+def test_what_exceeds_the_memory_limit_has_failed(tmp_path):
+    eating = StubFamily("eating", trials=[(1.0, "eat")])
+    probes = probed(tmp_path, eating, memory_limit=1500 * MEGA)
+    (probe,) = probes.of_trials
+    assert probe.error.startswith("MemoryError")
+
+
+def test_what_hangs_is_ended(tmp_path):
+    hanging = StubFamily("hanging", trials=[(1.0, "hang")])
+    probes = probed(tmp_path, hanging, seconds=4.0)
+    assert probes.of_trials == []
+    assert 4.0 <= probes.seconds < LONG
+
+
+@pytest.mark.parametrize(("all_splits", "n_splits"), [(False, 1), (True, 5)])
+def test_some_rows_have_the_splits_of_all(all_splits, n_splits):
+    folds = some_rows(make_folds(3000), 400, all_splits)
+    assert len(folds) == n_splits
+    for train, valid in folds.splits:
+        assert len(train) == pytest.approx(400, rel=0.2)
+        assert len(valid) >= 50
+        assert not set(train) & set(valid)
+    assert len(folds.rows) == len(folds.y) < 600
