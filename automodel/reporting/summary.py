@@ -97,8 +97,9 @@ class ReportMixin:
         """
         from automodel.reporting.page.report import make_report
 
-        options = {"seconds": seconds, "show_examples": show_examples, "plan": plan}
-        return make_report(self, path, X, y, **options)
+        return make_report(
+            self, path, X, y, seconds=seconds, show_examples=show_examples, plan=plan
+        )
 
     def _html_repr(self) -> str:
         diagram = estimator_html_repr(self)

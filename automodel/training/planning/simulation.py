@@ -30,6 +30,7 @@ from automodel.training.train import BASELINE, TrainingSettings, train
 OF_PROVEN, OF_DRAWN = 0.15, 0.4
 LEVEL = 0.5  # error of the best family, of values whose standard deviation is 1
 UNKNOWN_GAP, SELDOM_GAP = 0.1, 0.2  # between the error of a family and the least
+UNSURE_ROWS = 1500  # at which a probe says as much as is known without one
 PROVEN_GAP, DRAWN_GAP = 0.015, 0.05  # between settings of a family
 TUNED, TUNED_TRIALS = 0.02, 25.0  # what a sampler learns, and in how many trials
 TRIAL_SECONDS = 0.02  # to ask for a trial, to send it, and to take its result
@@ -298,20 +299,22 @@ class DrawnCosts:
 def _gaps(scene: Scene, rng: np.random.Generator) -> list[float]:
     """Return by how much the error of each family is above the least, relatively.
 
-    What a probe says of fewer rows counts less.
+    What a probe says counts less if it had few rows.
     """
     most = max(len(train) for train, _ in scene.folds.splits)
     gaps = []
     for family in scene.families:
         gap = abs(rng.normal(0.0, UNKNOWN_GAP)) + SELDOM_GAP * family.seldom_helps
-        probes = scene.costs[family.name].probes
-        if probes and math.isfinite(probes[-1].score):
-            last = probes[-1]
-            of_others = [p for p in scene.probes.of_trials if p.n_rows == last.n_rows]
-            best = max(p.score for p in of_others if math.isfinite(p.score))
-            behind = min((best - last.score) / max(abs(best), 1e-9), 1.0)
-            trust = min(math.sqrt(last.n_rows / most), 1.0)
-            gap = trust * behind + (1 - trust) * gap
+        behind = []
+        for probe in scene.costs[family.name].probes:
+            alike = [p for p in scene.probes.of_trials if p.n_rows == probe.n_rows]
+            best = max((p.score for p in alike if math.isfinite(p.score)), default=0.0)
+            if math.isfinite(probe.score):
+                behind.append(min((best - probe.score) / max(abs(best), 1e-9), 1.0))
+                n_rows = probe.n_rows
+        if behind:
+            trust = math.sqrt(min(n_rows / most, 1.0)) * n_rows / (n_rows + UNSURE_ROWS)
+            gap = trust * float(np.mean(behind)) + (1 - trust) * gap
         gaps.append(gap)
     least = min(gaps)
     return [gap - least for gap in gaps]
