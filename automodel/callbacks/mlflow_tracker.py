@@ -365,7 +365,8 @@ def _experiment_id(client: Any, name: str | None, uri: str) -> str:
     from mlflow.tracking.fluent import _get_experiment_id
 
     if name is None:
-        return _get_experiment_id() if uri == mlflow.get_tracking_uri() else "0"
+        own = _get_experiment_id() if uri == mlflow.get_tracking_uri() else None
+        return own or "0"
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
