@@ -132,7 +132,7 @@ def _signature(rows: Any, y: Any, estimator: Any) -> Any:
     if rows is None or not isinstance(y, np.ndarray):
         return False
     if hasattr(rows, "columns"):
-        columns = [
+        columns: list[Any] = [
             ColSpec(_type_of(column) or AnyType(), name)
             for name, column in rows.items()
         ]

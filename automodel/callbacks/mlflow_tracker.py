@@ -124,7 +124,7 @@ class _MLflowFit(TrackedFit):
 
     def __init__(self, tracker: MLflowTracker, fit: FitFacts):
         self._tracker, self._fit = tracker, fit
-        self._uri = tracker.tracking_uri
+        self._uri = tracker.tracking_uri or ""  # until it is known
         self._active_id: str | None = None
         self._is_inside = False  # a fit of another estimator that MLflow follows
         self._is_of_user = False  # the run of the fit
@@ -190,12 +190,13 @@ class _MLflowFit(TrackedFit):
                 for step, value in curve_of(trial.intermediate_values)
             ),
         ]
-        if status == "complete":
-            metrics.append(("score", trial.value, 0))
+        score = trial.value if status == "complete" else None
+        if score is not None:
+            metrics.append(("score", score, 0))
         self._log(run_id, metrics=metrics, params=trial.params)
         self._end(run_id, STATUSES.get(status, "KILLED"), trial.datetime_complete)
-        if status == "complete" and trial.value > self._best:
-            self._best = trial.value
+        if score is not None and score > self._best:
+            self._best = score
             self._log(self._run_id, metrics=[("best_trial_score", self._best, number)])
 
     def finish(self, estimator: Any | None) -> None:
@@ -364,7 +365,8 @@ def _experiment_id(client: Any, name: str | None, uri: str) -> str:
     from mlflow.tracking.fluent import _get_experiment_id
 
     if name is None:
-        return _get_experiment_id() if uri == mlflow.get_tracking_uri() else "0"
+        own = _get_experiment_id() if uri == mlflow.get_tracking_uri() else None
+        return own or "0"
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
