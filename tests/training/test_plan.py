@@ -89,10 +89,10 @@ def test_there_is_no_plan_if_everything_fails():
         planned([StubFamily()], broken, n_trials=4)
 
 
-LIMIT = 300 * MEGA  # of which a process has 200 before its first trial
+LIMIT = 300 * MEGA  # of which a process has 240 between its trials
 
 
-@pytest.mark.parametrize(("used", "fits"), [(80, True), (120, False)])
+@pytest.mark.parametrize(("used", "fits"), [(40, True), (80, False)])
 def test_what_does_not_fit_in_the_memory_limit(used, fits):
     families = [StubFamily("small"), StubFamily("large", rank=2)]
     small = make_probe("small", n_rows=800, n_bytes=10 * MEGA)

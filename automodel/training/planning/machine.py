@@ -56,7 +56,7 @@ class Machine:
                 object.__setattr__(self, name, find())
 
 
-def _check(name: str, value: Any, kind: type) -> None:
+def _check(name: str, value: Any, kind: Any) -> None:
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, kind) or not value > 0:
