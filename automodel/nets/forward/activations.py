@@ -11,19 +11,19 @@ ALPHA = 1.6732632423543772  # of SELU (Klambauer et al., 2017)
 SCALE = 1.0507009873554805
 LARGE = 30.0  # from which the factor of mish is one in float64
 # The normal distribution function is about the logistic function of x P(x^2). Of all P
-# of ten coefficients, here the last first, this one has the least largest error of
-# GELU, 1.1e-8. SciPy's erf takes three times as long.
-GELU = (
-    2.77472716647e-13,
-    -2.79433841649e-11,
-    1.06827682924e-09,
-    -1.65922590551e-08,
-    -6.25872772118e-08,
-    6.83500665465e-06,
-    -0.000107542933542,
-    -6.91676621656e-05,
-    0.0726679708924,
-    1.59576981212,
+# of seven coefficients, here the last first, this one has the least largest error of
+# GELU, 7e-8. SciPy's erf takes four times as long.
+GELU = np.array(
+    [
+        3.61123390384e-09,
+        -2.66892866929e-07,
+        7.93821969969e-06,
+        -0.000110480322672,
+        -6.62599684164e-05,
+        0.0726685670033,
+        1.59576843224,
+    ],
+    dtype=np.float32,
 )
 
 Activation = Callable[[np.ndarray], np.ndarray]
@@ -56,16 +56,17 @@ def silu(x: np.ndarray) -> np.ndarray:
 
 
 def gelu(x: np.ndarray) -> np.ndarray:
-    """Return x times the normal distribution function of x, with an error of 1e-8."""
-    square = x * x
+    """Return x times the normal distribution function of x, in single precision."""
+    single = x.astype(np.float32)
+    square = single * single
     divisor = square * -GELU[0]
     for coefficient in GELU[1:-1]:
         divisor -= coefficient
         divisor *= square
     divisor -= GELU[-1]
-    divisor *= x
+    divisor *= single
     np.exp(divisor, out=divisor)
-    divisor += 1.0
+    divisor += np.float32(1)
     x /= divisor
     return x
 

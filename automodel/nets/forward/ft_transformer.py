@@ -114,7 +114,8 @@ class FTTransformerForward:
         n_tokens = 1 + len(self.tokenizer.bias)
         layers = (self.blocks[0].key_value, self.blocks[0].expand)
         widest = max(n_heads * n_tokens, *(len(layer.bias) for layer in layers))
-        self.rows_at_once = rows_within_limit(n_tokens * widest)
+        # Products of wide layers are slow for less than a few hundred tokens.
+        self.rows_at_once = rows_within_limit(n_tokens * widest // 4)
 
     def __call__(self, dense: np.ndarray, codes: np.ndarray) -> np.ndarray:
         """Return (n_rows, n_outputs)."""
