@@ -43,10 +43,11 @@ class DepthwiseConvolution(torch.autograd.Function):
         images = images.to(torch.bfloat16)
         ctx.save_for_backward(images, weight)
         ctx.stride, ctx.padding = stride, padding
-        low = [
-            None if own is None else own.to(torch.bfloat16) for own in (weight, bias)
-        ]
-        return functional.conv2d(images, *low, stride, padding, groups=images.shape[1])
+        low = weight.to(torch.bfloat16)
+        constant = None if bias is None else bias.to(torch.bfloat16)
+        return functional.conv2d(
+            images, low, constant, stride, padding, groups=images.shape[1]
+        )
 
     @staticmethod
     def backward(ctx: Any, *gradients):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate, pairwise
+from typing import Any
 
 import torch
 from torch import nn
@@ -120,22 +121,23 @@ class Layers(nn.Sequential):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the output of the last layer."""
-        layers = iter([*self, None])
-        layer, following = next(layers), next(layers, None)
-        while layer is not None:
-            is_norm = isinstance(following, nn.BatchNorm2d) and not following.training
-            if is_norm and isinstance(layer, nn.Conv2d):
-                x = layer._conv_forward(x, *_merged(layer, following))
-                following = next(layers)
+        before: nn.Conv2d | None = None  # waits for the norm that follows
+        for layer, following in pairwise([*self, nn.Identity()]):
+            if before is not None:
+                x = before._conv_forward(x, *_merged(before, layer))
+                before = None
+            elif isinstance(layer, nn.Conv2d) and _is_constant(following):
+                before = layer
             else:
                 x = layer(x)
-            layer, following = following, next(layers, None)
         return x
 
 
-def _merged(
-    layer: nn.Conv2d, norm: nn.BatchNorm2d
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _is_constant(layer: nn.Module) -> bool:
+    return isinstance(layer, nn.BatchNorm2d) and not layer.training
+
+
+def _merged(layer: nn.Conv2d, norm: Any) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the weight and the bias of a convolution that includes a batch norm."""
     factor = norm.weight * (norm.running_var + norm.eps).rsqrt()
     constant = norm.bias - norm.running_mean * factor
