@@ -36,6 +36,15 @@ TRIALS = ((0.9, "report"), (0.5, "plain"), (0.1, "raise"))
 LONG = "x" * 7000
 
 
+@pytest.fixture(scope="module", autouse=True)
+def patience():
+    """Let slow machines take their time: nothing here measures it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("automodel.callbacks.tracker.MOST_SECONDS", 600.0)
+        patch.setattr("automodel.callbacks.mlflow_tracker.ANSWER_SECONDS", 60.0)
+        yield
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
