@@ -85,14 +85,14 @@ def deadline_to_refit(own, usable, n_refits=1):
 
 
 def test_refits_leave_time_to_load_the_models(tmp_path):
-    """A gigabyte would take four seconds, and half of what is left at most."""
+    """A hundred megabytes would take four seconds, and half of what is left at most."""
     path = tmp_path / "model"
     path.touch()
     usable = {0: make_evaluation(models=[path])}
     own = make_assembly(Budget(100.0, clock=FakeClock()))
     empty = deadline_to_refit(own, usable)
     assert 98 < empty < 99.8
-    os.truncate(path, 10**9)
+    os.truncate(path, 10**8)
     assert empty - deadline_to_refit(own, usable) == pytest.approx(4.0)
     assert deadline_to_refit(own, usable, 100) == pytest.approx(empty / 2)
 
