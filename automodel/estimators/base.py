@@ -172,8 +172,7 @@ class AutoEstimator(PlanMixin, ReportMixin, HonestMixin, BaseEstimator):
         archive = open_archive(self.storage, self.study_name)
         prepared = self._prepare(data, families, *self._seed_and_seconds(archive))
         if archive is not None:
-            settings = {"cv": self.cv, "scoring": self.scoring}
-            check_same_search(archive, prepared.fingerprint(data, **settings))
+            check_same_search(archive, self._fingerprint(prepared, data))
         return archive, prepared
 
     def _train(self, prepared, data, families, budget, archive) -> Self:
@@ -213,16 +212,18 @@ class AutoEstimator(PlanMixin, ReportMixin, HonestMixin, BaseEstimator):
     def _fit_facts(self, prepared: Prepared, data: Data, budget: Budget) -> FitFacts:
         from automodel.callbacks import FitFacts
 
-        settings = {"cv": self.cv, "scoring": self.scoring}
         return FitFacts(
             self,
             prepared.folds.task,
             prepared.folds.metric.name,
             data.X,
             data.y,
-            lambda: prepared.fingerprint(data, **settings),
+            lambda: self._fingerprint(prepared, data),
             budget.deadline,
         )
+
+    def _fingerprint(self, prepared: Prepared, data: Data) -> dict[str, Any]:
+        return prepared.fingerprint(data, cv=self.cv, scoring=self.scoring)
 
     def _able_families(
         self, families: Sequence[ModelFamily], task: Task

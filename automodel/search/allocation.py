@@ -119,6 +119,13 @@ def patience(n_samples: int) -> int:
     return round(float(np.exp(np.interp(math.log(max(n_samples, 1)), rows, trials))))
 
 
+def noise_of(fold_scores: Sequence[float]) -> float:
+    """Return the standard error of a score from those of its folds; 0 for one fold."""
+    scores = np.array(fold_scores, dtype=float)
+    scores = scores[np.isfinite(scores)]
+    return float(scores.std()) / math.sqrt(len(scores)) if len(scores) > 1 else 0.0
+
+
 def has_converged(
     scores: Sequence[float], noise: float, n_samples: int, n_families: int
 ) -> bool:

@@ -16,7 +16,12 @@ from automodel.clock import Deadline
 from automodel.evaluation.evaluate import Evaluation
 from automodel.evaluation.folds import Folds
 from automodel.families.base import ModelFamily
-from automodel.search.allocation import TRIAL_SHARE, choose_family, has_converged
+from automodel.search.allocation import (
+    TRIAL_SHARE,
+    choose_family,
+    has_converged,
+    noise_of,
+)
 from automodel.search.budget import Budget
 from automodel.search.pruning import ForgivingPruner, Snapshot
 from automodel.search.shared_trials import ROUND_SIZE, SharedTrials
@@ -198,10 +203,7 @@ class Search:
         best = self._trials.best
         if best is None:
             return False
-        scores = np.array(best.fold_scores, dtype=float)
-        scores = scores[np.isfinite(scores)]
-        noise = scores.std() / math.sqrt(len(scores)) if len(scores) > 1 else 0.0
-        n_rows = self.folds.task.n_samples
+        noise, n_rows = noise_of(best.fold_scores), self.folds.task.n_samples
         return has_converged(self._trials.scores, noise, n_rows, len(self._families))
 
     def _choose(self) -> str | None:

@@ -14,7 +14,7 @@ from automodel.evaluation.evaluate import Candidate, Evaluation
 from automodel.evaluation.folds import Folds
 from automodel.families.base import ModelFamily
 from automodel.quiet import no_warnings
-from automodel.search.allocation import has_converged
+from automodel.search.allocation import has_converged, noise_of
 from automodel.search.budget import Budget
 from automodel.search.search import SearchSettings
 from automodel.search.workers.simulated import SimulatedClock, SimulatedWorkers
@@ -93,6 +93,10 @@ class Scene:
     parent_bytes: float
     has_gpu: bool = False
 
+    def seed(self, shift: int) -> int:
+        """Return the seed of the simulated fit with this shift of the costs."""
+        return self.settings.search.seed + shift + 1
+
 
 @dataclass(frozen=True)
 class Conditions:
@@ -137,8 +141,8 @@ def simulate(scene: Scene, conditions: Conditions, shift: int = 0) -> SimulatedF
         )
         return workers[-1]
 
-    seed = own.search.seed + shift + 1
-    search = SearchSettings(optuna.samplers.RandomSampler, own.search.pruner, (), seed)
+    sampler = optuna.samplers.RandomSampler
+    search = SearchSettings(sampler, own.search.pruner, (), scene.seed(shift))
     settings = TrainingSettings(
         search,
         n_jobs,
@@ -201,9 +205,7 @@ def _convergence(workers: SimulatedWorkers, scene: Scene) -> float:
             best = evaluation if evaluation.status == "complete" else best
         if best is None or (n % CONVERGENCE_STEP and n < len(scores)):
             continue
-        of_folds = np.array(best.fold_scores)
-        noise = of_folds.std() / math.sqrt(len(of_folds)) if len(of_folds) > 1 else 0.0
-        n_rows = scene.folds.task.n_samples
+        noise, n_rows = noise_of(best.fold_scores), scene.folds.task.n_samples
         if has_converged(scores[:n], noise, n_rows, len(scene.families)):
             return moment
     return math.inf
@@ -228,7 +230,7 @@ class DrawnCosts:
         self.start_seconds = scene.probes.start_seconds
         self.start_bytes = scene.probes.start_bytes + WORKER_BYTES
         self.trial_seconds = TRIAL_SECONDS
-        seed = scene.settings.search.seed + shift + 1
+        seed = scene.seed(shift)
         self._predictions = StandInPredictions(scene.stand_ins, seed)
         rng = np.random.default_rng(seed)
         self._deviations = BAND * shift
