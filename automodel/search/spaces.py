@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import optuna
@@ -22,6 +23,14 @@ def suggest(
         return params, float(family.cost(params, task)), ""
     except Exception as error:  # noqa: BLE001  kept as the error of the trial
         return {}, math.nan, describe_error(error)
+
+
+def stated_cost(family: ModelFamily, params: Mapping[str, Any], task: Task) -> float:
+    """Return the cost that a family states, NaN if it states none."""
+    try:
+        return float(family.cost(dict(params), task))
+    except Exception:  # noqa: BLE001  the trial fails with this error
+        return math.nan
 
 
 def _suggested(family: ModelFamily, trial: Any, task: Task) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from automodel.evaluation.evaluate import Candidate, Evaluation
 from automodel.exceptions import describe_error
 from automodel.families.base import ModelFamily
 from automodel.search.allocation import FamilyState
-from automodel.search.spaces import proven_settings, suggest
+from automodel.search.spaces import proven_settings, stated_cost, suggest
 from automodel.search.window import StoppableStudy, WindowStorage
 from automodel.task import Task
 
@@ -234,10 +234,7 @@ class FamilyStudy:
     def cost_of_next(self) -> float:
         """The cost of the next proven setting, or that of the default parameters."""
         params = self._portfolio[0] if self._portfolio else {}
-        try:
-            return float(self.family.cost(params, self.task))
-        except Exception:  # noqa: BLE001  the next trial fails with this error
-            return math.nan
+        return stated_cost(self.family, params, self.task)
 
     @property
     def seconds_of_next(self) -> float:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from automodel.families.base import ModelFamily
-from automodel.search.spaces import proven_settings
+from automodel.search.spaces import proven_settings, stated_cost
 from automodel.task import Task
-from automodel.training.planning.probes import Probe, Probes, stated_cost
+from automodel.training.planning.probes import Probe, Probes
 
 # Standard deviations of logarithms, before anything is measured:
 STATED = 0.5  # of a stated cost

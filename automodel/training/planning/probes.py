@@ -6,7 +6,7 @@ import importlib
 import math
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -24,7 +24,7 @@ from automodel.evaluation.splits import without_rows, without_unknown_rows
 from automodel.exceptions import describe_error
 from automodel.families.base import ModelFamily
 from automodel.peak_memory import peak_bytes
-from automodel.search.spaces import first_setting
+from automodel.search.spaces import first_setting, stated_cost
 from automodel.search.workers.own import slow_library
 from automodel.search.workers.pickling import all_by_value
 from automodel.search.workers.processes import (
@@ -33,7 +33,6 @@ from automodel.search.workers.processes import (
     resident_bytes,
 )
 from automodel.search.workers.work import load
-from automodel.task import Task
 from automodel.training.allowance import pickled_bytes
 
 FIRST_ROWS, ROW_FACTOR = 400, 4
@@ -252,14 +251,6 @@ class _Queue:
 
     def _fail(self, name: str, error: str) -> None:
         self.found.append(Probe(name, {}, 0, error=error))
-
-
-def stated_cost(family: ModelFamily, params: Mapping[str, Any], task: Task) -> float:
-    """Return the cost that a family states, NaN if it states none."""
-    try:
-        return float(family.cost(dict(params), task))
-    except Exception:  # noqa: BLE001  the trial fails with its own error
-        return math.nan
 
 
 def _started() -> float:
