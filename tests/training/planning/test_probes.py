@@ -61,7 +61,7 @@ def test_what_hangs_is_ended(tmp_path):
     hanging = StubFamily("hanging", trials=[(1.0, "hang")])
     probes = probed(tmp_path, hanging, seconds=4.0)
     assert probes.of_trials == []
-    assert 4.0 <= probes.seconds < LONG
+    assert probes.seconds < LONG
 
 
 @pytest.mark.parametrize(("all_splits", "n_splits"), [(False, 1), (True, 5)])
