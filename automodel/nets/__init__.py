@@ -1,10 +1,12 @@
 """Neural nets for tables, texts and images: scikit-learn estimators of their own.
 
 They can be used without the search. torch and skorch load when a net is fitted. Nets
-for tables predict in NumPy, and the others in torch.
+for tables predict in NumPy, and the others in torch. Those that detect objects need
+torchvision, too.
 """
 
 from automodel.nets.bert import BertClassifier, BertRegressor
+from automodel.nets.detection import FasterRCNNDetector
 from automodel.nets.ft_transformer import (
     FTTransformerClassifier,
     FTTransformerRegressor,
@@ -25,6 +27,7 @@ __all__ = [
     "BertRegressor",
     "FTTransformerClassifier",
     "FTTransformerRegressor",
+    "FasterRCNNDetector",
     "FineTunedImageClassifier",
     "FineTunedImageRegressor",
     "ImageResNetClassifier",

@@ -33,6 +33,10 @@ MIN_TRIAL_SECONDS = 0.5
 N_REFITS = 5  # members of a usual ensemble
 REFIT_FACTOR = 1.3  # a model of all rows against one of a fold
 MOST_FOR_REFIT = 0.2  # of the time budget
+# The same where each trial may take most of the time. Then models learn from one split,
+# and more is gained from all rows than from another trial.
+MOST_FOR_LONG_REFIT = 0.45
+LONG_SHARE = 0.5
 
 
 @dataclass
@@ -245,7 +249,10 @@ class Search:
             return self.budget.deadline
         chosen = [self.storage.evaluations[n] for n in self.storage.usable()]
         per_fold = [e.seconds / len(self.folds) for e in chosen[:N_REFITS]]
-        most = MOST_FOR_REFIT * self.budget.seconds
+        shares = [own.family.most_share for own in self._families.values()]
+        is_long = min(shares, default=0.0) > LONG_SHARE
+        share = MOST_FOR_LONG_REFIT if is_long else MOST_FOR_REFIT
+        most = share * self.budget.seconds
         short = [seconds for seconds in per_fold if seconds <= most]  # others never fit
         refit = min(REFIT_FACTOR * sum(short) / self.workers.n_jobs, most)
         fixed = min(max(0.06 * self.budget.seconds, 0.35), 4.0)

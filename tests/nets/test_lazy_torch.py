@@ -17,9 +17,9 @@ from automodel import nets
 from automodel.nets import RealMLPClassifier
 
 for name in nets.__all__:
-    net = clone(getattr(nets, name)(max_epochs=7))
-    assert net.get_params()["max_epochs"] == 7
-    assert "max_epochs=7" in repr(pickle.loads(pickle.dumps(net)))
+    net = clone(getattr(nets, name)(learning_rate=7))
+    assert net.get_params()["learning_rate"] == 7
+    assert "learning_rate=7" in repr(pickle.loads(pickle.dumps(net)))
 assert "torch" not in sys.modules and "skorch" not in sys.modules
 """
 

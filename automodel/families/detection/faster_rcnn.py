@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from automodel.families._net import seldom
-from automodel.families.detection._base import SIDES, DetectionFamily
-from automodel.families.image._nets import TRAINED_SHARE
+from automodel.families.detection._base import DetectionFamily
 from automodel.families.image.finetune import MANY_STAGES, OTHERS, SECONDS_PER_PIXEL
 
 if TYPE_CHECKING:
@@ -27,7 +26,8 @@ FLIPS = {"horizontal_flip": 0.5, "vertical_flip": 0.5}
 LARGEST = {"scale": 0.4, "crop": 0.5, "brightness": 0.4}
 FINE_LATE, COARSE_LATE = 5, 3  # of nets of many stages, and of ResNets
 FEW_IMAGES = 1_000
-FULL_EPOCHS = 3
+FULL_EPOCHS = 6
+MORE_EPOCHS = 12  # with all layers
 SCRATCH_IMAGES = 15_000  # in all epochs of a net from scratch
 FEWEST_SCRATCH_EPOCHS, MOST_SCRATCH_EPOCHS = 10, 60
 
@@ -138,19 +138,11 @@ class FasterRCNNFamily(DetectionFamily):
         phases |= {"layers": "late", "full_rate": 0.25}
         net = {"net": task.facts.weights[0].name, "learning_rate": 2e-3}
         default = {**shared, **net, **phases}
-        if self._is_single_round(default, task):  # which the clock will end
-            default["full_epochs"] = 2 * FULL_EPOCHS
-        settings = [default, {**default, **more, "full_epochs": 2 * FULL_EPOCHS}]
-        settings.append({**default, **more, "full_epochs": 12, "layers": "all"})
+        settings = [default, {**default, **more}]
+        longer = {"full_epochs": MORE_EPOCHS, "layers": "all"}
+        settings.append({**default, **more, **longer})
         others = [{**default, "net": own.name} for own in task.facts.weights[1:]]
         return settings + others
-
-    def _is_single_round(self, params: dict[str, Any], task: Task) -> bool:
-        """Tell whether the first trials take most of the time at the usual size."""
-        budget = task.time_budget
-        at_usual_size = params | {self.encoder_param: SIDES[0]}
-        seconds = TRAINED_SHARE * self.cost(at_usual_size, task)
-        return budget is not None and 2 * seconds > self.most_share * budget
 
     def _changes(self, task: Task, share: float) -> dict[str, Any]:
         """Return flips, and a share of the largest other changes."""
