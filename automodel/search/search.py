@@ -33,9 +33,9 @@ MIN_TRIAL_SECONDS = 0.5
 N_REFITS = 5  # members of a usual ensemble
 REFIT_FACTOR = 1.3  # a model of all rows against one of a fold
 MOST_FOR_REFIT = 0.2  # of the time budget
-# The same where each trial may take most of the time. Then models learn from one split,
-# and more is gained from all rows than from another trial.
-MOST_FOR_LONG_REFIT = 0.45
+# The same where each trial may take most of the time. Such models learn from one split,
+# and gain more from the other rows than from another trial.
+MOST_FOR_LONG_REFIT = 0.55
 LONG_SHARE = 0.5
 
 
@@ -247,13 +247,19 @@ class Search:
         """Return the end of the search, which leaves time for the ensemble."""
         if self.budget.seconds is None:
             return self.budget.deadline
-        chosen = [self.storage.evaluations[n] for n in self.storage.usable()]
-        per_fold = [e.seconds / len(self.folds) for e in chosen[:N_REFITS]]
-        shares = [own.family.most_share for own in self._families.values()]
-        is_long = min(shares, default=0.0) > LONG_SHARE
-        share = MOST_FOR_LONG_REFIT if is_long else MOST_FOR_REFIT
-        most = share * self.budget.seconds
-        short = [seconds for seconds in per_fold if seconds <= most]  # others never fit
-        refit = min(REFIT_FACTOR * sum(short) / self.workers.n_jobs, most)
         fixed = min(max(0.06 * self.budget.seconds, 0.35), 4.0)
-        return self.budget.deadline.later(-fixed - refit)
+        return self.budget.deadline.later(-fixed - self._seconds_of_refits())
+
+    def _seconds_of_refits(self) -> float:
+        """Return the seconds of the budget that are kept for refits."""
+        budget = self.budget.seconds or 0.0
+        families = [own.family for own in self._families.values()]
+        is_long = min((f.most_share for f in families), default=0.0) > LONG_SHARE
+        most = (MOST_FOR_LONG_REFIT if is_long else MOST_FOR_REFIT) * budget
+        chosen = [self.storage.evaluations[n] for n in self.storage.usable()]
+        if is_long and not chosen:  # else the first trials would leave no time
+            costs = (own.cost_of_next for own in self._families.values())
+            return most if min(costs) <= budget - most else 0.0
+        per_fold = [e.seconds / len(self.folds) for e in chosen[:N_REFITS]]
+        short = [seconds for seconds in per_fold if seconds <= most]  # others never fit
+        return min(REFIT_FACTOR * sum(short) / self.workers.n_jobs, most)
