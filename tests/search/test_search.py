@@ -101,6 +101,31 @@ def test_no_time_is_kept_for_refits_that_are_too_long(folds):
     assert [e.status for e in evaluations.values()] == ["complete"] * 2
 
 
+class LongFamily(StubFamily):
+    """A family of which a trial may take most of the time."""
+
+    most_share = 0.9
+
+    def cost(self, params, task):
+        return self.seconds
+
+
+@pytest.mark.parametrize(("seconds", "share"), [(0.4 * HOUR, 0.45), (0.5 * HOUR, 1.0)])
+def test_long_trials_leave_time_for_refits_if_both_fit(folds, seconds, share):
+    clock, limits = FakeClock(), []
+
+    class Noting(FakeWorkers):
+        def evaluation(self, item, seconds):
+            limits.append(item.time_limit)
+            return super().evaluation(item, seconds)
+
+    budget = Budget(HOUR, 10_000, clock)
+    workers = Noting(1, folds, clock, {"stub": seconds})
+    evaluations = searched(folds, budget, workers, [LongFamily(seconds=seconds)])
+    assert [e.status for e in evaluations.values()] == ["complete"]
+    assert limits == [pytest.approx(0.9 * (share * HOUR - RESERVE))]
+
+
 def test_without_a_budget_no_decision_depends_on_the_clock(folds):
     def chosen(step, **seconds_of):
         clock = FakeClock(step=step)
