@@ -103,6 +103,21 @@ class Blend(Combiner):
         weights, temperatures = self.weights[models], self.temperatures[models]
         return replace(self, weights=weights, temperatures=temperatures, stack=stack)
 
+    def without(self, model: int) -> Blend | None:
+        """Return the same with the weight of one model given to the others.
+
+        The stack keeps its other coefficients. None if the mean is of this model alone.
+        """
+        weights, stack = self.weights.copy(), self.stack
+        weights[model] = 0.0
+        if not weights.any():
+            return None
+        if stack is not None:
+            coefficients = stack.coefficients.copy()
+            coefficients[model] = 0.0
+            stack = replace(stack, coefficients=coefficients)
+        return replace(self, weights=weights / weights.sum(), stack=stack)
+
     def among(self, positions: Sequence[int], n_models: int) -> Blend:
         """Return the same for more models, of which only these are used."""
 
@@ -170,6 +185,12 @@ class ColumnsBlend(Combiner):
     def unstacked(self) -> ColumnsBlend:
         """Return the means alone."""
         return ColumnsBlend([blend.unstacked() for blend in self.blends])
+
+    def without(self, model: int) -> ColumnsBlend | None:
+        """Return the same without one model; None if a column has no other one."""
+        blends = [blend.without(model) for blend in self.blends]
+        kept = [blend for blend in blends if blend is not None]
+        return ColumnsBlend(kept) if len(kept) == len(blends) else None
 
     def take(self, models) -> ColumnsBlend:
         """Return the same for some of the models, or in another order."""

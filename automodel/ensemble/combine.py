@@ -12,6 +12,7 @@ import numpy as np
 from automodel.clock import NO_DEADLINE, Deadline
 from automodel.ensemble.blend import Blend, ColumnsBlend
 from automodel.ensemble.calibration import MOST_CELLS
+from automodel.ensemble.limits import Limits
 from automodel.ensemble.selection import (
     N_BAGS,
     fit_blend,
@@ -71,6 +72,7 @@ def fit_combiner(
     size: int = 25,
     n_bags: int = N_BAGS,
     most_cells: int = MOST_CELLS,
+    limits: Limits | None = None,
     deadline: Deadline = NO_DEADLINE,
     random_state: int = 0,
 ) -> Combiner:
@@ -86,16 +88,20 @@ def fit_combiner(
         Complete ones whose predictions cover all rows, see `restricted`.
     folds : Folds
         Data of these rows.
-    size, n_bags, most_cells, deadline, random_state
-        As in `fit_blend`.
+    size, n_bags, most_cells, limits, deadline, random_state
+        As in `fit_blend`. The columns share the limits, and a model that one of them
+        has chosen is free for the others.
     """
     if not folds.target.is_averaged:
-        return _fit_greedily(evaluations, folds, size, deadline)
+        return _fit_greedily(evaluations, folds, size, limits, deadline)
     options: dict[str, Any] = {"size": size, "n_bags": n_bags, "most_cells": most_cells}
     options["random_state"] = random_state
     columns = folds.columns() if size > 1 else []
     if not 1 < len(columns) <= MOST_COLUMNS:
-        return fit_blend(evaluations, folds, **options, deadline=deadline)
+        return fit_blend(
+            evaluations, folds, **options, limits=limits, deadline=deadline
+        )
+    limits = limits or Limits.none(len(evaluations))
     blends, share = [], COMMON_ROWS / (COMMON_ROWS + len(folds.y))
     if share >= LEAST_SHARE:
         common = select_weights(
@@ -103,15 +109,19 @@ def fit_combiner(
             folds,
             size=size,
             n_bags=min(n_bags, LEAST_BAGS),
+            limits=limits,
             deadline=deadline.share(1 / (1 + len(columns))),
             random_state=random_state,
         )
         options["common_weights"] = share * common
+        limits = limits.after(common > 0)
     options["n_bags"] = max(n_bags // len(columns), min(n_bags, LEAST_BAGS))
     for column, own in enumerate(columns):
         known = [_of_column(e, column, own) for e in evaluations]
         early = deadline.share(1 / (len(columns) - column))
-        blends.append(fit_blend(known, own, **options, deadline=early))
+        blend = fit_blend(known, own, **options, limits=limits, deadline=early)
+        limits = limits.after(blend.importances > 0)
+        blends.append(blend)
     return ColumnsBlend(blends)
 
 
@@ -120,7 +130,9 @@ def _of_column(evaluation: Evaluation, column: int, folds: Folds) -> Evaluation:
     return replace(evaluation, oof=oof, score=score_or_nan(folds.score, oof))
 
 
-def _fit_greedily(evaluations, folds: Folds, size: int, deadline: Deadline) -> Combiner:
+def _fit_greedily(
+    evaluations, folds: Folds, size: int, limits: Limits | None, deadline: Deadline
+) -> Combiner:
     """Add one model at a time, each time the one whose addition scores best.
 
     The score may have to get worse before it gets better: two votes for one model are a
@@ -133,6 +145,7 @@ def _fit_greedily(evaluations, folds: Folds, size: int, deadline: Deadline) -> C
         n_listed = min(n_listed, most * LISTED_FOR_EACH)
         size = min(size, most * STEPS_FOR_EACH)
     order = shortlist(evaluations, n_listed)
+    limits = (limits or Limits.none(len(evaluations))).take(order)
     oofs = [evaluations[i].oof for i in order]
 
     def score(shares: np.ndarray) -> float:
@@ -141,7 +154,8 @@ def _fit_greedily(evaluations, folds: Folds, size: int, deadline: Deadline) -> C
         return score_or_nan(folds.score, target.combiner(shares).predict(oofs))
 
     ones = np.eye(len(order))  # whose means are the shares of the models
-    chosen = greedy_shares(ones, score, size, deadline)
+    chosen = greedy_shares(ones, score, size, limits, deadline)
     weights = np.zeros(len(evaluations))
-    weights[order] = chosen if chosen.any() else ones[0]
+    first = np.argmax(limits.affordable())
+    weights[order] = chosen if chosen.any() else ones[first]
     return target.combiner(weights)

@@ -12,6 +12,7 @@ import numpy as np
 
 from automodel.clock import NO_DEADLINE, Deadline
 from automodel.ensemble.combine import fit_combiner, simplified
+from automodel.ensemble.limits import Limits
 from automodel.ensemble.selection import common_rows, restricted, shortlist
 from automodel.evaluation.evaluate import Evaluation
 from automodel.evaluation.folds import Folds
@@ -118,6 +119,7 @@ def judged(
     *,
     size: int = 25,
     may_stack: bool = True,
+    limits: Limits | None = None,
     deadline: Deadline = NO_DEADLINE,
     random_state: int = 0,
 ) -> Verdict:
@@ -137,7 +139,7 @@ def judged(
         Complete ones with their predictions.
     folds : Folds
         Data of the search.
-    size, random_state
+    size, limits, random_state
         As in `fit_combiner`.
     may_stack : bool, default=True
         Whether the ensemble may have a stack; False if the deadline prevented it. It
@@ -160,7 +162,9 @@ def judged(
     parts = np.unique(part_of)
     if len(parts) < 2:
         return Verdict()
-    evaluations = _affordable(evaluations, folds, rows, len(parts), deadline)
+    chosen = _in_time(evaluations, folds, rows, len(parts), deadline)
+    limits = (limits or Limits.none(len(evaluations))).take(chosen)
+    evaluations = [evaluations[i] for i in chosen]
     combiners, simple = [], []
     for n_before, part in enumerate(parts):
         try:
@@ -172,6 +176,7 @@ def judged(
             size=size,
             n_bags=HONEST_BAGS,
             most_cells=HONEST_CELLS,
+            limits=limits,
             deadline=deadline.share(1 / (len(parts) - n_before)),
             random_state=random_state,
         )
@@ -186,28 +191,28 @@ def judged(
     return plain.verdict(known, evaluations, deadline)
 
 
-def _affordable(
+def _in_time(
     evaluations: Sequence[Evaluation],
     folds: Folds,
     rows: np.ndarray,
     n_parts: int,
     deadline: Deadline,
-) -> Sequence[Evaluation]:
-    """Return the most promising models, as many as there is time to score.
+) -> list[int]:
+    """Return the most promising models by position, as many as there is time to score.
 
     They are the best on all rows, so that the judgement is a little too good if it has
     to do without the others.
     """
+    every = list(range(len(evaluations)))
     if not deadline.exists:
-        return evaluations
+        return every
     start = deadline.clock.now()
     score_or_nan(folds.judging(rows).score, evaluations[0].oof[rows])
     seconds = n_parts * (deadline.clock.now() - start)
     most = SCORED_SHARE * deadline.seconds_left / max(seconds, 1e-9)
     if most >= len(evaluations):
-        return evaluations
-    chosen = shortlist(evaluations, max(int(most), LEAST_SCORED))
-    return [evaluations[i] for i in chosen]
+        return every
+    return shortlist(evaluations, max(int(most), LEAST_SCORED))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 from automodel.clock import NO_DEADLINE, Deadline
 from automodel.ensemble.blend import Blend
 from automodel.ensemble.calibration import MOST_CELLS, best_temperature
+from automodel.ensemble.limits import Limits
 from automodel.ensemble.stacking import fit_stack
 from automodel.evaluation.evaluate import Evaluation
 from automodel.evaluation.folds import Folds
@@ -62,6 +63,7 @@ def select_weights(
     *,
     size: int = 25,
     n_bags: int = N_BAGS,
+    limits: Limits | None = None,
     deadline: Deadline = NO_DEADLINE,
     random_state: int = 0,
 ) -> np.ndarray:
@@ -82,6 +84,9 @@ def select_weights(
         Steps of the selection; 1 chooses the best single model.
     n_bags : int, default=20
         Selections that are averaged: one on all rows, the others on bootstraps.
+    limits : Limits, default=None
+        What the evaluations cost, and what all that are chosen may cost together; None
+        for no limits. A model that would exceed what is left is no candidate.
     deadline : Deadline, default=NO_DEADLINE
         Moment at which the selection ends with what it has.
     random_state : int, default=0
@@ -98,14 +103,14 @@ def select_weights(
     """
     weights = np.zeros(len(evaluations))
     order = shortlist(evaluations, max_candidates(len(folds.y)))
+    limits = (limits or Limits.none(len(evaluations))).take(order)
     if size == 1 or len(order) == 1:
-        weights[order[0]] = 1.0
+        weights[order[np.argmax(limits.affordable())]] = 1.0
         return weights
     rng = np.random.default_rng(random_state)
-    rows = _selection_rows(evaluations, folds, rng)
-    chosen = _bagged(
-        [evaluations[i].oof for i in order], folds, rows, size, n_bags, deadline, rng
-    )
+    rows = selection_rows(evaluations, folds, rng)
+    oofs = [evaluations[i].oof for i in order]
+    chosen = _bagged(oofs, folds, rows, size, n_bags, limits, deadline, rng)
     weights[order] = _without_small(chosen)
     return weights
 
@@ -120,6 +125,7 @@ def blend_of(
     weights: np.ndarray,
     rows: np.ndarray,
     folds: Folds,
+    limits: Limits | None = None,
     deadline: Deadline = NO_DEADLINE,
 ) -> Blend:
     """Add a temperature and a stack to a weighted mean.
@@ -138,6 +144,8 @@ def blend_of(
         Rows whose out-of-fold predictions are used; if there are many, every n-th.
     folds : Folds
         Data of the search.
+    limits : Limits, default=None
+        What the evaluations cost, and what all together may cost.
     deadline : Deadline, default=NO_DEADLINE
         Moment from which on there is no stack.
     """
@@ -145,7 +153,7 @@ def blend_of(
     blend = Blend.mean(weights, target.link)
     if np.count_nonzero(weights) < 2:
         return blend
-    most = min(SELECTION_ROWS, STACK_CELLS // folds.target.n_outputs)
+    most = most_rows(folds)
     rows = rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
     parts = np.stack([np.asarray(e.oof[rows], dtype=np.float64) for e in evaluations])
     mixed = np.tensordot(weights, parts, axes=1)
@@ -155,7 +163,7 @@ def blend_of(
     if len(folds) == 1 or deadline.is_over:
         return blend
     y, weight = folds.y[rows], _independent_weight(mixed, rows, folds)
-    stack = fit_stack(y, mixed, parts, weights, weight, target=target)
+    stack = fit_stack(y, mixed, parts, weights, weight, target=target, limits=limits)
     return replace(blend, stack=stack)
 
 
@@ -183,6 +191,7 @@ def fit_blend(
     n_bags: int = N_BAGS,
     most_cells: int = MOST_CELLS,
     common_weights: np.ndarray | None = None,
+    limits: Limits | None = None,
     deadline: Deadline = NO_DEADLINE,
     random_state: int = 0,
 ) -> Blend:
@@ -197,7 +206,7 @@ def fit_blend(
         Complete ones whose predictions cover all rows, see `restricted`.
     folds : Folds
         Data of these rows.
-    size, n_bags, deadline, random_state
+    size, n_bags, limits, deadline, random_state
         As in `select_weights`.
     most_cells : int
         Rows x classes to which the temperature of a model is fitted.
@@ -207,6 +216,7 @@ def fit_blend(
     """
     order = shortlist(evaluations, max_candidates(len(folds.y)))
     listed = [evaluations[i] for i in order]
+    limits = (limits or Limits.none(len(evaluations))).take(order)
     early = deadline.share(CALIBRATION_SHARE)
     temperatures, surer = calibrated(listed, folds, most_cells, early)
     weights = select_weights(
@@ -214,6 +224,7 @@ def fit_blend(
         folds,
         size=size,
         n_bags=n_bags,
+        limits=limits,
         deadline=deadline.share(WEIGHTS_SHARE),
         random_state=random_state,
     )
@@ -224,7 +235,8 @@ def fit_blend(
         (only,) = np.flatnonzero(weights)
         if surer[only].score < listed[only].score:
             temperatures[only] = 1.0
-    blend = blend_of(surer, weights, np.arange(len(folds.y)), folds, deadline)
+    every = np.arange(len(folds.y))
+    blend = blend_of(surer, weights, every, folds, limits, deadline)
     return replace(blend, temperatures=temperatures).among(order, len(evaluations))
 
 
@@ -320,15 +332,16 @@ def _row_scorer(folds: Folds, rows: np.ndarray):
     return lambda mean: score_or_nan(folds.metric.score_decisive, y, mean, weight)
 
 
-def _bagged(oofs, folds, rows, size, n_bags, deadline, rng) -> np.ndarray:
+def _bagged(oofs, folds, rows, size, n_bags, limits, deadline, rng) -> np.ndarray:
     """Return the mean of the weights that all rows, and bootstraps of them, choose.
 
-    If no mixture has a score, the first model has all the weight.
+    What one selection has chosen is paid for, and the next may choose it, too. If no
+    mixture has a score, the first model that is affordable has all the weight.
     """
     y, decisive = folds.y, folds.metric.decisive
     parts = np.stack([decisive(y[rows], oof[rows]) for oof in oofs])
     size_of_bag, groups = min(len(rows), BAG_ROWS), folds.groups_of(rows)
-    total = np.zeros(len(oofs))
+    total, left = np.zeros(len(oofs)), limits
     for bag in range(n_bags):
         if bag and deadline.is_over:
             break
@@ -336,22 +349,26 @@ def _bagged(oofs, folds, rows, size, n_bags, deadline, rng) -> np.ndarray:
         if bag:
             drawn = bootstrap(rng, len(rows), size_of_bag, groups)
         score = _row_scorer(folds, rows[drawn])
-        total += greedy_shares(parts[:, drawn], score, size, deadline)
+        shares = greedy_shares(parts[:, drawn], score, size, left, deadline)
+        left = left.after(shares > 0)
+        total += shares
     if not total.any():  # no mixture has such a score
-        total[0] = 1.0
+        total[np.argmax(limits.affordable())] = 1.0
     return total / total.sum()
 
 
-def greedy_shares(predictions, score, size, deadline) -> np.ndarray:
+def greedy_shares(predictions, score, size, limits, deadline) -> np.ndarray:
     """Return the shares of the models in the best prefix of one greedy selection.
 
     The shares are all zero if the rows have no such score. After the deadline only the
     models that were compared before it can be chosen.
     """
     counts = np.zeros(len(predictions), dtype=int)
-    scores = [score(predictions[0])]
-    for prediction in predictions[1:]:
-        scores.append(math.nan if deadline.is_over else score(prediction))
+    scores = np.full(len(predictions), math.nan)
+    for n_before, i in enumerate(np.flatnonzero(limits.affordable()).tolist()):
+        if n_before and deadline.is_over:
+            break
+        scores[i] = score(predictions[i])
     if np.isnan(scores).all():
         return counts
     first = int(np.nanargmax(scores))
@@ -359,13 +376,13 @@ def greedy_shares(predictions, score, size, deadline) -> np.ndarray:
     total = predictions[first].astype(np.float64)
     best_score, best_counts = scores[first], counts.copy()
     for step in range(2, size + 1):
-        scores = []
-        for prediction in predictions:
+        scores = np.full(len(predictions), math.nan)
+        for i in np.flatnonzero(limits.affordable(counts > 0)).tolist():
             if deadline.is_over:
                 return best_counts / best_counts.sum()
-            scores.append(score((total + prediction) / step))
+            scores[i] = score((total + predictions[i]) / step)
         # Ties go to a model that is chosen already, since fewer models predict faster.
-        order = np.lexsort((counts == 0, -np.array(scores)))
+        order = np.lexsort((counts == 0, -scores))
         winner = order[0]
         counts[winner] += 1
         total += predictions[winner]
@@ -376,10 +393,16 @@ def greedy_shares(predictions, score, size, deadline) -> np.ndarray:
     return best_counts / best_counts.sum()
 
 
-def _selection_rows(evaluations, folds, rng) -> np.ndarray:
+def most_rows(folds: Folds) -> int:
+    """Return the number of rows that are enough to fit or compare whole predictions."""
+    return min(SELECTION_ROWS, STACK_CELLS // folds.target.n_outputs)
+
+
+def selection_rows(evaluations, folds, rng, most: int = SELECTION_ROWS) -> np.ndarray:
+    """Return at most so many rows that all have predicted, and one of each class."""
     rows = common_rows(evaluations, folds)
-    if len(rows) > SELECTION_ROWS:
-        known, rows = rows, np.sort(rng.choice(rows, SELECTION_ROWS, replace=False))
+    if len(rows) > most:
+        known, rows = rows, np.sort(rng.choice(rows, most, replace=False))
         labels = folds.target.strata(folds.y)
         if labels is not None:
             missing = np.setdiff1d(labels[known], labels[rows])

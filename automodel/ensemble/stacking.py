@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from automodel.ensemble.limits import Limits
 from automodel.targets.base import AveragedTarget
 from automodel.targets.link import Link
 
@@ -77,6 +78,7 @@ def fit_stack(
     sample_weight: np.ndarray | None = None,
     *,
     target: AveragedTarget,
+    limits: Limits | None = None,
 ) -> Stack:
     """Fit the stack of a mixture to out-of-fold predictions.
 
@@ -103,6 +105,8 @@ def fit_stack(
         Weights of the rows. A row of weight 2 counts as two rows.
     target : AveragedTarget
         Has the link and the loss.
+    limits : Limits, default=None
+        What the models cost, and what all together may cost; None for no limits.
 
     Returns
     -------
@@ -131,11 +135,13 @@ def fit_stack(
     deviations = link.forward(predictions) - base
     loss = target.stacking_loss(y, base, weight)
     first = loss.first_columns(base)
+    limits = limits or Limits.none(len(weights))
     chosen = list(np.flatnonzero(weights > 0))
     found = np.zeros(len(first) + len(chosen))
     for n_left in range(N_ADDED, -1, -1):
         columns = np.concatenate([first, deviations[chosen]])
-        others = np.setdiff1d(np.arange(len(predictions)), chosen)
+        is_chosen = np.isin(np.arange(len(predictions)), chosen)
+        others = np.flatnonzero(limits.affordable(is_chosen) & ~is_chosen)
         is_last = not n_left or not len(others)
         found = _newton(loss, base, columns, found, loss.n_steps if is_last else 3)
         if is_last:

@@ -81,9 +81,8 @@ def bootstrap_interval(
     if n_units < 2:
         return math.nan, math.nan
     found = statistic(np.arange(n_rows))
-    parts = np.array_split(rng.permutation(n_units), min(n_units, N_BLOCKS))
-    others = (np.setdiff1d(np.arange(n_units), part) for part in parts)
-    left_out = _statistics(statistic, map(units.rows, others), deadline)
+    blocks = _blocks(n_units, rng)
+    left_out = _left_out(statistic, units, blocks, deadline)
     draws = (rng.integers(n_units, size=n_units) for _ in range(n_resamples))
     resampled = _statistics(statistic, map(units.rows, draws), deadline)
     known = resampled[np.isfinite(resampled)]
@@ -93,9 +92,47 @@ def bootstrap_interval(
         quantile = float(t.ppf((1 + level) / 2, n_units - 1))
         quantile *= math.sqrt(n_units / (n_units - 1))
         return _accelerated(found, known, left_out, quantile)
-    if len(left_out) < len(parts):
+    if len(left_out) < len(blocks):
         return math.nan, math.nan
     return _symmetric(found, left_out, level)
+
+
+def standard_error(
+    statistic: Callable[[np.ndarray], float],
+    n_rows: int,
+    groups: np.ndarray | None = None,
+    *,
+    deadline: Deadline = NO_DEADLINE,
+    random_state: int = 0,
+) -> float:
+    """Return the standard error of a statistic of rows, by a jackknife of blocks [1]_.
+
+    The parameters are those of `bootstrap_interval`.
+
+    Returns
+    -------
+    float
+        The standard error. It is NaN if there are fewer than two rows or groups, if the
+        rows without a block have no such statistic, or if the deadline came first.
+
+    References
+    ----------
+    .. [1] Shao, Tu (1995), The Jackknife and Bootstrap.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from automodel.sampling.bootstrap_interval import standard_error
+    >>> values = np.random.default_rng(0).normal(size=400)
+    >>> bool(0.03 < standard_error(lambda rows: values[rows].mean(), 400) < 0.08)
+    True
+    """
+    units = _Units.of(n_rows, groups)
+    if len(units.starts) < 2:
+        return math.nan
+    blocks = _blocks(len(units.starts), np.random.default_rng(random_state))
+    left_out = _left_out(statistic, units, blocks, deadline)
+    return _error(left_out) if len(left_out) == len(blocks) else math.nan
 
 
 @dataclass(frozen=True)
@@ -123,6 +160,24 @@ class _Units:
         ends = np.cumsum(counts)
         shifts = self.starts[units] - ends + counts
         return self.order[np.repeat(shifts, counts) + np.arange(ends[-1])]
+
+
+def _blocks(n_units: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Return random blocks of units, for a jackknife."""
+    return np.array_split(rng.permutation(n_units), min(n_units, N_BLOCKS))
+
+
+def _left_out(statistic, units, blocks, deadline) -> np.ndarray:
+    """Return the statistics of the rows without each block, before the deadline."""
+    n_units = len(units.starts)
+    others = (np.setdiff1d(np.arange(n_units), block) for block in blocks)
+    return _statistics(statistic, map(units.rows, others), deadline)
+
+
+def _error(left_out: np.ndarray) -> float:
+    """Return the standard error by statistics that each leave out one block."""
+    n_blocks, changes = len(left_out), left_out - left_out.mean()
+    return math.sqrt((n_blocks - 1) / n_blocks * np.sum(changes**2))
 
 
 def _statistics(
@@ -154,8 +209,5 @@ def _accelerated(
 
 def _symmetric(found: float, left_out: np.ndarray, level: float) -> tuple[float, float]:
     """Return the interval of a jackknife, which leaves out one block at a time."""
-    n_blocks = len(left_out)
-    changes = left_out - left_out.mean()
-    error = math.sqrt((n_blocks - 1) / n_blocks * np.sum(changes**2))
-    width = float(t.ppf((1 + level) / 2, n_blocks - 1)) * error
+    width = float(t.ppf((1 + level) / 2, len(left_out) - 1)) * _error(left_out)
     return found - width, found + width
