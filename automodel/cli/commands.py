@@ -161,7 +161,7 @@ def _unfitted(arguments: Namespace, say: Say) -> tuple[Any, FitData]:
         check_fit_options(arguments)
     # Cheap, and an unknown name raises before a large table is read.
     find_families(arguments.families, _modality(arguments))
-    given = _given(arguments) | _pretrained(arguments)
+    given = _given(arguments) | _limits(arguments) | _pretrained(arguments)
     notes: list[str] = []  # printed when all checks have passed
     data = read_fit_data(arguments, notes.append)
     for note in notes:
@@ -217,6 +217,18 @@ def _given(arguments: Namespace) -> dict[str, Any]:
         "memory_limit": arguments.memory_limit,
     }
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _limits(arguments: Namespace) -> dict[str, Any]:
+    """Return the given limits of the models of the ensemble."""
+    size = arguments.model_size_limit
+    given = {
+        "prediction_time_limit": arguments.prediction_time_limit,
+        "model_size_limit": None if size == "none" else size,
+    }
+    if size not in ("auto", "none"):
+        as_bytes(size, "model_size_limit")
+    return {name: value for name, value in given.items() if value != "auto"}
 
 
 def _pretrained(arguments: Namespace) -> dict[str, Any]:

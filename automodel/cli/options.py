@@ -64,6 +64,20 @@ def add_search_options(parser: argparse.ArgumentParser) -> None:
         help="number of folds (default: depends on the number of rows)",
     )
     search.add_argument(
+        "--prediction-time-limit",
+        type=_seconds_or_none,
+        default="auto",
+        metavar="SECONDS",
+        help="limit of the seconds that the models take to predict a row among many, "
+        "or none (default: auto, see the user guide)",
+    )
+    search.add_argument(
+        "--model-size-limit",
+        default="auto",
+        metavar="SIZE",
+        help="limit of the size of all models, such as 20MB, or none (default: auto)",
+    )
+    search.add_argument(
         "--random-state", type=_whole_number, metavar="N", help="seed of the search"
     )
 
@@ -196,6 +210,12 @@ def positive_float(text: str) -> float:
     if value is None or not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
     return value
+
+
+def _seconds_or_none(text: str) -> float | str | None:
+    if text == "none":
+        return None
+    return text if text == "auto" else positive_float(text)
 
 
 def _rate(text: str) -> float:

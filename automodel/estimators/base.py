@@ -23,6 +23,7 @@ from automodel.estimators.checks import (
     check_weights,
 )
 from automodel.estimators.planning import PlanMixin
+from automodel.estimators.results import ResultsMixin
 from automodel.estimators.uncertainty import HonestMixin
 from automodel.exceptions import VersionWarning
 from automodel.families import able_families, find_families
@@ -36,12 +37,13 @@ if TYPE_CHECKING:
     from automodel.search.storage.archive import Archive
     from automodel.targets.base import Target
     from automodel.task import Task
+    from automodel.training.allowance import ModelLimits
     from automodel.training.assembly import Trained
     from automodel.training.prepare import Data, Prepared
     from automodel.training.train import TrainingSettings
 
 
-class AutoEstimator(PlanMixin, ReportMixin, HonestMixin, BaseEstimator):
+class AutoEstimator(PlanMixin, ResultsMixin, ReportMixin, HonestMixin, BaseEstimator):
     """Base class of the estimators of all modalities and targets.
 
     A subclass defines how X is checked and read, and what y is.
@@ -57,6 +59,12 @@ class AutoEstimator(PlanMixin, ReportMixin, HonestMixin, BaseEstimator):
         "pruner": [HasMethods(["prune"]), None],
         "ensemble_size": [Interval(Integral, 1, None, closed="left")],
         "refit": [StrOptions({"auto"}), "boolean"],
+        "prediction_time_limit": [
+            Interval(Real, 0, None, closed="neither"),
+            StrOptions({"auto"}),
+            None,
+        ],
+        "model_size_limit": [Interval(Real, 0, None, closed="neither"), str, None],
         "storage": [str, PathLike, SharedStorage, None],
         "study_name": [str, None],
         "memory_limit": [Interval(Integral, 1, None, closed="left"), str, None],
@@ -82,6 +90,8 @@ class AutoEstimator(PlanMixin, ReportMixin, HonestMixin, BaseEstimator):
         pruner=None,
         ensemble_size=25,
         refit="auto",
+        prediction_time_limit="auto",
+        model_size_limit="auto",
         storage=None,
         study_name=None,
         memory_limit=None,
@@ -99,6 +109,8 @@ class AutoEstimator(PlanMixin, ReportMixin, HonestMixin, BaseEstimator):
         self.pruner = pruner
         self.ensemble_size = ensemble_size
         self.refit = refit
+        self.prediction_time_limit = prediction_time_limit
+        self.model_size_limit = model_size_limit
         self.storage = storage
         self.study_name = study_name
         self.memory_limit = memory_limit
@@ -159,6 +171,7 @@ class AutoEstimator(PlanMixin, ReportMixin, HonestMixin, BaseEstimator):
             )
         check_callbacks(self.callbacks)
         as_bytes(self.memory_limit)
+        self._model_limits()
         check_storage(self.storage, self.study_name)
         families = find_families(self.families, self._modality)
         return families, self._check_data(X, y, sample_weight, groups)
@@ -207,7 +220,16 @@ class AutoEstimator(PlanMixin, ReportMixin, HonestMixin, BaseEstimator):
             self.ensemble_size,
             self.refit,
             archive,
+            self._model_limits(),
         )
+
+    def _model_limits(self) -> ModelLimits:
+        from automodel.training.allowance import ModelLimits
+
+        size = self.model_size_limit
+        if size != "auto":
+            size = as_bytes(size, "model_size_limit")
+        return ModelLimits(self.prediction_time_limit, size)
 
     def _fit_facts(self, prepared: Prepared, data: Data, budget: Budget) -> FitFacts:
         from automodel.callbacks import FitFacts
@@ -252,6 +274,7 @@ class AutoEstimator(PlanMixin, ReportMixin, HonestMixin, BaseEstimator):
         }
         self._params = trained.params
         self._best_model = trained.best_model
+        self._model_cost, self._economies = trained.cost, trained.economies
 
     def replay(self, X, y, sample_weight=None, groups=None):
         """Fit the members of the ensemble again, without a search or a clock.
@@ -380,47 +403,6 @@ class AutoEstimator(PlanMixin, ReportMixin, HonestMixin, BaseEstimator):
         rows = self._reader.transform(self._check_X(X, reset=False))
         with contained():  # one thread is faster than several with many small trees
             return self.ensemble_.predict(rows)
-
-    @property
-    def best_estimator_(self):
-        """The best single model, as a fitted Pipeline."""
-        check_is_fitted(self, "ensemble_")
-        from sklearn.pipeline import Pipeline
-
-        model = self._best_model
-        steps = [
-            ("reader", self._reader),
-            ("encoder", model.encoder),
-            ("model", self._target.decoded(model.estimator, model.columns)),
-        ]
-        return Pipeline(steps)
-
-    @property
-    def leaderboard_(self):
-        """All trials as a pandas DataFrame with one row for each, the best first."""
-        check_is_fitted(self, "ensemble_")
-        from automodel.reporting.leaderboard import leaderboard
-
-        trials = sum(self._trials.values(), [])
-        members = self.ensemble_.members
-        return leaderboard(trials, self._params, members, self._left_out)
-
-    @property
-    def studies_(self):
-        """The trials of each family, as frozen trials of Optuna."""
-        check_is_fitted(self, "ensemble_")
-        from automodel.search.storage.frozen import frozen_trial
-
-        return {
-            name: [frozen_trial(plain) for plain in trials]
-            for name, trials in self._trials.items()
-        }
-
-    @property
-    def failures_(self):
-        """The rows of the leaderboard for trials that failed."""
-        board = self.leaderboard_
-        return board[board["status"] == "failed"].reset_index(drop=True)
 
     def __getstate__(self):
         return {**super().__getstate__(), "_automodel_version": __version__}

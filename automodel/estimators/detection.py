@@ -44,7 +44,8 @@ class AutoObjectDetector(ImageEstimator):
     score_threshold : float, default=0.05
         Least score of a box that `predict` returns, from 0 to 1.
     families, scoring, cv, time_budget, n_trials, sampler, pruner, ensemble_size, \
-refit, storage, study_name, memory_limit, callbacks, n_jobs, random_state, verbose
+refit, prediction_time_limit, model_size_limit, storage, study_name, memory_limit, \
+callbacks, n_jobs, random_state, verbose
         As in `AutoClassifier`, with these differences. ``families=None`` tries the
         families of detectors. `scoring` is "map", the mean average precision over
         overlaps from 0.50 to 0.95, "map_50", that at an overlap of 0.5, or a scorer
@@ -119,6 +120,8 @@ leaderboard_, failures_, studies_, fit_report_
         pruner=None,
         ensemble_size=25,
         refit="auto",
+        prediction_time_limit="auto",
+        model_size_limit="auto",
         storage=None,
         study_name=None,
         memory_limit=None,
@@ -140,6 +143,8 @@ leaderboard_, failures_, studies_, fit_report_
             pruner=pruner,
             ensemble_size=ensemble_size,
             refit=refit,
+            prediction_time_limit=prediction_time_limit,
+            model_size_limit=model_size_limit,
             storage=storage,
             study_name=study_name,
             memory_limit=memory_limit,

@@ -47,6 +47,8 @@ class ImageEstimator(PretrainedEstimator):
         pruner=None,
         ensemble_size=25,
         refit="auto",
+        prediction_time_limit="auto",
+        model_size_limit="auto",
         storage=None,
         study_name=None,
         memory_limit=None,
@@ -65,6 +67,8 @@ class ImageEstimator(PretrainedEstimator):
             pruner=pruner,
             ensemble_size=ensemble_size,
             refit=refit,
+            prediction_time_limit=prediction_time_limit,
+            model_size_limit=model_size_limit,
             storage=storage,
             study_name=study_name,
             memory_limit=memory_limit,
@@ -134,7 +138,8 @@ class AutoImageClassifier(SupervisedClassifier, ImageEstimator):
         "auto" stands for all that keep the meaning of the images, and None for none.
         For digits or arrows, leave flips out.
     families, scoring, cv, time_budget, n_trials, sampler, pruner, ensemble_size, \
-refit, storage, study_name, memory_limit, callbacks, n_jobs, random_state, verbose
+refit, prediction_time_limit, model_size_limit, storage, study_name, memory_limit, \
+callbacks, n_jobs, random_state, verbose
         As in `AutoClassifier`. ``families=None`` tries the families of images.
 
     Attributes
@@ -203,7 +208,8 @@ class AutoImageRegressor(SupervisedRegressor, ImageEstimator):
         As in `AutoImageClassifier`, except that "auto" includes no flips, since a
         number may depend on the direction.
     families, scoring, cv, time_budget, n_trials, sampler, pruner, ensemble_size, \
-refit, storage, study_name, memory_limit, callbacks, n_jobs, random_state, verbose
+refit, prediction_time_limit, model_size_limit, storage, study_name, memory_limit, \
+callbacks, n_jobs, random_state, verbose
         As in `AutoRegressor`. ``families=None`` tries the families of images.
 
     Attributes

@@ -61,6 +61,15 @@ class AutoClassifier(SupervisedClassifier, TabularEstimator):
     refit : bool or "auto", default="auto"
         Whether members are fitted again on all rows. If False, the models of the folds
         are averaged. "auto" refits the heaviest members first, while there is time.
+    prediction_time_limit : float, "auto" or None, default="auto"
+        Limit of the seconds that the models of the ensemble take to predict a row,
+        among many, as measured by the search. A model that would exceed it is not
+        selected. "auto" is 0.0001, or three times what the best single model takes if
+        that is more, and no limit if ``time_budget=None``. None is no limit.
+    model_size_limit : float, str, "auto" or None, default="auto"
+        Limit of the size of the models, in bytes or as in "20MB". A model that would
+        exceed it is not selected. "auto" is 24 MiB, or three times the size of the best
+        single model if that is more. None is no limit.
     storage : str, Path or SharedStorage, default=None
         Folder that stores the search, or a database with a folder. A later `fit` with
         the same data continues the search, also after it was killed, and several

@@ -35,6 +35,8 @@ class TextEstimator(PretrainedEstimator):
         pruner=None,
         ensemble_size=25,
         refit="auto",
+        prediction_time_limit="auto",
+        model_size_limit="auto",
         storage=None,
         study_name=None,
         memory_limit=None,
@@ -53,6 +55,8 @@ class TextEstimator(PretrainedEstimator):
             pruner=pruner,
             ensemble_size=ensemble_size,
             refit=refit,
+            prediction_time_limit=prediction_time_limit,
+            model_size_limit=model_size_limit,
             storage=storage,
             study_name=study_name,
             memory_limit=memory_limit,
@@ -90,7 +94,8 @@ class AutoTextClassifier(SupervisedClassifier, TextEstimator):
         this machine, if there are any, and None for none; see
         `automodel.nets.weights.find_weights`.
     families, scoring, cv, time_budget, n_trials, sampler, pruner, ensemble_size, \
-refit, storage, study_name, memory_limit, callbacks, n_jobs, random_state, verbose
+refit, prediction_time_limit, model_size_limit, storage, study_name, memory_limit, \
+callbacks, n_jobs, random_state, verbose
         As in `AutoClassifier`. ``families=None`` tries the families of texts.
 
     Attributes
@@ -134,7 +139,8 @@ class AutoTextRegressor(SupervisedRegressor, TextEstimator):
     weights : str, Path or None, default="auto"
         As in `AutoTextClassifier`.
     families, scoring, cv, time_budget, n_trials, sampler, pruner, ensemble_size, \
-refit, storage, study_name, memory_limit, callbacks, n_jobs, random_state, verbose
+refit, prediction_time_limit, model_size_limit, storage, study_name, memory_limit, \
+callbacks, n_jobs, random_state, verbose
         As in `AutoRegressor`. ``families=None`` tries the families of texts.
 
     Attributes

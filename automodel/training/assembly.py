@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,40 +11,35 @@ import numpy as np
 
 from automodel.clock import Deadline
 from automodel.ensemble.blend import FittedEnsemble, Member
-from automodel.ensemble.combine import fit_combiner, plain_combiner, simplified
+from automodel.ensemble.combine import plain_combiner
 from automodel.ensemble.honest import HonestPredictions
-from automodel.ensemble.judging import Verdict, judged
-from automodel.ensemble.selection import common_rows, restricted
 from automodel.evaluation.evaluate import Evaluation
 from automodel.evaluation.fitted_model import FittedModel
 from automodel.evaluation.folds import Folds
-from automodel.metrics.scorers import score_or_nan
 from automodel.search.budget import Budget
 from automodel.search.models import ModelLoader
 from automodel.search.storage.memory import SearchStorage
 from automodel.search.workers.base import Workers
-from automodel.targets.combiner import Combiner
-from automodel.training.allowance import Allowance, mean_bytes
+from automodel.training.allowance import ModelCost, ModelLimits, mean_bytes
+from automodel.training.choosing import (
+    UNKNOWN,
+    Selection,
+    Selector,
+    perfect_score,
+)
 from automodel.training.refits import (
-    MOST_FOLDS,
     RefitPlan,
+    kept_folds,
     plan_refits,
     refits_in_time,
 )
 
-SELECT_SHARE = 0.35  # of the time left, for the weights, and again for each judgement
-# Of the budget, and of the time left, for the interval of the expected score.
-INTERVAL_SHARE, MOST_INTERVAL_SHARE = 0.02, 0.2
-# The power of the number of rows with which errors are taken to fall (Hestness et al.,
-# 2017, found 0.07 to 0.35). Refits learn from more rows than the models of the folds.
-LEARNING_POWER = 0.25
 LOAD_SHARE = 0.5  # of the time left, at most, for loading models after the refits
 # Of the budget, for what follows the models, such as removing files.
 LAST_SECONDS, LAST_SHARE, MOST_LAST_SECONDS = 0.2, 0.004, 0.6
 # Below this skill most of the error is noise, and the mean of refits and models of the
 # folds is better than refits alone; above it the rows that the folds lack count more.
 NOISY_SKILL = 0.8
-UNKNOWN = (math.nan, math.nan)
 
 
 @dataclass
@@ -75,6 +70,10 @@ class Trained:
         The 95 % interval of the expected score; NaN if it is unknown.
     honest : HonestPredictions or None
         Predictions of rows by ensembles that other rows chose, if there are any.
+    cost : ModelCost or None
+        What all models together cost, by those of the search.
+    economies : list of str
+        What limits and pruning have left out.
     """
 
     ensemble: FittedEnsemble
@@ -88,19 +87,8 @@ class Trained:
     baseline_score: float = math.nan
     score_interval: tuple[float, float] = UNKNOWN
     honest: HonestPredictions | None = None
-
-
-@dataclass(frozen=True)
-class Selection:
-    """The trials of an ensemble, how they are combined, and how that scores."""
-
-    numbers: list[int]
-    combiner: Combiner
-    score: float
-    expected_score: float
-    decision_weights: np.ndarray | None
-    score_interval: tuple[float, float] = UNKNOWN
-    honest: HonestPredictions | None = None
+    cost: ModelCost | None = None
+    economies: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -121,6 +109,8 @@ class Assembly:
         Whether members are fitted again on all rows.
     seed : int
         Seed of the selection.
+    limits : ModelLimits, default=ModelLimits()
+        What the user allows the models to cost.
     """
 
     folds: Folds
@@ -129,6 +119,12 @@ class Assembly:
     size: int
     refit: bool | str
     seed: int
+    limits: ModelLimits = ModelLimits()
+
+    @property
+    def selector(self) -> Selector:
+        """What chooses the members."""
+        return Selector(self.folds, self.budget, self.size, self.seed, self.limits)
 
     def run(self, storage: SearchStorage, workers: Workers | None) -> Trained:
         """Return the ensemble.
@@ -137,105 +133,41 @@ class Assembly:
         """
         usable = storage.loaded()
         loader = ModelLoader(self._deadline_to_load())
-        notes = loader.notes
         while usable:
             with self.budget.stage("ensemble"):
-                chosen = self._select(usable, storage.judges(usable))
+                chosen = self.selector.select(usable, storage.judges(usable))
             with self.budget.stage("refit"):
                 members, best_model = self._members(usable, chosen, workers, loader)
             if len(members) == len(chosen.numbers):
-                return Trained(
-                    FittedEnsemble(members, chosen.combiner, self.folds.target),
-                    best_model,
-                    chosen.score,
-                    chosen.expected_score,
-                    chosen.decision_weights,
-                    list(notes.values()),
-                    score_interval=chosen.score_interval,
-                    honest=chosen.honest,
-                )
+                return self._trained(chosen, members, best_model, loader)
             gone = set(chosen.numbers) - {m.number for m in members}
             usable = {n: e for n, e in usable.items() if n not in gone}
         baseline, target = self.baseline, self.folds.target
         combiner = plain_combiner(target, np.array([baseline.weight]))
         ensemble = FittedEnsemble([baseline], combiner, target)
-        score = baseline.score
+        score, notes = baseline.score, list(loader.notes.values())
+        return Trained(ensemble, baseline.models[0], score, score, notes=notes)
+
+    def _trained(
+        self,
+        chosen: Selection,
+        members: list[Member],
+        best_model: Any,
+        loader: ModelLoader,
+    ) -> Trained:
+        counts = {member.number: len(member.models) for member in members}
         return Trained(
-            ensemble, baseline.models[0], score, score, notes=list(notes.values())
+            FittedEnsemble(members, chosen.combiner, self.folds.target),
+            best_model,
+            chosen.score,
+            chosen.expected_score,
+            chosen.decision_weights,
+            [*loader.notes.values(), *chosen.problems],
+            score_interval=chosen.score_interval,
+            honest=chosen.honest,
+            cost=chosen.allowance.cost(counts),
+            economies=chosen.economies,
         )
-
-    def _select(
-        self, usable: dict[int, Evaluation], judges: Sequence[Evaluation]
-    ) -> Selection:
-        """Choose members among the usable evaluations; the judges score the choice."""
-        candidates, folds = list(usable.values()), self.folds
-        deadline = self.budget.deadline
-        options: dict[str, Any] = {"size": self.size, "random_state": self.seed}
-        rows = common_rows(candidates, folds)
-        known, part = restricted(candidates, folds, rows)
-        combiner = fit_combiner(
-            known, part, deadline=deadline.share(SELECT_SHARE), **options
-        )
-        is_cut = not combiner.is_stacked and np.count_nonzero(combiner.weights) > 1
-        verdict = judged(
-            judges,
-            folds,
-            may_stack=not is_cut,
-            deadline=deadline.share(SELECT_SHARE),
-            **options,
-        )
-        if not verdict.is_worthwhile:
-            combiner = simplified(combiner, known, part)
-        oof = combiner.predict([e.oof for e in known])
-        decision = folds.metric.choose_decision(
-            part.y,
-            oof,
-            part.sample_weight,
-            groups=part.groups,
-            deadline=deadline.share(SELECT_SHARE),
-            random_state=self.seed,
-        )
-        importances = combiner.importances
-        order = np.argsort(-importances, kind="stable")
-        order = order[importances[order] > 0]
-        combiner = combiner.take(order)
-        return Selection(
-            [list(usable)[i] for i in order],
-            combiner,
-            score_or_nan(part.score, oof),
-            verdict.score,
-            decision,
-            self._interval(verdict),
-            self._honest(verdict, combiner, [candidates[i] for i in order]),
-        )
-
-    def _interval(self, verdict: Verdict) -> tuple[float, float]:
-        """Return the interval of the expected score, within a share of the budget."""
-        if verdict.judged is None or math.isnan(verdict.score):
-            return UNKNOWN
-        deadline = self.budget.deadline.share(MOST_INTERVAL_SHARE)
-        if self.budget.seconds is not None:
-            deadline = deadline.within(INTERVAL_SHARE * self.budget.seconds)
-        low, high = verdict.judged.interval(deadline, self.seed)
-        gap = self._perfect_score() - high
-        if gap > 0:
-            high += gap * (1.0 - self.folds.train_share**LEARNING_POWER)
-        return low, high
-
-    def _honest(
-        self, verdict: Verdict, combiner: Combiner, members: Sequence[Evaluation]
-    ) -> HonestPredictions | None:
-        """Return the predictions that were judged, if they can be averaged.
-
-        Their spread is that of the ensemble that is returned, so that it compares with
-        its predictions of new rows. The target has no part in it.
-        """
-        rows = verdict.rows
-        if rows is None or not self.folds.target.is_averaged:
-            return None
-        spread = combiner.spread([member.oof[rows] for member in members])
-        honest = HonestPredictions.of(self.folds, rows, verdict.prediction, spread)
-        return honest.sample(self.seed)
 
     def _members(
         self,
@@ -250,21 +182,20 @@ class Assembly:
         the others keep the models of their folds. Those whose models cannot be loaded
         are missing.
         """
-        best = max(usable, key=lambda number: usable[number].score)
-        plan, refitted = RefitPlan([]), {}
+        best = chosen.best(usable)
+        plan = self._plan(usable, chosen, best, may_refit=workers is not None)
+        refitted = {}
         if workers is not None:
-            plan = self._plan(usable, chosen, best)
             deadline = self._deadline_to_refit(plan, usable, loader)
             refitted = _refitted(plan, deadline, workers, loader)
-        models_of = {}
+        models_of = {n: refitted.get(n, []) for n in chosen.numbers if self.refit}
+        n_refitted = {number: len(models) for number, models in models_of.items()}
+        n_folds = kept_folds(
+            chosen.numbers, plan, n_refitted, self.folds, chosen.allowance
+        )
         for number in chosen.numbers:
-            models = refitted.get(number, []) if self.refit else []
-            if not models:
-                most = self.folds.target.most_combined
-                models = self._of_folds(number, usable, loader, most)
-            elif number in plan.with_folds:
-                models = models + self._of_folds(number, usable, loader, MOST_FOLDS)
-            models_of[number] = models
+            of_folds = self._of_folds(number, usable, loader, n_folds[number])
+            models_of[number] = models_of.get(number, []) + of_folds
         members = _members_of(chosen, usable, models_of)
         best_models = refitted.get(best) or models_of.get(best)
         best_models = best_models or self._of_folds(best, usable, loader, 1)
@@ -272,30 +203,32 @@ class Assembly:
         return members, best_models[0] if best_models else None
 
     def _plan(
-        self, usable: Mapping[int, Evaluation], chosen: Selection, best: int
+        self,
+        usable: Mapping[int, Evaluation],
+        chosen: Selection,
+        best: int,
+        *,
+        may_refit: bool = True,
     ) -> RefitPlan:
-        members = {number: usable[number] for number in chosen.numbers}
         may_keep = self.refit == "auto" and len(self.folds) > 1
         return plan_refits(
             chosen.numbers,
             best,
             usable,
             self.folds,
-            Allowance.measured(members, self.folds, self.budget.deadline),
-            refit=bool(self.refit),
+            chosen.allowance,
+            refit=bool(self.refit) and may_refit,
             keep_folds=may_keep and self._skill(chosen.score) < NOISY_SKILL,
+            noise=chosen.noise,
+            tolerance=chosen.tolerance,
         )
 
     def _skill(self, score: float) -> float:
         """Return a score on a scale from 0, for the baseline, to 1, for the truth."""
-        perfect = self._perfect_score()
+        perfect = perfect_score(self.folds)
         if math.isnan(perfect):
             return 0.0
         return (score - self.baseline.score) / max(perfect - self.baseline.score, 1e-12)
-
-    def _perfect_score(self) -> float:
-        """Return the score of the truth; NaN as of the Poisson deviance of zeros."""
-        return score_or_nan(self.folds.score, self.folds.target.truth(self.folds.y))
 
     def _of_folds(
         self,
@@ -317,9 +250,9 @@ class Assembly:
         There may be no time left to import their libraries: then they are loaded when
         they are used, which costs less than a refit is worth.
         """
-        n_folds = min(len(self.folds.large_folds), MOST_FOLDS)
         numbers = [refit.number for refit in plan.refits]
-        numbers += n_folds * list(plan.with_folds)
+        for number, own in plan.counts.items():
+            numbers += own.folds * [number]
         over = Deadline(-math.inf)  # files tell their sizes, and nothing is pickled
         sizes = {n: mean_bytes(usable[n].models, over) for n in set(numbers)}
         n_bytes = sum(sizes[n] for n in numbers if math.isfinite(sizes[n]))

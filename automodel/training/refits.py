@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import compress
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from automodel.evaluation.folds import Folds
 from automodel.monitor import Steps, mean_steps
 from automodel.search.workers.work import Refit
 from automodel.training.allowance import Allowance
+from automodel.training.extras import Counts, add_models
 
 N_SEEDS = 3  # refits of a member
 LEAST_STEPS = 0.7  # of those of the folds, for a refit that the clock has cut
@@ -22,18 +22,18 @@ MOST_FOLDS = 5  # whose models stay beside a refit
 
 @dataclass(frozen=True)
 class RefitPlan:
-    """The refits of an ensemble, and the members that keep other models beside them.
+    """The refits of an ensemble, and how many models each member is to have.
 
     Parameters
     ----------
     refits : list of Refit
         What to fit, the most important first; none has a deadline yet.
-    with_folds : frozenset of int
-        The numbers of the members that keep models of their folds beside the refits.
+    counts : mapping of int to Counts
+        Refits and models of folds of each member, by its number, and of the best model.
     """
 
     refits: list[Refit]
-    with_folds: frozenset[int] = frozenset()
+    counts: Mapping[int, Counts] = field(default_factory=dict)
 
 
 def plan_refits(
@@ -45,6 +45,8 @@ def plan_refits(
     *,
     refit: bool,
     keep_folds: bool,
+    noise: Mapping[int, float] | None = None,
+    tolerance: float = 0.0,
 ) -> RefitPlan:
     """Plan to fit each member and the best model, then the members with other seeds.
 
@@ -67,24 +69,62 @@ def plan_refits(
         Whether members are refitted; the best single model always is.
     keep_folds : bool
         Whether members keep the models of their folds beside their refits.
+    noise : mapping of int to float, default=None
+        By how much the noise of a model of each member lowers the score. None has as
+        many models as are allowed.
+    tolerance : float, default=0.0
+        See `add_models`.
     """
-    wanted = dict.fromkeys([*members, best] if refit else [best])
-    able = [n for n in wanted if not is_joined(evaluations[n].candidate, folds)]
-    random = [
+    able = [
         n
-        for n in able
-        if refit and n in members and evaluations[n].candidate.family.is_random
+        for n in dict.fromkeys([*members, best] if refit else [best])
+        if not is_joined(evaluations[n].candidate, folds)
     ]
-    again = [(n, repeat) for repeat in range(1, N_SEEDS) for n in random]
-    n_folds = min(len(folds.large_folds), MOST_FOLDS)
-    first = [(n, 1) for n in members]
-    beside = [(n, n_folds) for n in members] if keep_folds else []
-    granted = allowance.granted([*first, *beside, *((n, 1) for n, _ in again)])
-    granted = granted[len(first) :]
-    with_folds = compress(members, granted[: len(beside)])
-    plan = [(n, 0) for n in able] + list(compress(again, granted[len(beside) :]))
-    refits = [_refit(n, repeat, evaluations[n], len(folds)) for n, repeat in plan]
-    return RefitPlan(refits, frozenset(with_folds))
+    beside = min(len(folds.large_folds), MOST_FOLDS) if keep_folds else 0
+    most = {best: Counts(1, 0) if best in able else Counts(0, 1)}
+    for number in members:
+        most[number] = Counts(0, _most_of_folds(folds))
+        if refit and number in able:
+            is_random = evaluations[number].candidate.family.is_random
+            most[number] = Counts(N_SEEDS if is_random else 1, beside)
+    most = {number: most[number] for number in dict.fromkeys([*members, best])}
+    start = {n: Counts(1, 0) if own.refits else Counts(0, 1) for n, own in most.items()}
+    if noise is None or not refit:
+        noise, tolerance = dict.fromkeys(most, 1.0), 0.0
+    counts = add_models(start, most, {best: 0.0, **noise}, allowance, tolerance)
+    again = [(n, i) for i in range(1, N_SEEDS) for n in able if counts[n].refits > i]
+    refits = [
+        _refit(n, repeat, evaluations[n], len(folds))
+        for n, repeat in [*((n, 0) for n in able), *again]
+    ]
+    return RefitPlan(refits, counts)
+
+
+def kept_folds(
+    members: Sequence[int],
+    plan: RefitPlan,
+    n_refitted: Mapping[int, int],
+    folds: Folds,
+    allowance: Allowance,
+) -> dict[int, int]:
+    """Return how many models of folds each member keeps, by its number.
+
+    A member that could not be refitted keeps as many as are allowed.
+    """
+    start, most = {}, {}
+    for number in members:
+        own = plan.counts[number]
+        start[number] = most[number] = replace(own, refits=n_refitted.get(number, 0))
+        if own.refits and not start[number].refits:
+            start[number] = Counts(0, max(own.folds, 1))
+            most[number] = Counts(0, _most_of_folds(folds))
+    equal = dict.fromkeys(members, 1.0)
+    counts = add_models(start, most, equal, allowance, 0.0)
+    return {number: own.folds for number, own in counts.items()}
+
+
+def _most_of_folds(folds: Folds) -> int:
+    return len(folds.large_folds[: folds.target.most_combined])
 
 
 def refits_in_time(

@@ -24,6 +24,7 @@ from automodel.search.storage.archive import Archive
 from automodel.search.storage.memory import SearchStorage
 from automodel.search.workers.base import Workers
 from automodel.search.workers.open import open_workers
+from automodel.training.allowance import ModelLimits
 from automodel.training.assembly import Assembly, Trained
 
 BASELINE = -1  # the number of the baseline model, which is no trial
@@ -47,6 +48,7 @@ class TrainingSettings:
     ensemble_size: int = 25
     refit: bool | str = "auto"
     archive: Archive | None = None
+    limits: ModelLimits = ModelLimits()
     open_workers: Callable[..., Workers] = open_workers
 
 
@@ -110,8 +112,8 @@ def _search_and_assemble(
     with budget.stage("baseline"):
         baseline = fit_baseline(search.folds)
     size, refit = settings.ensemble_size, settings.refit
-    seed = settings.search.seed
-    assembly = Assembly(search.folds, baseline, budget, size, refit, seed)
+    seed, limits = settings.search.seed, settings.limits
+    assembly = Assembly(search.folds, baseline, budget, size, refit, seed, limits)
     with ExitStack() as stack:  # files of models have to outlive an interrupt
         try:
             stack.enter_context(workers)

@@ -149,6 +149,7 @@ def simulate(scene: Scene, conditions: Conditions, shift: int = 0) -> SimulatedF
         own.memory_limit,
         min(own.ensemble_size, ENSEMBLE_SIZE),
         own.refit,
+        limits=own.limits,
         open_workers=open_workers,
     )
     clock.wait(scene.setup_seconds)
