@@ -64,6 +64,14 @@ def add_search_options(parser: argparse.ArgumentParser) -> None:
         help="number of folds (default: depends on the number of rows)",
     )
     search.add_argument(
+        "--random-state", type=_whole_number, metavar="N", help="seed of the search"
+    )
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add what the models of the ensemble may cost."""
+    models = parser.add_argument_group("models")
+    models.add_argument(
         "--prediction-time-limit",
         type=_seconds_or_none,
         default="auto",
@@ -71,14 +79,11 @@ def add_search_options(parser: argparse.ArgumentParser) -> None:
         help="limit of the seconds that the models take to predict a row among many, "
         "or none (default: auto, see the user guide)",
     )
-    search.add_argument(
+    models.add_argument(
         "--model-size-limit",
         default="auto",
         metavar="SIZE",
         help="limit of the size of all models, such as 20MB, or none (default: auto)",
-    )
-    search.add_argument(
-        "--random-state", type=_whole_number, metavar="N", help="seed of the search"
     )
 
 

@@ -14,6 +14,7 @@ from automodel.cli.options import (
     TABLES,
     add_column_options,
     add_machine_options,
+    add_model_options,
     add_search_options,
     add_storage_options,
     add_target_options,
@@ -135,6 +136,7 @@ def _add_fit(commands) -> None:
         "time budget and may take half a minute; its facts are saved beside it as JSON",
     )
     add_search_options(fit)
+    add_model_options(fit)
     add_worker_options(fit)
     add_storage_options(fit)
     add_column_options(fit)
@@ -163,6 +165,7 @@ def _add_plan(commands) -> None:
         help="time for the probes (default: %(default)g)",
     )
     add_search_options(plan)
+    add_model_options(plan)
     add_worker_options(plan)
     add_column_options(plan)
     add_machine_options(plan)

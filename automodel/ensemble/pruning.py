@@ -76,25 +76,22 @@ class Pruning:
     def pruned(self, expenses: np.ndarray) -> Combiner:
         """Return the combiner without the models that are not worth their expenses.
 
-        One model after the other is left out, the most expensive first [1]_, as long as
-        the score falls by no more than the tolerance in all.
+        One model after the other is left out, the most expensive first, unless the
+        score falls by more than the tolerance in all.
 
         Parameters
         ----------
         expenses : ndarray of shape (n_models,)
             What each model costs.
-
-        References
-        ----------
-        .. [1] Caruana, Munson, Niculescu-Mizil (2006), Getting the Most Out of Ensemble
-           Selection.
         """
         combiner = self.combiner
-        used = np.flatnonzero(combiner.importances > 0)
-        if len(used) < 2:
+        importances = combiner.importances
+        order = np.lexsort((importances, -expenses))
+        order = order[importances[order] > 0]
+        if len(order) < 2:
             return combiner
         least = self._score(combiner) - self.tolerance
-        for model in used[np.argsort(-expenses[used], kind="stable")].tolist():
+        for model in order.tolist():
             fewer = self._without(combiner, model)
             if self.deadline.is_over:
                 break

@@ -91,8 +91,9 @@ class Allowance:
         """
         n_rows = sum(max(len(valid), ROWS_OF_CALL) for _, valid in folds.splits)
         sizes = _sizes(evaluations, deadline.share(MEASURE_SHARE))
+        share = folds.train_share or 1.0  # the rows of a user's splits may be missing
         costs = {
-            number: ModelCost(e.predict_seconds / n_rows, size / folds.train_share)
+            number: ModelCost(e.predict_seconds / n_rows, size / share)
             for (number, e), size in zip(evaluations.items(), sizes, strict=True)
         }
         best = costs[max(costs, key=lambda n: np.nan_to_num(evaluations[n].score))]

@@ -197,7 +197,7 @@ def test_a_class_that_was_not_drawn_has_its_rows(monkeypatch):
     )
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        rows = selection._selection_rows([evaluation], folds, rng)
+        rows = selection.selection_rows([evaluation], folds, rng)
         assert set(folds.y[rows]) == {0, 1, 2}
 
 

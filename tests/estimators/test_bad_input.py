@@ -141,6 +141,8 @@ BAD_PARAMETERS = {
     "pruner": (3, "pruner.*must be an object implementing 'prune' or None. Got 3"),
     "ensemble_size": (0, r"ensemble_size.*an int in the range \[1, inf\). Got 0"),
     "refit": ("yes", "refit.*must be a str among {'auto'} or.*Got 'yes'"),
+    "prediction_time_limit": (0, "prediction_time_limit.*must be a float.*Got 0"),
+    "model_size_limit": ("ten", "model_size_limit.*such as '4GB'.*Got 'ten'"),
     "storage": (3, "storage.*must be an instance of 'str'.*Got 3"),
     "study_name": ("../up", "study_name.*must consist of.*Got '../up'"),
     "memory_limit": ("four", "memory_limit.*such as '4GB' or '512MiB'. Got 'four'"),

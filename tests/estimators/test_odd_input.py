@@ -149,7 +149,7 @@ def test_a_second_interrupt_ends_the_fit(monkeypatch):
     def interrupt(*arguments, **keywords):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("automodel.training.assembly.fit_combiner", interrupt)
+    monkeypatch.setattr("automodel.training.choosing.fit_combiner", interrupt)
     family = StubFamily(trials=[(1.0, "plain"), (0.9, "interrupt")])
     with pytest.raises(KeyboardInterrupt):
         classifier(families=[family]).fit(X, LABELS)

@@ -18,8 +18,10 @@ from automodel.search.workers.base import Workers
 from automodel.search.workers.own import OwnProcesses
 from automodel.search.workers.work import Refit
 from automodel.targets.link import Softmax
-from automodel.training import assembly
-from automodel.training.assembly import Assembly, Selection
+from automodel.training import choosing
+from automodel.training.allowance import Allowance
+from automodel.training.assembly import Assembly
+from automodel.training.choosing import Selection
 from automodel.training.refits import RefitPlan
 from tests.conftest import FakeClock, StubFamily
 from tests.evaluation.test_folds import make_folds
@@ -62,9 +64,11 @@ def test_members_keep_the_models_of_their_folds_where_the_target_is_noisy(
     score, options, expected
 ):
     usable = {0: make_evaluation(), 1: make_evaluation()}
-    chosen = Selection([0, 1], Blend.mean([0.5, 0.5]), score, score, None)
+    allowance = Allowance.measured(usable, class_folds(), NO_DEADLINE)
+    blend = Blend.mean([0.5, 0.5])
+    chosen = Selection([0, 1], blend, score, score, None, allowance)
     plan = make_assembly(**options)._plan(usable, chosen, best=0)
-    assert plan.with_folds == expected
+    assert {n for n, own in plan.counts.items() if own.folds} == expected
     assert plan.refits[0].number == 0
 
 
@@ -142,13 +146,13 @@ def test_the_expected_score_is_that_of_the_ensemble_that_is_returned(
         asked.append(may_stack)
         return Verdict(False, 0.7)
 
-    monkeypatch.setattr(assembly, "fit_combiner", fit)
-    monkeypatch.setattr(assembly, "judged", judge)
+    monkeypatch.setattr(choosing, "fit_combiner", fit)
+    monkeypatch.setattr(choosing, "judged", judge)
     oof = np.column_stack([1 - Y, Y]).astype(np.float32)
     own = make_assembly()
     own = replace(own, folds=replace(own.folds, rows=make_table(N_ROWS)))
     usable = {n: replace(make_evaluation(), oof=oof, score=1.0) for n in (0, 1)}
-    own._select(usable, list(usable.values()))
+    own.selector.select(usable, list(usable.values()))
     assert asked == [not is_cut]
 
 
@@ -171,7 +175,7 @@ def test_an_ensemble_of_a_holdout_is_that_of_its_rows():
             oof[unseen:] = np.column_stack([1 - proba, proba])
             usable[number] = replace(make_evaluation(), oof=oof)
             usable[number].score = own.folds.score(oof)
-        chosen.append(own._select(usable, list(usable.values())))
+        chosen.append(own.selector.select(usable, list(usable.values())))
     one, two = chosen
     assert one.numbers == two.numbers
     assert one.score == pytest.approx(two.score)
@@ -193,7 +197,7 @@ def test_the_spread_is_that_of_the_members_that_are_returned():
         positive = 1 / (1 + np.exp(-rng.normal(size=N_ROWS) - Y))
         oof = np.column_stack([1 - positive, positive]).astype(np.float32)
         usable[number] = replace(make_evaluation(), oof=oof, score=own.folds.score(oof))
-    chosen = own._select(usable, list(usable.values()))
+    chosen = own.selector.select(usable, list(usable.values()))
     weights = chosen.combiner.weights
     assert len(weights) > 1
     sharpened = [
@@ -218,20 +222,20 @@ def test_the_interval_takes_a_fiftieth_of_the_budget_or_a_fifth_of_the_time_left
     values = np.random.default_rng(0).normal(size=500)
     rows = JudgedRows(score, values, values, None, None, is_fast=True)
     verdict = Verdict(False, values.mean(), judged=rows)
-    assert np.isfinite(own._interval(verdict)).all()
+    assert np.isfinite(own.selector._interval(verdict)).all()
     assert 1.9 < clock.now() < 2.1
     own.budget.end_within(0.5)
     start = clock.now()
-    assert np.isnan(own._interval(verdict)).all()
+    assert np.isnan(own.selector._interval(verdict)).all()
     assert clock.now() - start < 0.13
-    assert np.isnan(own._interval(Verdict())).all()
+    assert np.isnan(own.selector._interval(Verdict())).all()
 
 
 def test_the_interval_allows_for_the_rows_that_the_folds_leave_out():
     own = make_assembly(scoring="roc_auc")  # whose best value is 1
     values = np.random.default_rng(0).normal(0.8, 0.5, size=500)
     rows = JudgedRows(mean_of_part, values, values, None, None, is_fast=True)
-    low, high = own._interval(Verdict(False, values.mean(), judged=rows))
+    low, high = own.selector._interval(Verdict(False, values.mean(), judged=rows))
     plain_low, plain_high = rows.interval(NO_DEADLINE, own.seed)
     assert low == plain_low
     share = own.folds.train_share

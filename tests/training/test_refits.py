@@ -9,7 +9,13 @@ from automodel.clock import NO_DEADLINE, Deadline
 from automodel.evaluation.evaluate import Candidate
 from automodel.search.workers.work import refit
 from automodel.training.allowance import Allowance, ModelCost
-from automodel.training.refits import N_SEEDS, plan_refits, refits_in_time
+from automodel.training.extras import Counts
+from automodel.training.refits import (
+    N_SEEDS,
+    kept_folds,
+    plan_refits,
+    refits_in_time,
+)
 from tests.conftest import FakeClock, StubFamily
 from tests.evaluation.test_folds import make_folds
 from tests.training.makers import class_folds, make_evaluation
@@ -19,7 +25,8 @@ def plan(members, best, trials, *, seconds=(), total=math.inf, n_folds=3, **opti
     """Plan refits; `seconds` are what models of the trials cost, of `total`."""
     costs = {n: ModelCost(0.0, 0.0) for n in trials}
     costs |= {n: ModelCost(cost, 0.0) for n, cost in enumerate(seconds)}
-    allowance = Allowance(ModelCost(total, math.inf), costs)
+    scale = ModelCost(1.0, math.inf)
+    allowance = Allowance(ModelCost(total, math.inf), costs, scale)
     options = {"refit": True, "keep_folds": False, **options}
     folds = class_folds(n_folds=n_folds)
     return plan_refits(members, best, trials, folds, allowance, **options)
@@ -61,17 +68,39 @@ def test_without_refits_only_the_best_model_is_fitted_on_all_rows():
 def test_slow_models_get_fewer_seeds():
     trials = {n: make_evaluation() for n in (0, 1)}
     found = planned([0, 1], 0, trials, seconds=(4.0, 1.0), total=10.0)
-    assert found == [(0, 0), (1, 0), (0, 1), (1, 1)]
+    assert found == [(0, 0), (1, 0), (1, 1), (1, 2)]
 
 
 def test_members_keep_the_models_of_their_folds_while_there_is_room():
     trials = {n: make_evaluation() for n in (0, 1)}
     options = {"seconds": (4.0, 1.0), "keep_folds": True}
-    assert plan([0, 1], 0, trials, **options).with_folds == {0, 1}
+    assert plan([0, 1], 0, trials, **options).counts[0] == Counts(N_SEEDS, 3)
     tight = plan([0, 1], 0, trials, **options, total=10.0)
-    assert tight.with_folds == {1}
-    assert [refit.number for refit in tight.refits] == [0, 1, 1, 1]
-    assert plan([0, 1], 0, trials).with_folds == set()
+    assert tight.counts == {0: Counts(1, 1), 1: Counts(1, 1)}
+    assert [refit.number for refit in tight.refits] == [0, 1]
+    assert plan([0, 1], 0, trials).counts[1] == Counts(N_SEEDS, 0)
+
+
+def test_models_are_added_while_noise_is_worth_their_cost():
+    """Three models of the second member have as much noise as is tolerated."""
+    trials = {n: make_evaluation() for n in (0, 1)}
+    options = {"noise": {0: 0.01, 1: 1.0}, "keep_folds": True}
+    found = plan([0, 1], 0, trials, **options, tolerance=0.4)
+    assert found.counts == {0: Counts(1, 0), 1: Counts(1, 1)}
+    none = plan([0, 1], 0, trials, **options, tolerance=1.01)
+    assert none.counts == {0: Counts(1, 0), 1: Counts(1, 0)}
+
+
+def test_a_member_that_could_not_be_refitted_keeps_the_models_of_its_folds():
+    trials = {n: make_evaluation() for n in (0, 1)}
+    folds, costs = class_folds(), dict.fromkeys(trials, ModelCost(1.0, 0.0))
+    options = {"noise": {0: 0.0, 1: 0.0}, "seconds": (1.0, 1.0), "tolerance": 1.0}
+    own = plan([0, 1], 0, trials, **options)
+    assert own.counts == {0: Counts(1, 0), 1: Counts(1, 0)}
+    for total, expected in [(math.inf, 3), (3.0, 2), (1.0, 1)]:
+        allowance = Allowance(ModelCost(total, math.inf), costs)
+        kept = kept_folds([0, 1], own, {0: 1}, folds, allowance)
+        assert kept == {0: 0, 1: expected}
 
 
 def test_a_refit_that_would_not_end_in_time_is_not_begun():
