@@ -9,6 +9,7 @@ from automodel.training.allowance import Allowance
 
 MOST_NOISE = 1e9  # of a member of which nothing is known
 LEAST_EXPENSE = 1e-9
+OF_FOLD = 2.0  # times the expense of a refit: a model of a fold has its own encoder
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,11 @@ class Counts:
     def total(self) -> int:
         """The number of all models."""
         return self.refits + self.folds
+
+    @property
+    def expense(self) -> float:
+        """What they cost, in refits."""
+        return self.refits + OF_FOLD * self.folds
 
     @property
     def variance(self) -> float:
@@ -67,16 +73,18 @@ def add_models(
     def gain(number: int, more: Counts) -> float:
         return noise[number] * (counts[number].variance - more.variance)
 
+    def value(step: tuple[int, Counts]) -> float:
+        number, more = step
+        added = more.expense - counts[number].expense
+        expense = added * max(allowance.expense(number), LEAST_EXPENSE)
+        return gain(number, more) / expense
+
     while sum(gain(number, most[number]) for number in counts) > tolerance:
-        steps = [
-            (gain(number, more) / max(allowance.expense(number), LEAST_EXPENSE), step)
-            for step in _steps(counts, most)
-            for number, more in [step]
-        ]
-        steps.sort(key=lambda own: -own[0])  # stable: the most important first
-        for value, (number, more) in steps:
+        # Stable: of equal values, that of the most important member comes first.
+        for step in sorted(_steps(counts, most), key=lambda own: -value(own)):
+            number, more = step
             totals = {n: own.total for n, own in counts.items()}
-            if value > 0 and allowance.allows({**totals, number: more.total}):
+            if value(step) > 0 and allowance.allows({**totals, number: more.total}):
                 counts[number] = more
                 break
         else:
@@ -87,9 +95,13 @@ def add_models(
 def _steps(
     counts: Mapping[int, Counts], most: Mapping[int, Counts]
 ) -> Iterator[tuple[int, Counts]]:
-    """Yield which member may have one more model. Models of folds exist already."""
+    """Yield which member may have more models: as few as make it better."""
     for number, own in counts.items():
-        if own.folds < most[number].folds:
-            yield number, replace(own, folds=own.folds + 1)
         if 0 < own.refits < most[number].refits:
             yield number, replace(own, refits=own.refits + 1)
+        more = (
+            replace(own, folds=n) for n in range(own.folds + 1, most[number].folds + 1)
+        )
+        better = next((c for c in more if c.variance < own.variance), None)
+        if better is not None:
+            yield number, better

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -30,10 +31,17 @@ class RefitPlan:
         What to fit, the most important first; none has a deadline yet.
     counts : mapping of int to Counts
         Refits and models of folds of each member, by its number, and of the best model.
+    most : mapping of int to Counts
+        What they could be.
+    noise, tolerance
+        See `add_models`.
     """
 
     refits: list[Refit]
     counts: Mapping[int, Counts] = field(default_factory=dict)
+    most: Mapping[int, Counts] = field(default_factory=dict)
+    noise: Mapping[int, float] = field(default_factory=dict)
+    tolerance: float = 0.0
 
 
 def plan_refits(
@@ -90,14 +98,15 @@ def plan_refits(
     most = {number: most[number] for number in dict.fromkeys([*members, best])}
     start = {n: Counts(1, 0) if own.refits else Counts(0, 1) for n, own in most.items()}
     if noise is None or not refit:
-        noise, tolerance = dict.fromkeys(most, 1.0), 0.0
-    counts = add_models(start, most, {best: 0.0, **noise}, allowance, tolerance)
+        noise, tolerance = dict.fromkeys(members, 1.0), 0.0
+    noise = {best: 0.0, **noise}
+    counts = add_models(start, most, noise, allowance, tolerance)
     again = [(n, i) for i in range(1, N_SEEDS) for n in able if counts[n].refits > i]
     refits = [
         _refit(n, repeat, evaluations[n], len(folds))
         for n, repeat in [*((n, 0) for n in able), *again]
     ]
-    return RefitPlan(refits, counts)
+    return RefitPlan(refits, counts, most, noise, tolerance)
 
 
 def kept_folds(
@@ -109,17 +118,19 @@ def kept_folds(
 ) -> dict[int, int]:
     """Return how many models of folds each member keeps, by its number.
 
-    A member that could not be refitted keeps as many as are allowed.
+    Some may have fewer refits than planned. A member without any keeps the models of as
+    many folds as are allowed.
     """
-    start, most = {}, {}
+    start, most, noise = {}, {}, dict(plan.noise)
     for number in members:
-        own = plan.counts[number]
-        start[number] = most[number] = replace(own, refits=n_refitted.get(number, 0))
-        if own.refits and not start[number].refits:
+        n_refits, own = n_refitted.get(number, 0), plan.counts[number]
+        start[number] = replace(own, refits=n_refits)
+        most[number] = replace(plan.most[number], refits=n_refits)
+        if own.refits and not n_refits:
             start[number] = Counts(0, max(own.folds, 1))
             most[number] = Counts(0, _most_of_folds(folds))
-    equal = dict.fromkeys(members, 1.0)
-    counts = add_models(start, most, equal, allowance, 0.0)
+            noise[number] = math.inf
+    counts = add_models(start, most, noise, allowance, plan.tolerance)
     return {number: own.folds for number, own in counts.items()}
 
 

@@ -76,17 +76,17 @@ def test_members_keep_the_models_of_their_folds_while_there_is_room():
     options = {"seconds": (4.0, 1.0), "keep_folds": True}
     assert plan([0, 1], 0, trials, **options).counts[0] == Counts(N_SEEDS, 3)
     tight = plan([0, 1], 0, trials, **options, total=10.0)
-    assert tight.counts == {0: Counts(1, 1), 1: Counts(1, 1)}
-    assert [refit.number for refit in tight.refits] == [0, 1]
+    assert tight.counts == {0: Counts(1, 0), 1: Counts(3, 3)}
+    assert [refit.number for refit in tight.refits] == [0, 1, 1, 1]
     assert plan([0, 1], 0, trials).counts[1] == Counts(N_SEEDS, 0)
 
 
 def test_models_are_added_while_noise_is_worth_their_cost():
-    """Three models of the second member have as much noise as is tolerated."""
+    """With two models the second member has nearly as much noise as with six."""
     trials = {n: make_evaluation() for n in (0, 1)}
     options = {"noise": {0: 0.01, 1: 1.0}, "keep_folds": True}
-    found = plan([0, 1], 0, trials, **options, tolerance=0.4)
-    assert found.counts == {0: Counts(1, 0), 1: Counts(1, 1)}
+    found = plan([0, 1], 0, trials, **options, tolerance=0.41)
+    assert found.counts == {0: Counts(1, 0), 1: Counts(2, 0)}
     none = plan([0, 1], 0, trials, **options, tolerance=1.01)
     assert none.counts == {0: Counts(1, 0), 1: Counts(1, 0)}
 
