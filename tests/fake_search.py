@@ -76,6 +76,8 @@ class _FakeAuto(FakeSearch):
         cv=None,
         time_budget=300.0,
         n_trials=None,
+        prediction_time_limit="auto",
+        model_size_limit="auto",
         storage=None,
         study_name=None,
         memory_limit=None,
@@ -89,6 +91,8 @@ class _FakeAuto(FakeSearch):
         self.cv = cv
         self.time_budget = time_budget
         self.n_trials = n_trials
+        self.prediction_time_limit = prediction_time_limit
+        self.model_size_limit = model_size_limit
         self.storage = storage
         self.study_name = study_name
         self.memory_limit = memory_limit

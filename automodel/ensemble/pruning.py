@@ -105,10 +105,11 @@ class Pruning:
         This is what the mean of many models with other seeds would gain. The mean of
         two gains half of it. The most similar other model stands for the second: it
         differs in its settings as well, so that the estimate is rather too large. It is
-        infinite if there is no other model.
+        infinite if it is not known.
         """
         others = [i for i in range(len(self.evaluations)) if i != model]
-        if not others or not self.folds.target.is_averaged:
+        is_averaged = self.folds.target.is_averaged
+        if not others or not is_averaged or self.deadline.is_over:
             return math.inf
         own = self._oofs[model]
         distances = [float(np.mean((self._oofs[i] - own) ** 2)) for i in others]

@@ -215,7 +215,21 @@ def _score_lines(estimator: Any) -> list[str]:
         *([f"95 % interval of the expected score: {low} to {high}"] if low else ()),
         f"Out-of-fold score of the ensemble: {found} (optimistic, because the ensemble "
         "was chosen by it)",
+        *_cost_lines(estimator),
     ]
+
+
+def _cost_lines(estimator: Any) -> list[str]:
+    """Return lines about the size and the speed of the models."""
+    said = vars(estimator)
+    cost = said.get("_model_cost")
+    if cost is None:
+        return []
+    line = (
+        f"Models: about {cost.n_bytes / 1e6:.3g} MB, and {1e6 * cost.seconds:.3g} us "
+        "to predict a row among many"
+    )
+    return [line, *said.get("_economies", [])]
 
 
 def _plan_records(estimator: Any) -> list[dict[str, str]]:

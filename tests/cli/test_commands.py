@@ -117,6 +117,8 @@ def test_options_reach_the_estimator(folder):
         "cv": 4,
         "time_budget": 7.0,
         "n_trials": 3,
+        "prediction_time_limit": "auto",
+        "model_size_limit": "auto",
         "storage": None,
         "study_name": None,
         "memory_limit": None,
@@ -125,6 +127,21 @@ def test_options_reach_the_estimator(folder):
         "random_state": 5,
         "verbose": 1,
     }
+
+
+@pytest.mark.parametrize(
+    ("options", "seconds", "size"),
+    [
+        ("--prediction-time-limit 1e-5 --model-size-limit 5MB", 1e-5, "5MB"),
+        ("--prediction-time-limit none --model-size-limit none", None, None),
+        ("--model-size-limit auto", "auto", "auto"),
+    ],
+)
+def test_limits_of_models_reach_the_estimator(folder, options, seconds, size):
+    main(["fit", "train.csv", "--target", "kind", *options.split()])
+    params = last_call()[0].get_params()
+    assert params["prediction_time_limit"] == seconds
+    assert params["model_size_limit"] == size
 
 
 def test_where_a_search_is_kept_reaches_the_estimator(folder):

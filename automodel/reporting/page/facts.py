@@ -68,6 +68,7 @@ def gather(
         "families": _families(estimator, trials),
         "left_out": _left_out(estimator),
         "ensemble": _ensemble(estimator),
+        "cost": _cost(estimator),
         "trials": _trials(trials),
         "history": _history(trials),
         "timeline": _timeline(trials),
@@ -178,6 +179,18 @@ def _ensemble(estimator: Any) -> list[dict[str, Any]]:
         }
         for member in members
     ]
+
+
+def _cost(estimator: Any) -> dict[str, Any]:
+    """Return what the models cost, and what limits and pruning have left out."""
+    cost = vars(estimator).get("_model_cost")
+    if cost is None:
+        return {}
+    return {
+        "n_bytes": cost.n_bytes,
+        "seconds_per_row": cost.seconds,
+        "left_out": vars(estimator).get("_economies", []),
+    }
 
 
 def _trials(trials: Sequence[TrialFacts]) -> dict[str, Any]:
