@@ -77,7 +77,9 @@ def test_the_stack_adds_only_what_is_left():
     options = {"target": ValueTarget()}
     free = fit_stack(y, parts[0], parts, weights, **options)
     assert np.count_nonzero(free.coefficients[1:]) == 2
-    own = fit_stack(y, parts[0], parts, weights, **options, limits=limits(0.5, 0.6, 0.5))
+    own = fit_stack(
+        y, parts[0], parts, weights, **options, limits=limits(0.5, 0.6, 0.5)
+    )
     assert own.coefficients[1] == 0.0
     assert own.coefficients[2] > 0.1
 
