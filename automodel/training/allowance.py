@@ -96,7 +96,10 @@ class Allowance:
             number: ModelCost(e.predict_seconds / n_rows, size / share)
             for (number, e), size in zip(evaluations.items(), sizes, strict=True)
         }
-        best = costs[max(costs, key=lambda n: np.nan_to_num(evaluations[n].score))]
+        scores = {
+            n: np.nan_to_num(e.score, nan=-np.inf) for n, e in evaluations.items()
+        }
+        best = costs[max(costs, key=scores.__getitem__)]
         seconds, n_bytes = (
             max(AUTO_SECONDS, AUTO_MODELS * best.seconds),
             max(AUTO_BYTES, AUTO_MODELS * best.n_bytes),
