@@ -23,7 +23,7 @@ FAMILIES = ["linear", "knn", "extra_trees"]
 
 
 def fitted(kind, y, **params):
-    search = {"families": FAMILIES, "n_trials": 6, "time_budget": None, "cv": 3}
+    search = {"families": FAMILIES, "n_trials": 4, "time_budget": None, "cv": 2}
     return kind(**search, random_state=0, **params).fit(X, y)
 
 
