@@ -94,7 +94,9 @@ def plan_refits(
         most[number] = Counts(0, _most_of_folds(folds))
         if refit and number in able:
             is_random = evaluations[number].candidate.family.is_random
-            most[number] = Counts(N_SEEDS if is_random else 1, beside)
+            # Models that are not averaged are slow: more of them are left to the user.
+            has_seeds = is_random and folds.target.is_averaged
+            most[number] = Counts(N_SEEDS if has_seeds else 1, beside)
     most = {number: most[number] for number in dict.fromkeys([*members, best])}
     start = {n: Counts(1, 0) if own.refits else Counts(0, 1) for n, own in most.items()}
     if noise is None or not refit:
