@@ -15,13 +15,14 @@ from automodel import mapped
 from automodel.clock import Deadline
 from automodel.evaluation.evaluate import Candidate, Evaluation
 from automodel.search.models import ModelFolder, load_models
-from automodel.search.workers import call, engines, pickling, processes
+from automodel.search.workers import call, engines, pickling
 from automodel.search.workers import own as module
 from automodel.search.workers.backends import BackendWorkers
 from automodel.search.workers.base import Workers
 from automodel.search.workers.open import open_workers
 from automodel.search.workers.own import OwnProcesses, slow_library
 from automodel.search.workers.processes import ProcessPool
+from automodel.search.workers.starting import Starter
 from automodel.search.workers.work import Refit, WorkItem
 from tests.conftest import FakeClock, StubFamily
 from tests.evaluation.test_folds import make_folds
@@ -165,10 +166,10 @@ def test_a_full_disk_keeps_no_part_of_the_data(monkeypatch):
 
 
 def test_a_refit_that_is_late_does_not_begin_where_no_process_starts(monkeypatch):
-    def fail(process):
+    def fail(*arguments):
         raise OSError(11, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(processes, "_start_process", fail)
+    monkeypatch.setattr(Starter, "start", fail)
     candidate, deadline = Candidate(StubFamily(), {}), Deadline.after(60.0)
     orders = [Refit(0, candidate, None, deadline, seconds=s) for s in (0.0, 90.0)]
     with OwnProcesses(2, make_folds()) as workers:
@@ -178,10 +179,10 @@ def test_a_refit_that_is_late_does_not_begin_where_no_process_starts(monkeypatch
 
 
 def test_trials_run_here_where_no_process_starts(monkeypatch):
-    def fail(process):
+    def fail(*arguments):
         raise OSError(11, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(processes, "_start_process", fail)
+    monkeypatch.setattr(Starter, "start", fail)
     items = [WorkItem(n, Candidate(StubFamily(), {})) for n in range(3)]
     found, problem = run_all(OwnProcesses(2, make_folds(), 10**9), items)
     assert [evaluation.status for evaluation in found] == ["complete"] * 3
@@ -195,20 +196,20 @@ def test_trials_run_here_where_no_process_starts(monkeypatch):
 @pytest.mark.slow
 def test_a_worker_that_does_not_start_leaves_its_trials_to_the_others(monkeypatch):
     """In this process nothing would keep the limits of the trials."""
-    start, n_started = processes._start_process, []
+    start, started = Starter.start, []
 
-    def start_one(process):
-        if n_started:
+    def start_one(*arguments):
+        if started:
             raise OSError(11, "Resource temporarily unavailable")
-        start(process)
-        n_started.append(process)
+        started.append(start(*arguments))
+        return started[0]
 
-    monkeypatch.setattr(processes, "_start_process", start_one)
+    monkeypatch.setattr(Starter, "start", start_one)
     monkeypatch.setattr(call, "work", where_it_runs)
     items = [WorkItem(n, Candidate(StubFamily(), {})) for n in range(4)]
     workers = OwnProcesses(3, make_folds(), 10**9)
     found, problem = run_all(workers, items)
-    assert {evaluation.seconds for evaluation in found} == {n_started[0].pid}
+    assert {evaluation.seconds for evaluation in found} == {started[0].pid}
     assert len(found) == 4
     assert workers.n_jobs == 1
     assert "could be started: 1. BlockingIOError" in problem
