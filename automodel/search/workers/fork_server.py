@@ -39,7 +39,8 @@ MESSAGE_BYTES = 2**16
 START = """
 import pickle, socket, sys
 control = socket.socket(fileno={control})
-sys.path[:], sys.argv[:] = pickle.loads(control.recv({n_bytes}))
+message = control.recv({n_bytes}) or sys.exit()
+sys.path[:], sys.argv[:] = pickle.loads(message)
 from automodel.search.workers.fork_server import run
 run(control, {parent})
 """
@@ -79,7 +80,7 @@ class ForkServer:
                 env={**os.environ, **environment, **NO_THREADS},
                 pass_fds=[theirs.fileno()],
             )
-        path = [place or os.getcwd() for place in sys.path]
+        path = [place or str(Path.cwd()) for place in sys.path]
         self._control.send(pickle.dumps((path, sys.argv)))
 
     def start(
@@ -119,8 +120,8 @@ class ForkServer:
             if not message:
                 self._lose()
                 return
-            number, pid, self._started[number].exitcode, is_over = pickle.loads(message)
-            self._started[number].pid, self._started[number].is_over = pid, is_over
+            number, *facts = pickle.loads(message)
+            self._started[number].learn(*facts)
             seconds = 0.0
 
     def close(self) -> None:
@@ -137,12 +138,10 @@ class ForkServer:
 
 
 class Forked:
-    """A process of a `ForkServer`.
+    """A process of a `ForkServer`; see `Process` for its methods.
 
     Attributes
     ----------
-    pid : int or None
-        Its id, None as long as it is not known.
     exitcode : int or None
         As that of `multiprocessing.Process`; also None if the server has died.
     is_over : bool
@@ -150,10 +149,20 @@ class Forked:
     """
 
     def __init__(self, server: ForkServer):
-        self.pid: int | None = None
         self.exitcode: int | None = None
         self.is_over = False
+        self._pid: int | None = None
         self._server = server
+
+    @property
+    def pid(self) -> int | None:
+        """The id, if it is known."""
+        self._server.hear()
+        return self._pid
+
+    def learn(self, pid: int | None, exitcode: int | None, is_over: bool) -> None:
+        """Keep what the server has said about the process."""
+        self._pid, self.exitcode, self.is_over = pid, exitcode, is_over
 
     def is_alive(self) -> bool:
         """Tell whether the process runs, or will."""
@@ -162,14 +171,14 @@ class Forked:
 
     def kill(self) -> None:
         """Kill the process. One that has not begun ends with its connections."""
-        if self.is_alive() and self.pid is not None:
+        if self.is_alive() and self._pid is not None:
             with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+                os.kill(self._pid, signal.SIGKILL)
 
     def join(self, seconds: float) -> None:
-        """Wait until the process has ended, if it has begun."""
+        """Wait until the process has ended."""
         end = Deadline.after(seconds)
-        while self.is_alive() and self.pid is not None and not end.is_over:
+        while self.is_alive() and not end.is_over:
             self._server.hear(max(end.seconds_left, 0.0))
 
 
