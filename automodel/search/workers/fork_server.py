@@ -15,7 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -81,7 +81,7 @@ class ForkServer:
                 pass_fds=[theirs.fileno()],
             )
         path = [place or str(Path.cwd()) for place in sys.path]
-        self._control.send(pickle.dumps((path, sys.argv)))
+        self._send((path, sys.argv))
 
     def start(
         self, connection: Connection, lifeline: Connection, library: str = ""
@@ -96,13 +96,9 @@ class ForkServer:
             One of `ON_REQUEST`, loaded before.
         """
         process = Forked(self)
-        message = pickle.dumps((len(self._started), library))
-        ends = [connection.fileno(), lifeline.fileno()]
         self._started.append(process)
-        try:
-            socket.send_fds(self._control, [message], ends)
-        except OSError:  # the server has died
-            self._lose()
+        ends = [connection.fileno(), lifeline.fileno()]
+        self._send((len(self._started) - 1, library), ends)
         self.libraries |= {library} - {""}
         return process
 
@@ -130,6 +126,12 @@ class ForkServer:
         self._process.kill()
         self._process.wait()
         self._lose()
+
+    def _send(self, message: tuple, ends: Sequence[int] = ()) -> None:
+        try:
+            socket.send_fds(self._control, [pickle.dumps(message)], ends)
+        except OSError:  # the server has died
+            self._lose()
 
     def _lose(self) -> None:
         self.is_alive = False
