@@ -86,6 +86,7 @@ class OwnProcesses(Workers):
         try:
             with all_by_value():
                 mapped.dump(self.folds, self._data)
+            self._share(self._data)
         except Exception as error:  # noqa: BLE001  a full disk, or no pickle
             with suppress(OSError):  # a part that is on a full disk
                 self._data.unlink(missing_ok=True)
@@ -135,6 +136,14 @@ class OwnProcesses(Workers):
     def accepts(self, family: ModelFamily) -> bool:
         """See `Workers.accepts`."""
         return self._pool.has_idle(slow_library(family, self.folds.task))
+
+    def _share(self, path: Path) -> None:
+        """Let this process map the file, too, instead of a copy of the rows."""
+        if sys.platform == "win32":  # which removes no file that is mapped
+            return
+        same = mapped.load(path)
+        if type(same.rows) is type(self.folds.rows):  # and no copy of a local class
+            self.folds.use_rows_of(same)
 
     def _start_here(self, items, calls):
         first = next(items, None)

@@ -9,6 +9,7 @@ from types import ModuleType
 
 import cloudpickle
 import joblib
+import numpy as np
 import pytest
 
 from automodel import mapped
@@ -151,6 +152,18 @@ def test_the_data_hold_by_value_what_workers_cannot_import(monkeypatch):
     with OwnProcesses(2, folds) as workers:
         monkeypatch.delitem(sys.modules, "plugin_of_a_test")
         assert mapped.load(workers._data).twice(4) == 8
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="removes no file that is mapped")
+def test_this_process_keeps_no_copy_of_the_data():
+    folds, same = make_folds(), make_folds()
+    with OwnProcesses(2, folds):
+        assert folds.encodings.rows is folds.rows
+        for array in (folds.rows.numeric, folds.splits[0][0]):
+            assert not array.flags.owndata
+            assert not array.flags.writeable
+    np.testing.assert_array_equal(folds.rows.numeric, same.rows.numeric)
+    assert folds.rows.fingerprint() == same.rows.fingerprint()
 
 
 def test_a_full_disk_keeps_no_part_of_the_data(monkeypatch):
