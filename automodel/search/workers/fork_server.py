@@ -209,7 +209,7 @@ def run(control: socket.socket, parent: int) -> None:
 class _Server:
     def __init__(self, control: socket.socket):
         self.control = control
-        self.children: dict[int, multiprocessing.Process] = {}
+        self.children: dict[int, multiprocessing.process.BaseProcess] = {}
         self.news, woken = socket.socketpair()  # a byte for each SIGCHLD
         for end in (self.news, woken):
             end.setblocking(False)

@@ -15,7 +15,7 @@ import cloudpickle
 
 from automodel.clock import NO_DEADLINE, Deadline
 from automodel.exceptions import describe_error
-from automodel.search.workers.starting import Process, Starter, resident_bytes
+from automodel.search.workers.starting import Starter, resident_bytes
 
 JOIN_SECONDS = 2.0
 EXCHANGE_SECONDS = 0.2  # until a thread notices that the worker was ended
@@ -53,10 +53,10 @@ class WorkerProcess:
 
     def __init__(self, number: int, news: threading.Event, starter: Starter) -> None:
         self.number, self.news, self.starter = number, news, starter
-        self.process: Process | None = None
+        self.process: Any = None  # a Process
         self.connection: Any = None
         self.lifeline: Any = None  # closes when this process is gone
-        self.exchange: _Exchange | None = None
+        self.exchange: Any = None
         self.key: Hashable = None
         self.message = b""
         self.deadline = NO_DEADLINE
