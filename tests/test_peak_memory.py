@@ -5,7 +5,7 @@ import pytest
 
 from automodel import peak_memory
 from automodel.peak_memory import peak_bytes
-from automodel.search.workers.processes import resident_bytes
+from automodel.search.workers.starting import resident_bytes
 
 
 def test_memory_that_was_given_back_counts():

@@ -209,6 +209,11 @@ class Folds:
         """See `Encodings.encoded`."""
         return self.encodings.encoded(fold, encoder, y, deadline)
 
+    def use_rows_of(self, same: Folds) -> None:
+        """Use the rows and splits of equal folds, such as those of a mapped file."""
+        self.rows, self.splits = same.rows, same.splits
+        self.encodings.rows, self.encodings.splits = same.rows, same.splits
+
     def forget_encoded(self, but: int | None = None) -> None:
         """See `Encodings.forget`."""
         self.encodings.forget(but)

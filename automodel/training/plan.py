@@ -15,8 +15,8 @@ from automodel.containment import contained
 from automodel.evaluation.folds import Folds
 from automodel.families import LEFT_OUT
 from automodel.families.base import ModelFamily
-from automodel.search.workers.processes import resident_bytes
 from automodel.search.workers.scratch import make_folder
+from automodel.search.workers.starting import resident_bytes
 from automodel.training.planning.advice import AdviceOnDemand, advice_for
 from automodel.training.planning.cost_model import fit_costs
 from automodel.training.planning.machine import Machine

@@ -22,8 +22,9 @@ from automodel.search.workers.call import (
     values_of,
 )
 from automodel.search.workers.engines import Engine, UnsendableError, open_engine
-from automodel.search.workers.processes import POLL_SECONDS, Outcome
+from automodel.search.workers.processes import POLL_SECONDS
 from automodel.search.workers.work import Refit, WorkItem
+from automodel.search.workers.worker_process import Outcome
 
 
 class BackendWorkers(Workers):

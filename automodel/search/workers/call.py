@@ -9,8 +9,8 @@ from typing import Any
 from automodel.clock import Deadline
 from automodel.evaluation.evaluate import Evaluation
 from automodel.search.models import ModelFolder
-from automodel.search.workers.processes import Outcome
 from automodel.search.workers.work import WorkItem, refit, work
+from automodel.search.workers.worker_process import Outcome
 
 GRACE_SECONDS = 0.2  # between the deadline and the end of a worker that missed it
 REFIT_GRACE_SECONDS = GRACE_SECONDS / 2

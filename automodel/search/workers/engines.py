@@ -25,8 +25,8 @@ from automodel.exceptions import describe_error
 from automodel.search.models import ModelFolder
 from automodel.search.timeout import within
 from automodel.search.workers.pickling import dumps
-from automodel.search.workers.processes import Outcome
 from automodel.search.workers.work import Refit, WorkItem, run_here
+from automodel.search.workers.worker_process import Outcome
 
 Function = Callable[..., Any]  # `work` or `refit`
 SCATTER_SECONDS = 600.0  # at most, for sending the data to the workers of Dask

@@ -32,7 +32,7 @@ from automodel.search.workers.call import (
     values_of,
 )
 from automodel.search.workers.pickling import all_by_value
-from automodel.search.workers.processes import Outcome, ProcessPool
+from automodel.search.workers.processes import ProcessPool
 from automodel.search.workers.work import (
     Refit,
     WorkItem,
@@ -40,6 +40,7 @@ from automodel.search.workers.work import (
     run_here,
     run_item,
 )
+from automodel.search.workers.worker_process import Outcome
 from automodel.task import Task
 
 FIRST_SHARE = 0.1  # of the time, for the trial that runs here while workers start
@@ -48,7 +49,8 @@ CROWDED_SECONDS = 20.0  # with less time, the workers start after that trial
 SLOW_START = 1.0  # a library that takes longer to load is loaded by one worker alone
 HANG_FACTOR, HANG_SECONDS = 1.5, 5.0  # a trial that ignores its time limit is ended
 RAN_HERE = "Trials ran in this process, since"
-KEPT_BYTES = 576 * 2**20  # that an idle worker may hold, beside four times the data
+# That an idle worker may hold, beside the libraries and four times the data.
+KEPT_BYTES = 192 * 2**20
 
 
 class OwnProcesses(Workers):
@@ -84,6 +86,7 @@ class OwnProcesses(Workers):
         try:
             with all_by_value():
                 mapped.dump(self.folds, self._data)
+            self._share(self._data)
         except Exception as error:  # noqa: BLE001  a full disk, or no pickle
             with suppress(OSError):  # a part that is on a full disk
                 self._data.unlink(missing_ok=True)
@@ -133,6 +136,14 @@ class OwnProcesses(Workers):
     def accepts(self, family: ModelFamily) -> bool:
         """See `Workers.accepts`."""
         return self._pool.has_idle(slow_library(family, self.folds.task))
+
+    def _share(self, path: Path) -> None:
+        """Let this process map the file, too, instead of a copy of the rows."""
+        if sys.platform == "win32":  # which removes no file that is mapped
+            return
+        same = mapped.load(path)
+        if type(same.rows) is type(self.folds.rows):  # and no copy of a local class
+            self.folds.use_rows_of(same)
 
     def _start_here(self, items, calls):
         first = next(items, None)

@@ -27,12 +27,10 @@ from automodel.peak_memory import peak_bytes
 from automodel.search.spaces import first_setting, stated_cost
 from automodel.search.workers.own import slow_library
 from automodel.search.workers.pickling import all_by_value
-from automodel.search.workers.processes import (
-    Outcome,
-    ProcessPool,
-    resident_bytes,
-)
+from automodel.search.workers.processes import ProcessPool
+from automodel.search.workers.starting import resident_bytes
 from automodel.search.workers.work import load
+from automodel.search.workers.worker_process import Outcome
 from automodel.training.allowance import pickled_bytes
 
 FIRST_ROWS, ROW_FACTOR = 400, 4

@@ -3,8 +3,8 @@
 from automodel.clock import Deadline
 from automodel.evaluation.evaluate import Candidate, Evaluation
 from automodel.search.workers.call import Call, evaluations, values_of
-from automodel.search.workers.processes import Outcome
 from automodel.search.workers.work import Refit, WorkItem, refit, work
+from automodel.search.workers.worker_process import Outcome
 from tests.conftest import FakeClock, StubFamily
 
 CANDIDATE = Candidate(StubFamily(), {})

@@ -9,19 +9,21 @@ from types import ModuleType
 
 import cloudpickle
 import joblib
+import numpy as np
 import pytest
 
 from automodel import mapped
 from automodel.clock import Deadline
 from automodel.evaluation.evaluate import Candidate, Evaluation
 from automodel.search.models import ModelFolder, load_models
-from automodel.search.workers import call, engines, pickling, processes
+from automodel.search.workers import call, engines, pickling
 from automodel.search.workers import own as module
 from automodel.search.workers.backends import BackendWorkers
 from automodel.search.workers.base import Workers
 from automodel.search.workers.open import open_workers
 from automodel.search.workers.own import OwnProcesses, slow_library
 from automodel.search.workers.processes import ProcessPool
+from automodel.search.workers.starting import Starter
 from automodel.search.workers.work import Refit, WorkItem
 from tests.conftest import FakeClock, StubFamily
 from tests.evaluation.test_folds import make_folds
@@ -76,20 +78,20 @@ def test_a_slow_library_is_named():
 @pytest.mark.slow
 def test_calls_of_one_library_go_to_one_process():
     with ProcessPool(2) as pool:
-        assert pool.has_idle("torch")
+        assert pool.has_idle("slow")
         pids = set()
         for key in range(3):
-            pool.submit(key, os.getpid, library="torch")
+            pool.submit(key, os.getpid, library="slow")
             pids |= {outcome.value for outcome in pool.wait()}
         assert len(pids) == 1
         pool.submit("plain", os.getpid)
         (other,) = pool.wait()
         assert other.value not in pids
-        pool.submit("long", partial(time.sleep, 1.0), library="torch")
-        assert not pool.has_idle("torch")
+        pool.submit("long", partial(time.sleep, 1.0), library="slow")
+        assert not pool.has_idle("slow")
         assert pool.has_idle("another")
         pool.wait()
-        assert pool.has_idle("torch")
+        assert pool.has_idle("slow")
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
@@ -152,6 +154,18 @@ def test_the_data_hold_by_value_what_workers_cannot_import(monkeypatch):
         assert mapped.load(workers._data).twice(4) == 8
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="removes no file that is mapped")
+def test_this_process_keeps_no_copy_of_the_data():
+    folds, same = make_folds(), make_folds()
+    with OwnProcesses(2, folds):
+        assert folds.encodings.rows is folds.rows
+        for array in (folds.rows.numeric, folds.splits[0][0]):
+            assert not array.flags.owndata
+            assert not array.flags.writeable
+    np.testing.assert_array_equal(folds.rows.numeric, same.rows.numeric)
+    assert folds.rows.fingerprint() == same.rows.fingerprint()
+
+
 def test_a_full_disk_keeps_no_part_of_the_data(monkeypatch):
     def fill(value, path):
         path.write_bytes(bytes(100))
@@ -165,10 +179,10 @@ def test_a_full_disk_keeps_no_part_of_the_data(monkeypatch):
 
 
 def test_a_refit_that_is_late_does_not_begin_where_no_process_starts(monkeypatch):
-    def fail(process):
+    def fail(*arguments):
         raise OSError(11, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(processes, "_start_process", fail)
+    monkeypatch.setattr(Starter, "start", fail)
     candidate, deadline = Candidate(StubFamily(), {}), Deadline.after(60.0)
     orders = [Refit(0, candidate, None, deadline, seconds=s) for s in (0.0, 90.0)]
     with OwnProcesses(2, make_folds()) as workers:
@@ -178,10 +192,10 @@ def test_a_refit_that_is_late_does_not_begin_where_no_process_starts(monkeypatch
 
 
 def test_trials_run_here_where_no_process_starts(monkeypatch):
-    def fail(process):
+    def fail(*arguments):
         raise OSError(11, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(processes, "_start_process", fail)
+    monkeypatch.setattr(Starter, "start", fail)
     items = [WorkItem(n, Candidate(StubFamily(), {})) for n in range(3)]
     found, problem = run_all(OwnProcesses(2, make_folds(), 10**9), items)
     assert [evaluation.status for evaluation in found] == ["complete"] * 3
@@ -195,20 +209,20 @@ def test_trials_run_here_where_no_process_starts(monkeypatch):
 @pytest.mark.slow
 def test_a_worker_that_does_not_start_leaves_its_trials_to_the_others(monkeypatch):
     """In this process nothing would keep the limits of the trials."""
-    start, n_started = processes._start_process, []
+    start, started = Starter.start, []
 
-    def start_one(process):
-        if n_started:
+    def start_one(*arguments):
+        if started:
             raise OSError(11, "Resource temporarily unavailable")
-        start(process)
-        n_started.append(process)
+        started.append(start(*arguments))
+        return started[0]
 
-    monkeypatch.setattr(processes, "_start_process", start_one)
+    monkeypatch.setattr(Starter, "start", start_one)
     monkeypatch.setattr(call, "work", where_it_runs)
     items = [WorkItem(n, Candidate(StubFamily(), {})) for n in range(4)]
     workers = OwnProcesses(3, make_folds(), 10**9)
     found, problem = run_all(workers, items)
-    assert {evaluation.seconds for evaluation in found} == {n_started[0].pid}
+    assert {evaluation.seconds for evaluation in found} == {started[0].pid}
     assert len(found) == 4
     assert workers.n_jobs == 1
     assert "could be started: 1. BlockingIOError" in problem

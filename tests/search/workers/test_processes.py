@@ -12,8 +12,8 @@ from threading import Timer
 import pytest
 
 from automodel.clock import Deadline
-from automodel.search.workers import processes as module
-from automodel.search.workers.processes import ProcessPool, resident_bytes
+from automodel.search.workers.processes import ProcessPool
+from automodel.search.workers.starting import Starter, resident_bytes
 from tests.conftest import FAULTS, environment, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_left")]
@@ -101,12 +101,17 @@ def test_memory_is_bounded():
     assert "memory_limit=0.40 GB" in outcome.error
 
 
+def keep_much():
+    sys.modules["much"] = b"1" * 800_000_000
+    return os.getpid()
+
+
 @pytest.mark.parametrize(("most_kept", "n_processes"), [(None, 1), (10**12, 1), (0, 3)])
 def test_a_process_that_keeps_too_much_makes_way(most_kept, n_processes):
     pids = set()
     with ProcessPool(1, most_kept=most_kept) as pool:
         for key in range(3):
-            pool.submit(key, os.getpid)
+            pool.submit(key, keep_much)
             (outcome,) = pool.wait()
             pids.add(outcome.value)
     assert len(pids) == n_processes
@@ -143,6 +148,7 @@ def test_nothing_to_wait_for_is_no_wait():
 
 
 PARENT = """
+import os
 import time
 from functools import partial
 from pathlib import Path
@@ -150,14 +156,13 @@ from automodel.search.workers.processes import ProcessPool
 from tests.conftest import FAULTS
 
 def hold(mode):
-    Path(__file__).with_name(mode).touch()
+    Path(__file__).with_name(mode).write_text(str(os.getpid()))
     FAULTS[mode]()
 
 if __name__ == "__main__":
     pool = ProcessPool(2)
     for mode in ("hang", "gil"):
         pool.submit(mode, partial(hold, mode))
-    print(*(worker.process.pid for worker in pool._workers), flush=True)
     time.sleep(600)
 """
 
@@ -166,12 +171,10 @@ if __name__ == "__main__":
 def test_workers_go_with_a_parent_that_was_killed(tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
-    parent = subprocess.Popen(
-        [sys.executable, script], stdout=subprocess.PIPE, text=True, env=environment()
-    )
-    pids = [int(pid) for pid in parent.stdout.readline().split()]
+    parent = subprocess.Popen([sys.executable, script], env=environment())
     held = [tmp_path / mode for mode in ("hang", "gil")]
-    assert wait_until(lambda: all(path.exists() for path in held))
+    assert wait_until(lambda: all(path.exists() and path.read_text() for path in held))
+    pids = [int(path.read_text()) for path in held]
     assert all(resident_bytes(pid) > 0 for pid in pids)
     parent.kill()
     parent.wait()
@@ -263,20 +266,20 @@ def test_a_moment_may_be_far_away():
 
 
 def test_a_process_that_cannot_start_is_told(monkeypatch):
-    def fail(process):
+    def fail(*arguments):
         raise OSError(11, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(module, "_start_process", fail)
+    monkeypatch.setattr(Starter, "start", fail)
     outcome = outcome_of(os.getpid)
     assert outcome.cause == "unstarted"
     assert "Resource temporarily unavailable" in outcome.error
 
 
 def test_an_interrupt_while_a_process_starts_leaves_nothing(monkeypatch):
-    def interrupt(process):
+    def interrupt(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "_start_process", interrupt)
+    monkeypatch.setattr(Starter, "start", interrupt)
     with pytest.raises(KeyboardInterrupt), ProcessPool(1) as pool:
         pool.submit("key", os.getpid)
     assert pool.n_idle == 1
