@@ -12,7 +12,11 @@ FEWEST_VALUES = 3  # that a column must have
 ROWS_LOOKED_AT = 5000  # to count the values, and to measure the scale
 
 
-class ArithmeticColumns(TransformerMixin, BaseEstimator):
+class ArithmeticColumns(
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,  # type: ignore[call-arg]
+):
     """Compute sums, differences, products and ratios of pairs of numeric columns.
 
     A tree needs many splits to express a ratio or a difference, and only one if it is a

@@ -17,7 +17,11 @@ PRIOR_ROWS = 10.0
 TINY = 1e-300
 
 
-class PooledCategories(TransformerMixin, BaseEstimator):
+class PooledCategories(
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,  # type: ignore[call-arg]
+):
     """Renumber the categories of each column, and pool the rare ones.
 
     Parameters
@@ -95,7 +99,11 @@ class PooledCategories(TransformerMixin, BaseEstimator):
         return labels[int(np.searchsorted(new, 1)) :]
 
 
-class OneHotColumns(TransformerMixin, BaseEstimator):
+class OneHotColumns(
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,  # type: ignore[call-arg]
+):
     """Turn categories into columns of 0 and 1.
 
     A missing value or an unknown category gives zeros only. A column of two categories
@@ -164,7 +172,11 @@ class OneHotColumns(TransformerMixin, BaseEstimator):
         ]
 
 
-class TargetMeans(TransformerMixin, BaseEstimator):
+class TargetMeans(
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,  # type: ignore[call-arg]
+):
     """Encode each category by the mean target and by the share of its rows.
 
     A training row gets the mean of the rows in the other folds, which depends neither

@@ -56,6 +56,10 @@ class TextColumn:
         """Return the texts of the given rows."""
         return replace(self, codes=self.codes[rows])
 
+    def few_used(self) -> "TextColumn":
+        """Return the same rows, with about as many texts as rows or less."""
+        return self if self.counts.shape[0] <= len(self.codes) + 1 else self.used()
+
     def used(self) -> "TextColumn":
         """Return the same rows, with only those texts that occur in a row."""
         used, codes = np.unique(self.codes, return_inverse=True)

@@ -253,7 +253,6 @@ class PackedNet(Net):
 
     def _answers(self, X) -> np.ndarray:
         """Return the weighted mean of the nets' answers, in bounded memory."""
-        X = self._checked_again(X)
         if "forward" not in self._cache:
             self._cache["forward"] = PackForward(
                 self.members_, self._inputs, self.state_, self.member_weights_ > 0

@@ -8,12 +8,13 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.feature_extraction.text import HashingVectorizer
-from sklearn.preprocessing import normalize
 from sklearn.utils.extmath import randomized_svd
+from sklearn.utils.sparsefuncs_fast import inplace_csr_row_normalize_l2
 
 from automodel.preprocessing.table import TextColumn
 
 N_BUCKETS = 2**18
+FEW_TOKENS = 2**13
 SVD_ROWS = 20_000
 TINY = 1e-9
 
@@ -52,7 +53,11 @@ def count_tokens(texts: Sequence[str], tokens: str) -> sparse.csr_matrix:
     return sparse.csr_matrix(vectorizer.transform(texts))
 
 
-class TfidfColumns(TransformerMixin, BaseEstimator):
+class TfidfColumns(
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,  # type: ignore[call-arg]
+):
     """Turn the hashed token counts of a text column into TF-IDF.
 
     Only the most frequent buckets that occur in at least two training rows are kept.
@@ -91,7 +96,7 @@ class TfidfColumns(TransformerMixin, BaseEstimator):
 
     def transform(self, texts: TextColumn) -> sparse.csr_matrix:
         """Return rows of unit length, of shape (n_samples, len(buckets_))."""
-        texts = texts.used()
+        texts = texts.few_used()
         return self.weighed(texts.counts)[texts.codes]
 
     def names_out(self, name: str) -> list[str]:
@@ -100,14 +105,21 @@ class TfidfColumns(TransformerMixin, BaseEstimator):
 
     def weighed(self, counts: sparse.csr_matrix) -> sparse.csr_matrix:
         """Return the TF-IDF of texts, given their token counts."""
-        chosen = counts[:, self.buckets_].astype(np.float32)
-        if not chosen.nnz:
-            return chosen
-        chosen.data = (1 + np.log(chosen.data)) * self.idf_[chosen.indices]
-        return normalize(chosen, copy=False)
+        if counts.nnz < FEW_TOKENS:
+            chosen = _columns_of_few(counts, self.buckets_)
+        else:
+            chosen = counts[:, self.buckets_].astype(np.float32)
+        if chosen.nnz:
+            chosen.data = (1 + np.log(chosen.data)) * self.idf_[chosen.indices]
+            inplace_csr_row_normalize_l2(chosen)
+        return chosen
 
 
-class TextComponents(TransformerMixin, BaseEstimator):
+class TextComponents(
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,  # type: ignore[call-arg]
+):
     """Reduce a text column to a few dense columns by a truncated SVD of its TF-IDF.
 
     Parameters
@@ -145,13 +157,28 @@ class TextComponents(TransformerMixin, BaseEstimator):
 
     def transform(self, texts: TextColumn) -> np.ndarray:
         """Return the components of rows, of shape (n_samples, n_components)."""
-        texts = texts.used()
+        texts = texts.few_used()
         matrix = self.tfidf_.weighed(texts.counts)
         return np.asarray(matrix @ self.components_)[texts.codes]
 
     def names_out(self, name: str) -> list[str]:
         """Return the names of the components."""
         return component_names(name, self.components_.shape[1])
+
+
+def _columns_of_few(
+    counts: sparse.csr_matrix, columns: np.ndarray
+) -> sparse.csr_matrix:
+    """Return some columns, in ascending order, of a matrix with few entries.
+
+    SciPy goes through all columns that there are.
+    """
+    places = np.searchsorted(columns, counts.indices)
+    places[places == len(columns)] = 0
+    is_kept = columns[places] == counts.indices
+    n_kept = np.concatenate([[0], np.cumsum(is_kept)])
+    parts = counts.data[is_kept], places[is_kept], n_kept[counts.indptr]
+    return sparse.csr_matrix(parts, shape=(counts.shape[0], len(columns)))
 
 
 def component_names(name: str, n_components: int) -> list[str]:
