@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -127,6 +128,21 @@ def _xgboost(model: Any) -> Callable | None:
     return answer
 
 
+def _catboost(model: Any) -> Callable:
+    features_data = import_module("catboost").FeaturesData
+    is_classifier = hasattr(model, PROBABILITIES)
+    predict = model.predict_proba if is_classifier else model.predict
+
+    def answer(X):
+        if not isinstance(X, MixedRows):
+            return predict(X)
+        names = np.array([b"%d" % i for i in range(max(X.n_categories))], dtype=object)
+        numbers = np.ascontiguousarray(X.numbers, dtype=np.float32)
+        return predict(features_data(numbers, names[X.codes]))
+
+    return answer
+
+
 def _logistic(model: Any) -> Callable:
     def answer(X):
         scores = _scores(model, X)
@@ -155,6 +171,8 @@ def _scores(model: Any, X: Any) -> np.ndarray:
 _MAKERS: dict[str, Callable[[Any], Callable | None]] = {
     "lightgbm.LGBMClassifier": _lightgbm,
     "lightgbm.LGBMRegressor": _lightgbm,
+    "catboost.CatBoostClassifier": _catboost,
+    "catboost.CatBoostRegressor": _catboost,
     "xgboost.XGBClassifier": _xgboost,
     "xgboost.XGBRegressor": _xgboost,
     "sklearn.LogisticRegression": _logistic,

@@ -56,9 +56,10 @@ class TextColumn:
         """Return the texts of the given rows."""
         return replace(self, codes=self.codes[rows])
 
-    def few_used(self) -> "TextColumn":
-        """Return the same rows, with about as many texts as rows or less."""
-        return self if self.counts.shape[0] <= len(self.codes) + 1 else self.used()
+    def tokens(self, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the buckets of the text of a row, and how often each occurs."""
+        start, end = self.counts.indptr[self.codes[row] :][:2]
+        return self.counts.indices[start:end], self.counts.data[start:end]
 
     def used(self) -> "TextColumn":
         """Return the same rows, with only those texts that occur in a row."""

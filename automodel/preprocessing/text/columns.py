@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.preprocessing import normalize
 from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.sparsefuncs_fast import inplace_csr_row_normalize_l2
 
 from automodel.preprocessing.table import TextColumn
 
 N_BUCKETS = 2**18
-FEW_TOKENS = 2**13
 SVD_ROWS = 20_000
 TINY = 1e-9
 
@@ -96,8 +97,27 @@ class TfidfColumns(
 
     def transform(self, texts: TextColumn) -> sparse.csr_matrix:
         """Return rows of unit length, of shape (n_samples, len(buckets_))."""
-        texts = texts.few_used()
+        if len(texts) == 1:
+            places, weights = self.weights_of_one(texts)
+            parts = weights, places, np.array([0, len(places)])
+            return sparse.csr_matrix(parts, shape=(1, len(self.buckets_)))
+        texts = texts.used()
         return self.weighed(texts.counts)[texts.codes]
+
+    def weights_of_one(self, texts: TextColumn) -> tuple[np.ndarray, np.ndarray]:
+        """Return the columns of a single row that are not 0, and their values.
+
+        SciPy would go through all the buckets that there are.
+        """
+        buckets, counts = texts.tokens(0)
+        places = np.searchsorted(self.buckets_, buckets)
+        is_kept = places < len(self.buckets_)
+        is_kept[is_kept] = self.buckets_[places[is_kept]] == buckets[is_kept]
+        places = places[is_kept]
+        weights = (1 + np.log(counts[is_kept])) * self.idf_[places]
+        ends = np.array([0, len(places)])
+        inplace_csr_row_normalize_l2(_Matrix(weights, places, ends, (1, 0)))
+        return places, weights
 
     def names_out(self, name: str) -> list[str]:
         """Return the names of the columns, which are those of their buckets."""
@@ -105,14 +125,20 @@ class TfidfColumns(
 
     def weighed(self, counts: sparse.csr_matrix) -> sparse.csr_matrix:
         """Return the TF-IDF of texts, given their token counts."""
-        if counts.nnz < FEW_TOKENS:
-            chosen = _columns_of_few(counts, self.buckets_)
-        else:
-            chosen = counts[:, self.buckets_].astype(np.float32)
-        if chosen.nnz:
-            chosen.data = (1 + np.log(chosen.data)) * self.idf_[chosen.indices]
-            inplace_csr_row_normalize_l2(chosen)
-        return chosen
+        chosen = counts[:, self.buckets_].astype(np.float32)
+        if not chosen.nnz:
+            return chosen
+        chosen.data = (1 + np.log(chosen.data)) * self.idf_[chosen.indices]
+        return normalize(chosen, copy=False)
+
+
+class _Matrix(NamedTuple):
+    """The arrays of a CSR matrix, which take long to put into one."""
+
+    data: np.ndarray
+    indices: np.ndarray
+    indptr: np.ndarray
+    shape: tuple[int, int]
 
 
 class TextComponents(
@@ -157,28 +183,18 @@ class TextComponents(
 
     def transform(self, texts: TextColumn) -> np.ndarray:
         """Return the components of rows, of shape (n_samples, n_components)."""
-        texts = texts.few_used()
+        if len(texts) == 1:
+            places, weights = self.tfidf_.weights_of_one(texts)
+            parts = weights[:, None] * self.components_[places]
+            # Added up one after the other, as SciPy does.
+            return parts.cumsum(axis=0)[-1:] if len(parts) else parts.sum(axis=0)[None]
+        texts = texts.used()
         matrix = self.tfidf_.weighed(texts.counts)
         return np.asarray(matrix @ self.components_)[texts.codes]
 
     def names_out(self, name: str) -> list[str]:
         """Return the names of the components."""
         return component_names(name, self.components_.shape[1])
-
-
-def _columns_of_few(
-    counts: sparse.csr_matrix, columns: np.ndarray
-) -> sparse.csr_matrix:
-    """Return some columns, in ascending order, of a matrix with few entries.
-
-    SciPy goes through all columns that there are.
-    """
-    places = np.searchsorted(columns, counts.indices)
-    places[places == len(columns)] = 0
-    is_kept = columns[places] == counts.indices
-    n_kept = np.concatenate([[0], np.cumsum(is_kept)])
-    parts = counts.data[is_kept], places[is_kept], n_kept[counts.indptr]
-    return sparse.csr_matrix(parts, shape=(counts.shape[0], len(columns)))
 
 
 def component_names(name: str, n_components: int) -> list[str]:
