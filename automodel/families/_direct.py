@@ -1,8 +1,8 @@
 """Predict encoded rows directly, without the checks that libraries make in each call.
 
-Encoders return finite rows of the right type and number of columns. To check this again
-takes longer than to predict a row: a tenth of a millisecond in scikit-learn, and several
-in LightGBM and XGBoost, whose checks make DataFrames. The predictions are the same.
+Encoders return finite rows of the right type. To check that again takes longer than to
+predict a row: a tenth of a millisecond in scikit-learn, and several in LightGBM and
+XGBoost, which look at DataFrames column by column. The predictions are the same.
 """
 
 from __future__ import annotations

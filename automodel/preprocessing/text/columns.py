@@ -8,8 +8,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.feature_extraction.text import HashingVectorizer
-from sklearn.preprocessing import normalize
 from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.sparsefuncs_fast import inplace_csr_row_normalize_l2
 
@@ -42,6 +40,8 @@ def count_tokens(texts: Sequence[str], tokens: str) -> sparse.csr_matrix:
     >>> count_tokens(["good dog food", "bad"], "word").sum(axis=1).ravel()
     matrix([[5., 1.]], dtype=float32)
     """
+    from sklearn.feature_extraction.text import HashingVectorizer  # slow to load
+
     is_word = tokens == "word"
     vectorizer = HashingVectorizer(
         analyzer="word" if is_word else "char_wb",
@@ -125,6 +125,8 @@ class TfidfColumns(
 
     def weighed(self, counts: sparse.csr_matrix) -> sparse.csr_matrix:
         """Return the TF-IDF of texts, given their token counts."""
+        from sklearn.preprocessing import normalize  # slow to load
+
         chosen = counts[:, self.buckets_].astype(np.float32)
         if not chosen.nnz:
             return chosen
