@@ -149,13 +149,25 @@ class OneHotColumns(
 
     def transform(self, codes: np.ndarray) -> sparse.csr_matrix:
         """Return the columns, of shape (n_samples, n_columns_)."""
-        places = self.pool_.transform(codes) - np.array(self.first_, dtype=np.int64)
-        is_set = places >= 0
-        columns = (places + self.starts_[:-1])[is_set]
+        columns, is_set = self._places(codes)
+        columns = columns[is_set]
         pointers = np.concatenate([[0], np.cumsum(is_set.sum(axis=1))])
         ones = np.ones(len(columns), dtype=np.float32)
         shape = (len(codes), self.n_columns_)
         return sparse.csr_matrix((ones, columns, pointers), shape=shape)
+
+    def dense(self, codes: np.ndarray) -> np.ndarray:
+        """Return the same columns as an array."""
+        columns = np.zeros((len(codes), self.n_columns_), dtype=np.float32)
+        if self.n_columns_:
+            places, is_set = self._places(codes)
+            columns[np.nonzero(is_set)[0], places[is_set]] = 1
+        return columns
+
+    def _places(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the column that each code sets to 1, and whether it sets one."""
+        places = self.pool_.transform(codes) - np.array(self.first_, dtype=np.int64)
+        return places + self.starts_[:-1], places >= 0
 
     def labels(self, categories: Sequence[Sequence[str]]) -> list[list[str]]:
         """Return the categories that the columns of 0 and 1 stand for, by column.

@@ -396,15 +396,15 @@ default="svd"
         """Join numbers, one-hot columns and text, in this order."""
         dense = [self.numeric_.transform(numbers)]
         dense += [part for part in text if not sparse.issparse(part)]
-        light: list[Any] = [part for part in text if sparse.issparse(part)]
-        if len(self.one_hot_columns_):
-            codes = table.codes[:, self.one_hot_columns_]
-            light.insert(0, self.one_hot_.transform(codes))
-        n_light = sum(part.shape[1] for part in light)
+        codes = table.codes[:, self.one_hot_columns_]
+        light = [part for part in text if sparse.issparse(part)]
+        n_light = self.one_hot_.n_columns_ + sum(part.shape[1] for part in light)
         n_dense = sum(part.shape[1] for part in dense)
         if self.sparse_output and n_light > n_dense and not len(self.native_):
-            return self._finished(joined_columns([*dense, *light]))
-        matrix = self._typed([*dense, *(part.toarray() for part in light)])
+            one_hot = self.one_hot_.transform(codes)
+            return self._finished(joined_columns([*dense, one_hot, *light]))
+        dense += [self.one_hot_.dense(codes), *(part.toarray() for part in light)]
+        matrix = self._typed(dense)
         if len(self.native_):
             codes = self.pool_.transform(table.codes[:, self.native_])
             n_categories = [size + 1 for size in self.pool_.sizes_]
