@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+
 from automodel.preprocessing.combined import CombinedEncoder
 
 POWER_ITERATIONS = 2  # which are enough for components that only save time
