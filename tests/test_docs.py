@@ -125,6 +125,12 @@ def test_the_page_about_plans(capsys):
 
 
 @pytest.mark.filterwarnings("ignore:The `?probability:FutureWarning")
+def test_the_page_about_deployment(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    run("deployment.md")
+    assert len(capsys.readouterr().out.split()) >= 3
+
+
 def test_the_page_about_families():
     names = {"TabularFamily": TabularFamily, "Lasso": Lasso, "random_state": 0}
     names |= {"LogisticRegression": LogisticRegression, "monitor": Monitor()}
