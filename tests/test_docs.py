@@ -77,6 +77,7 @@ def test_every_page_with_blocks_is_run():
     elsewhere = {"add_a_modality.md", "architecture.md"}  # in test_readme.py
     assert pages - elsewhere == {
         "add_a_family.md",
+        "deployment.md",
         "distributed.md",
         "index.md",
         "plan.md",
