@@ -63,7 +63,7 @@ def read_mark(version: str, needed: Sequence[str]) -> SavedVersion:
     return SavedVersion(version, needed)
 
 
-def new_estimator(mark: SavedVersion, kind: type) -> Any:
+def new_estimator(mark: SavedVersion, kind: Any) -> Any:
     """Return an estimator without its state, which follows in the pickle."""
     return kind.__new__(kind)
 
