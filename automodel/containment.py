@@ -7,11 +7,11 @@ import gc
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 
 import threadpoolctl
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from automodel.autologging import no_autologging
 from automodel.quiet import no_warnings
@@ -29,7 +29,7 @@ def contained() -> Iterator[None]:
     changes nothing else. That is what a thread gets that a fit has started in its own
     context, since such a thread may never end.
     """
-    with threadpool_limits(1, user_api="openmp"):
+    with _one_thread("openmp"):
         if _IS_CONTAINED.get():
             yield
             return
@@ -43,8 +43,7 @@ def contained() -> Iterator[None]:
 
 @contextmanager
 def _contained_process() -> Iterator[None]:
-    limited = threadpool_limits(1, user_api="blas")
-    with no_warnings(), limited, _quiet("optuna"), no_autologging():
+    with no_warnings(), _one_thread("blas"), _quiet("optuna"), no_autologging():
         try:
             yield
         finally:
@@ -52,6 +51,22 @@ def _contained_process() -> Iterator[None]:
 
 
 _CONTAINED_PROCESS = SharedContext(_contained_process)
+
+
+def _one_thread(user_api: str) -> AbstractContextManager:
+    """Limit the threads of libraries, which are looked for after new imports alone.
+
+    To find them takes longer than to predict a row.
+    """
+    global _found
+    n_modules, controller = _found
+    if controller is None or n_modules != len(sys.modules):
+        controller = ThreadpoolController()
+        _found = len(sys.modules), controller
+    return controller.limit(limits=1, user_api=user_api)
+
+
+_found: tuple[int, ThreadpoolController | None] = 0, None
 
 
 def _take_control_of_blas() -> None:

@@ -25,6 +25,10 @@ class ImageError(AutoModelError, ValueError):
     """Raised if an image cannot be read; the message names its row and the cause."""
 
 
+class SavedVersionError(AutoModelError, RuntimeError):
+    """Raised if an estimator was saved by a version that this one cannot read."""
+
+
 class FitWarning(UserWarning):
     """Warning about the data or the search that concerns the user."""
 

@@ -77,6 +77,7 @@ def test_every_page_with_blocks_is_run():
     elsewhere = {"add_a_modality.md", "architecture.md"}  # in test_readme.py
     assert pages - elsewhere == {
         "add_a_family.md",
+        "deployment.md",
         "distributed.md",
         "index.md",
         "plan.md",
@@ -125,6 +126,12 @@ def test_the_page_about_plans(capsys):
 
 
 @pytest.mark.filterwarnings("ignore:The `?probability:FutureWarning")
+def test_the_page_about_deployment(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    run("deployment.md")
+    assert len(capsys.readouterr().out.split()) >= 3
+
+
 def test_the_page_about_families():
     names = {"TabularFamily": TabularFamily, "Lasso": Lasso, "random_state": 0}
     names |= {"LogisticRegression": LogisticRegression, "monitor": Monitor()}

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import joblib
 
+from automodel import __version__
 from automodel.cli.image_files import PATH, read_images, with_paths
 from automodel.cli.table_file import check_readable, read_table
 from automodel.cli.usage import Say, UsageError, listed
+from automodel.exceptions import SavedVersionError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,11 +30,14 @@ def load_model(path: Path) -> Any:
 
     try:
         model = joblib.load(path)
+    except SavedVersionError as error:
+        raise UsageError(f"the model in {path} cannot be loaded. {error}") from error
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("automodel."):
             raise UsageError(
-                f"the model in {path} was saved by another version of automodel. "
-                "Create it again with: automodel fit"
+                f"the model in {path} was saved by another version of automodel than "
+                f"{__version__}. Install that version, or create it again with: "
+                "automodel fit"
             ) from error
         raise UsageError(
             f"the model in {path} needs {error.name}, which is not installed."

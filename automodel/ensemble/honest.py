@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from automodel.evaluation.folds import Folds
+if TYPE_CHECKING:
+    from automodel.evaluation.folds import Folds
 
 MOST_CELLS = 5_000_000  # rows x outputs that are kept
 

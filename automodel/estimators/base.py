@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from os import PathLike
@@ -25,9 +24,14 @@ from automodel.estimators.checks import (
 from automodel.estimators.planning import PlanMixin
 from automodel.estimators.results import ResultsMixin
 from automodel.estimators.uncertainty import HonestMixin
-from automodel.exceptions import VersionWarning
 from automodel.families import able_families, find_families
 from automodel.reporting.summary import ReportMixin
+from automodel.saved_version import (
+    SavedVersion,
+    names_within,
+    new_estimator,
+    warn_of_other_version,
+)
 from automodel.search.storage.shared import SharedStorage
 
 if TYPE_CHECKING:
@@ -404,20 +408,18 @@ class AutoEstimator(PlanMixin, ResultsMixin, ReportMixin, HonestMixin, BaseEstim
         with contained():  # one thread is faster than several with many small trees
             return self.ensemble_.predict(rows)
 
+    def __reduce_ex__(self, protocol):
+        state = self.__getstate__()
+        mark = SavedVersion(__version__, names_within(state))
+        return new_estimator, (mark, type(self)), state
+
     def __getstate__(self):
         return {**super().__getstate__(), "_automodel_version": __version__}
 
     def __setstate__(self, state):
         state = dict(state)
         version = state.pop("_automodel_version", "unknown")
-        if version != __version__:
-            warnings.warn(
-                f"This {type(self).__name__} was saved by automodel {version} and is "
-                f"loaded by {__version__}. Its predictions may differ. Fit it again to "
-                "be safe.",
-                VersionWarning,
-                stacklevel=2,
-            )
+        warn_of_other_version(type(self).__name__, version)
         super().__setstate__(state)
 
 

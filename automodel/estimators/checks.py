@@ -52,6 +52,8 @@ def check_X(estimator: Any, X: Any, *, reset: bool) -> Any:
             ensure_all_finite=False,
         )
     columns = list(X.columns)
+    if not reset and len(X) and columns == _names_of_fit(estimator):
+        return X
     if reset:
         _check_distinct(columns)
     validate_data(estimator, X, reset=reset, skip_check_array=True)
@@ -66,6 +68,11 @@ def check_X(estimator: Any, X: Any, *, reset: bool) -> Any:
             f"required by {name}."
         )
     return X
+
+
+def _names_of_fit(estimator: Any) -> list | None:
+    names = getattr(estimator, "feature_names_in_", None)
+    return None if names is None else names.tolist()
 
 
 def check_texts(estimator: Any, X: Any, *, reset: bool) -> np.ndarray:

@@ -278,6 +278,8 @@ def transformed(
 def _output(encoder: Encoder, rows: Rows, found: dict[int, Any]) -> Any:
     if isinstance(encoder, CombinedEncoder):
         return encoder.join([transformed(own, rows, found) for own in encoder.encoders])
+    if hasattr(encoder, "transform_mixed"):
+        return encoder.transform_mixed(rows)
     if learns_nothing(encoder):
         return output_in_memory(encoder, rows)
     return encoder.transform(rows)

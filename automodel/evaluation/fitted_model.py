@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator
 from automodel.clock import NO_DEADLINE, Deadline
 from automodel.evaluation.encoding import full_repr, learns_nothing, transformed
 from automodel.exceptions import describe_error
+from automodel.families._direct import direct
 from automodel.monitor import Steps
 from automodel.preprocessing.combined import CombinedEncoder
 from automodel.preprocessing.encoded import take_rows
@@ -49,6 +50,7 @@ class FittedModel:
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(vars(self))
+        state.pop("_direct", None)
         if self.is_compressed:
             pickled = pickle.dumps(self.estimator, protocol=pickle.HIGHEST_PROTOCOL)
             state["estimator"] = zlib.compress(pickled, COMPRESSION)
@@ -59,21 +61,32 @@ class FittedModel:
         if self.is_compressed:
             self.estimator = pickle.loads(zlib.decompress(state["estimator"]))
 
+    @property
+    def _predictor(self) -> Any:
+        """What predicts in place of the estimator, which may be exchanged."""
+        known, found = vars(self).get("_direct", (None, None))
+        if known is not self.estimator:
+            found = direct(self.estimator)
+            vars(self)["_direct"] = self.estimator, found
+        return found
+
     def predict(self, rows: Rows, deadline: Deadline = NO_DEADLINE) -> np.ndarray:
         """Predict rows."""
         return self.predict_encoded(transformed(self.encoder, rows), deadline)
 
     def predict_encoded(self, X: Any, deadline: Deadline = NO_DEADLINE) -> np.ndarray:
         """Predict rows that the encoder has transformed, in chunks."""
-        n_rows = X.shape[0]
-        chunks = []
+        n_rows, chunks = X.shape[0], []
+        # Other encoders may return rows that estimators have to check.
+        is_known = hasattr(self.encoder, "transform_mixed") and not hasattr(X, "iloc")
+        estimator = self._predictor if is_known else self.estimator
         for start in range(0, n_rows, PREDICT_ROWS):
             deadline.check()
             part = X
             if n_rows > PREDICT_ROWS:
                 rows = slice(start, start + PREDICT_ROWS)
                 part = take_rows(X, rows)
-            chunks.append(self.target.predict(self.estimator, part, self.columns))
+            chunks.append(self.target.predict(estimator, part, self.columns))
         prediction = self.target.joined(chunks)
         self.target.check_prediction(prediction)
         return prediction

@@ -158,7 +158,6 @@ class _MeanForest(CompactForest):
         The trees are called directly. scikit-learn calls each tree by joblib, which for
         a few hundred rows takes longer than its prediction.
         """
-        X = self._validate_X_predict(X)
         if not self.is_compact:
             total: Any = 0.0
             for estimator in self.estimators_:
@@ -174,6 +173,10 @@ class _MeanForest(CompactForest):
 class _Classifier(_MeanForest):
     def predict_proba(self, X):
         """Return the mean probabilities of the trees, in a list for several columns."""
+        return self.predict_unchecked(self._validate_X_predict(X))
+
+    def predict_unchecked(self, X):
+        """Return the same for rows that need no check."""
         proba = self._mean_of_trees(X)
         if self.n_outputs_ == 1:
             return proba[:, 0]
@@ -183,6 +186,10 @@ class _Classifier(_MeanForest):
 class _Regressor(_MeanForest):
     def predict(self, X):
         """Return the mean values of the trees."""
+        return self.predict_unchecked(self._validate_X_predict(X))
+
+    def predict_unchecked(self, X):
+        """Return the same for rows that need no check."""
         values = self._mean_of_trees(X)[:, :, 0]
         return values[:, 0] if self.n_outputs_ == 1 else values
 

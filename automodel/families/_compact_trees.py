@@ -102,6 +102,8 @@ class CompactTrees:
     def _walk(self, X: np.ndarray) -> np.ndarray:
         """Send all rows through all trees at once, one level after the other."""
         n_rows, n_columns = X.shape
+        if n_rows == 1:
+            return self._walk_one(X[0])
         values, has_missing = X.ravel(), np.isnan(X).any()
         numbers = np.repeat(self._roots, n_rows)
         pairs = np.flatnonzero(numbers >= 0)  # of a tree and a row, not at a leaf yet
@@ -116,6 +118,21 @@ class CompactTrees:
             goes_on = np.flatnonzero(split >= 0)
             pairs, start, split = (own.take(goes_on) for own in (pairs, start, split))
         return (-1 - numbers).reshape(len(self), n_rows)
+
+    def _walk_one(self, row: np.ndarray) -> np.ndarray:
+        has_missing, numbers = np.isnan(row).any(), self._roots.copy()
+        trees = np.flatnonzero(numbers >= 0)  # which have not reached a leaf yet
+        split = numbers[trees]
+        while len(trees):
+            value = row.take(self.feature.take(split))
+            is_right = value > self.threshold.take(split)
+            if has_missing:
+                is_right |= np.isnan(value) & self._missing_goes_right.take(split)
+            split = self._children.take(2 * split + is_right)
+            numbers[trees] = split
+            goes_on = split >= 0
+            trees, split = trees[goes_on], split[goes_on]
+        return (-1 - numbers)[:, None]
 
     def trees(self, n_classes: np.ndarray, values: np.ndarray) -> Iterator[Tree]:
         """Yield the trees of scikit-learn, with values that they have in their leaves.

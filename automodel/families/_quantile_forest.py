@@ -69,7 +69,10 @@ class _QuantileForest(CompactForest):
 
     def predict(self, X):
         """Predict the quantile of the targets in the leaves of each row."""
-        X = self._validate_X_predict(X)
+        return self.predict_unchecked(self._validate_X_predict(X))
+
+    def predict_unchecked(self, X):
+        """Return the same for rows that need no check."""
         n_trees = len(self.trees_ if self.is_compact else self.leaves_)
         n_rows = max(1, POOLED // (N_KEPT * n_trees))
         batches = gen_batches(X.shape[0], n_rows)

@@ -5,23 +5,6 @@ for tables predict in NumPy, and the others in torch. Those that detect objects 
 torchvision, too.
 """
 
-from automodel.nets.bert import BertClassifier, BertRegressor
-from automodel.nets.detection import FasterRCNNDetector
-from automodel.nets.ft_transformer import (
-    FTTransformerClassifier,
-    FTTransformerRegressor,
-)
-from automodel.nets.image import (
-    FineTunedImageClassifier,
-    FineTunedImageRegressor,
-    ImageResNetClassifier,
-    ImageResNetRegressor,
-)
-from automodel.nets.packed import PackedMLPClassifier, PackedMLPRegressor
-from automodel.nets.realmlp import RealMLPClassifier, RealMLPRegressor
-from automodel.nets.resnet import TabularResNetClassifier, TabularResNetRegressor
-from automodel.nets.tabm import TabMClassifier, TabMRegressor
-
 __all__ = [
     "BertClassifier",
     "BertRegressor",
@@ -41,3 +24,31 @@ __all__ = [
     "TabularResNetClassifier",
     "TabularResNetRegressor",
 ]
+
+_HOMES = {
+    "BertClassifier": "bert",
+    "BertRegressor": "bert",
+    "FTTransformerClassifier": "ft_transformer",
+    "FTTransformerRegressor": "ft_transformer",
+    "FasterRCNNDetector": "detection",
+    "FineTunedImageClassifier": "image",
+    "FineTunedImageRegressor": "image",
+    "ImageResNetClassifier": "image",
+    "ImageResNetRegressor": "image",
+    "PackedMLPClassifier": "packed",
+    "PackedMLPRegressor": "packed",
+    "RealMLPClassifier": "realmlp",
+    "RealMLPRegressor": "realmlp",
+    "TabMClassifier": "tabm",
+    "TabMRegressor": "tabm",
+    "TabularResNetClassifier": "resnet",
+    "TabularResNetRegressor": "resnet",
+}
+
+
+def __getattr__(name):  # a model of one kind needs no module of another
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -127,6 +127,8 @@ class NetEncoder(BaseEstimator):
     def _numbers(self, X: Any) -> np.ndarray:
         if not self.category_columns_:
             return X.toarray() if hasattr(X, "toarray") else check_floats(X)
+        if hasattr(X, "codes"):
+            return X.numbers
         if not hasattr(X, "iloc"):
             raise ValueError(
                 "X has to be a pandas DataFrame, since this net was fitted on one "
@@ -138,7 +140,11 @@ class NetEncoder(BaseEstimator):
         return check_floats(X.iloc[:, rest]) if rest else np.zeros((len(X), 0))
 
     def _codes(self, X, position) -> np.ndarray:
-        values, codes = _values_and_codes(X.iloc[:, self.category_columns_[position]])
+        if hasattr(X, "codes"):
+            values, codes = range(X.n_categories[position]), X.codes[:, position]
+        else:
+            column = X.iloc[:, self.category_columns_[position]]
+            values, codes = _values_and_codes(column)
         number = {v: i + 1 for i, v in enumerate(self.categories_[position])}
         # Code -1, a missing category, takes the last entry.
         table = np.array([*(number.get(value, 0) for value in values), 0])

@@ -154,6 +154,20 @@ class Net(BaseEstimator):
         )
 
     @abstractmethod
+    def _answers(self, X) -> np.ndarray:
+        """Return the probabilities or values of checked rows."""
+
+    def predict_unchecked(self, X) -> np.ndarray:
+        """Predict rows that need no check: probabilities of a classifier.
+
+        Parameters
+        ----------
+        X : ndarray, csr_matrix, DataFrame or MixedRows of n_samples rows
+            The rows, with columns as in `fit`.
+        """
+        return self._answers(X)
+
+    @abstractmethod
     def _takes_categories(self) -> bool:
         """Whether it was fitted on a table with categories."""
 
@@ -384,8 +398,7 @@ class TabularNet(Net):
         return Rows(dense, codes, target, weight)
 
     def _outputs(self, X) -> np.ndarray:
-        """Return the outputs of the net for rows."""
-        X = self._checked_again(X)
+        """Return the outputs of the net for checked rows."""
         if self._cache.get("device") != self.device:
             self._cache.update(forward=self._new_forward(), device=self.device)
         parts = outputs_in_parts(self._cache["forward"], X, self.encoder_)

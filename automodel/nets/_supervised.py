@@ -67,8 +67,7 @@ class ClassifierTask(ClassifierMixin):
 
     def _answers(self, X):
         """Return probabilities."""
-        outputs = self._outputs(X)  # first, since it sees whether the net is fitted
-        return self.target_.probabilities(outputs)
+        return self.target_.probabilities(self._outputs(X))
 
     def predict_proba(self, X):
         """Return the probability of each class or label.
@@ -83,7 +82,7 @@ class ClassifierTask(ClassifierMixin):
         ndarray of shape (n_samples, n_classes)
             Columns as in `classes_`. Rows sum to one, but not those of several labels.
         """
-        return self._answers(X)
+        return self._answers(self._checked_again(X))
 
     def predict(self, X):
         """Return the most probable class of each row.
@@ -198,8 +197,7 @@ class RegressorTask(RegressorMixin):
 
     def _answers(self, X):
         """Return values."""
-        outputs = self._outputs(X)
-        return self.target_.decode(outputs)
+        return self.target_.decode(self._outputs(X))
 
     def predict(self, X):
         """Return the predicted value of each row, within the range seen in training.
@@ -214,7 +212,7 @@ class RegressorTask(RegressorMixin):
         ndarray of shape (n_samples,) or (n_samples, n_targets)
             Values.
         """
-        return self._answers(X)
+        return self._answers(self._checked_again(X))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -12,7 +12,11 @@ FEWEST_VALUES = 3  # that a column must have
 ROWS_LOOKED_AT = 5000  # to count the values, and to measure the scale
 
 
-class ArithmeticColumns(TransformerMixin, BaseEstimator):
+class ArithmeticColumns(
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,  # type: ignore[call-arg]
+):
     """Compute sums, differences, products and ratios of pairs of numeric columns.
 
     A tree needs many splits to express a ratio or a difference, and only one if it is a
@@ -83,10 +87,22 @@ class ArithmeticColumns(TransformerMixin, BaseEstimator):
         made = np.empty((len(X), len(self.operations_)), order="F")
         with np.errstate(all="ignore"):
             scaled = X / self.scale_
-            for column, (operation, left, right) in enumerate(self.operations_):
-                operation(scaled[:, left], scaled[:, right], out=made[:, column])
+            if len(X) == 1:
+                self._fill_one(made[0], scaled[0])
+            else:
+                for column, (operation, left, right) in enumerate(self.operations_):
+                    operation(scaled[:, left], scaled[:, right], out=made[:, column])
         made[~np.isfinite(made)] = np.nan
         return made
+
+    def _fill_one(self, made: np.ndarray, row: np.ndarray) -> None:
+        """Compute the columns of a single row, each operation once."""
+        places: dict[np.ufunc, list[tuple[int, int, int]]] = {}
+        for column, (operation, left, right) in enumerate(self.operations_):
+            places.setdefault(operation, []).append((column, left, right))
+        for operation, found in places.items():
+            columns, left, right = np.array(found).T
+            made[columns] = operation(row[left], row[right])
 
     def names_out(self, names: Sequence[str]) -> list[str]:
         """Return the names of the new columns, such as "height / width"."""

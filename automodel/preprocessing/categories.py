@@ -17,7 +17,11 @@ PRIOR_ROWS = 10.0
 TINY = 1e-300
 
 
-class PooledCategories(TransformerMixin, BaseEstimator):
+class PooledCategories(
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,  # type: ignore[call-arg]
+):
     """Renumber the categories of each column, and pool the rare ones.
 
     Parameters
@@ -95,7 +99,11 @@ class PooledCategories(TransformerMixin, BaseEstimator):
         return labels[int(np.searchsorted(new, 1)) :]
 
 
-class OneHotColumns(TransformerMixin, BaseEstimator):
+class OneHotColumns(
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,  # type: ignore[call-arg]
+):
     """Turn categories into columns of 0 and 1.
 
     A missing value or an unknown category gives zeros only. A column of two categories
@@ -141,13 +149,25 @@ class OneHotColumns(TransformerMixin, BaseEstimator):
 
     def transform(self, codes: np.ndarray) -> sparse.csr_matrix:
         """Return the columns, of shape (n_samples, n_columns_)."""
-        places = self.pool_.transform(codes) - np.array(self.first_, dtype=np.int64)
-        is_set = places >= 0
-        columns = (places + self.starts_[:-1])[is_set]
+        columns, is_set = self._places(codes)
+        columns = columns[is_set]
         pointers = np.concatenate([[0], np.cumsum(is_set.sum(axis=1))])
         ones = np.ones(len(columns), dtype=np.float32)
         shape = (len(codes), self.n_columns_)
         return sparse.csr_matrix((ones, columns, pointers), shape=shape)
+
+    def dense(self, codes: np.ndarray) -> np.ndarray:
+        """Return the same columns as an array."""
+        columns = np.zeros((len(codes), self.n_columns_), dtype=np.float32)
+        if self.n_columns_:
+            places, is_set = self._places(codes)
+            columns[np.nonzero(is_set)[0], places[is_set]] = 1
+        return columns
+
+    def _places(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the column that each code sets to 1, and whether it sets one."""
+        places = self.pool_.transform(codes) - np.array(self.first_, dtype=np.int64)
+        return places + self.starts_[:-1], places >= 0
 
     def labels(self, categories: Sequence[Sequence[str]]) -> list[list[str]]:
         """Return the categories that the columns of 0 and 1 stand for, by column.
@@ -164,7 +184,11 @@ class OneHotColumns(TransformerMixin, BaseEstimator):
         ]
 
 
-class TargetMeans(TransformerMixin, BaseEstimator):
+class TargetMeans(
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,  # type: ignore[call-arg]
+):
     """Encode each category by the mean target and by the share of its rows.
 
     A training row gets the mean of the rows in the other folds, which depends neither

@@ -73,6 +73,8 @@ def column_of_objects(values: Any, name: str) -> Column:
     ValueError
         If a value is a complex number.
     """
+    if len(values) == 1 and isinstance(values, np.ndarray) and type(values[0]) is str:
+        return Column(LABEL, np.zeros(1, dtype=np.intp), [values[0]])
     import pandas as pd
 
     try:

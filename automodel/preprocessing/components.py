@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.decomposition import PCA
-from sklearn.preprocessing import StandardScaler
 
 from automodel.preprocessing.combined import CombinedEncoder
 
@@ -98,6 +96,9 @@ class Components(CombinedEncoder):
 
     def fit_output(self, output: np.ndarray) -> np.ndarray:
         """Learn from an output of the encoder, and return its components."""
+        from sklearn.decomposition import PCA  # slow to load
+        from sklearn.preprocessing import StandardScaler
+
         rng = np.random.default_rng(self.random_state)
         drawn = rng.permutation(len(output))[:MOST_ROWS]
         sample = output[np.sort(drawn)] if len(drawn) < len(output) else output

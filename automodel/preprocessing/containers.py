@@ -119,7 +119,9 @@ class PandasColumns(Columns):
     def _column(self, position: int) -> Column:
         import pandas as pd
 
-        series = self._frame.iloc[:, position]
+        label = self.labels[position]  # type: ignore[index]
+        is_plain = type(label) is str and self._frame.columns.nlevels == 1
+        series = self._frame[label] if is_plain else self._frame.iloc[:, position]
         dtype, name = series.dtype, self.names[position]
         if isinstance(dtype, pd.CategoricalDtype):
             codes = series.cat.codes.to_numpy().astype(np.intp)

@@ -2,10 +2,54 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse, vstack
+from scipy.sparse import csr_matrix, hstack, issparse, vstack
+
+
+class MixedRows:
+    """Rows of numbers and categories as two arrays, in place of a DataFrame.
+
+    A DataFrame of one row takes longer to make than most models take to predict it.
+
+    Parameters
+    ----------
+    numbers : ndarray of shape (n_samples, n_numbers)
+        The numbers.
+    codes : ndarray of shape (n_samples, n_categorical), int32
+        The categories, which are numbered from 0.
+    n_categories : sequence of int
+        Number of categories of each column of `codes`.
+    """
+
+    def __init__(self, numbers: np.ndarray, codes: np.ndarray, n_categories: Any):
+        self.numbers, self.codes, self.n_categories = numbers, codes, n_categories
+        self.shape = len(codes), numbers.shape[1] + codes.shape[1]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, rows: Any) -> MixedRows:
+        return MixedRows(self.numbers[rows], self.codes[rows], self.n_categories)
+
+    @cached_property
+    def matrix(self) -> np.ndarray:
+        """Numbers and codes beside each other, in the type of the numbers."""
+        return np.hstack([self.numbers, self.codes.astype(self.numbers.dtype)])
+
+    @cached_property
+    def frame(self) -> Any:
+        """A DataFrame of the numbers and of columns of dtype "category"."""
+        import pandas as pd
+
+        numbers = self.numbers.T
+        columns: dict[str, Any] = {f"x{i}": values for i, values in enumerate(numbers)}
+        for i, size in enumerate(self.n_categories):
+            dtype = pd.CategoricalDtype(list(range(size)))
+            columns[f"c{i}"] = pd.Categorical.from_codes(self.codes[:, i], dtype=dtype)
+        return pd.DataFrame(columns, copy=False)
 
 
 def take_rows(X: Any, rows: Any) -> Any:
@@ -33,6 +77,26 @@ def joined(parts: list[Any]) -> Any:
 
         return pd.concat(parts, ignore_index=True)
     return np.concatenate(parts)
+
+
+def joined_columns(parts: list[Any]) -> csr_matrix:
+    """Return the columns of several parts, dense or sparse, as a sparse matrix."""
+    if parts[0].shape[0] != 1:
+        return hstack([csr_matrix(part) for part in parts], format="csr")
+    data, indices, start = [], [], 0  # SciPy is slow for a single row
+    for part in parts:
+        if issparse(part):
+            columns, values = part.indices, part.data
+        else:
+            columns = np.flatnonzero(part[0])
+            values = part[0, columns]
+        data.append(values)
+        indices.append(columns + start)
+        start += part.shape[1]
+    joined = np.concatenate(data)
+    pointers = np.array([0, len(joined)], dtype=np.int32)
+    places = np.concatenate(indices).astype(np.int32)
+    return csr_matrix((joined, places, pointers), shape=(1, start))
 
 
 def nbytes_of(X: Any) -> int:

@@ -10,7 +10,11 @@ from sklearn.base import BaseEstimator, TransformerMixin
 LIMIT = 1e10  # of a scaled value; the square of a larger one overflows float32
 
 
-class NumericColumns(TransformerMixin, BaseEstimator):
+class NumericColumns(
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,  # type: ignore[call-arg]
+):
     """Impute and scale numeric columns.
 
     A row of integer weight n has the effect of n equal rows, and a row of weight zero

@@ -15,7 +15,11 @@ DENSE_CELLS = 2e7
 COMPONENTS = 100
 
 
-class SparseColumns(TransformerMixin, BaseEstimator):
+class SparseColumns(
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,  # type: ignore[call-arg]
+):
     """Scale a sparse matrix without centring, so that it stays sparse.
 
     Parameters

@@ -56,6 +56,11 @@ class TextColumn:
         """Return the texts of the given rows."""
         return replace(self, codes=self.codes[rows])
 
+    def tokens(self, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the buckets of the text of a row, and how often each occurs."""
+        start, end = self.counts.indptr[self.codes[row] :][:2]
+        return self.counts.indices[start:end], self.counts.data[start:end]
+
     def used(self) -> "TextColumn":
         """Return the same rows, with only those texts that occur in a row."""
         used, codes = np.unique(self.codes, return_inverse=True)

@@ -16,6 +16,7 @@ from automodel.preprocessing.categories import (
     PooledCategories,
     TargetMeans,
 )
+from automodel.preprocessing.encoded import MixedRows, joined_columns
 from automodel.preprocessing.numeric import NumericColumns
 from automodel.preprocessing.sparse_table import SparseColumns
 from automodel.preprocessing.table import Table
@@ -191,7 +192,8 @@ default="svd"
         numbers = self._numbers(table, means)
         self.numeric_.fit(numbers, None, weight)
         text = self._fit_text(table, y, weight)
-        return self._assemble(table, numbers, text)
+        encoded = self._assemble(table, numbers, text)
+        return encoded.frame if isinstance(encoded, MixedRows) else encoded
 
     def transform(self, table: Table):
         """Encode rows.
@@ -207,6 +209,11 @@ default="svd"
             The encoded rows.
         """
         check_is_fitted(self)
+        encoded = self.transform_mixed(table)
+        return encoded.frame if isinstance(encoded, MixedRows) else encoded
+
+    def transform_mixed(self, table: Table):
+        """Return the same as `transform`, but `MixedRows` in place of a DataFrame."""
         if self.sparse_columns_ is not None and table.sparse is not None:
             return self._finished(self.sparse_columns_.transform(table.sparse))
         means = self.means_.transform(table.codes[:, self.encoded_])
@@ -389,16 +396,19 @@ default="svd"
         """Join numbers, one-hot columns and text, in this order."""
         dense = [self.numeric_.transform(numbers)]
         dense += [part for part in text if not sparse.issparse(part)]
-        one_hot = self.one_hot_.transform(table.codes[:, self.one_hot_columns_])
-        light: list[Any] = [one_hot, *filter(sparse.issparse, text)]
-        n_light = sum(part.shape[1] for part in light)
+        codes = table.codes[:, self.one_hot_columns_]
+        light = [part for part in text if sparse.issparse(part)]
+        n_light = self.one_hot_.n_columns_ + sum(part.shape[1] for part in light)
         n_dense = sum(part.shape[1] for part in dense)
         if self.sparse_output and n_light > n_dense and not len(self.native_):
-            blocks = [sparse.csr_matrix(part) for part in dense] + light
-            return self._finished(sparse.hstack(blocks, format="csr"))
-        matrix = self._typed([*dense, *(part.toarray() for part in light)])
+            one_hot = self.one_hot_.transform(codes)
+            return self._finished(joined_columns([*dense, one_hot, *light]))
+        dense += [self.one_hot_.dense(codes), *(part.toarray() for part in light)]
+        matrix = self._typed(dense)
         if len(self.native_):
-            return self._frame(matrix, table)
+            codes = self.pool_.transform(table.codes[:, self.native_])
+            n_categories = [size + 1 for size in self.pool_.sizes_]
+            return MixedRows(matrix, codes, n_categories)
         return matrix if matrix.shape[1] else self._finished(matrix)
 
     def _finished(self, matrix: Any):
@@ -415,18 +425,6 @@ default="svd"
         with np.errstate(over="ignore"):
             values = np.hstack(parts, dtype=self.dtype, casting="same_kind")
         return np.ascontiguousarray(np.clip(values, -BOUND, BOUND, out=values))
-
-    def _frame(self, matrix: np.ndarray, table: Table):
-        """Return a DataFrame of the numbers and of columns of dtype "category"."""
-        import pandas as pd
-
-        numbers = matrix.T
-        columns: dict[str, Any] = {f"x{i}": values for i, values in enumerate(numbers)}
-        codes = self.pool_.transform(table.codes[:, self.native_])
-        for i, size in enumerate(self.pool_.sizes_):
-            dtype = pd.CategoricalDtype(list(range(size + 1)))
-            columns[f"c{i}"] = pd.Categorical.from_codes(codes[:, i], dtype=dtype)
-        return pd.DataFrame(columns, copy=False)
 
 
 def _beside(numbers: np.ndarray, others: np.ndarray) -> np.ndarray:

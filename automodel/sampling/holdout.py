@@ -3,12 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.model_selection import (
-    GroupShuffleSplit,
-    ShuffleSplit,
-    StratifiedGroupKFold,
-    StratifiedShuffleSplit,
-)
 
 from automodel.quiet import no_warnings
 
@@ -48,6 +42,8 @@ def hold_out(
     >>> sorted(set(out // 2) & set(stay // 2)), len(out)
     ([], 4)
     """
+    from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
+
     rows = np.zeros((n_rows, 1))
     if groups is not None and len(np.unique(groups)) > 1:
         stay, out = _groups_held_out(rows, share, seed, labels, groups)
@@ -60,6 +56,8 @@ def hold_out(
 
 
 def _groups_held_out(rows, share, seed, labels, groups):
+    from sklearn.model_selection import GroupShuffleSplit, StratifiedGroupKFold
+
     n_folds, n_groups = round(1 / share), len(np.unique(groups))
     is_slow = n_groups * n_folds > MOST_GROUPS_TIMES_FOLDS
     if (

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.dummy import DummyRegressor
-from sklearn.metrics import make_scorer
 
 from automodel.exceptions import FitWarning
 from automodel.targets.base import AveragedTarget
@@ -85,6 +84,8 @@ class ValuesTarget(AveragedTarget):
         objective: Objective | None = None,
         limits: tuple[np.ndarray, np.ndarray] | None = None,
     ):
+        from sklearn.metrics import make_scorer  # slow to load
+
         self.means, self.deviations = means, deviations
         self.n_outputs = len(means)
         self.objective = Objective() if objective is None else objective

@@ -13,9 +13,7 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_diabetes
 
-import automodel
 from automodel import AutoClassifier, AutoRegressor
-from automodel.exceptions import VersionWarning
 from tests.conftest import CHEAP, StubFamily, make_frame, make_signal
 
 X = make_frame()
@@ -114,15 +112,6 @@ def test_the_parameters_are_left_alone():
 # the process
 
 
-def test_a_pickle_of_another_version_warns(fitted, monkeypatch):
-    saved = pickle.dumps(classifier().fit(X, LABELS))
-    pickle.loads(saved)
-    monkeypatch.setattr("automodel.estimators.base.__version__", "99.0")
-    with pytest.warns(VersionWarning, match=r"saved by automodel .* loaded by 99\.0"):
-        pickle.loads(saved)
-    assert automodel.__version__ != "99.0"
-
-
 # pandas is not among them: scikit-learn itself imports it where it is installed
 HEAVY = ["torch", "skorch", "optuna", "lightgbm", "xgboost", "catboost", "polars"]
 
@@ -184,3 +173,41 @@ def test_real_data_is_learned():
     X, y = load_diabetes(return_X_y=True)
     search = regressor(scoring="r2").fit(X, y)
     assert search.best_score_ > 0.4
+
+
+UNUSED = [  # by a model of LightGBM, from loading to predicting a data frame
+    "torch",
+    "optuna",
+    "skorch",
+    "catboost",
+    "xgboost",
+    "matplotlib",
+    "sklearn.model_selection",
+    "sklearn.ensemble",
+    "sklearn.linear_model",
+    "sklearn.neighbors",
+    "sklearn.decomposition",
+    "sklearn.feature_extraction",
+    "automodel.metrics",
+    "automodel.search.search",
+    "automodel.training",
+    "automodel.nets.realmlp",
+    "automodel.nets.bert",
+    "automodel.families.text.bert",
+]
+
+
+def test_a_saved_model_loads_nothing_that_it_does_not_use():
+    search = classifier(families=["lightgbm"]).fit(X, LABELS)
+    assert {member.family for member in search.ensemble_.members} == {"lightgbm"}
+    stored = pickle.dumps((search, X, search.predict_proba(X)))
+    code = f"""
+import pickle, sys
+import lightgbm  # which loads some modules of scikit-learn
+before = set(sys.modules)
+search, X, expected = pickle.load(sys.stdin.buffer)
+assert abs(search.predict_proba(X) - expected).max() == 0
+assert list(search.predict(X))
+assert sorted((set(sys.modules) - before) & set({UNUSED})) == []
+"""
+    subprocess.run([sys.executable, "-c", code], input=stored, check=True)

@@ -64,3 +64,11 @@ def test_the_encoder_appends_them_to_the_numbers(X):
     assert (encoded[:, :4] == plain[:, :4]).all()
     assert encoder.transform(table) == pytest.approx(encoded, nan_ok=True)
     assert encoder.n_features_out_ == encoded.shape[1]
+
+
+def test_a_single_row_is_computed_as_in_a_table():
+    X = np.random.default_rng(0).normal(size=(40, 6))
+    X[3, 2], X[5, 1] = np.nan, 0.0
+    encoder = ArithmeticColumns().fit(X)
+    rows = [encoder.transform(X[[i]]) for i in range(len(X))]
+    np.testing.assert_array_equal(np.vstack(rows), encoder.transform(X))

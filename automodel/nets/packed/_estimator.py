@@ -10,12 +10,6 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from sklearn.model_selection import (
-    GroupKFold,
-    KFold,
-    StratifiedGroupKFold,
-    StratifiedKFold,
-)
 from sklearn.utils._param_validation import (
     Interval,
     StrOptions,
@@ -124,6 +118,8 @@ class PackedNet(Net):
 
         Classes are spread evenly over the folds; the rarest may be missing in some.
         """
+        from sklearn.model_selection import KFold, StratifiedKFold  # slow to load
+
         labels = None
         if y.ndim == 1 and hasattr(self, "predict_proba"):
             labels = np.unique(y, return_inverse=True)[1]
@@ -253,7 +249,6 @@ class PackedNet(Net):
 
     def _answers(self, X) -> np.ndarray:
         """Return the weighted mean of the nets' answers, in bounded memory."""
-        X = self._checked_again(X)
         if "forward" not in self._cache:
             self._cache["forward"] = PackForward(
                 self.members_, self._inputs, self.state_, self.member_weights_ > 0
@@ -283,6 +278,8 @@ def _batch_size(batch_size, n_rows: int) -> int:
 
 def _group_folds(n_folds: int, labels, groups: np.ndarray, seed: int):
     """Return training and validation rows of folds that part no group."""
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
     n_groups = groups.max() + 1
     n_folds = min(n_folds, n_groups)
     rows = np.zeros((len(groups), 1))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.feature_extraction.text import HashingVectorizer
-from sklearn.preprocessing import normalize
 from sklearn.utils.extmath import randomized_svd
+from sklearn.utils.sparsefuncs_fast import inplace_csr_row_normalize_l2
 
 from automodel.preprocessing.table import TextColumn
 
@@ -40,6 +40,8 @@ def count_tokens(texts: Sequence[str], tokens: str) -> sparse.csr_matrix:
     >>> count_tokens(["good dog food", "bad"], "word").sum(axis=1).ravel()
     matrix([[5., 1.]], dtype=float32)
     """
+    from sklearn.feature_extraction.text import HashingVectorizer  # slow to load
+
     is_word = tokens == "word"
     vectorizer = HashingVectorizer(
         analyzer="word" if is_word else "char_wb",
@@ -52,7 +54,11 @@ def count_tokens(texts: Sequence[str], tokens: str) -> sparse.csr_matrix:
     return sparse.csr_matrix(vectorizer.transform(texts))
 
 
-class TfidfColumns(TransformerMixin, BaseEstimator):
+class TfidfColumns(
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,  # type: ignore[call-arg]
+):
     """Turn the hashed token counts of a text column into TF-IDF.
 
     Only the most frequent buckets that occur in at least two training rows are kept.
@@ -91,8 +97,27 @@ class TfidfColumns(TransformerMixin, BaseEstimator):
 
     def transform(self, texts: TextColumn) -> sparse.csr_matrix:
         """Return rows of unit length, of shape (n_samples, len(buckets_))."""
+        if len(texts) == 1:
+            places, weights = self.weights_of_one(texts)
+            parts = weights, places, np.array([0, len(places)])
+            return sparse.csr_matrix(parts, shape=(1, len(self.buckets_)))
         texts = texts.used()
         return self.weighed(texts.counts)[texts.codes]
+
+    def weights_of_one(self, texts: TextColumn) -> tuple[np.ndarray, np.ndarray]:
+        """Return the columns of a single row that are not 0, and their values.
+
+        SciPy would go through all the buckets that there are.
+        """
+        buckets, counts = texts.tokens(0)
+        places = np.searchsorted(self.buckets_, buckets)
+        is_kept = places < len(self.buckets_)
+        is_kept[is_kept] = self.buckets_[places[is_kept]] == buckets[is_kept]
+        places = places[is_kept]
+        weights = (1 + np.log(counts[is_kept])) * self.idf_[places]
+        ends = np.array([0, len(places)])
+        inplace_csr_row_normalize_l2(_Matrix(weights, places, ends, (1, 0)))
+        return places, weights
 
     def names_out(self, name: str) -> list[str]:
         """Return the names of the columns, which are those of their buckets."""
@@ -100,6 +125,8 @@ class TfidfColumns(TransformerMixin, BaseEstimator):
 
     def weighed(self, counts: sparse.csr_matrix) -> sparse.csr_matrix:
         """Return the TF-IDF of texts, given their token counts."""
+        from sklearn.preprocessing import normalize  # slow to load
+
         chosen = counts[:, self.buckets_].astype(np.float32)
         if not chosen.nnz:
             return chosen
@@ -107,7 +134,20 @@ class TfidfColumns(TransformerMixin, BaseEstimator):
         return normalize(chosen, copy=False)
 
 
-class TextComponents(TransformerMixin, BaseEstimator):
+class _Matrix(NamedTuple):
+    """The arrays of a CSR matrix, which take long to put into one."""
+
+    data: np.ndarray
+    indices: np.ndarray
+    indptr: np.ndarray
+    shape: tuple[int, int]
+
+
+class TextComponents(
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,  # type: ignore[call-arg]
+):
     """Reduce a text column to a few dense columns by a truncated SVD of its TF-IDF.
 
     Parameters
@@ -145,6 +185,11 @@ class TextComponents(TransformerMixin, BaseEstimator):
 
     def transform(self, texts: TextColumn) -> np.ndarray:
         """Return the components of rows, of shape (n_samples, n_components)."""
+        if len(texts) == 1:
+            places, weights = self.tfidf_.weights_of_one(texts)
+            parts = weights[:, None] * self.components_[places]
+            # Added up one after the other, as SciPy does.
+            return parts.cumsum(axis=0)[-1:] if len(parts) else parts.sum(axis=0)[None]
         texts = texts.used()
         matrix = self.tfidf_.weighed(texts.counts)
         return np.asarray(matrix @ self.components_)[texts.codes]

@@ -64,7 +64,11 @@ def embeddings_of(
     return texts.outputs[key]
 
 
-class EmbeddedComponents(TransformerMixin, BaseEstimator):
+class EmbeddedComponents(
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,  # type: ignore[call-arg]
+):
     """Reduce the embeddings of a text column to their principal components.
 
     They are scaled by the same factor, as in `TextComponents`.

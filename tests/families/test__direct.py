@@ -1,0 +1,135 @@
+"""Direct predictions equal those of the estimators that they stand for."""
+
+import copy
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import ShuffleSplit
+from sklearn.tree import DecisionTreeClassifier
+
+from automodel import AutoClassifier, AutoRegressor, EstimatorFamily
+from automodel.exceptions import FitWarning
+from automodel.families import all_families
+from automodel.families._direct import direct
+from automodel.preprocessing.encoded import MixedRows
+
+N_ROWS = 90
+NAMES = [name for name, own in all_families().items() if own.modality == "tabular"]
+NAMES.remove("knn")  # which learns from no texts, and is called as always
+NETS = ["mlp", "packed_mlp", "tabm", "resnet", "ft_transformer"]
+RNG = np.random.default_rng(0)
+SIZE, COLOR = RNG.normal(size=N_ROWS), RNG.choice(["red", "green", "blue"], N_ROWS)
+TABLE = pd.DataFrame(
+    {
+        "size": SIZE,
+        "color": pd.Series(COLOR).where(RNG.random(N_ROWS) > 0.1),
+        "weight": np.where(RNG.random(N_ROWS) < 0.2, np.nan, RNG.normal(size=N_ROWS)),
+        "city": RNG.choice([f"city {i}" for i in range(40)], N_ROWS),
+        "name": [
+            f"a {c} thing of size {s:.1f}" for c, s in zip(COLOR, SIZE, strict=True)
+        ],
+    }
+)
+VALUES = np.exp(SIZE + (COLOR == "red"))
+CLASSES = np.digitize(VALUES, np.quantile(VALUES, [0.3, 0.6]))
+OPTIONS = {"time_budget": None, "n_trials": 1, "random_state": 0, "refit": False}
+ONE = ShuffleSplit(1, test_size=0.3, random_state=0)
+NEW = pd.concat([TABLE.iloc[:7], pd.DataFrame({"color": ["pink", None]})])
+
+
+def fitted(family, y, **options):
+    kind = AutoRegressor if y.dtype.kind == "f" else AutoClassifier
+    return kind(families=[family], cv=ONE, **OPTIONS, **options).fit(TABLE, y)
+
+
+def assert_the_same(search):
+    for n_rows in (1, len(NEW)):
+        rows = search._reader.transform(NEW.iloc[-n_rows:])
+        for model in (m for own in search.ensemble_.members for m in own.models):
+            plain = model.encoder.transform(rows)
+            expected = model.target.predict(model.estimator, plain, model.columns)
+            found = model.predict(rows)
+            np.testing.assert_allclose(found, expected, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in NETS else n for n in NAMES]
+)
+@pytest.mark.parametrize("y", [VALUES, CLASSES], ids=["values", "classes"])
+def test_every_family_predicts_the_same(name, y):
+    search = fitted(name, y)
+    assert {member.family for member in search.ensemble_.members} == {name}
+    assert_the_same(search)
+
+
+@pytest.mark.parametrize(
+    "scoring", ["neg_mean_absolute_error", "neg_mean_poisson_deviance"]
+)
+@pytest.mark.parametrize("name", ["linear", "lightgbm", "xgboost", "extra_trees"])
+def test_every_objective_predicts_the_same(name, scoring):
+    assert_the_same(fitted(name, VALUES, scoring=scoring))
+
+
+def test_a_net_predicts_the_same():
+    assert_the_same(fitted("mlp", CLASSES))
+
+
+@pytest.mark.parametrize("name", ["linear", "lightgbm"])
+def test_two_classes_and_several_targets_predict_the_same(name):
+    assert_the_same(fitted(name, CLASSES > 0))
+    assert_the_same(fitted(name, np.column_stack([CLASSES > 0, CLASSES > 1])))
+    assert_the_same(fitted(name, np.column_stack([VALUES, SIZE])))
+
+
+def test_estimators_of_users_get_data_frames():
+    class Framed(DecisionTreeClassifier):
+        def predict_proba(self, X):
+            assert list(X.columns) == ["x0", "x1", "c0"]
+            return super().predict_proba(X)
+
+    rows = MixedRows(np.eye(3, 2), np.array([[0], [1], [2]]), [3])
+    model = Framed().fit(rows.frame.astype(float), [0, 1, 0])
+    assert direct(model).predict_proba(rows).tolist() == [[1, 0], [0, 1], [1, 0]]
+
+
+def test_estimators_behind_other_encoders_check_their_rows():
+    tags = {"categorical": False, "preprocessor": _Infinite()}
+    family = EstimatorFamily("own", LogisticRegression(), lambda trial: {}, **tags)
+    with pytest.warns(FitWarning, match="contains infinity"):
+        fitted(family, CLASSES)
+
+
+class _Infinite(DecisionTreeClassifier):
+    """An encoder that returns rows which no linear model accepts."""
+
+    def fit(self, rows, y=None):
+        return self
+
+    def fit_transform(self, rows, y=None, **_):
+        return self.transform(rows)
+
+    def transform(self, rows):
+        return np.full((len(rows), 2), np.inf)
+
+
+def test_a_copy_of_a_model_predicts_with_its_own_estimator():
+    search = fitted("linear", CLASSES)
+    model = search.ensemble_.members[0].models[0]
+    rows = search._reader.transform(NEW)
+    before = model.predict(rows)
+    other = copy.copy(model)
+    other.estimator = copy.deepcopy(model.estimator)
+    other.estimator.coef_ = np.zeros_like(model.estimator.coef_)
+    assert not np.allclose(other.predict(rows), before)
+    np.testing.assert_array_equal(model.predict(rows), before)
+
+
+def test_mixed_rows_are_those_of_their_frame():
+    rows = MixedRows(np.eye(3, 2, dtype=np.float32), np.array([[0], [2], [1]]), [3])
+    part = rows[1:]
+    assert part.shape == (2, 3)
+    assert part.matrix.tolist() == [[0, 1, 2], [0, 0, 1]]
+    assert part.frame["c0"].cat.categories.tolist() == [0, 1, 2]
+    assert part.frame.astype(float).to_numpy().tolist() == part.matrix.tolist()
