@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted
 
 from automodel.nets._estimator import Net
 from automodel.nets._recipe import Hooks, Trained
@@ -108,6 +109,10 @@ class UnstructuredNet(Net):
         rows = self._check_input(X, reset=reset)
         y_numeric = not hasattr(self, "predict_proba")
         return rows, check_target(self, rows, y, y_numeric=y_numeric)
+
+    def _checked_again(self, X):
+        check_is_fitted(self)
+        return self._check_input(X, reset=False)
 
     def _told(self, on_epoch: Callable, part: int, get_weights: Callable):
         """Tell a search that a part of an epoch is over."""

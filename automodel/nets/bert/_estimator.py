@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
 
 from automodel.exceptions import MissingLibraryError, WeightsError
 from automodel.nets._docs import documented
@@ -192,16 +191,14 @@ class BertNet(UnstructuredNet):
         return int(config.get("hidden_size") or config.get("dim") or 0)
 
     def _outputs(self, X) -> np.ndarray:
-        """Return the outputs of the net for texts."""
-        check_is_fitted(self)
-        texts = self._check_input(X, reset=False)
+        """Return the outputs of the net for checked texts."""
         from automodel.nets.bert._prediction import TextPredictor
 
         if self._cache.get("device") != self.device:
             state = {**self.frozen_, **self.state_}
             predictor = TextPredictor(self._design, state, self.device, self.precision_)
             self._cache.update(predictor=predictor, device=self.device)
-        tokens = tokens_of(texts, self.tokenizer_, self._max_length)
+        tokens = tokens_of(X, self.tokenizer_, self._max_length)
         return self._cache["predictor"].outputs(tokens) * self.factor_
 
     def __sklearn_tags__(self):

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
 
 from automodel.nets._recipe import Hooks, Recipe
 from automodel.nets._unstructured import UnstructuredNet
@@ -167,9 +166,7 @@ class ImageEstimator(UnstructuredNet):
         return self.state_
 
     def _outputs(self, X) -> np.ndarray:
-        """Return the outputs of the net for images."""
-        check_is_fitted(self)
-        images = self._check_input(X, reset=False)
+        """Return the outputs of the net for checked images."""
         from automodel.nets.image._prediction import ImagePredictor
 
         if self._cache.get("device") != self.device:
@@ -181,7 +178,7 @@ class ImageEstimator(UnstructuredNet):
             )
             self._cache.update(predictor=predictor, device=self.device)
         predictor = self._cache["predictor"]
-        return predictor.outputs(images, self._averages_flips) * self.factor_
+        return predictor.outputs(X, self._averages_flips) * self.factor_
 
     @property
     def _averages_flips(self) -> bool:
