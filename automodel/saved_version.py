@@ -17,6 +17,7 @@ from automodel import __version__
 from automodel.exceptions import SavedVersionError, VersionWarning
 
 PACKAGE = __name__.partition(".")[0]
+CACHES = "_direct", "_cache"  # attributes that no pickle holds
 LEAVES = (str, bytes, int, float, type(None), ModuleType)
 
 
@@ -111,7 +112,11 @@ def names_within(state: Any) -> list[str]:
 
 
 def _held(value: Any) -> Iterable[Any]:
-    return [held for held in gc.get_referents(value) if held is not type(value)]
+    """Return what a value refers to, without its class and what it has cached."""
+    own = getattr(value, "__dict__", {})
+    left_out = {id(own), id(type(value)), *(id(own[n]) for n in CACHES if n in own)}
+    kept = [held for name, held in own.items() if name not in CACHES]
+    return kept + [held for held in gc.get_referents(value) if id(held) not in left_out]
 
 
 def _is_found(name: str) -> bool:
@@ -120,8 +125,10 @@ def _is_found(name: str) -> bool:
         value = import_module(module)
         for part in path.split("."):
             value = getattr(value, part)
-    except (ImportError, AttributeError):
+    except AttributeError:
         return False
+    except ImportError as error:  # perhaps of a library that is not installed
+        return not (error.name or PACKAGE).startswith(PACKAGE)
     return True
 
 

@@ -100,7 +100,7 @@ def test_the_same_minor_version_does_not_warn(search, monkeypatch):
 
 
 def test_a_file_without_the_mark_loads(search, monkeypatch):
-    monkeypatch.delattr("automodel.estimators.base.AutoEstimator.__reduce_ex__")
+    monkeypatch.delattr("automodel.estimators.base.AutoEstimator.__reduce__")
     pickled = pickle.dumps(search)
     monkeypatch.undo()
     assert b"saved_version" not in pickled
@@ -113,6 +113,20 @@ def test_all_protocols_and_copies_predict_the_same(search, protocol):
     again = pickle.loads(pickle.dumps(search, protocol=protocol))
     for own in (again, copy.copy(search), copy.deepcopy(search)):
         np.testing.assert_array_equal(own.predict_proba(X), expected)
+
+
+def test_what_a_prediction_has_cached_is_not_needed(search):
+    own = copy.deepcopy(search)
+    before = saved_version.names_within(own.__getstate__())
+    own.predict(X)
+    assert saved_version.names_within(own.__getstate__()) == before
+
+
+def test_a_library_that_is_not_installed_is_not_a_matter_of_versions(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    module = "automodel.nets._layers"
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    assert saved_version.read_mark("99.1.0", [f"{module}:Dropout"])
 
 
 def test_a_file_can_be_mapped(search, tmp_path):

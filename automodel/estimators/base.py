@@ -408,7 +408,7 @@ class AutoEstimator(PlanMixin, ResultsMixin, ReportMixin, HonestMixin, BaseEstim
         with contained():  # one thread is faster than several with many small trees
             return self.ensemble_.predict(rows)
 
-    def __reduce_ex__(self, protocol):
+    def __reduce__(self):
         state = self.__getstate__()
         mark = SavedVersion(__version__, names_within(state))
         return new_estimator, (mark, type(self)), state

@@ -18,7 +18,7 @@ from automodel.clock import Deadline
 from automodel.exceptions import TrialPruned
 from automodel.preprocessing.combined import CombinedEncoder
 from automodel.preprocessing.components import Components
-from automodel.preprocessing.encoded import nbytes_of, take_rows
+from automodel.preprocessing.encoded import nbytes_of, returns_mixed, take_rows
 from automodel.preprocessing.rows import Encoder, Rows
 from automodel.preprocessing.some_columns import SomeColumns
 from automodel.preprocessing.stateless import (
@@ -278,7 +278,7 @@ def transformed(
 def _output(encoder: Encoder, rows: Rows, found: dict[int, Any]) -> Any:
     if isinstance(encoder, CombinedEncoder):
         return encoder.join([transformed(own, rows, found) for own in encoder.encoders])
-    if hasattr(encoder, "transform_mixed"):
+    if returns_mixed(encoder):
         return encoder.transform_mixed(rows)
     if learns_nothing(encoder):
         return output_in_memory(encoder, rows)

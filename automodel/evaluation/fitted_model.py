@@ -17,7 +17,7 @@ from automodel.exceptions import describe_error
 from automodel.families._direct import direct
 from automodel.monitor import Steps
 from automodel.preprocessing.combined import CombinedEncoder
-from automodel.preprocessing.encoded import take_rows
+from automodel.preprocessing.encoded import returns_mixed, take_rows
 from automodel.preprocessing.rows import Rows
 from automodel.targets.base import Target
 
@@ -78,7 +78,7 @@ class FittedModel:
         """Predict rows that the encoder has transformed, in chunks."""
         n_rows, chunks = X.shape[0], []
         # Other encoders may return rows that estimators have to check.
-        is_known = hasattr(self.encoder, "transform_mixed") and not hasattr(X, "iloc")
+        is_known = returns_mixed(self.encoder) and not hasattr(X, "iloc")
         estimator = self._predictor if is_known else self.estimator
         for start in range(0, n_rows, PREDICT_ROWS):
             deadline.check()

@@ -19,7 +19,8 @@ from sklearn.utils.extmath import safe_sparse_dot, softmax
 from automodel.families._columns import ColumnsEstimator, VaryingColumns
 from automodel.preprocessing.encoded import MixedRows
 
-PROBABILITIES, VALUES = "predict_proba", "predict"
+PROBABILITIES = "predict_proba"
+OF_PREDICTIONS = "pred", "num_iteration_predict", "start_iteration_predict"
 
 
 def direct(estimator: Any) -> Any:
@@ -81,8 +82,10 @@ class _Values:
 def _answer_of(estimator: Any) -> Callable[[Any], np.ndarray] | None:
     """Return a function of the rows; None if the estimator is not known here."""
     kind = type(estimator)
-    if hasattr(estimator, "predict_unchecked"):
-        return estimator.predict_unchecked
+    unchecked = getattr(estimator, "predict_unchecked", None)
+    if unchecked is not None:
+        takes_mixed = getattr(estimator, "takes_mixed_rows", False)
+        return unchecked if takes_mixed else lambda X: unchecked(_matrix(X))
     library = kind.__module__.partition(".")[0]
     make = _MAKERS.get(f"{library}.{kind.__name__}")
     return None if make is None else make(estimator)
@@ -100,6 +103,8 @@ def _of_second(proba: np.ndarray) -> np.ndarray:
 def _lightgbm(model: Any) -> Callable | None:
     if callable(model.objective_):
         return None
+    if any(name.startswith(OF_PREDICTIONS) for name in model.get_params()):
+        return None  # parameters that the booster does not know by itself
     is_classifier = hasattr(model, PROBABILITIES)
     threads = {"num_threads": model.n_jobs} if model.n_jobs else {}
 
@@ -121,7 +126,10 @@ def _xgboost(model: Any) -> Callable | None:
             return (model.predict_proba if is_classifier else model.predict)(X)
         rounds = model._get_iteration_range(None)
         found = model.get_booster().inplace_predict(
-            X, validate_features=False, iteration_range=rounds
+            X,
+            iteration_range=rounds,
+            missing=model.missing,
+            validate_features=False,
         )
         return _of_second(found) if is_classifier and found.ndim == 1 else found
 
@@ -165,7 +173,8 @@ def _log_linear(model: Any) -> Callable | None:
 
 
 def _scores(model: Any, X: Any) -> np.ndarray:
-    return safe_sparse_dot(X, model.coef_.T, dense_output=True) + model.intercept_
+    product = safe_sparse_dot(_matrix(X), model.coef_.T, dense_output=True)
+    return product + model.intercept_
 
 
 _MAKERS: dict[str, Callable[[Any], Callable | None]] = {

@@ -127,7 +127,7 @@ class NetEncoder(BaseEstimator):
     def _numbers(self, X: Any) -> np.ndarray:
         if not self.category_columns_:
             return X.toarray() if hasattr(X, "toarray") else check_floats(X)
-        if hasattr(X, "codes"):
+        if _is_mixed(X):
             return X.numbers
         if not hasattr(X, "iloc"):
             raise ValueError(
@@ -140,7 +140,7 @@ class NetEncoder(BaseEstimator):
         return check_floats(X.iloc[:, rest]) if rest else np.zeros((len(X), 0))
 
     def _codes(self, X, position) -> np.ndarray:
-        if hasattr(X, "codes"):
+        if _is_mixed(X):
             values, codes = range(X.n_categories[position]), X.codes[:, position]
         else:
             column = X.iloc[:, self.category_columns_[position]]
@@ -149,6 +149,11 @@ class NetEncoder(BaseEstimator):
         # Code -1, a missing category, takes the last entry.
         table = np.array([*(number.get(value, 0) for value in values), 0])
         return table[codes]
+
+
+def _is_mixed(X: Any) -> bool:
+    """Tell whether rows are `MixedRows`, and not a frame with such a column."""
+    return hasattr(X, "codes") and not hasattr(X, "iloc")
 
 
 def _is_category(dtype) -> bool:

@@ -66,6 +66,8 @@ class Net(BaseEstimator):
     random_state: Any = None
     verbose: int = 0
 
+    takes_mixed_rows: ClassVar[bool] = True  # by `predict_unchecked`
+
     _parameter_constraints: ClassVar[dict] = {
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "schedule": [StrOptions(set(LEARNING_RATES))],

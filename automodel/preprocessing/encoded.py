@@ -52,6 +52,17 @@ class MixedRows:
         return pd.DataFrame(columns, copy=False)
 
 
+def returns_mixed(encoder: Any) -> bool:
+    """Tell whether an encoder has `transform_mixed`, which agrees with `transform`.
+
+    A subclass that overrides `transform` alone has not.
+    """
+    for kind in type(encoder).__mro__:
+        if "transform" in vars(kind):
+            return "transform_mixed" in vars(kind)
+    return False
+
+
 def take_rows(X: Any, rows: Any) -> Any:
     """Return some rows.
 

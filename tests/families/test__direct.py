@@ -14,6 +14,7 @@ from automodel.exceptions import FitWarning
 from automodel.families import all_families
 from automodel.families._direct import direct
 from automodel.preprocessing.encoded import MixedRows
+from automodel.preprocessing.tabular import TabularEncoder
 
 N_ROWS = 90
 NAMES = [name for name, own in all_families().items() if own.modality == "tabular"]
@@ -99,6 +100,47 @@ def test_estimators_behind_other_encoders_check_their_rows():
     family = EstimatorFamily("own", LogisticRegression(), lambda trial: {}, **tags)
     with pytest.warns(FitWarning, match="contains infinity"):
         fitted(family, CLASSES)
+
+
+def test_an_encoder_that_overrides_transform_is_used_as_it_is():
+    family = EstimatorFamily(
+        "own",
+        LogisticRegression(),
+        lambda trial: {},
+        preprocessor=_Doubled(missing="impute", categories="onehot"),
+    )
+    search = fitted(family, CLASSES)
+    (member,) = search.ensemble_.members
+    assert member.family == "own"
+    model = member.models[0]
+    rows = search._reader.transform(NEW)
+    expected = model.estimator.predict_proba(model.encoder.transform(rows))
+    np.testing.assert_allclose(model.predict(rows), expected, rtol=1e-12)
+
+
+class _Doubled(TabularEncoder):
+    def transform(self, table):
+        return 2 * super().transform(table)
+
+    def fit_transform(self, table, y=None, **options):
+        return 2 * super().fit_transform(table, y, **options)
+
+
+def test_frames_of_categories_are_numbers_for_linear_models():
+    encoder = TabularEncoder(missing="impute", categories="native")
+    family = EstimatorFamily(
+        "own", LogisticRegression(), lambda trial: {}, preprocessor=encoder
+    )
+    assert_the_same(fitted(family, CLASSES))
+
+
+def test_values_that_stand_for_missing_ones_are_missing_in_xgboost():
+    xgboost = pytest.importorskip("xgboost")
+    X = RNG.integers(0, 3, size=(200, 2)).astype(float)
+    y = (X[:, 0] == 0).astype(int)
+    model = xgboost.XGBClassifier(missing=0, n_estimators=5).fit(X, y)
+    found = direct(model).predict_proba(X)
+    np.testing.assert_array_equal(found, model.predict_proba(X))
 
 
 class _Infinite(DecisionTreeClassifier):

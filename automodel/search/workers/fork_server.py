@@ -34,7 +34,7 @@ LOADED = (  # by the server before its first worker
     "sklearn.neighbors",
 )
 ON_REQUEST = ("torch",)  # slow to load, and known to start no thread by that
-NO_THREADS = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
+NO_THREADS = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}  # of pyarrow
 MESSAGE_BYTES = 2**16
 START = """
 import pickle, socket, sys
@@ -77,11 +77,11 @@ class ForkServer:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", code],
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, **environment, **NO_THREADS},
+                env={**NO_THREADS, **os.environ, **environment},
                 pass_fds=[theirs.fileno()],
             )
         path = [place or str(Path.cwd()) for place in sys.path]
-        self._send((path, sys.argv))
+        self._send((path, sys.argv[:1]))
 
     def start(
         self, connection: Connection, lifeline: Connection, library: str = ""
@@ -99,6 +99,7 @@ class ForkServer:
         self._started.append(process)
         ends = [connection.fileno(), lifeline.fileno()]
         self._send((len(self._started) - 1, library), ends)
+        process.is_over = not self.is_alive
         self.libraries |= {library} - {""}
         return process
 
@@ -152,7 +153,7 @@ class Forked:
 
     def __init__(self, server: ForkServer):
         self.exitcode: int | None = None
-        self.is_over = False
+        self.is_over = self._is_killed = False
         self._pid: int | None = None
         self._server = server
 
@@ -173,14 +174,18 @@ class Forked:
 
     def kill(self) -> None:
         """Kill the process. One that has not begun ends with its connections."""
+        self._is_killed = True
         if self.is_alive() and self._pid is not None:
             with suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
 
     def join(self, seconds: float) -> None:
-        """Wait until the process has ended."""
+        """Wait until the process has ended, but not for one that was killed.
+
+        The server tells when it has ended, and may be busy loading a library.
+        """
         end = Deadline.after(seconds)
-        while self.is_alive() and not end.is_over:
+        while self.is_alive() and not (self._is_killed or end.is_over):
             self._server.hear(max(end.seconds_left, 0.0))
 
 
@@ -234,7 +239,7 @@ class _Server:
             with suppress(Exception):  # the call will raise the error
                 importlib.import_module(library)
         pid = None
-        if len(list(Path("/proc/self/task").iterdir())) == 1:
+        if _has_one_thread():
             gc.freeze()
             arguments = connection, lifeline, os.getpid(), self.ends
             context = multiprocessing.get_context("fork")
@@ -257,6 +262,13 @@ class _Server:
     def tell(self, *facts) -> None:
         with suppress(OSError):  # the parent has gone
             self.control.send(pickle.dumps(facts))
+
+
+def _has_one_thread() -> bool:
+    try:
+        return len(list(Path("/proc/self/task").iterdir())) == 1
+    except OSError:  # a system without /proc
+        return False
 
 
 def _serve(connection, lifeline, server, ends) -> None:

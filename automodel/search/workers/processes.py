@@ -162,9 +162,9 @@ class ProcessPool:
         """End all processes at once."""
         for worker in self._workers:
             worker.kill()
+        self._starter.close()
         for worker in self._workers:
             worker.join()
-        self._starter.close()
 
     def _do_without(self, worker: WorkerProcess) -> None:
         if self.has_processes:  # these are as many as there can be

@@ -71,13 +71,16 @@ class Starter:
 
         An `OSError` or a `RuntimeError` says that the system has no room for it.
         """
-        if not self.forks:
-            return Spawned(connection, lifeline)
-        if self._server is None or not self._server.is_alive:
+        if self.forks and (self._server is None or not self._server.is_alive):
             from automodel.search.workers.fork_server import ForkServer
 
             self.close()
-            self._server = ForkServer(ONE_THREAD)
+            try:
+                self._server = ForkServer(ONE_THREAD)
+            except OSError:  # a system without sockets that keep messages apart
+                self.forks = False
+        if not self.forks:
+            return Spawned(connection, lifeline)
         return self._server.start(connection, lifeline, library)
 
     def shares(self, library: str) -> bool:
@@ -91,14 +94,16 @@ class Starter:
     @property
     def libraries(self) -> set[str]:
         """The slow libraries that a process has which starts now."""
-        return set() if self._server is None else set(self._server.libraries)
+        has_server = self.forks and self._server is not None
+        return set(self._server.libraries) if has_server else set()
 
     @property
     def library_bytes(self) -> int:
         """Bytes of resident memory that a process takes for libraries alone."""
         if self._server is None or not self.forks:
             return LIBRARY_BYTES
-        return resident_bytes(self._server.pid)
+        own = resident_bytes(self._server.pid)
+        return own if self.shares_libraries else max(own, LIBRARY_BYTES)
 
     def close(self) -> None:
         """End the server, and its processes with it."""

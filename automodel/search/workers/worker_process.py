@@ -58,7 +58,7 @@ class WorkerProcess:
         self.lifeline: Any = None  # closes when this process is gone
         self.exchange: Any = None
         self.key: Hashable = None
-        self.message = b""
+        self.message, self.library = b"", ""
         self.deadline = NO_DEADLINE
         self.is_busy = self.is_dead = False
         self.start = 0.0
@@ -84,7 +84,8 @@ class WorkerProcess:
             self.kill()
         self._start(shared)
         self.exchange = _Exchange(self.connection, message, self.news)
-        self.key, self.message, self.deadline = key, message, deadline
+        self.key, self.deadline = key, deadline
+        self.message, self.library = message, library
         self.is_busy, self.is_dead = True, False
         self.start = deadline.clock.now()
         if library:
@@ -161,7 +162,7 @@ class WorkerProcess:
         self.starter.forks = False
         self.kill()
         try:
-            self.run(self.key, self.message, self.deadline)
+            self.run(self.key, self.message, self.deadline, self.library)
         except (OSError, RuntimeError) as error:  # see `Starter.start`
             return self._ended("unstarted", describe_error(error))
         return None
