@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from numbers import Integral, Real
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Self
@@ -278,7 +279,9 @@ class AutoEstimator(PlanMixin, ResultsMixin, ReportMixin, HonestMixin, BaseEstim
         }
         self._params = trained.params
         self._best_model = trained.best_model
-        self._model_cost, self._economies = trained.cost, trained.economies
+        # Plain, so that a saved estimator loads no class of the search.
+        self._model_cost = None if trained.cost is None else asdict(trained.cost)
+        self._economies = trained.economies
 
     def replay(self, X, y, sample_weight=None, groups=None):
         """Fit the members of the ensemble again, without a search or a clock.

@@ -226,7 +226,7 @@ def _cost_lines(estimator: Any) -> list[str]:
     if cost is None:
         return []
     line = (
-        f"Models: about {cost.n_bytes / 1e6:.3g} MB, and {1e6 * cost.seconds:.3g} us "
+        f"Models: about {cost['n_bytes'] / 1e6:.3g} MB, and {1e6 * cost['seconds']:.3g} us "
         "to predict a row among many"
     )
     return [line, *said.get("_economies", [])]

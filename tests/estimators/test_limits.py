@@ -35,9 +35,9 @@ def families_of(search):
 def test_large_models_are_no_candidates(target):
     kind, y = TARGETS[target]
     free = fitted(kind, y, model_size_limit=None, prediction_time_limit=None)
-    size = free._model_cost.n_bytes
+    size = free._model_cost["n_bytes"]
     search = fitted(kind, y, model_size_limit=size / 3)
-    assert search._model_cost.n_bytes <= size / 3
+    assert search._model_cost["n_bytes"] <= size / 3
     models = [model for member in search.ensemble_.members for model in member.models]
     assert len(pickle.dumps([*models, search._best_model])) <= size / 3
     assert np.isfinite(search.expected_score_)
@@ -69,7 +69,7 @@ def test_a_resumed_search_and_one_with_a_text_as_limit_keep_it(tmp_path):
     first = fitted(AutoRegressor, y, **params)
     second = fitted(AutoRegressor, y, **params)
     assert "extra_trees" not in families_of(first)
-    assert first._model_cost.n_bytes == second._model_cost.n_bytes <= 30_000
+    assert first._model_cost["n_bytes"] == second._model_cost["n_bytes"] <= 30_000
     np.testing.assert_allclose(first.predict(X), second.predict(X))
 
 
@@ -79,10 +79,10 @@ def test_folds_are_fewer_if_there_is_no_room_for_their_models():
     params |= {"time_budget": None, "random_state": 0}
     every = AutoRegressor(**params).fit(X, y)
     assert len(every.ensemble_.members[0].models) == 5
-    size = every._model_cost.n_bytes
+    size = every._model_cost["n_bytes"]
     some = AutoRegressor(**params, model_size_limit=0.5 * size).fit(X, y)
     assert len(some.ensemble_.members[0].models) == 2
-    assert some._model_cost.n_bytes == pytest.approx(0.4 * size, rel=0.1)
+    assert some._model_cost["n_bytes"] == pytest.approx(0.4 * size, rel=0.1)
 
 
 def test_the_summary_and_the_page_say_what_is_left_out():
@@ -90,7 +90,7 @@ def test_the_summary_and_the_page_say_what_is_left_out():
     text, cost = text_summary(search), gather(search)["cost"]
     assert "Models: about" in text
     assert "could not join the ensemble, because of model_size_limit=0.03 MB" in text
-    assert cost["n_bytes"] == pytest.approx(search._model_cost.n_bytes)
+    assert cost["n_bytes"] == pytest.approx(search._model_cost["n_bytes"])
     assert any("could not join" in said for said in cost["left_out"])
 
 

@@ -187,8 +187,8 @@ def _cost(estimator: Any) -> dict[str, Any]:
     if cost is None:
         return {}
     return {
-        "n_bytes": cost.n_bytes,
-        "seconds_per_row": cost.seconds,
+        "n_bytes": cost["n_bytes"],
+        "seconds_per_row": cost["seconds"],
         "left_out": vars(estimator).get("_economies", []),
     }
 
