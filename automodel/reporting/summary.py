@@ -225,9 +225,10 @@ def _cost_lines(estimator: Any) -> list[str]:
     cost = said.get("_model_cost")
     if cost is None:
         return []
+    size, seconds = cost["n_bytes"], cost["seconds"]
     line = (
-        f"Models: about {cost['n_bytes'] / 1e6:.3g} MB, and {1e6 * cost['seconds']:.3g} us "
-        "to predict a row among many"
+        f"Models: about {size / 1e6:.3g} MB, and {1e6 * seconds:.3g} us to predict a row "
+        "among many"
     )
     return [line, *said.get("_economies", [])]
 
