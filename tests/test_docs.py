@@ -54,7 +54,7 @@ def run(page, words=None, **names):
     for word, other in (words or {}).items():
         assert word in code
         code = code.replace(word, other)
-    code = re.sub(r"time_budget=\d+", "time_budget=20, n_trials=2", code)
+    code = re.sub(r"time_budget=\d+", "time_budget=60, n_trials=2", code)
     code = re.sub(r"n_jobs=-?\d+", "n_jobs=2", code)
     namespace = {"__name__": page} | NAMES | names
     exec(compile(code, page, "exec"), namespace)

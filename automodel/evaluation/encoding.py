@@ -275,7 +275,7 @@ def transformed(
     return found[id(encoder)]
 
 
-def _output(encoder: Encoder, rows: Rows, found: dict[int, Any]) -> Any:
+def _output(encoder: Any, rows: Rows, found: dict[int, Any]) -> Any:
     if isinstance(encoder, CombinedEncoder):
         return encoder.join([transformed(own, rows, found) for own in encoder.encoders])
     if returns_mixed(encoder):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -97,12 +98,12 @@ class ArithmeticColumns(
 
     def _fill_one(self, made: np.ndarray, row: np.ndarray) -> None:
         """Compute the columns of a single row, each operation once."""
-        places: dict[np.ufunc, list[tuple[int, int, int]]] = {}
+        places: dict[Any, list[tuple[int, int, int]]] = {}
         for column, (operation, left, right) in enumerate(self.operations_):
             places.setdefault(operation, []).append((column, left, right))
-        for operation, found in places.items():
+        for ufunc, found in places.items():
             columns, left, right = np.array(found).T
-            made[columns] = operation(row[left], row[right])
+            made[columns] = ufunc(row[left], row[right])
 
     def names_out(self, names: Sequence[str]) -> list[str]:
         """Return the names of the new columns, such as "height / width"."""

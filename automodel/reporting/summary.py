@@ -227,8 +227,8 @@ def _cost_lines(estimator: Any) -> list[str]:
         return []
     size, seconds = cost["n_bytes"], cost["seconds"]
     line = (
-        f"Models: about {size / 1e6:.3g} MB, and {1e6 * seconds:.3g} us to predict a row "
-        "among many"
+        f"Models: about {size / 1e6:.3g} MB, and {1e6 * seconds:.3g} us to predict a "
+        "row among many"
     )
     return [line, *said.get("_economies", [])]
 
