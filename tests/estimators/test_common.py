@@ -31,7 +31,7 @@ def test_one_family_passes_all_checks(estimator, check):
 
 @pytest.mark.slow
 @parametrize_with_checks(
-    both(n_trials=4, cv=2),
+    both(n_trials=3, cv=2),
     expected_failed_checks=trees_may_tell_weights_from_repeats,
     xfail_strict=False,
 )

@@ -26,11 +26,9 @@ def agree(search, again, X):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize(
-    ("kind", "refit"), [(AutoClassifier, True), (AutoRegressor, False)]
-)
-def test_each_family_is_repeated_without_the_clock(kind, family, refit):
+@pytest.mark.parametrize(("number", "family"), enumerate(FAMILIES))
+def test_each_family_is_repeated_without_the_clock(number, family):
+    kind, refit = [(AutoClassifier, True), (AutoRegressor, False)][number % 2]
     y = LABELS if kind is AutoClassifier else VALUES
     params = {"families": [family], "time_budget": 20.0, "n_trials": 2, "cv": 2}
     search = kind(**params, refit=refit, random_state=0).fit(X, y)

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+from itertools import product
 
 import numpy as np
 import pytest
@@ -36,9 +37,14 @@ class StubbornFamily(StubFamily):
         return Stubborn()
 
 
-@pytest.mark.parametrize("refit", [False, True, "auto"])
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("n_jobs", "fault", "refit"),
+    [
+        *product([1], FAULTS, [False, True, "auto"]),
+        pytest.param(2, "type", False, marks=pytest.mark.slow),
+        pytest.param(2, "memory", True, marks=pytest.mark.slow),
+    ],
+)
 def test_a_model_that_cannot_be_loaded_is_left_out(fault, refit, n_jobs):
     """With one job refits are never written, and can be used."""
     trials = [(0.9, fault), (0.8, "plain"), (0.3, "plain")]

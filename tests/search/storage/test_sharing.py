@@ -567,7 +567,7 @@ def test_a_trial_that_kills_the_process_twice_is_failed(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("n_jobs", "n_kills", "n_trials"), [(1, 4, 40), (2, 6, 70)])
+@pytest.mark.parametrize(("n_jobs", "n_kills", "n_trials"), [(1, 3, 30), (2, 3, 40)])
 def test_kills_at_random_moments_lose_no_finished_trial(
     tmp_path, n_jobs, n_kills, n_trials
 ):
