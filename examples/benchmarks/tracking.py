@@ -80,7 +80,7 @@ def fit_once(job):
         n_trials=job["trials"],
         n_jobs=job["jobs"],
         scoring=SCORING[kind],
-        callbacks=callbacks or None,
+        callbacks=callbacks,
         random_state=0,
     )
     start = time.perf_counter()
