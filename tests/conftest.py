@@ -359,6 +359,9 @@ def mlflow_as_before():
             if "mlflow" in sys.modules:
                 mlflow = sys.modules["mlflow"]
                 mlflow.sklearn.autolog(disable=True)
+                # Otherwise `mlflow.autolog()` leaves it switched off.
+                settings = mlflow.utils.autologging_utils.AUTOLOGGING_INTEGRATIONS
+                settings.pop("sklearn", None)
                 mlflow.set_tracking_uri(None)
 
 

@@ -26,7 +26,7 @@ def agree(search, again, X):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "family"), enumerate(FAMILIES))
+@pytest.mark.parametrize(("number", "family"), list(enumerate(FAMILIES)))
 def test_each_family_is_repeated_without_the_clock(number, family):
     kind, refit = [(AutoClassifier, True), (AutoRegressor, False)][number % 2]
     y = LABELS if kind is AutoClassifier else VALUES
