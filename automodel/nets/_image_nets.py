@@ -13,6 +13,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from automodel.nets._depthwise import DepthwiseConvolution, pays
+from automodel.nets._strided import StridedConv2d
 
 IMAGENET = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 LITE = "efficientnet_lite"
@@ -317,7 +318,7 @@ def _normed(n_in: int, shape: tuple[int, ...], stride: int) -> list[nn.Module]:
     """Return a convolution with a kernel of this shape, and its batch norm."""
     n_out, n_of_group, size, _ = shape
     groups = max(n_in // n_of_group, 1)
-    convolution = nn.Conv2d(
+    convolution = StridedConv2d(
         n_in, n_out, size, stride, size // 2, groups=groups, bias=False
     )
     return [convolution, nn.BatchNorm2d(n_out)]

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from automodel.nets._layers import Dropout, PlainLinear
+from automodel.nets._strided import StridedConv2d
 from automodel.nets.image._layout import BOTTLENECK, DEPTHS
 
 GROUP_CHANNELS = 16  # of a group of group normalisation
@@ -230,7 +231,7 @@ def _bottleneck(n_in: int, n_inside: int, norm: str, stride: int):
 
 def _convolved(n_in: int, n_out: int, norm: str, kernel: int = 3, stride: int = 1):
     """Return a convolution and its normalisation."""
-    convolution = nn.Conv2d(n_in, n_out, kernel, stride, kernel // 2, bias=False)
+    convolution = StridedConv2d(n_in, n_out, kernel, stride, kernel // 2, bias=False)
     if norm == "batch":
         return [convolution, nn.BatchNorm2d(n_out)]
     return [convolution, group_norm(n_out)]
