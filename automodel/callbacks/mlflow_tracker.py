@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import json
 import math
 import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -32,6 +34,11 @@ STATUSES = {"complete": "FINISHED", "failed": "FAILED"}  # others: KILLED
 DATA = ("X", "y", "sample_weight", "groups")  # in a fingerprint
 OWNER = "automodel.estimator"  # tag of a run that is that of a fit
 PARENT = "mlflow.parentRunId"
+DRAWING = (  # what a report needs
+    "matplotlib.figure",
+    "matplotlib.backends.backend_svg",
+    "automodel.reporting.page.report",
+)
 
 
 class MLflowTracker(Tracker):
@@ -167,6 +174,26 @@ class _MLflowFit(TrackedFit):
             "task": self._fit.task.kind,
         }
         self._log(self._run_id, params=params, tags=tags)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Load what the end of the fit needs, while the search runs.
+
+        What fails here fails at the end again, and is reported then.
+        """
+        if self._tracker.log_model:
+            from automodel.callbacks.mlflow_model import prepare
+
+            with suppress(Exception):
+                prepare()
+        for name in DRAWING if self._logs_report else ():
+            with suppress(ImportError):
+                importlib.import_module(name)
+
+    @property
+    def _logs_report(self) -> bool:
+        has_libraries = all(map(find_spec, ("jinja2", "matplotlib")))
+        return self._tracker.log_report and has_libraries
 
     def log_trial(self, trial: optuna.trial.FrozenTrial) -> None:
         """Log the run of a trial."""
@@ -246,8 +273,7 @@ class _MLflowFit(TrackedFit):
         self._client.log_text(self._run_id, board, "leaderboard.csv")
 
     def _log_report(self, estimator: Any) -> None:
-        has_libraries = all(map(find_spec, ("jinja2", "matplotlib")))
-        if self._tracker.log_report and has_libraries:
+        if self._logs_report:
             page = estimator.report().html
             self._client.log_text(self._run_id, page, "report.html")
 

@@ -12,7 +12,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import (
+
+from automodel.metrics.functions import (
     accuracy_score,
     balanced_accuracy_score,
     cohen_kappa_score,
@@ -23,7 +24,6 @@ from sklearn.metrics import (
     precision_score,
     recall_score,
 )
-
 from automodel.metrics.scorers import parts_of
 
 # Accuracy is best at one half, and the others at a threshold of 0 or 1.

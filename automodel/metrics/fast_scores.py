@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.metrics import (
+
+from automodel.metrics.functions import (
     mean_absolute_error,
     mean_absolute_percentage_error,
     mean_gamma_deviance,
@@ -21,7 +22,6 @@ from sklearn.metrics import (
     root_mean_squared_error,
     root_mean_squared_log_error,
 )
-
 from automodel.metrics.objectives import is_own_loss, objective_of
 from automodel.metrics.scorers import parts_of
 from automodel.targets.objective import Objective

@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 from scipy.special import xlog1py, xlogy
-from sklearn.metrics import (
+from sklearn.metrics import make_scorer
+
+from automodel.clock import NO_DEADLINE, Deadline
+from automodel.metrics.confusion import confusions_above, fbeta, jaccard, ratio
+from automodel.metrics.fast_scores import TINY, Fast, roc_auc
+from automodel.metrics.functions import (
     d2_log_loss_score,
     f1_score,
     fbeta_score,
     jaccard_score,
     log_loss,
-    make_scorer,
 )
-
-from automodel.clock import NO_DEADLINE, Deadline
-from automodel.metrics.confusion import confusions_above, fbeta, jaccard, ratio
-from automodel.metrics.fast_scores import TINY, Fast, roc_auc
 from automodel.metrics.scorers import known_name, parts_of
 from automodel.metrics.threshold import bags, known_rows
 

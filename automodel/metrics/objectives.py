@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import replace
 from typing import Any
 
-from sklearn.metrics import (
+from automodel.metrics.functions import (
     d2_absolute_error_score,
     d2_pinball_score,
     d2_tweedie_score,
@@ -25,7 +25,6 @@ from sklearn.metrics import (
     root_mean_squared_error,
     root_mean_squared_log_error,
 )
-
 from automodel.metrics.scorers import ScorerParts, parts_of
 from automodel.targets.objective import Objective
 from automodel.targets.several_values import scaled_root_mean_squared_error

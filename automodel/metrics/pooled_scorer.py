@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
 from automodel.metrics.fast_scores import TINY
+from automodel.metrics.functions import roc_auc_score
 from automodel.metrics.scorers import ScorerParts, parts_of, takes
 from automodel.targets.base import Target
 

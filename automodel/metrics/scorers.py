@@ -18,6 +18,8 @@ from typing import Any
 
 from sklearn.metrics import get_scorer, get_scorer_names
 
+from automodel.metrics.functions import as_defined
+
 
 @dataclass(frozen=True)
 class ScorerParts:
@@ -49,6 +51,7 @@ def parts_of(scorer: Any) -> ScorerParts | None:
     function = getattr(scorer, "_score_func", None)
     if function is None or not hasattr(scorer, "_sign"):
         return None
+    function = as_defined(function)
     response = getattr(scorer, "_response_method", "predict")
     return ScorerParts(
         function,

@@ -37,6 +37,7 @@ def server(folder):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "mlflow", "server", "--port", str(port)]
+    command += ["--workers", "1"]  # others would still start when a fit begins
     command += ["--backend-store-uri", f"sqlite:///{folder}/server.db"]
     command += ["--artifacts-destination", f"{folder}/artifacts"]
     with (folder / "server.log").open("w") as log:
