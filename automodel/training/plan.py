@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,7 @@ from automodel.families import LEFT_OUT
 from automodel.families.base import ModelFamily
 from automodel.search.workers.scratch import make_folder
 from automodel.search.workers.starting import resident_bytes
+from automodel.training.choosing import perfect_score
 from automodel.training.planning.advice import AdviceOnDemand, advice_for
 from automodel.training.planning.cost_model import fit_costs
 from automodel.training.planning.machine import Machine
@@ -119,6 +121,7 @@ class Planner:
             **{n: reason.removeprefix(LEFT_OUT) for n, reason in fit.left_out.items()},
             **{name: _said_of(error) for name, error in errors.items()},
         }
+        perfect = perfect_score(fit.folds)
         self.scene = Scene(
             fit.folds,
             stand_in_folds(fit.folds, fit.settings.search.seed),
@@ -129,6 +132,7 @@ class Planner:
             fit.setup_seconds,
             resident_bytes(os.getpid()) + OWN_MEMORY,
             bool(Machine().gpu),
+            perfect if math.isfinite(perfect) else 0.0,
         )
 
     def plan(self, machine: Machine) -> TrainingPlan:

@@ -1,11 +1,14 @@
 """Plans from probes that are made up."""
 
 import pickle
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from automodel.training.plan import Planner, jobs_of
 from automodel.training.planning.machine import Machine
+from automodel.training.planning.simulation import _gaps
 from tests.conftest import StubFamily
 from tests.training.planning.makers import (
     MEGA,
@@ -166,3 +169,38 @@ def test_advice_says_what_cores_and_budgets_change():
     assert advice["twice the budget"].n_trials.likely == 32
     assert "n_jobs=4" in advice["twice the cores"].text
     assert "n_trials=8" in advice["half the budget"].text
+
+
+@pytest.mark.parametrize("model_requires", [None, ()])
+def test_the_process_of_fit_loads_what_its_models_need(model_requires):
+    family = StubFamily()
+    family.requires, family.model_requires = ("numpy",), model_requires
+    probe = make_probe(import_bytes=400.0 * MEGA)
+    plan = planned([family], probe, n_jobs=2, n_trials=4)
+    others = planned([family], make_probe(import_bytes=0.0), n_jobs=2, n_trials=4)
+    added = plan.memory_parent - others.memory_parent
+    assert added == pytest.approx(0.0 if model_requires == () else 400 * MEGA, abs=MEGA)
+    assert plan.memory_worker > others.memory_worker + 300 * MEGA
+
+
+def test_the_process_that_others_are_forked_from_counts_as_memory():
+    fit = make_fit([StubFamily()], n_jobs=2, n_trials=4)
+    memory = []
+    for server_bytes in (0.0, 300.0 * MEGA):
+        probes = replace(make_probes(make_probe()), server_bytes=server_bytes)
+        memory.append(Planner(fit, probes).plan(TWO_CORES).peak_memory.likely)
+    assert memory[1] - memory[0] == pytest.approx(300 * MEGA, abs=MEGA)
+
+
+def test_scores_are_compared_by_what_is_missing_to_the_perfect_one():
+    """A model with an AUC of 0.98 makes half the errors of one with 0.96."""
+    families = [StubFamily("good"), StubFamily("bad", rank=2)]
+    probes = [make_probe("good", 10**5, score=0.98)]
+    probes += [make_probe("bad", 10**5, score=0.96)]
+    scene = Planner(make_fit(families, n_trials=4), make_probes(*probes)).scene
+    gaps = [
+        _gaps(replace(scene, perfect=perfect), np.random.default_rng(0))
+        for perfect in (1.0, 0.0)
+    ]
+    assert gaps[0][0] == gaps[1][0] == 0
+    assert gaps[0][1] > 0.5 > 0.1 > gaps[1][1]

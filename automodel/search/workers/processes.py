@@ -61,6 +61,11 @@ class ProcessPool:
         return not own or any(not worker.is_busy for worker in own)
 
     @property
+    def server_bytes(self) -> int:
+        """Bytes of the process that all others are forked from; 0 if there is none."""
+        return self._starter.server_bytes
+
+    @property
     def has_processes(self) -> bool:
         """Whether there is a process, idle or not."""
         return any(worker.connection is not None for worker in self._workers)

@@ -48,7 +48,7 @@ class _Process:
     peak_bytes: float = 0.0  # of its last trial
     is_started: bool = False
     is_busy: bool = False
-    libraries: set[str] = field(default_factory=set)
+    libraries: set[tuple[str, ...]] = field(default_factory=set)
     slow_libraries: set[str] = field(default_factory=set)
     encodings: set[Any] = field(default_factory=set)
 
@@ -193,10 +193,10 @@ class SimulatedWorkers(Workers):
             before += costs.start_seconds
             process.is_started = True
             process.n_bytes = costs.start_bytes
-        if family.name not in process.libraries:
+        if family.requires not in process.libraries:
             before += costs.import_seconds(family)
             process.n_bytes += costs.import_bytes(family)
-            process.libraries.add(family.name)
+            process.libraries.add(family.requires)
         key = family.name, candidate.params.get(family.encoder_param)
         before = max(before, self._wait_for_shared(family, course, before))
         encoding = 0.0 if key in process.encodings else course.encode_seconds

@@ -98,11 +98,17 @@ class Starter:
         return set(self._server.libraries) if has_server else set()
 
     @property
+    def server_bytes(self) -> int:
+        """Bytes of resident memory of the server; 0 if there is none."""
+        has_server = self.forks and self._server is not None
+        return resident_bytes(self._server.pid) if has_server else 0
+
+    @property
     def library_bytes(self) -> int:
         """Bytes of resident memory that a process takes for libraries alone."""
-        if self._server is None or not self.forks:
+        own = self.server_bytes
+        if not own:
             return LIBRARY_BYTES
-        own = resident_bytes(self._server.pid)
         return own if self.shares_libraries else max(own, LIBRARY_BYTES)
 
     def close(self) -> None:

@@ -101,6 +101,7 @@ class Probes:
     start_seconds: float
     start_bytes: float
     seconds: float = 0.0  # that they took together
+    server_bytes: float = 0.0  # of the process that others are forked from
 
 
 class _TimedFolds(Folds):
@@ -164,9 +165,10 @@ def probe_families(
                 else:
                     queue.take(outcome)
             queue.submit_all(path)
+        server_bytes = float(pool.server_bytes)
     used = clock.now() - start
     start_seconds = born.seconds if born.value else used
-    return Probes(queue.found, start_seconds, born.value or 0.0, used)
+    return Probes(queue.found, start_seconds, born.value or 0.0, used, server_bytes)
 
 
 class _Queue:

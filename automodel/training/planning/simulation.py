@@ -81,6 +81,8 @@ class Scene:
         Memory of this process.
     has_gpu : bool, default=False
         Whether the probes could use a GPU.
+    perfect : float, default=0.0
+        The score of predictions without errors.
     """
 
     folds: Folds
@@ -92,6 +94,7 @@ class Scene:
     setup_seconds: float
     parent_bytes: float
     has_gpu: bool = False
+    perfect: float = 0.0
 
     def seed(self, shift: int) -> int:
         """Return the seed of the simulated fit with this shift of the costs."""
@@ -165,8 +168,13 @@ def _summary(
     ended = [e for _, e in workers.ended]
     n_complete = sum(e.status == "complete" for e in ended)
     folds, per_row, n_bytes = scene.folds, 0.0, 0.0
-    names = {m.family for m in trained.ensemble.members} & scene.costs.keys()
-    libraries = sum(scene.costs[name].import_bytes for name in names)
+    names = {member.family for member in trained.ensemble.members}
+    loaded = {
+        family.requires: scene.costs[family.name].import_bytes
+        for family in scene.families
+        if family.name in names and family.model_requires != ()
+    }
+    libraries = sum(loaded.values())
     for member in trained.ensemble.members:
         if member.number != BASELINE:
             own = scene.costs[member.family]
@@ -188,7 +196,7 @@ def _summary(
         workers.first_end,
         _convergence(workers, scene),
         counts,
-        parent + workers.peak_bytes,
+        parent + workers.peak_bytes + scene.probes.server_bytes * workers.are_isolated,
         parent,
         workers.worker_bytes,
         per_row,
@@ -264,7 +272,7 @@ class DrawnCosts:
             fold_seconds=list(seconds * spread + predict),
             predict_seconds=predict * len(folds),
             oof=self._predictions.of(name, level, candidate.seed),
-            n_iterations=own.n_iterations,
+            n_iterations=own.n_rounds(params, n_rows),
             n_bytes=own.bytes_of(params, n_rows),
             model_bytes=own.model_bytes(n_rows),
             encode_seconds=own.encode_seconds(n_rows) * len(folds) * self.slowness,
@@ -291,8 +299,8 @@ class DrawnCosts:
 
     def _fit_seconds(self, candidate: Candidate, n_rows: int) -> float:
         own = self.scene.costs[candidate.family.name]
-        cost = own.cost(candidate.params, n_rows)
-        seconds = own.seconds.at(cost, self._deviations) * self.slowness
+        seconds = own.fit_seconds(candidate.params, n_rows, self._deviations)
+        seconds *= self.slowness
         if self.has_gpu == self.scene.has_gpu:
             return seconds
         factor = max(own.gpu_factor(candidate.params, n_rows), 1.0)
@@ -313,7 +321,8 @@ def _gaps(scene: Scene, rng: np.random.Generator) -> list[float]:
             alike = [p for p in scene.probes.of_trials if p.n_rows == probe.n_rows]
             best = max((p.score for p in alike if math.isfinite(p.score)), default=0.0)
             if math.isfinite(probe.score):
-                behind.append(min((best - probe.score) / max(abs(best), 1e-9), 1.0))
+                error = max(abs(scene.perfect - best), 1e-9)
+                behind.append(min((best - probe.score) / error, 1.0))
                 n_rows = probe.n_rows
         if behind:
             trust = math.sqrt(min(n_rows / most, 1.0)) * n_rows / (n_rows + UNSURE_ROWS)

@@ -74,6 +74,73 @@ def test_memory_grows_with_the_rows():
     assert costs.bytes_of({}, 8000) == pytest.approx(80 * MEGA, rel=0.2)
 
 
+def test_buffers_of_a_library_do_not_grow_with_the_rows():
+    probes = [make_probe(n_rows=400, n_bytes=20 * MEGA)]
+    costs = FamilyCosts(StubFamily(), TASK, probes)
+    grown = costs.memory({}, 8000) - costs.memory({}, 400)
+    assert costs.bytes_of({}, 8000) == pytest.approx(20 * MEGA + 3 * grown)
+
+
+class Boosting(CostlyFamily):
+    iteration_param = "n_rounds"
+    seconds_per_1000 = 0.0
+
+    def cost(self, params, task):
+        return 1.0  # for all rounds
+
+
+def boosted(n_rows, n_rounds):
+    """Return a probe that has stopped after some of 1,000 rounds of 2 ms."""
+    probe = make_probe(
+        n_rows=n_rows, fit_seconds=0.002 * n_rounds, n_iterations=n_rounds
+    )
+    return replace(probe, params={"n_rounds": 1000})
+
+
+def test_more_rows_allow_more_rounds_before_early_stopping():
+    costs = FamilyCosts(Boosting(), TASK, [boosted(400, 50), boosted(1600, 200)])
+    rounds = [costs.n_rounds({"n_rounds": 1000}, n) for n in (1600, 3200, 10**5)]
+    assert rounds[0] == 200
+    assert 350 < rounds[1] < 400
+    assert rounds[2] == 1000
+    assert costs.fit_seconds({}, 1600) == pytest.approx(0.4, rel=0.2)
+    assert costs.fit_seconds({}, 10**5) == pytest.approx(2.0, rel=0.2)
+
+
+def test_few_rounds_say_less_than_many():
+    few, many = (FamilyCosts(Boosting(), TASK, [boosted(400, n)]) for n in (10, 1000))
+    stated, measured = 1.0, 2.0
+    assert stated < few.seconds.at(1.0) < many.seconds.at(1.0) < measured
+
+
+def test_families_share_what_loading_their_library_takes():
+    names = ("first", "second", "unprobed", "other")
+    families = [CostlyFamily(name) for name in names]
+    for family, library in zip(families, ("a", "a", "a", "b"), strict=True):
+        family.requires = (library,)
+    probes = [
+        make_probe("first", import_seconds=2.0, import_bytes=50.0 * MEGA),
+        make_probe("second", import_seconds=0.0, import_bytes=0.0),
+    ]
+    costs = fit_costs(families, TASK, make_probes(*probes))
+    for name in names[:3]:
+        assert costs[name].import_seconds == 2.0
+        assert costs[name].import_bytes == 50.0 * MEGA
+    assert costs["other"].import_bytes == CostlyFamily.start_bytes
+
+
+@pytest.mark.parametrize(("start_seconds", "forked"), [(0.0, 0), (5.0, 300)])
+def test_a_slow_library_is_in_the_process_that_others_are_forked_from(
+    start_seconds, forked
+):
+    family = CostlyFamily()
+    family.requires, family.start_seconds = ("torch",), start_seconds
+    probe = make_probe(import_bytes=10.0 * MEGA)
+    probes = replace(make_probes(probe), server_bytes=500.0 * MEGA)
+    costs = fit_costs([family], TASK, probes)
+    assert costs["stub"].import_bytes == (10 + forked) * MEGA
+
+
 @pytest.mark.parametrize("name", ["cost", "memory", "portfolio", "shared_cost"])
 def test_a_broken_statement_is_as_good_as_none(name):
     class Broken(StubFamily):
