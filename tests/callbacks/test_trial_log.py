@@ -27,7 +27,8 @@ def classifier(**params):
 
 
 def lines_of(caplog):
-    return [record.getMessage() for record in caplog.records]
+    own = (record for record in caplog.records if record.name == "automodel")
+    return [record.getMessage() for record in own]
 
 
 def test_a_line_for_each_trial(caplog):
