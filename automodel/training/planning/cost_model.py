@@ -272,7 +272,8 @@ class FamilyCosts:
         if "torch" not in self.family.requires or self.family.iteration_param is None:
             return 0.0
         seconds = self.fit_seconds(params, n_rows)
-        epochs = self.n_iterations or params.get(self.family.iteration_param, EPOCHS)
+        epochs = self.n_rounds(params, n_rows)
+        epochs = epochs or params.get(self.family.iteration_param, EPOCHS)
         batch = params.get("batch_size", BATCH)
         batch = batch if isinstance(batch, int) else BATCH
         return seconds / max(epochs * n_rows / batch, 1.0)
