@@ -9,12 +9,10 @@ import sys
 import numpy as np
 import pytest
 
-from automodel import AutoClassifier, AutoImageClassifier, AutoTextClassifier
+from automodel import AutoClassifier
 from automodel.callbacks.trial_log import TrialLog
 from tests.conftest import CHEAP, StubFamily, environment, make_frame, make_signal
-from tests.images import CHEAP_IMAGE, make_images
-from tests.shapes import detector, make_shapes
-from tests.texts import CHEAP_TEXT, make_texts
+from tests.searches import make_searches
 
 X = make_frame()
 LABELS = np.where(make_signal(X) > 0.3, "yes", "no")
@@ -115,21 +113,11 @@ def test_the_bar_makes_way_for_the_lines_in_a_terminal():
     assert text.count("\rTrial ") == 2, text  # each at the beginning of a line
 
 
-def searches():
-    pictures, places = make_images()
-    texts, values = make_texts()
-    return {
-        "table": (classifier(), X, LABELS),
-        "image": (AutoImageClassifier(**CHEAP_IMAGE), pictures, places > 0),
-        "text": (AutoTextClassifier(**CHEAP_TEXT), texts, values > 0),
-        "detection": (detector(), *make_shapes()),
-    }
-
-
 @pytest.mark.parametrize("kind", ["table", "image", "text", "detection"])
 def test_every_kind_of_search_shows_its_progress(capsys, caplog, kind):
     caplog.set_level(logging.INFO, logger="automodel")
-    model, rows, targets = searches()[kind]
+    searches = {"table": (classifier(), X, LABELS), **make_searches()}
+    model, rows, targets = searches[kind]
     model.set_params(verbose=2).fit(rows, targets)
     said = capsys.readouterr().err
     best = model.leaderboard_.iloc[0]

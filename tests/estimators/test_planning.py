@@ -8,18 +8,11 @@ from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 
-from automodel import (
-    AutoClassifier,
-    AutoImageClassifier,
-    AutoRegressor,
-    AutoTextClassifier,
-)
+from automodel import AutoClassifier, AutoRegressor
 from automodel.training import plan as planning
 from automodel.training.planning.probes import Probes
 from tests.conftest import CHEAP, StubFamily
-from tests.images import CHEAP_IMAGE, make_images
-from tests.shapes import detector, make_shapes
-from tests.texts import CHEAP_TEXT, make_texts
+from tests.searches import make_searches
 
 X, y = load_iris(return_X_y=True)
 
@@ -57,19 +50,9 @@ def test_real_probes_take_no_longer_than_they_may():
     assert plan.memory_parent > 5e7
 
 
-def searches():
-    pictures, places = make_images()
-    texts, values = make_texts()
-    return {
-        "image": (AutoImageClassifier(**CHEAP_IMAGE), pictures, places > 0),
-        "text": (AutoTextClassifier(**CHEAP_TEXT), texts, values > 0),
-        "detection": (detector(), *make_shapes()),
-    }
-
-
 @pytest.mark.parametrize("kind", ["image", "text", "detection"])
 def test_texts_images_and_boxes_have_plans(kind):
-    search, rows, targets = searches()[kind]
+    search, rows, targets = make_searches()[kind]
     plan = search.plan(rows, targets, probe_seconds=10.0)
     assert plan.total_trials.likely == search.n_trials
     assert 0 < plan.seconds_to_first_model.low <= plan.seconds.high
