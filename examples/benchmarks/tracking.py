@@ -92,10 +92,14 @@ def fit_once(job):
     return {"seconds": seconds, "busy": busy, "score": estimator.best_score_}
 
 
-def measured(job):
-    command = [sys.executable, __file__, "--one", json.dumps(job)]
-    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(ended.stdout.splitlines()[-1])
+def measured(job, folder):
+    """Fit in a fresh process, which leaves its files in a folder."""
+    script = str(Path(__file__).resolve())
+    command = [sys.executable, script, "--one", json.dumps(job)]
+    output = subprocess.run(
+        command, stdout=subprocess.PIPE, text=True, check=True, cwd=folder
+    ).stdout
+    return json.loads(output.splitlines()[-1])
 
 
 def main():
@@ -118,7 +122,7 @@ def main():
             with tempfile.TemporaryDirectory() as name:
                 folder = Path(name)
                 job = {
-                    "table": arguments.table,
+                    "table": str(Path(arguments.table).resolve()),
                     "system": system,
                     "trials": arguments.trials,
                     "jobs": arguments.jobs,
@@ -127,9 +131,9 @@ def main():
                 }
                 if arguments.server and system in ("mlflow", "autolog"):
                     with server(folder) as job["uri"]:
-                        row = measured(job)
+                        row = measured(job, folder)
                 else:
-                    row = measured(job)
+                    row = measured(job, folder)
             seconds[system].append(row["seconds"])
             busy[system].append(row["busy"])
             print(f"{repeat} {system:12s} {json.dumps(row)}", flush=True)
