@@ -151,6 +151,46 @@ def _catboost(model: Any) -> Callable:
     return answer
 
 
+def _hist_gradient_boosting(model: Any) -> Callable:
+    is_classifier = hasattr(model, PROBABILITIES)
+    as_always = model.predict_proba if is_classifier else model.predict
+    places = _places_of_categories(model)
+    unchecked = copy(model)
+    unchecked._preprocess_X = lambda X, reset: X
+    predict = unchecked.predict_proba if is_classifier else unchecked.predict
+
+    def answer(X):
+        if isinstance(X, np.ndarray) and model._preprocessor is None:
+            return predict(X.astype(np.float64))
+        if not isinstance(X, MixedRows):
+            return as_always(X)
+        if X.codes.shape[1] != len(places):
+            return as_always(X.frame)
+        pairs = zip(places, X.codes.T + 1, strict=True)
+        codes = [own.take(column, mode="clip") for own, column in pairs]
+        return predict(np.column_stack([*codes, X.numbers.astype(np.float64)]))
+
+    return answer
+
+
+def _places_of_categories(model: Any) -> list[np.ndarray]:
+    """Return what a model takes for the codes -1, 0, 1, ... of each categorical column.
+
+    It numbers the categories that it has learned from; others are missing values. The
+    list is empty if the categorical columns are not the last ones.
+    """
+    is_categorical = model.is_categorical_
+    if is_categorical is None or (np.diff(is_categorical.astype(int)) < 0).any():
+        return []
+    found = []
+    for categories in model._preprocessor.named_transformers_["encoder"].categories_:
+        known = [int(category) for category in categories if category == category]
+        own = np.full(max(known, default=-1) + 3, np.nan)
+        own[np.array(known, dtype=int) + 1] = np.arange(len(known))
+        found.append(own)
+    return found
+
+
 def _logistic(model: Any) -> Callable:
     def answer(X):
         scores = _scores(model, X)
@@ -184,6 +224,8 @@ _MAKERS: dict[str, Callable[[Any], Callable | None]] = {
     "catboost.CatBoostRegressor": _catboost,
     "xgboost.XGBClassifier": _xgboost,
     "xgboost.XGBRegressor": _xgboost,
+    "sklearn.HistGradientBoostingClassifier": _hist_gradient_boosting,
+    "sklearn.HistGradientBoostingRegressor": _hist_gradient_boosting,
     "sklearn.LogisticRegression": _logistic,
     "sklearn.Ridge": _linear,
     "sklearn.PoissonRegressor": _log_linear,

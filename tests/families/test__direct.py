@@ -5,6 +5,10 @@ import copy
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+)
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import ShuffleSplit
 from sklearn.tree import DecisionTreeClassifier
@@ -93,6 +97,37 @@ def test_estimators_of_users_get_data_frames():
     rows = MixedRows(np.eye(3, 2), np.array([[0], [1], [2]]), [3])
     model = Framed().fit(rows.frame.astype(float), [0, 1, 0])
     assert direct(model).predict_proba(rows).tolist() == [[1, 0], [0, 1], [1, 0]]
+
+
+@pytest.mark.parametrize("categorical", ["from_dtype", None, [0], [2]])
+@pytest.mark.parametrize("is_classifier", [True, False])
+def test_histogram_boosting_knows_the_categories_of_training(
+    categorical, is_classifier
+):
+    rng = np.random.default_rng(0)
+    numbers = rng.integers(0, 5, size=(300, 2)).astype(np.float32)
+    codes = rng.choice([-1, 0, 1, 3], size=(300, 1)).astype(np.int32)
+    y = (numbers[:, 0] + codes[:, 0] % 2 > 2).astype(int)
+    kind = (
+        HistGradientBoostingClassifier
+        if is_classifier
+        else HistGradientBoostingRegressor
+    )
+    model = kind(max_iter=20, categorical_features=categorical)
+    model.fit(MixedRows(numbers, codes, [5]).frame, y)
+    every = np.array([[-1], [0], [1], [2], [3], [4]], dtype=np.int32)
+    rows = MixedRows(numbers[: len(every)], every, [5])
+    answer = "predict_proba" if is_classifier else "predict"
+    expected = getattr(model, answer)(rows.frame)
+    found = getattr(direct(model), answer)(rows)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_histogram_boosting_takes_numbers_alone():
+    X = RNG.normal(size=(200, 3)).astype(np.float32)
+    X[::7, 1] = np.nan
+    model = HistGradientBoostingRegressor(max_iter=20).fit(X, X[:, 0])
+    np.testing.assert_array_equal(direct(model).predict(X), model.predict(X))
 
 
 def test_estimators_behind_other_encoders_check_their_rows():
