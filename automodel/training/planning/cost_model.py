@@ -146,12 +146,6 @@ class FamilyCosts:
         cost = stated_cost(self.family, params, task)
         return cost if math.isfinite(cost) and cost > 0 else UNSTATED_COST * task.cost
 
-    @property
-    def slowness(self) -> float:
-        """The logarithm of the seconds of the last probe for each stated second."""
-        last = self.probes[-1]
-        return math.log(last.fit_seconds / self.cost(last.params, last.n_rows))
-
     def fit_seconds(
         self, params: Mapping[str, Any], n_rows: int, deviations: float = 0.0
     ) -> float:
@@ -317,18 +311,34 @@ def fit_costs(
     for probe in probes.of_trials:
         if not probe.error:
             good[probe.family].append(probe)
-    alone = {f.name: FamilyCosts(f, task, good[f.name]) for f in families}
-    offsets = [math.log(max(probes.start_seconds, 0.1) / USUAL_START_SECONDS)]
-    offsets += [
-        own.slowness for own in alone.values() if own.states_cost and own.probes
-    ]
-    weight = SPEED**2 / (SPEED**2 + STATED**2 / len(offsets))
-    speed = weight * float(np.mean(offsets))
+    speed = _speed(families, task, probes, good)
     imports = _imports(families, task, probes, good)
     return {
         f.name: FamilyCosts(f, task, good[f.name], speed, imports.get(f.requires))
         for f in families
     }
+
+
+def _speed(
+    families: Sequence[ModelFamily],
+    task: Task,
+    probes: Probes,
+    good: Mapping[str, Sequence[Probe]],
+) -> float:
+    """Return the logarithm of the seconds that a stated second takes here.
+
+    It is the mean over the start of a process and the last probe of each family, drawn
+    towards 0.
+    """
+    offsets = [math.log(max(probes.start_seconds, 0.1) / USUAL_START_SECONDS)]
+    for family in families:
+        for last in good[family.name][-1:]:
+            of_rows = replace(task, n_samples=max(last.n_rows, 1))
+            cost = stated_cost(family, last.params, of_rows)
+            if math.isfinite(cost) and cost > 0:
+                offsets.append(math.log(last.fit_seconds / cost))
+    weight = SPEED**2 / (SPEED**2 + STATED**2 / len(offsets))
+    return weight * float(np.mean(offsets))
 
 
 def _imports(
