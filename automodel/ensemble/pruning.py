@@ -20,7 +20,7 @@ from automodel.targets.combiner import Combiner
 
 # Of the standard error of the score, by which it may fall. It is far below what a
 # comparison of ensembles on the same rows could detect.
-TOLERANCE = 0.02
+TOLERANCE = 0.01
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ class AutoClassifier(SupervisedClassifier, TabularEstimator):
     prediction_time_limit : float, "auto" or None, default="auto"
         Limit of the seconds that the models of the ensemble take to predict a row,
         among many, as measured by the search. A model that would exceed it is not
-        selected. "auto" is 0.0001, or three times what the best single model takes if
+        selected. "auto" is 0.00015, or three times what the best single model takes if
         that is more, and no limit if ``time_budget=None``. None is no limit.
     model_size_limit : float, str, "auto" or None, default="auto"
         Limit of the size of the models, in bytes or as in "20MB". A model that would
