@@ -67,6 +67,11 @@ class Combiner(ABC):
         return np.zeros(len(self.weights))
 
     @property
+    def is_subtracted(self) -> np.ndarray:
+        """Whether the stack subtracts more of each model than the mean adds."""
+        return self.weights + self.stacking_coefficients < 0
+
+    @property
     def is_stacked(self) -> bool:
         """Whether there is a stack on top of the mean."""
         return False

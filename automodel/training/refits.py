@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -53,6 +53,7 @@ def plan_refits(
     *,
     refit: bool,
     keep_folds: bool,
+    of_folds: Collection[int] = (),
     noise: Mapping[int, float] | None = None,
     tolerance: float = 0.0,
 ) -> RefitPlan:
@@ -77,6 +78,11 @@ def plan_refits(
         Whether members are refitted; the best single model always is.
     keep_folds : bool
         Whether members keep the models of their folds beside their refits.
+    of_folds : collection of int, default=()
+        Members that are not refitted, such as those that the ensemble subtracts. Their
+        share was chosen for the predictions of the models of their folds. A refit may
+        be more confident, because it learns from more rows, and too much of it would
+        be subtracted.
     noise : mapping of int to float, default=None
         By how much the noise of a model of each member lowers the score. None has as
         many models as are allowed.
@@ -87,6 +93,7 @@ def plan_refits(
         n
         for n in dict.fromkeys([*members, best] if refit else [best])
         if not is_joined(evaluations[n].candidate, folds)
+        and (n == best or n not in of_folds)
     ]
     beside = min(len(folds.large_folds), MOST_FOLDS) if keep_folds else 0
     most = {best: Counts(1, 0) if best in able else Counts(0, 1)}

@@ -46,6 +46,7 @@ def test_a_blend_without_its_stack_is_still_the_mean():
     assert not blend.unstacked().stacking_coefficients.any()
     assert blend.is_stacked  # it is a copy that has none
     np.testing.assert_array_equal(blend.importances, [0.6, 0.4, 0.0, 0.3])
+    assert blend.is_subtracted.tolist() == [False, False, False, True]
 
 
 def test_the_spread_is_the_deviation_of_the_members_from_their_mean():

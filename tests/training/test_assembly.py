@@ -72,6 +72,21 @@ def test_members_keep_the_models_of_their_folds_where_the_target_is_noisy(
     assert plan.refits[0].number == 0
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [({}, [0, 1]), ({"refit": True}, [0, 1, 2])],
+)
+def test_a_member_that_is_subtracted_keeps_the_models_of_its_folds(options, expected):
+    usable = {number: make_evaluation() for number in range(3)}
+    allowance = Allowance.measured(usable, class_folds(), NO_DEADLINE)
+    stack = Stack(np.array([0.1, -0.2, -0.3]), 0.0, Softmax())
+    blend = replace(Blend.mean([0.5, 0.5, 0.0]), stack=stack)
+    chosen = Selection([0, 1, 2], blend, 0.95, 0.95, None, allowance)
+    plan = make_assembly(**options)._plan(usable, chosen, best=0)
+    assert sorted({refit.number for refit in plan.refits}) == expected
+    assert {n for n, own in plan.counts.items() if own.folds} == {0, 1, 2} - {*expected}
+
+
 def test_refits_and_models_of_folds_share_a_weight_in_halves():
     models = [FittedModel(None, None, None, fold=n) for n in (-1, -1, 0, 1, 2, 3)]
     member = Member(0, "linear", {}, 0.8, 0.0, models)
