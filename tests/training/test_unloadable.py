@@ -47,7 +47,7 @@ class StubbornFamily(StubFamily):
 )
 def test_a_model_that_cannot_be_loaded_is_left_out(fault, refit, n_jobs):
     """With one job refits are never written, and can be used."""
-    trials = [(0.9, fault), (0.8, "plain"), (0.3, "plain")]
+    trials = [(0.8, fault), (0.5, "plain"), (0.3, "plain")]
     family = StubbornFamily(trials=trials)
     params = CHEAP | {"families": [family], "n_trials": 3, "n_jobs": n_jobs}
     search = AutoClassifier(**params, refit=refit)
