@@ -152,20 +152,17 @@ def _catboost(model: Any) -> Callable:
 
 
 def _hist_gradient_boosting(model: Any) -> Callable:
-    is_classifier = hasattr(model, PROBABILITIES)
-    as_always = model.predict_proba if is_classifier else model.predict
-    places = _places_of_categories(model)
+    name = PROBABILITIES if hasattr(model, PROBABILITIES) else "predict"
     unchecked = copy(model)
     unchecked._preprocess_X = lambda X, reset: X
-    predict = unchecked.predict_proba if is_classifier else unchecked.predict
+    predict, as_always = getattr(unchecked, name), getattr(_AsAlways(model), name)
+    places = _places_of_categories(model)
 
     def answer(X):
         if isinstance(X, np.ndarray) and model._preprocessor is None:
             return predict(X.astype(np.float64))
-        if not isinstance(X, MixedRows):
+        if not isinstance(X, MixedRows) or X.codes.shape[1] != len(places):
             return as_always(X)
-        if X.codes.shape[1] != len(places):
-            return as_always(X.frame)
         pairs = zip(places, X.codes.T + 1, strict=True)
         codes = [own.take(column, mode="clip") for own, column in pairs]
         return predict(np.column_stack([*codes, X.numbers.astype(np.float64)]))

@@ -210,11 +210,9 @@ class Assembly:
         *,
         may_refit: bool = True,
     ) -> RefitPlan:
-        may_keep = self.refit == "auto" and len(self.folds) > 1
-        of_folds: list[int] = []
-        if self.refit == "auto":
-            are_subtracted = np.flatnonzero(chosen.combiner.is_subtracted)
-            of_folds = [chosen.numbers[i] for i in are_subtracted]
+        is_auto = self.refit == "auto"
+        may_keep = is_auto and len(self.folds) > 1
+        subtracted = np.flatnonzero(chosen.combiner.is_subtracted)
         return plan_refits(
             chosen.numbers,
             best,
@@ -223,7 +221,7 @@ class Assembly:
             chosen.allowance,
             refit=bool(self.refit) and may_refit,
             keep_folds=may_keep and self._skill(chosen.score) < NOISY_SKILL,
-            of_folds=of_folds,
+            of_folds=[chosen.numbers[i] for i in subtracted] if is_auto else [],
             noise=chosen.noise,
             tolerance=chosen.tolerance,
         )
