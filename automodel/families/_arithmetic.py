@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from sklearn.base import BaseEstimator
 
+from automodel.families._cost import encoded_columns
 from automodel.families._tabular import TabularFamily
 
 if TYPE_CHECKING:
     from automodel.task import Task
 
-N_FEATURES = 150
+MOST_FEATURES, LEAST_FEATURES = 150, 10
+CELLS = 2**26  # that the encoded rows may have
 OPERATIONS = 5  # for each pair
 
 
@@ -19,7 +21,8 @@ class OnPairs(TabularFamily):
     """A mixin for families of trees, whose encoder adds columns of pairs of columns.
 
     The result is a family of its own, so that a search finds out whether the pairs
-    help, and an ensemble can have models with and without them.
+    help, and an ensemble can have models with and without them. Tables of many rows get
+    fewer of them, for the sake of memory.
     """
 
     embeds_text = False
@@ -27,12 +30,19 @@ class OnPairs(TabularFamily):
     def supports(self, task: Task) -> bool:
         if not super().supports(task):
             return False
-        return task.facts.n_numeric > 1 and not task.facts.is_sparse
+        if task.facts.n_numeric < 2 or task.facts.is_sparse:
+            return False
+        return _most_features(task) >= LEAST_FEATURES
 
     def preprocessor(self, estimator: BaseEstimator, task: Task) -> BaseEstimator:
         encoder = super().preprocessor(estimator, task)
-        return encoder.set_params(n_arithmetic=N_FEATURES)
+        return encoder.set_params(n_arithmetic=_most_features(task))
 
     def n_columns(self, task: Task) -> int:
         n_pairs = task.facts.n_numeric * (task.facts.n_numeric - 1) // 2
-        return super().n_columns(task) + min(N_FEATURES, OPERATIONS * n_pairs)
+        return super().n_columns(task) + min(_most_features(task), OPERATIONS * n_pairs)
+
+
+def _most_features(task: Task) -> int:
+    room = CELLS // max(task.n_samples, 1) - encoded_columns(task)
+    return min(room, MOST_FEATURES)

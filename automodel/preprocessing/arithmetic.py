@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -11,6 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 FEWEST_VALUES = 3  # that a column must have
 ROWS_LOOKED_AT = 5000  # to count the values, and to measure the scale
+GROUP = 8  # new columns that are computed at a time, where all are too many
 
 
 class ArithmeticColumns(
@@ -62,10 +64,11 @@ class ArithmeticColumns(
 
     def fit(self, X: np.ndarray, y=None, sample_weight: np.ndarray | None = None):
         """Choose the pairs. Rows of weight zero are ignored."""
+        used = np.arange(len(X))
         if sample_weight is not None:
-            X = X[sample_weight > 0]
-        rows = np.linspace(0, len(X) - 1, min(len(X), ROWS_LOOKED_AT)).astype(int)
-        looked_at = X[rows]
+            used = used[sample_weight > 0]
+        rows = np.linspace(0, len(used) - 1, min(len(used), ROWS_LOOKED_AT))
+        looked_at = X[used[rows.astype(int)]].astype(np.float64)
         n_values = [len(np.unique(c[np.isfinite(c)])) for c in looked_at.T]
         order = np.argsort(-np.array(n_values, dtype=int), kind="stable")
         chosen = [i for i in order[: self.n_columns] if n_values[i] >= FEWEST_VALUES]
@@ -85,14 +88,27 @@ class ArithmeticColumns(
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Return the new columns, with NaN where a result is missing or infinite."""
-        made = np.empty((len(X), len(self.operations_)), order="F")
+        if len(X) > 1:
+            return self._made(X, self.operations_)
+        made = np.empty((1, len(self.operations_)))
         with np.errstate(all="ignore"):
-            scaled = X / self.scale_
-            if len(X) == 1:
-                self._fill_one(made[0], scaled[0])
-            else:
-                for column, (operation, left, right) in enumerate(self.operations_):
-                    operation(scaled[:, left], scaled[:, right], out=made[:, column])
+            self._fill_one(made[0], X[0] / self.scale_)
+        made[~np.isfinite(made)] = np.nan
+        return made
+
+    def groups(self, X: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the new columns of all rows, a few columns at a time."""
+        for start in range(0, len(self.operations_), GROUP):
+            yield self._made(X, self.operations_[start : start + GROUP])
+
+    def _made(self, X: np.ndarray, operations: Sequence[tuple]) -> np.ndarray:
+        made = np.empty((len(X), len(operations)), order="F")
+        scaled = partial(np.divide, dtype=np.float64)
+        with np.errstate(all="ignore"):
+            for column, (operation, i, j) in enumerate(operations):
+                left = scaled(X[:, i], self.scale_[i])
+                right = scaled(X[:, j], self.scale_[j])
+                operation(left, right, out=made[:, column])
         made[~np.isfinite(made)] = np.nan
         return made
 

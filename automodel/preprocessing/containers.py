@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -54,7 +54,11 @@ class Columns:
 
     @cached_property
     def block(self) -> np.ndarray:
-        """The numeric columns as float64, possibly the user's own memory."""
+        """The numeric columns, possibly the user's own memory.
+
+        They are in float32 if that holds each value of their types, and else in
+        float64.
+        """
         raise NotImplementedError
 
     def column(self, position: int) -> Column:
@@ -62,7 +66,8 @@ class Columns:
         if position not in self._read:
             place = int(np.searchsorted(self.numeric, position))
             if place < len(self.numeric) and self.numeric[place] == position:
-                column = Column(NUMBER, self.block[:, place])
+                values = self.block[:, place].astype(np.float64, copy=False)
+                column = Column(NUMBER, values)
             else:
                 column = self._column(position)
             self._read[position] = column
@@ -84,10 +89,10 @@ class ArrayColumns(Columns):
 
     @cached_property
     def block(self) -> np.ndarray:
-        """The numeric columns as float64, possibly the user's own memory."""
+        """The numeric columns, possibly the user's own memory."""
         if not len(self.numeric):
             return np.empty((self.n_rows, 0))
-        return _to_float64(self._array)
+        return _to_float(self._array, _float_type([self._array.dtype]))
 
     def _column(self, position: int) -> Column:
         return _column_of_array(self._array[:, position], self.names[position])
@@ -110,11 +115,11 @@ class PandasColumns(Columns):
 
     @cached_property
     def block(self) -> np.ndarray:
-        """The numeric columns as float64, possibly the user's own memory."""
+        """The numeric columns, possibly the user's own memory."""
         frame = self._frame
         if len(self.numeric) < self.n_columns:
             frame = frame.iloc[:, self.numeric]
-        return _to_float64(frame.to_numpy(dtype=np.float64))
+        return frame.to_numpy(dtype=_float_type(frame.dtypes))
 
     def _column(self, position: int) -> Column:
         import pandas as pd
@@ -161,14 +166,16 @@ class PolarsColumns(Columns):
 
     @cached_property
     def block(self) -> np.ndarray:
-        """The numeric columns as float64."""
+        """The numeric columns, copied."""
         import polars as pl
 
         if not len(self.numeric):
             return np.empty((self.n_rows, 0))
         names = self._frame.columns
         frame = self._frame.select([names[i] for i in self.numeric])
-        return _to_float64(frame.cast(pl.Float64).to_numpy())
+        types = {pl.Float32, pl.Int8, pl.Int16, pl.UInt8, pl.UInt16, pl.Boolean}
+        dtype = pl.Float32 if types.issuperset(frame.dtypes) else pl.Float64
+        return frame.cast(dtype).to_numpy()
 
     def _column(self, position: int) -> Column:
         import polars as pl
@@ -263,7 +270,7 @@ def _check_no_repeats(labels) -> None:
 def _column_of_array(values: np.ndarray, name: str) -> Column:
     kind = values.dtype.kind
     if kind in "biuf":
-        return Column(NUMBER, _to_float64(values))
+        return Column(NUMBER, _to_float(values))
     if kind == "M":
         return Column(DATE, values.astype("datetime64[us]"))
     if kind == "m":
@@ -287,6 +294,12 @@ def _column_of_dates(series) -> Column:
     return Column(DATE, values, zone=zone)
 
 
-def _to_float64(array: np.ndarray) -> np.ndarray:
+def _float_type(dtypes: Iterable[np.dtype]) -> type[np.floating]:
+    """Return float32 if it holds each value of some types, and else float64."""
+    is_exact = all(np.can_cast(dtype, np.float32) for dtype in dtypes)
+    return np.float32 if is_exact else np.float64
+
+
+def _to_float(array: np.ndarray, dtype: type[np.floating] = np.float64) -> np.ndarray:
     with np.errstate(over="ignore"):
-        return np.asarray(array, dtype=np.float64)
+        return np.asarray(array, dtype=dtype)

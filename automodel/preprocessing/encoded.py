@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -88,6 +90,36 @@ def joined(parts: list[Any]) -> Any:
 
         return pd.concat(parts, ignore_index=True)
     return np.concatenate(parts)
+
+
+def joined_blocks(blocks: Iterator[Any], n_rows: int) -> Any:
+    """Concatenate rows that are made one block after the other.
+
+    Arrays are written into the result at once, so that they are not in memory twice.
+
+    Parameters
+    ----------
+    blocks : iterator of ndarray, csr_matrix or MixedRows
+        Blocks of rows of the same type.
+    n_rows : int
+        Number of rows of all blocks.
+    """
+    first = next(blocks)
+    if issparse(first):
+        return vstack([first, *blocks], format="csr")
+    is_mixed, start = isinstance(first, MixedRows), 0
+    parts = (first.numbers, first.codes) if is_mixed else (first,)
+    wholes = [np.empty((n_rows, part.shape[1]), part.dtype) for part in parts]
+    for block in chain([first], blocks):
+        rows = slice(start, start + len(block))
+        parts = (block.numbers, block.codes) if is_mixed else (block,)
+        for whole, part in zip(wholes, parts, strict=True):
+            whole[rows] = part
+        start = rows.stop
+    if is_mixed:
+        numbers, codes = wholes
+        return MixedRows(numbers, codes, first.n_categories)
+    return wholes[0]
 
 
 def joined_columns(parts: list[Any]) -> csr_matrix:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 LIMIT = 1e10  # of a scaled value; the square of a larger one overflows float32
+CELLS = 2**22  # that are copied at a time
 
 
 class NumericColumns(
@@ -47,25 +49,52 @@ class NumericColumns(
 
     def fit(self, X: np.ndarray, y=None, sample_weight: np.ndarray | None = None):
         """Learn the medians, and the means and standard deviations."""
-        if sample_weight is not None:
-            X, sample_weight = X[sample_weight > 0], sample_weight[sample_weight > 0]
-        n_values = _count_values(X)
-        self.kept_ = np.flatnonzero(n_values)
-        X = self._kept(X)
-        self.has_missing_ = n_values[self.kept_] < len(X)
-        self.median_ = self.center_ = np.zeros(len(self.kept_))
-        self.factor_ = np.ones(len(self.kept_))
-        if self.missing == "impute":
-            self.median_ = weighted_medians(X, sample_weight)
-        if self.scale == "standard":
-            self._fit_standard(self._filled(X), sample_weight)
+        return self.fit_parts([X], sample_weight)
+
+    def fit_parts(
+        self, parts: Iterable[np.ndarray], sample_weight: np.ndarray | None = None
+    ):
+        """Learn from arrays that are columns of the same rows, one after the other.
+
+        No copy is made of all columns, of which there may be many.
+        """
+        used: Any = slice(None)
+        weight = sample_weight
+        if weight is not None and not (weight > 0).all():
+            used, weight = weight > 0, weight[weight > 0]
+        n_columns, learned = 0, []
+        for part in parts:
+            for X in _groups_of_columns(part):
+                own = self._learned(np.asarray(X[used], dtype=np.float64), weight)
+                learned.append((own[0] + n_columns, *own[1:]))
+                n_columns += X.shape[1]
+        columns = (np.concatenate(each) for each in zip(*learned, strict=True))
+        self.kept_, self.has_missing_, self.median_, self.center_, self.factor_ = (
+            columns
+        )
         return self
+
+    def _learned(self, X: np.ndarray, weight: np.ndarray | None) -> tuple:
+        """Return what is learned from some columns, for those that have a value."""
+        n_values = _count_values(X)
+        kept = np.flatnonzero(n_values)
+        X = X if len(kept) == X.shape[1] else X[:, kept]
+        has_missing = n_values[kept] < len(X)
+        median = center = np.zeros(len(kept))
+        factor = np.ones(len(kept))
+        if self.missing == "impute":
+            median = weighted_medians(X, weight)
+            X = _filled(X, median)
+        if self.scale == "standard":
+            center, factor = _standard(X, weight)
+        return kept, has_missing, median, center, factor
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Return the scaled columns, followed by the indicators of missing values."""
-        X = self._kept(X)
+        X = X if len(self.kept_) == X.shape[1] else X[:, self.kept_]
         marks = np.isnan(X[:, self.has_missing_]) if self.missing == "impute" else None
-        X = self._filled(X)
+        if self.missing == "impute":
+            X = _filled(X, self.median_)
         if self.scale is not None:
             X = X - self.center_
             with np.errstate(over="ignore"):
@@ -83,31 +112,34 @@ class NumericColumns(
         pairs = zip(kept, self.has_missing_, strict=True)
         return kept + [f"missingindicator_{name}" for name, marked in pairs if marked]
 
-    def _kept(self, X: np.ndarray) -> np.ndarray:
-        return X if len(self.kept_) == X.shape[1] else X[:, self.kept_]
 
-    def _filled(self, X: np.ndarray) -> np.ndarray:
-        if self.missing == "keep" or not np.isnan(X.sum()):
-            return X
-        return np.where(np.isnan(X), self.median_, X)
+def _groups_of_columns(X: np.ndarray) -> list[np.ndarray]:
+    """Return a few arrays of columns, each small enough to be copied and sorted."""
+    n_groups = min(max(X.size // CELLS, 1), max(X.shape[1], 1))
+    return np.array_split(X, n_groups, axis=1)
 
-    def _fit_standard(self, X, sample_weight) -> None:
-        weight = np.ones(len(X)) if sample_weight is None else sample_weight
-        unknown = np.isnan(X) if np.isnan(X.sum()) else None
-        total = weight.sum() if unknown is None else weight @ ~unknown
-        mean = weight @ (X if unknown is None else np.nan_to_num(X)) / total
-        deviation = X - mean
-        if unknown is not None:
-            deviation[unknown] = 0.0
-        rest = weight @ deviation / total  # the rounding error of a large mean
-        mean = mean + rest
-        deviation *= deviation
-        variance = np.maximum(weight @ deviation / total - rest * rest, 0.0)
-        # Rounding errors give a constant column a small variance; ignore it.
-        rounding = len(X) * np.finfo(np.float64).eps * np.abs(mean)
-        is_constant = variance <= rounding * rounding + np.finfo(np.float64).tiny
-        self.center_ = mean
-        self.factor_ = 1.0 / np.where(is_constant, 1.0, np.sqrt(variance))
+
+def _filled(X: np.ndarray, median: np.ndarray) -> np.ndarray:
+    return np.where(np.isnan(X), median, X) if np.isnan(X.sum()) else X
+
+
+def _standard(X: np.ndarray, weight: np.ndarray | None):
+    """Return the means, and the factors that give each column unit deviation."""
+    weight = np.ones(len(X)) if weight is None else weight
+    unknown = np.isnan(X) if np.isnan(X.sum()) else None
+    total = weight.sum() if unknown is None else weight @ ~unknown
+    mean = weight @ (X if unknown is None else np.nan_to_num(X)) / total
+    deviation = X - mean
+    if unknown is not None:
+        deviation[unknown] = 0.0
+    rest = weight @ deviation / total  # the rounding error of a large mean
+    mean = mean + rest
+    deviation *= deviation
+    variance = np.maximum(weight @ deviation / total - rest * rest, 0.0)
+    # Rounding errors give a constant column a small variance; ignore it.
+    rounding = len(X) * np.finfo(np.float64).eps * np.abs(mean)
+    is_constant = variance <= rounding * rounding + np.finfo(np.float64).tiny
+    return mean, 1.0 / np.where(is_constant, 1.0, np.sqrt(variance))
 
 
 def _count_values(X: np.ndarray) -> np.ndarray:

@@ -340,7 +340,7 @@ def _useless_columns(matrix: np.ndarray, is_part: np.ndarray) -> dict[int, str]:
     if matrix.size == 0:
         return {}
     low, high = np.fmin.reduce(matrix, axis=0), np.fmax.reduce(matrix, axis=0)
-    has_missing = np.isnan(matrix.sum(axis=0))
+    has_missing = np.isnan(matrix.sum(axis=0, dtype=np.float64))
     reasons = {int(i): "all missing" for i in np.flatnonzero(np.isnan(low))}
     constant = (low == high) & (is_part | ~has_missing)
     reasons.update({int(i): "constant" for i in np.flatnonzero(constant)})
@@ -362,7 +362,8 @@ def _column_hashes(matrix: np.ndarray) -> np.ndarray:
     generator = np.random.default_rng(0)
     hashes = np.zeros(matrix.shape[1], dtype=np.uint64)
     for start in range(0, len(matrix), HASHED_ROWS):
-        block = matrix[start : start + HASHED_ROWS] + 0.0  # -0.0 becomes 0.0
+        block = matrix[start : start + HASHED_ROWS].astype(np.float64)
+        block += 0.0  # -0.0 becomes 0.0
         block[np.isnan(block)] = np.nan
         bits = np.ascontiguousarray(block).view(np.uint64)
         bits ^= bits >> np.uint64(32)  # the low bits of small integers are all zero

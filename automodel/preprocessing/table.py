@@ -114,7 +114,7 @@ class Table:
 
     Parameters
     ----------
-    numeric : ndarray of shape (n_samples, n_numeric), float64
+    numeric : ndarray of shape (n_samples, n_numeric), float64 or float32
         Finite numbers, with NaN for missing values and infinities. The parts of dates,
         durations in seconds and booleans are numbers as well.
     codes : ndarray of shape (n_samples, n_categorical), int32

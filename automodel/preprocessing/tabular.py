@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,11 @@ from automodel.preprocessing.categories import (
     PooledCategories,
     TargetMeans,
 )
-from automodel.preprocessing.encoded import MixedRows, joined_columns
+from automodel.preprocessing.encoded import (
+    MixedRows,
+    joined_blocks,
+    joined_columns,
+)
 from automodel.preprocessing.numeric import NumericColumns
 from automodel.preprocessing.sparse_table import SparseColumns
 from automodel.preprocessing.table import Table
@@ -30,6 +35,7 @@ from automodel.preprocessing.text.embedded import (
 FEW_CATEGORIES = 8
 BOUND = np.finfo(np.float32).max
 DENSE_ONE_HOT_COLUMNS = 1000
+BLOCK_CELLS, BLOCK_ROWS = 2**20, 1024  # that are encoded at a time, or more
 # A linear model can weigh many components, if they are as small as TF-IDF.
 BESIDE_TFIDF: dict[str, Any] = {"n_components": 100, "alpha": 1.0, "spread": 0.05}
 _CHOICES: dict[str, tuple] = {
@@ -189,10 +195,10 @@ default="svd"
         if self.n_arithmetic:
             self.arithmetic_.fit(table.numeric, None, weight)
         self.numeric_ = NumericColumns(self.missing, self.scale)
-        numbers = self._numbers(table, means)
-        self.numeric_.fit(numbers, None, weight)
+        made = self.arithmetic_.groups(table.numeric) if self.n_arithmetic else ()
+        self.numeric_.fit_parts(chain([table.numeric, means], made), weight)
         text = self._fit_text(table, y, weight)
-        encoded = self._assemble(table, numbers, text)
+        encoded = self._assemble(table, means, text)
         return encoded.frame if isinstance(encoded, MixedRows) else encoded
 
     def transform(self, table: Table):
@@ -220,7 +226,7 @@ default="svd"
         text = [
             encoder.transform(table.text[column]) for column, encoder in self._by_text()
         ]
-        return self._assemble(table, self._numbers(table, means), text)
+        return self._assemble(table, means, text)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names of the encoded columns.
@@ -385,18 +391,38 @@ default="svd"
             return TfidfColumns()
         return TextComponents(random_state=self.random_state)
 
-    def _numbers(self, table: Table, means: np.ndarray) -> np.ndarray:
+    def _numbers(self, numeric: np.ndarray, means: np.ndarray) -> np.ndarray:
         """Return numeric, target encoded and arithmetic columns, in this order."""
-        numbers = _beside(table.numeric, means)
+        numeric = numeric.astype(np.float64, copy=False)
+        numbers = _beside(numeric, means)
         if not self.n_arithmetic:
             return numbers
-        return _beside(numbers, self.arithmetic_.transform(table.numeric))
+        return _beside(numbers, self.arithmetic_.transform(numeric))
 
-    def _assemble(self, table: Table, numbers: np.ndarray, text: list):
+    def _assemble(self, table: Table, means: np.ndarray, text: list):
+        """Encode some rows at a time, so that no intermediate result is large."""
+        n_columns = max(table.n_columns + self.n_arithmetic, 1)
+        size = max(BLOCK_CELLS // n_columns, BLOCK_ROWS)
+        if len(table) <= size:
+            return self._assemble_block(table.numeric, table.codes, means, text)
+        starts = range(0, len(table), size)
+        blocks = (slice(start, start + size) for start in starts)
+        encoded = (
+            self._assemble_block(
+                table.numeric[rows],
+                table.codes[rows],
+                means[rows],
+                [part[rows] for part in text],
+            )
+            for rows in blocks
+        )
+        return joined_blocks(encoded, len(table))
+
+    def _assemble_block(self, numeric, codes, means: np.ndarray, text: list):
         """Join numbers, one-hot columns and text, in this order."""
-        dense = [self.numeric_.transform(numbers)]
+        dense = [self.numeric_.transform(self._numbers(numeric, means))]
         dense += [part for part in text if not sparse.issparse(part)]
-        codes = table.codes[:, self.one_hot_columns_]
+        native, codes = codes[:, self.native_], codes[:, self.one_hot_columns_]
         light = [part for part in text if sparse.issparse(part)]
         n_light = self.one_hot_.n_columns_ + sum(part.shape[1] for part in light)
         n_dense = sum(part.shape[1] for part in dense)
@@ -406,9 +432,8 @@ default="svd"
         dense += [self.one_hot_.dense(codes), *(part.toarray() for part in light)]
         matrix = self._typed(dense)
         if len(self.native_):
-            codes = self.pool_.transform(table.codes[:, self.native_])
             n_categories = [size + 1 for size in self.pool_.sizes_]
-            return MixedRows(matrix, codes, n_categories)
+            return MixedRows(matrix, self.pool_.transform(native), n_categories)
         return matrix if matrix.shape[1] else self._finished(matrix)
 
     def _finished(self, matrix: Any):

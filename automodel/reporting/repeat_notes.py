@@ -154,7 +154,8 @@ def _keys_of_rows(columns: Columns) -> np.ndarray:
     odd = _odd_numbers(columns.n_columns)
     block = columns.block
     for place, position in enumerate(columns.numeric):
-        _add(keys, block[:, place] + 0.0, odd[position])  # -0.0 becomes 0.0
+        values = block[:, place].astype(np.float64) + 0.0  # -0.0 becomes 0.0
+        _add(keys, values, odd[position])
     numeric = set(columns.numeric.tolist())
     for position in range(columns.n_columns):
         if position not in numeric:

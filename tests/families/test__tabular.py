@@ -76,3 +76,19 @@ def test_others_do_not(name):
     if family.missing_libraries():
         pytest.skip(f"{name} needs a library")
     assert not family.encodings(with_text(1.0, 60.0))
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_made"), [(1000, 150), (1_000_000, 47), (5_000_000, None)]
+)
+@pytest.mark.parametrize("name", ["lightgbm_arithmetic", "extra_trees_arithmetic"])
+def test_many_rows_have_fewer_arithmetic_columns(name, n_rows, n_made):
+    family = all_families()[name]
+    if family.missing_libraries():
+        pytest.skip(f"{name} is not installed")
+    task = make_task("binary", n_rows, 20, 2)
+    assert family.supports(task) == (n_made is not None)
+    if n_made is not None:
+        encoder = family.preprocessor(family.estimator(task, 0), task)
+        assert encoder.n_arithmetic == n_made
+        assert family.n_columns(task) == 20 + n_made
