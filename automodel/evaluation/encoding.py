@@ -125,6 +125,7 @@ class Encodings:
         key = fold, full_repr(encoder)
         found = self._of_folds.get(key)
         if found is None:
+            _forget_oldest(self._of_folds, CACHE_BYTES)  # before the next is large, too
             if isinstance(encoder, Components):
                 found = self._components(fold, encoder, y, deadline)
             else:
@@ -313,15 +314,20 @@ def full_repr(encoder: Any) -> str:
 
 def _keep(kept: dict, key: Any, found: tuple) -> None:
     """Keep an encoder and its output; forget the oldest ones above the limit."""
+    _forget_oldest(kept, CACHE_BYTES - sum(map(nbytes_of, found[1:])))
+    kept[key] = found
+
+
+def _forget_oldest(kept: dict, most: int) -> None:
+    """Forget the oldest entries until the others have at most so many bytes."""
     entries = list(kept.items())
     sizes = [sum(map(nbytes_of, entry[1:])) for _, entry in entries]
-    n_bytes = sum(sizes) + sum(map(nbytes_of, found[1:]))
+    n_bytes = sum(sizes)
     for (oldest, _), size in zip(entries, sizes, strict=True):
-        if n_bytes <= CACHE_BYTES:
+        if n_bytes <= most:
             break
         kept.pop(oldest, None)
         n_bytes -= size
-    kept[key] = found
 
 
 def _takes_groups(encoder: Encoder) -> bool:

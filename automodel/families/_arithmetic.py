@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from automodel.task import Task
 
 MOST_FEATURES, LEAST_FEATURES = 150, 10
-CELLS = 2**26  # that the encoded rows may have
+CELLS = 2**25  # that the encoded rows may have
 OPERATIONS = 5  # for each pair
 
 

@@ -232,6 +232,22 @@ def test_what_is_over_the_limit_is_encoded_again(monkeypatch):
     assert encoded(folds, 0, Noted())[0] is not first[0]
 
 
+def test_a_large_encoding_is_forgotten_before_the_next_is_made(monkeypatch):
+    held = []
+
+    class Watched(Noted):
+        def fit_transform(self, X, y=None, **options):
+            held.append(len(folds.encodings._of_folds))
+            return super().fit_transform(X, y, **options)
+
+    folds = folds_of()
+    monkeypatch.setattr(encoding, "CACHE_BYTES", 1)
+    for fold in (0, 1):
+        encoded(folds, fold, Watched())
+    assert held == [0, 0]
+    assert len(folds.encodings._of_folds) == 1
+
+
 class Shifted(TransformerMixin, BaseEstimator):
     """Fits and transforms as scikit-learn has it, with or without weights."""
 

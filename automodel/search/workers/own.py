@@ -49,7 +49,7 @@ CROWDED_SECONDS = 20.0  # with less time, the workers start after that trial
 SLOW_START = 1.0  # a library that takes longer to load is loaded by one worker alone
 HANG_FACTOR, HANG_SECONDS = 1.5, 5.0  # a trial that ignores its time limit is ended
 RAN_HERE = "Trials ran in this process, since"
-# That an idle worker may hold, beside the libraries and four times the data.
+# That an idle worker may hold, beside the libraries and twice the data.
 KEPT_BYTES = 192 * 2**20
 
 
@@ -72,7 +72,7 @@ class OwnProcesses(Workers):
     ):
         super().__init__(n_jobs, folds, model_folder)
         self.memory_limit = memory_limit
-        most_kept = KEPT_BYTES + 4 * sys.getsizeof(folds)
+        most_kept = KEPT_BYTES + 2 * sys.getsizeof(folds)
         self._pool = ProcessPool(n_jobs, memory_limit, most_kept)
         self._may_start_here = memory_limit is None
         self._in_flight: dict[Any, Call] = {}
