@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -17,6 +18,12 @@ from scipy.special import expit
 from sklearn.utils.extmath import safe_sparse_dot, softmax
 
 from automodel.families._columns import ColumnsEstimator, VaryingColumns
+from automodel.families._single_rows import (
+    SingleRows,
+    row_of_catboost,
+    row_of_hist_gradient_boosting,
+    row_of_xgboost,
+)
 from automodel.preprocessing.encoded import MixedRows
 
 PROBABILITIES = "predict_proba"
@@ -120,20 +127,23 @@ def _xgboost(model: Any) -> Callable | None:
         return None
     is_classifier = hasattr(model, PROBABILITIES)
 
-    def answer(X):
-        X = _matrix(X)
-        if not isinstance(X, np.ndarray):
-            return (model.predict_proba if is_classifier else model.predict)(X)
-        rounds = model._get_iteration_range(None)
-        found = model.get_booster().inplace_predict(
+    def predict(X, **options):
+        return model.get_booster().inplace_predict(
             X,
-            iteration_range=rounds,
+            iteration_range=model._get_iteration_range(None),
             missing=model.missing,
             validate_features=False,
+            **options,
         )
+
+    def answer(X):
+        if not isinstance(X, np.ndarray):
+            return (model.predict_proba if is_classifier else model.predict)(X)
+        found = predict(X)
         return _of_second(found) if is_classifier and found.ndim == 1 else found
 
-    return answer
+    by_row = SingleRows(answer, partial(row_of_xgboost, model, predict))
+    return lambda X: by_row(_matrix(X))
 
 
 def _catboost(model: Any) -> Callable:
@@ -148,14 +158,16 @@ def _catboost(model: Any) -> Callable:
         numbers = np.ascontiguousarray(X.numbers, dtype=np.float32)
         return predict(features_data(numbers, names[X.codes]))
 
-    return answer
+    return SingleRows(answer, partial(row_of_catboost, model))
 
 
 def _hist_gradient_boosting(model: Any) -> Callable:
     name = PROBABILITIES if hasattr(model, PROBABILITIES) else "predict"
     unchecked = copy(model)
     unchecked._preprocess_X = lambda X, reset: X
-    predict, as_always = getattr(unchecked, name), getattr(_AsAlways(model), name)
+    read = partial(row_of_hist_gradient_boosting, unchecked, name)
+    predict = SingleRows(getattr(unchecked, name), read)
+    as_always = getattr(_AsAlways(model), name)
     places = _places_of_categories(model)
 
     def answer(X):
