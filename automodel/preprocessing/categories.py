@@ -17,6 +17,13 @@ PRIOR_ROWS = 10.0
 TINY = 1e-300
 
 
+def used_categories(codes: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    """Return the number of categories of each column in the rows of positive weight."""
+    codes = codes if weight is None else codes[weight > 0]
+    sizes = [len(np.unique(column[column >= 0])) for column in codes.T]
+    return np.array(sizes, dtype=np.intp)
+
+
 class PooledCategories(
     TransformerMixin,
     BaseEstimator,

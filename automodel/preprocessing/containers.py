@@ -118,6 +118,9 @@ class PandasColumns(Columns):
         """The numeric columns, possibly the user's own memory."""
         frame = self._frame
         if len(self.numeric) < self.n_columns:
+            if self.n_rows == 1:  # to take columns of a frame takes longer
+                values = frame.to_numpy(dtype=object)[:, self.numeric]
+                return values.astype(np.float64)
             frame = frame.iloc[:, self.numeric]
         return frame.to_numpy(dtype=_float_type(frame.dtypes))
 

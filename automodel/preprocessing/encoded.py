@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix, hstack, issparse, vstack
 
+BOUND = np.finfo(np.float32).max
+BLOCK_CELLS, BLOCK_ROWS = 2**20, 1024  # that are encoded at a time, or more
+
 
 class MixedRows:
     """Rows of numbers and categories as two arrays, in place of a DataFrame.
@@ -90,6 +93,19 @@ def joined(parts: list[Any]) -> Any:
 
         return pd.concat(parts, ignore_index=True)
     return np.concatenate(parts)
+
+
+def clipped(parts: list[np.ndarray], dtype: str) -> np.ndarray:
+    """Join columns to a C-contiguous array, clipped to the range of float32."""
+    with np.errstate(over="ignore"):
+        values = np.hstack(parts, dtype=dtype, casting="same_kind")
+    return np.ascontiguousarray(np.clip(values, -BOUND, BOUND, out=values))
+
+
+def blocks_of_rows(n_rows: int, n_columns: int) -> list[slice]:
+    """Return the rows that are encoded at a time, at least one block of them."""
+    size = max(BLOCK_CELLS // max(n_columns, 1), BLOCK_ROWS)
+    return [slice(i, i + size) for i in range(0, max(n_rows, 1), size)]
 
 
 def joined_blocks(blocks: Iterator[Any], n_rows: int) -> Any:

@@ -16,9 +16,12 @@ from automodel.preprocessing.categories import (
     OneHotColumns,
     PooledCategories,
     TargetMeans,
+    used_categories,
 )
 from automodel.preprocessing.encoded import (
     MixedRows,
+    blocks_of_rows,
+    clipped,
     joined_blocks,
     joined_columns,
 )
@@ -33,9 +36,7 @@ from automodel.preprocessing.text.embedded import (
 )
 
 FEW_CATEGORIES = 8
-BOUND = np.finfo(np.float32).max
 DENSE_ONE_HOT_COLUMNS = 1000
-BLOCK_CELLS, BLOCK_ROWS = 2**20, 1024  # that are encoded at a time, or more
 # A linear model can weigh many components, if they are as small as TF-IDF.
 BESIDE_TFIDF: dict[str, Any] = {"n_components": 100, "alpha": 1.0, "spread": 0.05}
 _CHOICES: dict[str, tuple] = {
@@ -343,7 +344,7 @@ default="svd"
 
     def _fit_categories(self, table: Table, y, weight, groups) -> np.ndarray:
         """Choose the encoding of each column, and return the target encoded columns."""
-        sizes = _used_categories(table, weight)
+        sizes = used_categories(table.codes, weight)
         if self.categories == "native":
             self.native_ = np.flatnonzero(sizes > 0)
             above = self.target_encode_above
@@ -394,19 +395,16 @@ default="svd"
     def _numbers(self, numeric: np.ndarray, means: np.ndarray) -> np.ndarray:
         """Return numeric, target encoded and arithmetic columns, in this order."""
         numeric = numeric.astype(np.float64, copy=False)
-        numbers = _beside(numeric, means)
-        if not self.n_arithmetic:
-            return numbers
-        return _beside(numbers, self.arithmetic_.transform(numeric))
+        others = [means] if means.shape[1] else []
+        if self.n_arithmetic:
+            others.append(self.arithmetic_.transform(numeric))
+        return np.hstack([numeric, *others]) if others else numeric
 
     def _assemble(self, table: Table, means: np.ndarray, text: list):
         """Encode some rows at a time, so that no intermediate result is large."""
-        n_columns = max(table.n_columns + self.n_arithmetic, 1)
-        size = max(BLOCK_CELLS // n_columns, BLOCK_ROWS)
-        if len(table) <= size:
+        blocks = blocks_of_rows(len(table), table.n_columns + self.n_arithmetic)
+        if len(blocks) == 1:
             return self._assemble_block(table.numeric, table.codes, means, text)
-        starts = range(0, len(table), size)
-        blocks = (slice(start, start + size) for start in starts)
         encoded = (
             self._assemble_block(
                 table.numeric[rows],
@@ -430,7 +428,7 @@ default="svd"
             one_hot = self.one_hot_.transform(codes)
             return self._finished(joined_columns([*dense, one_hot, *light]))
         dense += [self.one_hot_.dense(codes), *(part.toarray() for part in light)]
-        matrix = self._typed(dense)
+        matrix = clipped(dense, self.dtype)
         if len(self.native_):
             n_categories = [size + 1 for size in self.pool_.sizes_]
             return MixedRows(matrix, self.pool_.transform(native), n_categories)
@@ -441,26 +439,9 @@ default="svd"
         if matrix.shape[1] == 0:
             return np.zeros((matrix.shape[0], 1), dtype=self.dtype)
         if isinstance(matrix, np.ndarray):
-            return self._typed([matrix])
-        parts = (self._typed([matrix.data]), matrix.indices, matrix.indptr)
+            return clipped([matrix], self.dtype)
+        parts = (clipped([matrix.data], self.dtype), matrix.indices, matrix.indptr)
         return sparse.csr_matrix(parts, shape=matrix.shape)
-
-    def _typed(self, parts: list[np.ndarray]) -> np.ndarray:
-        """Join parts to a C-contiguous array, clipped to the range of float32."""
-        with np.errstate(over="ignore"):
-            values = np.hstack(parts, dtype=self.dtype, casting="same_kind")
-        return np.ascontiguousarray(np.clip(values, -BOUND, BOUND, out=values))
-
-
-def _beside(numbers: np.ndarray, others: np.ndarray) -> np.ndarray:
-    return np.hstack([numbers, others]) if others.shape[1] else numbers
-
-
-def _used_categories(table: Table, weight) -> np.ndarray:
-    """Return the number of categories of each column in the training rows."""
-    codes = table.codes if weight is None else table.codes[weight > 0]
-    sizes = [len(np.unique(column[column >= 0])) for column in codes.T]
-    return np.array(sizes, dtype=np.intp)
 
 
 def _part(table: Table, columns: np.ndarray, weight):

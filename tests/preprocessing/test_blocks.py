@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from automodel.preprocessing import numeric, tabular
+from automodel.preprocessing import encoded, numeric
 from automodel.preprocessing.containers import open_columns
 from automodel.preprocessing.reader import TableReader
 from automodel.preprocessing.tabular import TabularEncoder
@@ -54,8 +54,8 @@ def test_blocks_of_rows_and_columns_change_nothing(
     table = TableReader().fit_transform(frame)
     weight = np.arange(N_ROWS) % 3 if weighted else None
     expected = encoded_by(TabularEncoder(**setting), table, y, weight)
-    monkeypatch.setattr(tabular, "BLOCK_CELLS", 1)
-    monkeypatch.setattr(tabular, "BLOCK_ROWS", 70)
+    monkeypatch.setattr(encoded, "BLOCK_CELLS", 1)
+    monkeypatch.setattr(encoded, "BLOCK_ROWS", 70)
     monkeypatch.setattr(numeric, "CELLS", 2 * N_ROWS)
     found = encoded_by(TabularEncoder(**setting), table, y, weight)
     for before, after in zip(expected, found, strict=True):
@@ -113,9 +113,9 @@ def test_encoding_takes_little_more_memory_than_its_result():
     encoder = TabularEncoder(n_arithmetic=100)
     tracemalloc.start()
     try:
-        encoded = encoder.fit_transform(table, X[:, 0])
+        found = encoder.fit_transform(table, X[:, 0])
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert encoded.dtype == np.float32
-    assert peak < 2 * encoded.nbytes  # it was 6 times as much in float64
+    assert found.dtype == np.float32
+    assert peak < 2 * found.nbytes  # it was 6 times as much in float64
