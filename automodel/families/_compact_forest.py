@@ -13,7 +13,7 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
-from sklearn.utils import check_random_state, gen_batches, get_tags
+from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from automodel.families._compact_trees import CompactTrees, by_level
@@ -165,8 +165,9 @@ class _MeanForest(CompactForest):
             return total.reshape(len(total), self.n_outputs_, -1) / len(
                 self.estimators_
             )
-        batches = gen_batches(X.shape[0], max(1, PAIRS // len(self.trees_)))
-        means = [self.values_.mean(self.trees_.apply(X[rows])) for rows in batches]
+        size = max(1, PAIRS // len(self.trees_))
+        batches = (X[i : i + size] for i in range(0, X.shape[0], size))
+        means = [self.values_.mean(self.trees_.apply(rows)) for rows in batches]
         return np.concatenate(means).reshape(X.shape[0], self.n_outputs_, -1)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.utils import gen_batches
 
 MOST_FILLED = 0.5  # share of values, up to which zeros are not pickled
 SUMMED = 2**16  # values that are added up at a time
@@ -73,8 +72,8 @@ class LeafValues:
             for own in places:
                 total += self.values.take(own, axis=0)
         else:
-            for trees in gen_batches(n_trees, step):
-                part = self.values.take(places[trees], axis=0)
+            for start in range(0, n_trees, step):
+                part = self.values.take(places[start : start + step], axis=0)
                 total += part.sum(axis=0, dtype=np.float64)
         return total / n_trees * self.scale + self.center
 

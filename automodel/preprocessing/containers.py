@@ -107,7 +107,8 @@ class PandasColumns(Columns):
         self.n_rows, self.n_columns = frame.shape
         self.labels = list(frame.columns)
         _check_no_repeats(self.labels)
-        kinds = [d.kind if isinstance(d, np.dtype) else "" for d in frame.dtypes]
+        self._dtypes = list(frame.dtypes)
+        kinds = [d.kind if isinstance(d, np.dtype) else "" for d in self._dtypes]
         if "c" in kinds:
             raise ValueError(_COMPLEX)
         self.numeric = np.array([i for i, k in enumerate(kinds) if k and k in "biuf"])
@@ -122,7 +123,8 @@ class PandasColumns(Columns):
                 values = frame.to_numpy(dtype=object)[:, self.numeric]
                 return values.astype(np.float64)
             frame = frame.iloc[:, self.numeric]
-        return frame.to_numpy(dtype=_float_type(frame.dtypes))
+        dtypes = [self._dtypes[i] for i in self.numeric]
+        return frame.to_numpy(dtype=_float_type(dtypes))
 
     def _column(self, position: int) -> Column:
         import pandas as pd
