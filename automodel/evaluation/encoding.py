@@ -125,7 +125,8 @@ class Encodings:
         key = fold, full_repr(encoder)
         found = self._of_folds.get(key)
         if found is None:
-            _forget_oldest(self._of_folds, CACHE_BYTES)  # before the next is large, too
+            # So that two large ones are never held at once.
+            _forget_oldest(self._of_folds, CACHE_BYTES)
             if isinstance(encoder, Components):
                 found = self._components(fold, encoder, y, deadline)
             else:

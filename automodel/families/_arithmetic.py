@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from sklearn.base import BaseEstimator
 
 from automodel.families._cost import encoded_columns
@@ -22,7 +23,7 @@ class OnPairs(TabularFamily):
 
     The result is a family of its own, so that a search finds out whether the pairs
     help, and an ensemble can have models with and without them. Tables of many rows get
-    fewer of them, for the sake of memory.
+    fewer of them, for the sake of memory, or none.
     """
 
     embeds_text = False
@@ -34,6 +35,11 @@ class OnPairs(TabularFamily):
             return False
         return _most_features(task) >= LEAST_FEATURES
 
+    def why_unsupported(self, task: Task) -> str:
+        if super().supports(task) and task.facts.n_numeric > 1:
+            return "would need too much memory for so many rows"
+        return super().why_unsupported(task)
+
     def preprocessor(self, estimator: BaseEstimator, task: Task) -> BaseEstimator:
         encoder = super().preprocessor(estimator, task)
         return encoder.set_params(n_arithmetic=_most_features(task))
@@ -44,5 +50,5 @@ class OnPairs(TabularFamily):
 
 
 def _most_features(task: Task) -> int:
-    room = CELLS // max(task.n_samples, 1) - encoded_columns(task)
-    return min(room, MOST_FEATURES)
+    n_rows = max(task.facts.n_rows or task.n_samples, 1)
+    return int(np.clip(CELLS // n_rows - encoded_columns(task), 0, MOST_FEATURES))

@@ -2,7 +2,8 @@
 
 Encoders return finite rows of the right type. To check that again takes longer than to
 predict a row: a tenth of a millisecond in scikit-learn, and several in LightGBM and
-XGBoost, which look at DataFrames column by column. The predictions are the same.
+XGBoost, which look at DataFrames column by column. The predictions are the same, up to
+rounding where `SingleRows` predicts them.
 """
 
 from __future__ import annotations

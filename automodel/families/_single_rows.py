@@ -24,7 +24,8 @@ from automodel.families._walked_trees import (
     trees_of_xgboost,
 )
 
-MOST_TREES = 2000  # that are read
+MOST_VALUES = 2**18  # of the leaves of a model that is read
+BYTES_OF_VALUE = 64  # of a leaf of XGBoost and its split
 CALLS = 10  # with single rows, after which they are read
 
 Answer = Callable[[np.ndarray], np.ndarray]
@@ -55,29 +56,29 @@ class SingleRows:
         if not isinstance(X, np.ndarray) or len(X) != 1:
             return self._answer(X)
         self._n_calls += 1
-        if self._n_calls > CALLS and self._read is not None:
-            self._of_row = _checked(self._read, self._answer, X)
+        read, of_row = self._read, self._of_row  # since other threads may change them
+        if self._n_calls > CALLS and read is not None:
             self._read = None
-        return self._answer(X) if self._of_row is None else self._of_row(X[0])
+            self._of_row = of_row = _checked(read, self._answer, X)
+        return self._answer(X) if of_row is None else of_row(X[0])
 
 
 def _checked(read: Callable, answer: Answer, X: np.ndarray) -> Answer | None:
+    """Return what predicts a row without the library, if it agrees with the library."""
     try:
         of_row = read()
-        found = None if of_row is None else of_row(X[0])
-    except (
-        AttributeError,
-        LookupError,
-        OSError,
-        TypeError,
-        ValueError,
-    ):  # another format
+        if of_row is None:
+            return None
+        for row in (X, np.zeros_like(X)):
+            expected, found = answer(row), of_row(row[0])
+            close = 1e-6 * np.abs(expected).max()
+            if found.shape != expected.shape or not np.allclose(
+                found, expected, 1e-5, close
+            ):
+                return None
+    except Exception:  # noqa: BLE001  the library may write another format one day
         return None
-    if found is None:
-        return None
-    expected = answer(X)
-    is_same = found.shape == expected.shape
-    return of_row if is_same and np.allclose(found, expected, 1e-5, 1e-6) else None
+    return of_row
 
 
 def row_of_catboost(model: Any) -> Answer | None:
@@ -86,7 +87,7 @@ def row_of_catboost(model: Any) -> Answer | None:
     None is returned for trees that split by categories, and for losses whose
     predictions are not known here.
     """
-    if model.tree_count_ > MOST_TREES:
+    if len(model.get_leaf_values()) > MOST_VALUES:
         return None
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.json"
@@ -117,13 +118,14 @@ def row_of_xgboost(model: Any, predict: Callable[..., np.ndarray]) -> Answer | N
     Parameters
     ----------
     model : XGBClassifier or XGBRegressor
-        The model, of which all rounds are used.
+        The model.
     predict : callable
         `predict(X, predict_type="margin")` returns the sums of all trees for rows.
     """
     booster = model.get_booster()
-    n_outputs = max(int(getattr(model, "n_classes_", 1)), 1)
-    if booster.num_boosted_rounds() * n_outputs > MOST_TREES:
+    uses_all = model._get_iteration_range(None)[1] in (0, booster.num_boosted_rounds())
+    is_large = len(booster.save_raw("ubj")) > BYTES_OF_VALUE * MOST_VALUES
+    if is_large or not uses_all or not np.isnan(model.missing):
         return None
     learner = json.loads(booster.save_raw("json"))["learner"]
     finish = {

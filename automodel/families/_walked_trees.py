@@ -24,7 +24,7 @@ class WalkedTrees:
     column : ndarray of shape (n_nodes,)
         The column that is compared.
     threshold : ndarray of shape (n_nodes,)
-        The largest value that goes to the left. Rows are compared in its type.
+        What values are compared with, in its own type.
     left_if_missing : ndarray of shape (n_nodes,), bool
         Where missing values go.
     values : ndarray of shape (n_nodes,)
@@ -35,6 +35,8 @@ class WalkedTrees:
         The row of `sets` of nodes that split by category, and -1 for others.
     sets : ndarray of shape (n_sets, n_codes), default=None
         Which categories go to the left. The last column is for all larger ones.
+    equal_goes_left : bool, default=True
+        Where values go that are equal to a threshold. Smaller ones go to the left.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class WalkedTrees:
         output_of_tree: np.ndarray,
         set_of_node: np.ndarray | None = None,
         sets: np.ndarray | None = None,
+        equal_goes_left: bool = True,
     ):
         self._roots, self._is_leaf = roots, is_leaf
         self._children = np.column_stack([right, left]).astype(np.intp).ravel()
@@ -59,6 +62,7 @@ class WalkedTrees:
         self._values = values.astype(np.float64)
         self._output_of_tree = output_of_tree
         self._set_of_node, self._sets = set_of_node, sets
+        self._goes_left = np.less_equal if equal_goes_left else np.less
 
     def outputs(self, row: np.ndarray) -> np.ndarray:
         """Return the sums of the values of leaves, of shape (n_outputs,)."""
@@ -70,7 +74,7 @@ class WalkedTrees:
         codes = None if self._sets is None else _codes(row, self._sets.shape[1])
         while len(trees):
             column = self._column.take(nodes)
-            goes_left = row.take(column) <= self._threshold.take(nodes)
+            goes_left = self._goes_left(row.take(column), self._threshold.take(nodes))
             if codes is not None:
                 self._compare_sets(goes_left, nodes, codes.take(column))
             if has_missing:
@@ -157,17 +161,16 @@ def trees_of_xgboost(model: dict[str, Any]) -> WalkedTrees:
         start + of_nodes("right_children", np.intp),
         is_leaf=left == LEAF,
         column=of_nodes("split_indices", np.intp),
-        # It sends values to the left that are less than the condition.
-        threshold=np.nextafter(conditions, np.float32(-np.inf)),
+        threshold=conditions,
         left_if_missing=of_nodes("default_left", bool),
         values=conditions,
         output_of_tree=np.asarray(model["tree_info"]),
+        equal_goes_left=False,
         **options,
     )
 
 
 def _sets_of_xgboost(trees, roots, n_nodes) -> dict[str, np.ndarray]:
-    n_codes = 2 + max(max(tree["categories"], default=0) for tree in trees)
     n_codes = 2 + max(max(tree["categories"], default=0) for tree in trees)
     set_of_node = np.full(n_nodes, -1)
     sets: list[np.ndarray] = []

@@ -88,7 +88,7 @@ class ArithmeticColumns(
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Return the new columns, with NaN where a result is missing or infinite."""
-        if len(X) > 1:
+        if len(X) != 1:
             return self._made(X, self.operations_)
         made = np.empty((1, len(self.operations_)))
         with np.errstate(all="ignore"):

@@ -171,15 +171,15 @@ class PolarsColumns(Columns):
 
     @cached_property
     def block(self) -> np.ndarray:
-        """The numeric columns, copied."""
+        """The numeric columns, possibly the user's own memory."""
         import polars as pl
 
         if not len(self.numeric):
             return np.empty((self.n_rows, 0))
         names = self._frame.columns
         frame = self._frame.select([names[i] for i in self.numeric])
-        types = {pl.Float32, pl.Int8, pl.Int16, pl.UInt8, pl.UInt16, pl.Boolean}
-        dtype = pl.Float32 if types.issuperset(frame.dtypes) else pl.Float64
+        small = {pl.Float32, pl.Int8, pl.Int16, pl.UInt8, pl.UInt16, pl.Boolean}
+        dtype = pl.Float32 if small.issuperset(frame.dtypes) else pl.Float64
         return frame.cast(dtype).to_numpy()
 
     def _column(self, position: int) -> Column:
@@ -300,9 +300,9 @@ def _column_of_dates(series) -> Column:
 
 
 def _float_type(dtypes: Iterable[np.dtype]) -> type[np.floating]:
-    """Return float32 if it holds each value of some types, and else float64."""
-    is_exact = all(np.can_cast(dtype, np.float32) for dtype in dtypes)
-    return np.float32 if is_exact else np.float64
+    """Return float32 if it holds each value of all types, and else float64."""
+    is_exact = [np.can_cast(dtype, np.float32) for dtype in dtypes]
+    return np.float32 if is_exact and all(is_exact) else np.float64
 
 
 def _to_float(array: np.ndarray, dtype: type[np.floating] = np.float64) -> np.ndarray:

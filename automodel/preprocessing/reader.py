@@ -115,6 +115,7 @@ class TableReader(
         seconds = seconds_to_embed(table.text, weights) if weights else 0.0
         return TableFacts(
             self.n_features_in_,
+            n_rows=len(table),
             n_numeric=table.numeric.shape[1],
             n_categorical=table.codes.shape[1],
             n_text=len(table.text),
@@ -301,15 +302,15 @@ class TableReader(
         n_all = int(self.offsets_[-1])
         if len(positions) == n_all == columns.block.shape[1]:
             return _cleaned(_chosen(columns.block, self.kept_))
-        matrix = np.empty((columns.n_rows, n_all))
-        matrix[:] = np.nan
-        matrix[:, self.offsets_[positions]] = columns.block[:, in_block]
         blocks = set(positions.tolist())
-        for position, plan in plans.items():
-            if position not in blocks:
-                start = self.offsets_[position]
-                values = plan.numbers(columns.column(position))
-                matrix[:, start : start + plan.width] = values
+        others = {place: plan for place, plan in plans.items() if place not in blocks}
+        dtype = np.dtype(np.float64) if others else columns.block.dtype
+        matrix = np.full((columns.n_rows, n_all), np.nan, dtype)
+        matrix[:, self.offsets_[positions]] = columns.block[:, in_block]
+        for position, plan in others.items():
+            start = self.offsets_[position]
+            values = plan.numbers(columns.column(position))
+            matrix[:, start : start + plan.width] = values
         return _cleaned(_chosen(matrix, self.kept_))
 
 

@@ -15,6 +15,8 @@ class TableFacts:
     ----------
     n_features : int
         Number of columns of X.
+    n_rows : int, default=0
+        Number of rows of the whole table; 0 if it is not known.
     n_numeric, n_categorical, n_text : int, default=0
         Number of columns of each kind after reading. The parts of dates are numeric.
     max_cardinality : int, default=0
@@ -29,6 +31,7 @@ class TableFacts:
     """
 
     n_features: int
+    n_rows: int = 0
     n_numeric: int = 0
     n_categorical: int = 0
     n_text: int = 0

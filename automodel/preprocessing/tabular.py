@@ -402,8 +402,8 @@ default="svd"
 
     def _assemble(self, table: Table, means: np.ndarray, text: list):
         """Encode some rows at a time, so that no intermediate result is large."""
-        blocks = blocks_of_rows(len(table), table.n_columns + self.n_arithmetic)
-        if len(blocks) == 1:
+        width = len(self.numeric_.kept_) + self.one_hot_.n_columns_
+        if len(blocks := blocks_of_rows(len(table), width)) == 1:
             return self._assemble_block(table.numeric, table.codes, means, text)
         encoded = (
             self._assemble_block(

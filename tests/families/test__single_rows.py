@@ -130,6 +130,22 @@ def test_deep_trees_of_xgboost(made):
     assert_the_same(xgboost(VALUES, tree_method="hist", **options), made)
 
 
+@pytest.mark.parametrize("options", [{"missing": 0.0}, {"early_stopping_rounds": 1}])
+def test_missing_values_and_rounds_of_xgboost_that_are_not_usual(options, made):
+    library = pytest.importorskip("xgboost")
+    model = library.XGBRegressor(n_estimators=30, n_jobs=1, **options)
+    values = np.nan_to_num(X)
+    model.fit(values, VALUES, eval_set=[(values, -VALUES)], verbose=False)
+    assert_the_same(model, made, uses_trees=False, rows=values, frame=values)
+
+
+def test_values_that_equal_a_threshold(made):
+    values = np.round(np.nan_to_num(X), 1)
+    for model in (xgboost(VALUES, X=values), boosted(VALUES, X=values)):
+        made.clear()
+        assert_the_same(model, made, rows=values, frame=values)
+
+
 @pytest.mark.parametrize("make", [boosted, xgboost])
 def test_trees_without_a_split(make, made):
     assert_the_same(make(np.repeat([1.0, 1.0 + 1e-12], N_ROWS // 2)), made)
@@ -149,20 +165,24 @@ def test_what_is_not_known_is_left_to_the_library(make, options, made):
 
 
 @pytest.mark.parametrize("make", [catboost, xgboost])
-def test_many_trees_are_left_to_the_library(make, made, monkeypatch):
-    monkeypatch.setattr(_single_rows, "MOST_TREES", 29)
+def test_large_models_are_left_to_the_library(make, made, monkeypatch):
+    monkeypatch.setattr(_single_rows, "MOST_VALUES", 29)
     assert_the_same(make(VALUES), made, uses_trees=False)
 
 
 @pytest.mark.parametrize("wrong", ["value", "shape", "error"])
 def test_trees_that_do_not_agree_are_not_used(wrong):
+    n_read = []
+
     def read():
+        n_read.append(1)
         if wrong == "error":
             raise KeyError("oblivious_trees")
         return lambda row: np.zeros(2 if wrong == "shape" else 1)
 
     predict = SingleRows(lambda X: np.ones(len(X)), read)
     assert [predict(X[:1])[0] for _ in range(CALLS + 2)] == [1.0] * (CALLS + 2)
+    assert n_read == [1]
 
 
 def test_trees_are_read_once_after_some_rows():

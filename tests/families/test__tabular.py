@@ -1,9 +1,13 @@
 """The encoder of a family of tables is read from the tags of its estimator."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
+from automodel import AutoClassifier
 from automodel.families import TabularFamily, all_families
 from automodel.families._tabular import embedding_of
 from automodel.nets.weights import Weights
@@ -78,6 +82,19 @@ def test_others_do_not(name):
     assert not family.encodings(with_text(1.0, 60.0))
 
 
+@pytest.mark.parametrize("name", ["lightgbm_arithmetic", "extra_trees_arithmetic"])
+def test_models_of_pairs_are_refitted(name):
+    if all_families()[name].missing_libraries():
+        pytest.skip(f"{name} is not installed")
+    X = np.random.default_rng(0).normal(size=(80, 3))
+    y = (X[:, 0] * X[:, 1] > 0).astype(int)
+    options = {"n_trials": 1, "time_budget": None, "random_state": 0}
+    search = AutoClassifier(families=[name], refit=True, **options).fit(X, y)
+    folds = [own.fold for member in search.ensemble_.members for own in member.models]
+    assert folds
+    assert set(folds) == {-1}
+
+
 @pytest.mark.parametrize(
     ("n_rows", "n_made"), [(1000, 150), (500_000, 47), (2_000_000, None)]
 )
@@ -92,3 +109,7 @@ def test_many_rows_have_fewer_arithmetic_columns(name, n_rows, n_made):
         encoder = family.preprocessor(family.estimator(task, 0), task)
         assert encoder.n_arithmetic == n_made
         assert family.n_columns(task) == 20 + n_made
+        part = replace(task, n_samples=1000, facts=replace(task.facts, n_rows=n_rows))
+        assert family.n_columns(part) == 20 + n_made  # some rows of the same table
+    else:
+        assert "memory" in family.why_unsupported(task)

@@ -119,3 +119,19 @@ def test_encoding_takes_little_more_memory_than_its_result():
         tracemalloc.stop()
     assert found.dtype == np.float32
     assert peak < 2 * found.nbytes  # it was 6 times as much in float64
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=repr)
+def test_no_rows_are_encoded_as_no_rows(setting, frame, y):
+    table = TableReader().fit_transform(frame)
+    encoder = TabularEncoder(**setting)
+    n_columns = encoder.fit_transform(table, y).shape[1]
+    assert encoder.transform(table.take(slice(0))).shape == (0, n_columns)
+
+
+def test_float32_is_kept_if_columns_are_left_out():
+    X = np.random.default_rng(0).random((20, 4), dtype=np.float32)
+    X[:, 1], X[:, 2] = 1.0, X[:, 0]
+    numeric = TableReader().fit_transform(X).numeric
+    np.testing.assert_array_equal(numeric, X[:, [0, 3]])
+    assert numeric.dtype == np.float32

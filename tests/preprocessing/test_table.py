@@ -20,6 +20,7 @@ def test_a_reader_tells_the_facts_of_a_table(frame):
     table = reader.fit_transform(frame)
     assert reader.facts(table) == TableFacts(
         n_features=4,
+        n_rows=60,
         n_numeric=3,
         n_categorical=1,
         max_cardinality=3,
@@ -30,7 +31,7 @@ def test_a_sparse_matrix_is_told_apart():
     matrix = csr_matrix(np.eye(6))
     reader = TableReader()
     assert reader.facts(reader.fit_transform(matrix)) == TableFacts(
-        n_features=6, is_sparse=True
+        n_features=6, n_rows=6, is_sparse=True
     )
 
 
