@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 MOST_FEATURES, LEAST_FEATURES = 150, 10
 CELLS = 2**25  # that the encoded rows may have
 OPERATIONS = 5  # for each pair
+BYTES_PER_CELL = 8  # of the encoded rows, and of the model's copy
 
 
 class OnPairs(TabularFamily):
@@ -45,8 +46,16 @@ class OnPairs(TabularFamily):
         return encoder.set_params(n_arithmetic=_most_features(task))
 
     def n_columns(self, task: Task) -> int:
-        n_pairs = task.facts.n_numeric * (task.facts.n_numeric - 1) // 2
-        return super().n_columns(task) + min(_most_features(task), OPERATIONS * n_pairs)
+        return super().n_columns(task) + _n_made(task)
+
+    def memory(self, params: dict[str, Any], task: Task) -> float:
+        made = BYTES_PER_CELL * task.n_samples * _n_made(task)
+        return super().memory(params, task) + made
+
+
+def _n_made(task: Task) -> int:
+    n_pairs = task.facts.n_numeric * (task.facts.n_numeric - 1) // 2
+    return min(_most_features(task), OPERATIONS * n_pairs)
 
 
 def _most_features(task: Task) -> int:

@@ -138,13 +138,13 @@ def _xgboost(model: Any) -> Callable | None:
         )
 
     def answer(X):
+        X = _matrix(X)
         if not isinstance(X, np.ndarray):
             return (model.predict_proba if is_classifier else model.predict)(X)
         found = predict(X)
         return _of_second(found) if is_classifier and found.ndim == 1 else found
 
-    by_row = SingleRows(answer, partial(row_of_xgboost, model, predict))
-    return lambda X: by_row(_matrix(X))
+    return SingleRows(answer, partial(row_of_xgboost, model, predict))
 
 
 def _catboost(model: Any) -> Callable:

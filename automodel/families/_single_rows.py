@@ -9,6 +9,7 @@ rows.
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Callable
 from copy import copy
@@ -19,16 +20,19 @@ import numpy as np
 from scipy.special import expit, softmax
 
 from automodel.families._walked_trees import (
+    CODES,
     ObliviousTrees,
     trees_of_hist_gradient_boosting,
     trees_of_xgboost,
 )
+from automodel.preprocessing.encoded import MixedRows
 
 MOST_VALUES = 2**18  # of the leaves of a model that is read
 BYTES_OF_VALUE = 64  # of a leaf of XGBoost and its split
+FLOAT, ONE_HOT = "FloatFeature", "OneHotFeature"  # kinds of splits of CatBoost
 CALLS = 10  # with single rows, after which they are read
 
-Answer = Callable[[np.ndarray], np.ndarray]
+Answer = Callable[[Any], np.ndarray]
 
 
 class SingleRows:
@@ -53,24 +57,35 @@ class SingleRows:
 
     def __call__(self, X: Any) -> np.ndarray:
         """Return the prediction of some encoded rows."""
-        if not isinstance(X, np.ndarray) or len(X) != 1:
+        if not isinstance(X, (np.ndarray, MixedRows)) or len(X) != 1:
             return self._answer(X)
         self._n_calls += 1
         read, of_row = self._read, self._of_row  # since other threads may change them
         if self._n_calls > CALLS and read is not None:
             self._read = None
             self._of_row = of_row = _checked(read, self._answer, X)
-        return self._answer(X) if of_row is None else of_row(X[0])
+        return self._answer(X) if of_row is None else of_row(_first(X))
 
 
-def _checked(read: Callable, answer: Answer, X: np.ndarray) -> Answer | None:
+def _first(X: Any) -> np.ndarray:
+    """Return the first row, whose numbers are followed by the codes of categories."""
+    return (X.matrix if isinstance(X, MixedRows) else X)[0]
+
+
+def _zeros(X: Any) -> Any:
+    if isinstance(X, np.ndarray):
+        return np.zeros_like(X)
+    return MixedRows(np.zeros_like(X.numbers), np.zeros_like(X.codes), X.n_categories)
+
+
+def _checked(read: Callable, answer: Answer, X: Any) -> Answer | None:
     """Return what predicts a row without the library, if it agrees with the library."""
     try:
         of_row = read()
         if of_row is None:
             return None
-        for row in (X, np.zeros_like(X)):
-            expected, found = answer(row), of_row(row[0])
+        for row in (X, _zeros(X)):
+            expected, found = answer(row), of_row(_first(row))
             close = 1e-6 * np.abs(expected).max()
             if found.shape != expected.shape or not np.allclose(
                 found, expected, 1e-5, close
@@ -84,17 +99,15 @@ def _checked(read: Callable, answer: Answer, X: np.ndarray) -> Answer | None:
 def row_of_catboost(model: Any) -> Answer | None:
     """Return a function of one row for a fitted model of CatBoost.
 
-    None is returned for trees that split by categories, and for losses whose
-    predictions are not known here.
+    Categories are numbered, and their columns follow those of numbers. None is returned
+    for trees that split by statistics of categories, and for losses whose predictions
+    are not known here.
     """
     if len(model.get_leaf_values()) > MOST_VALUES:
         return None
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.json"
-        model.save_model(str(path), format="json")
-        found = json.loads(path.read_text(encoding="utf-8"))
+    found = json.loads(_saved(model, "json"))
     splits = [split for tree in found["oblivious_trees"] for split in tree["splits"]]
-    if any(split["split_type"] != "FloatFeature" for split in splits):
+    if not {split["split_type"] for split in splits} <= {FLOAT, ONE_HOT}:
         return None
     loss = found["model_info"]["params"]["loss_function"]["type"]
     finish = {
@@ -106,8 +119,33 @@ def row_of_catboost(model: Any) -> Answer | None:
     }.get(loss)
     if finish is None:
         return None
-    trees = ObliviousTrees(found)
+    has_codes = any(split["split_type"] == ONE_HOT for split in splits)
+    trees = ObliviousTrees(found, _codes_by_hash(model, found) if has_codes else {})
     return lambda row: finish(trees.outputs(row))
+
+
+def _saved(model: Any, form: str, pool: Any = None) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model"
+        model.save_model(str(path), format=form, pool=pool)
+        return path.read_text(encoding="utf-8")
+
+
+def _codes_by_hash(model: Any, found: dict[str, Any]) -> dict[int, int]:
+    """Return the numbers of categories by the hashes of their names.
+
+    CatBoost writes the hashes of the categories of some rows if it writes a model as a
+    program.
+    """
+    from catboost import FeaturesData, Pool
+
+    info = found["features_info"]
+    shape = len(info["float_features"]), len(info["categorical_features"])
+    numbers = np.zeros((CODES, shape[0]), dtype=np.float32)
+    names = np.array([[b"%d" % i] * shape[1] for i in range(CODES)], dtype=object)
+    text = _saved(model, "python", Pool(FeaturesData(numbers, names)))
+    table = text[text.index("cat_features_hashes") :].partition("}")[0]
+    return {int(own): int(name) for name, own in re.findall(r'"(\d+)": (-?\d+)', table)}
 
 
 def row_of_xgboost(model: Any, predict: Callable[..., np.ndarray]) -> Answer | None:

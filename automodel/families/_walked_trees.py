@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -190,10 +191,12 @@ class ObliviousTrees:
     Parameters
     ----------
     model : dict
-        The model in the JSON format, without splits by category.
+        The model in the JSON format, whose splits compare one column each.
+    codes : mapping of int to int
+        The categories, which are numbered, by their hashes.
     """
 
-    def __init__(self, model: dict[str, Any]):
+    def __init__(self, model: dict[str, Any], codes: Mapping[int, int]):
         trees = model["oblivious_trees"]
         self._scale, bias = model["scale_and_bias"]
         self._bias = np.array(bias, dtype=float)
@@ -201,12 +204,23 @@ class ObliviousTrees:
         shape = len(trees), max(depths, default=0)
         self._column = np.zeros(shape, dtype=np.intp)
         self._border = np.full(shape, np.inf, dtype=np.float32)  # is never exceeded
-        features = model["features_info"]["float_features"]
+        self._is_code = np.zeros(shape, dtype=bool)
+        info = model["features_info"]
+        features, categories = info["float_features"], info.get("categorical_features")
         columns = {own["feature_index"]: own["flat_feature_index"] for own in features}
+        of_codes = {
+            own["feature_index"]: own["flat_feature_index"] for own in categories or ()
+        }
         for tree, own in enumerate(trees):
             for level, split in enumerate(own["splits"]):
-                self._column[tree, level] = columns[split["float_feature_index"]]
-                self._border[tree, level] = split["border"]
+                place = tree, level
+                if split["split_type"] == "FloatFeature":
+                    self._column[place] = columns[split["float_feature_index"]]
+                    self._border[place] = split["border"]
+                else:
+                    self._column[place] = of_codes[split["cat_feature_index"]]
+                    self._border[place] = codes[split["value"]]
+                    self._is_code[place] = True
         self._large_if_missing = [
             own["flat_feature_index"]
             for own in features
@@ -223,6 +237,10 @@ class ObliviousTrees:
         for column in self._large_if_missing:
             if np.isnan(row[column]):
                 row[column] = np.inf
-        leaves = (row.take(self._column) > self._border) @ self._powers
+        values = row.take(self._column)
+        is_true = values > self._border
+        if self._is_code.any():
+            is_true = np.where(self._is_code, values == self._border, is_true)
+        leaves = is_true @ self._powers
         total = self._values.take(self._first + leaves, axis=0).sum(axis=0)
         return self._scale * total + self._bias

@@ -34,7 +34,7 @@ def boosted(y, X=X, **options):
     return kind(**{"max_iter": 30, "min_samples_leaf": 3, **options}).fit(X, y)
 
 
-def catboost(y, **options):
+def catboost(y, X=X, **options):
     library = pytest.importorskip("catboost")
     kind = "CatBoostRegressor" if y.dtype.kind == "f" else "CatBoostClassifier"
     options = {"iterations": 30, "depth": 4, "learning_rate": 0.3, **options}
@@ -84,7 +84,7 @@ def test_each_row_is_predicted_as_by_the_library(make, target, made):
 
 
 @pytest.mark.parametrize("target", ["values", "two classes", "classes"])
-@pytest.mark.parametrize("make", [boosted, xgboost])
+@pytest.mark.parametrize("make", MAKERS)
 def test_trees_may_split_by_category(make, target, made):
     codes = RNG.integers(0, 30, size=(N_ROWS, 2)).astype(np.int32)
     y = TARGETS[target] + (codes[:, 0] % 3).astype(TARGETS[target].dtype)
@@ -94,8 +94,18 @@ def test_trees_may_split_by_category(make, target, made):
     options = {"categorical_features": "from_dtype"}
     if make is xgboost:
         options = {"enable_categorical": True, "max_cat_to_onehot": 4}
+    if make is catboost:
+        options = {"one_hot_max_size": 40, "cat_features": ["c0", "c1"]}
     model = make(y[:150], X=rows[:150].frame, **options)
     assert_the_same(model, made, rows=rows, frame=rows.frame)
+
+
+def test_statistics_of_categories_are_left_to_catboost(made):
+    codes = RNG.integers(0, 30, size=(N_ROWS, 2)).astype(np.int32)
+    rows = MixedRows(X, codes, [30, 30])
+    y = VALUES + codes[:, 0] % 3
+    model = catboost(y, X=rows.frame, cat_features=["c0", "c1"])
+    assert_the_same(model, made, uses_trees=False, rows=rows, frame=rows.frame)
 
 
 @pytest.mark.parametrize("mode", ["Min", "Max"])
