@@ -18,7 +18,13 @@ def has_categories(X: Any) -> bool:
 
 
 def check_floats(X: Any) -> np.ndarray:
-    """Return X as a float array that may hold NaN."""
+    """Return X as a float array that may hold NaN.
+
+    An array of floats is returned as it is. The nets have checked it before, and to do
+    so again takes longer than to predict a row.
+    """
+    if isinstance(X, np.ndarray) and X.dtype in (np.float32, np.float64):
+        return X
     return check_array(
         X,
         dtype=[np.float64, np.float32],
