@@ -59,8 +59,10 @@ class WalkedTrees:
         self._roots, self._is_leaf = roots, is_leaf
         self._children = np.column_stack([right, left]).astype(np.intp).ravel()
         self._column = np.where(is_leaf, 0, column).astype(np.intp)
-        self._threshold, self._left_if_missing = threshold, left_if_missing
-        self._values = values.astype(np.float64)
+        # Fields of records are not contiguous, and would be copied by each `take`.
+        self._threshold = np.ascontiguousarray(threshold)
+        self._values = np.ascontiguousarray(values, dtype=np.float64)
+        self._left_if_missing = left_if_missing
         self._output_of_tree = output_of_tree
         self._set_of_node, self._sets = set_of_node, sets
         self._goes_left = np.less_equal if equal_goes_left else np.less
