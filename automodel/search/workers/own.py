@@ -45,6 +45,7 @@ from automodel.task import Task
 
 FIRST_SHARE = 0.1  # of the time, for the trial that runs here while workers start
 FIRST_SECONDS = 2.0  # the least for that trial
+MOST_HERE = 64 * 2**20  # bytes of data, above which that trial would take much memory
 CROWDED_SECONDS = 20.0  # with less time, the workers start after that trial
 SLOW_START = 1.0  # a library that takes longer to load is loaded by one worker alone
 HANG_FACTOR, HANG_SECONDS = 1.5, 5.0  # a trial that ignores its time limit is ended
@@ -74,7 +75,8 @@ class OwnProcesses(Workers):
         self.memory_limit = memory_limit
         most_kept = KEPT_BYTES + 2 * sys.getsizeof(folds)
         self._pool = ProcessPool(n_jobs, memory_limit, most_kept)
-        self._may_start_here = memory_limit is None
+        is_large = sys.getsizeof(folds) > MOST_HERE
+        self._may_start_here = memory_limit is None and not is_large
         self._in_flight: dict[Any, Call] = {}
         self._to_rerun: list[Call] = []
         self._unstarted: list[Call] = []

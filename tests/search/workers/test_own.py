@@ -108,8 +108,12 @@ def test_what_cannot_be_pickled_stays_in_memory(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("cost", "pid"), [(0.1, "own"), (100.0, "other")])
-def test_only_a_cheap_trial_runs_here(monkeypatch, cost, pid):
+@pytest.mark.parametrize(
+    ("cost", "most_bytes", "pid"),
+    [(0.1, 2**20, "own"), (100.0, 2**20, "other"), (0.1, 10, "other")],
+)
+def test_only_a_cheap_trial_of_few_data_runs_here(monkeypatch, cost, most_bytes, pid):
+    monkeypatch.setattr(module, "MOST_HERE", most_bytes)
     family = StubFamily("stub")
     family.starts_search, family.cost = True, lambda params, task: cost
     for name in ("call.work", "base.run_item"):
