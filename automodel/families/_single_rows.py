@@ -13,6 +13,7 @@ import re
 import tempfile
 from collections.abc import Callable
 from copy import copy
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -137,13 +138,12 @@ def _codes_by_hash(model: Any, found: dict[str, Any]) -> dict[int, int]:
     CatBoost writes the hashes of the categories of some rows if it writes a model as a
     program.
     """
-    from catboost import FeaturesData, Pool
-
+    catboost = import_module("catboost")
     info = found["features_info"]
     shape = len(info["float_features"]), len(info["categorical_features"])
     numbers = np.zeros((CODES, shape[0]), dtype=np.float32)
     names = np.array([[b"%d" % i] * shape[1] for i in range(CODES)], dtype=object)
-    text = _saved(model, "python", Pool(FeaturesData(numbers, names)))
+    text = _saved(model, "python", catboost.Pool(catboost.FeaturesData(numbers, names)))
     table = text[text.index("cat_features_hashes") :].partition("}")[0]
     return {int(own): int(name) for name, own in re.findall(r'"(\d+)": (-?\d+)', table)}
 
