@@ -1,7 +1,7 @@
 """Predict single rows by the trees of boosted models, without the calls of libraries.
 
 Histogram boosting takes 5 us for a row and tree, CatBoost .3 to .4 ms for a row, and
-XGBoost .2 to 1 ms. To walk through the same trees as arrays takes 15 to 150 us. To read
+XGBoost .2 to 1 ms. To walk through the same trees as arrays takes 15 to 260 us. To read
 them takes up to .3 ms for each tree, which pays for a model that predicts many single
 rows.
 """
@@ -31,7 +31,7 @@ from automodel.preprocessing.encoded import MixedRows
 MOST_VALUES = 2**18  # of the leaves of a model that is read
 BYTES_OF_VALUE = 64  # of a leaf of XGBoost and its split
 FLOAT, ONE_HOT = "FloatFeature", "OneHotFeature"  # kinds of splits of CatBoost
-CALLS = 10  # with single rows, after which they are read
+CALLS = 10  # with single rows, after which trees are read
 
 Answer = Callable[[Any], np.ndarray]
 

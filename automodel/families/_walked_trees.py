@@ -223,6 +223,7 @@ class ObliviousTrees:
                     self._column[place] = of_codes[split["cat_feature_index"]]
                     self._border[place] = codes[split["value"]]
                     self._is_code[place] = True
+        self._has_codes = bool(self._is_code.any())
         self._large_if_missing = [
             own["flat_feature_index"]
             for own in features
@@ -241,7 +242,7 @@ class ObliviousTrees:
                 row[column] = np.inf
         values = row.take(self._column)
         is_true = values > self._border
-        if self._is_code.any():
+        if self._has_codes:
             is_true = np.where(self._is_code, values == self._border, is_true)
         leaves = is_true @ self._powers
         total = self._values.take(self._first + leaves, axis=0).sum(axis=0)
