@@ -13,6 +13,7 @@ from typing import Any
 from automodel import mapped
 from automodel.clock import Deadline
 from automodel.containment import give_memory_back
+from automodel.evaluation.evaluate import Candidate
 from automodel.evaluation.folds import Folds
 from automodel.exceptions import describe_error
 from automodel.families.base import ModelFamily
@@ -75,8 +76,7 @@ class OwnProcesses(Workers):
         self.memory_limit = memory_limit
         most_kept = KEPT_BYTES + 2 * sys.getsizeof(folds)
         self._pool = ProcessPool(n_jobs, memory_limit, most_kept)
-        is_large = sys.getsizeof(folds) > MOST_HERE
-        self._may_start_here = memory_limit is None and not is_large
+        self._may_start_here = may_start_here(folds, memory_limit)
         self._in_flight: dict[Any, Call] = {}
         self._to_rerun: list[Call] = []
         self._unstarted: list[Call] = []
@@ -151,11 +151,7 @@ class OwnProcesses(Workers):
         first = next(items, None)
         if first is None:
             return
-        candidate = first.candidate
-        is_cheap = candidate.family.starts_search and (
-            candidate.family.cost(candidate.params, self.folds.task) < FIRST_SECONDS
-        )
-        if first.is_rerun or not is_cheap:
+        if first.is_rerun or not is_first_here(first.candidate, self.folds.task):
             self._submit(self._call(first))
             return
         if first.deadline.seconds_left >= CROWDED_SECONDS:
@@ -237,6 +233,20 @@ class OwnProcesses(Workers):
 
     def _call(self, item: WorkItem) -> Call:
         return Call(item.number, item, self._keep_model(item))
+
+
+def may_start_here(folds: Folds, memory_limit: int | None) -> bool:
+    """Tell whether a first trial may run in the process of the search.
+
+    Its memory is not limited there, and that of large data would stay.
+    """
+    return memory_limit is None and sys.getsizeof(folds) <= MOST_HERE
+
+
+def is_first_here(candidate: Candidate, task: Task) -> bool:
+    """Tell whether a first trial is so cheap and safe that it runs there."""
+    family = candidate.family
+    return family.starts_search and family.cost(candidate.params, task) < FIRST_SECONDS
 
 
 def slow_library(family: ModelFamily, task: Task) -> str:

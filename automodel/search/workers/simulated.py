@@ -13,7 +13,7 @@ from automodel.evaluation.folds import Folds
 from automodel.families.base import ModelFamily
 from automodel.search.workers.base import HERE, Evaluations, Refitted, Workers
 from automodel.search.workers.call import GRACE_SECONDS
-from automodel.search.workers.own import slow_library
+from automodel.search.workers.own import is_first_here, slow_library
 from automodel.search.workers.simulated_trial import (
     CostModel,
     Course,
@@ -72,6 +72,8 @@ class SimulatedWorkers(Workers):
         Bytes above which a trial fails.
     has_processes : bool, default=False
         Whether trials run in processes of their own.
+    may_start_here : bool, default=False
+        Whether the first trial may run in the process of the search, nevertheless.
 
     Attributes
     ----------
@@ -93,6 +95,7 @@ class SimulatedWorkers(Workers):
         costs: CostModel,
         memory_limit: int | None = None,
         has_processes: bool = False,
+        may_start_here: bool = False,
     ):
         super().__init__(n_jobs, folds)
         self.clock, self.costs = clock, costs
@@ -103,7 +106,7 @@ class SimulatedWorkers(Workers):
         if not has_processes:
             self._processes[0].is_started = True
         self._here = _Process(HERE, is_started=True)
-        self._may_start_here = has_processes and memory_limit is None
+        self._may_start_here = has_processes and may_start_here
         self.worker_bytes = self.peak_bytes = 0.0
         self.first_end = math.inf
         self._shared: dict[Any, float] = {}  # when outputs are ready
@@ -172,7 +175,7 @@ class SimulatedWorkers(Workers):
         """Return the process in which an item runs, as `ProcessPool` chooses it."""
         family = item.candidate.family
         is_first, self._may_start_here = self._may_start_here, False
-        if is_first and family.starts_search:
+        if is_first and is_first_here(item.candidate, self.folds.task):
             return self._here
         library = slow_library(family, self.folds.task)
         chosen = min(

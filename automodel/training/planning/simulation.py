@@ -17,6 +17,7 @@ from automodel.quiet import no_warnings
 from automodel.search.allocation import has_converged, noise_of
 from automodel.search.budget import Budget
 from automodel.search.search import SearchSettings
+from automodel.search.workers.own import may_start_here
 from automodel.search.workers.simulated import SimulatedClock, SimulatedWorkers
 from automodel.search.workers.simulated_trial import Course
 from automodel.training.assembly import Trained
@@ -139,8 +140,11 @@ def simulate(scene: Scene, conditions: Conditions, shift: int = 0) -> SimulatedF
     workers: list[SimulatedWorkers] = []
 
     def open_workers(n_jobs, folds, memory_limit, model_folder) -> SimulatedWorkers:
+        may_start = may_start_here(scene.folds, memory_limit)
         workers.append(
-            SimulatedWorkers(n_jobs, folds, clock, costs, memory_limit, has_processes)
+            SimulatedWorkers(
+                n_jobs, folds, clock, costs, memory_limit, has_processes, may_start
+            )
         )
         return workers[-1]
 

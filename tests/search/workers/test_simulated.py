@@ -55,7 +55,9 @@ class FixedCosts:
         return 3.0
 
 
-def searched(costs, *, n_jobs=1, limit=None, n_trials=None, seconds=None, families=()):
+def searched(
+    costs, *, n_jobs=1, limit=None, n_trials=None, seconds=None, families=(), here=False
+):
     """Search until the trials or the seconds are used up; return workers and clock."""
     clock = SimulatedClock()
     workers = SimulatedWorkers(
@@ -65,6 +67,7 @@ def searched(costs, *, n_jobs=1, limit=None, n_trials=None, seconds=None, famili
         costs,
         limit,
         has_processes=n_jobs > 1 or bool(limit),
+        may_start_here=here,
     )
     search = Search(
         list(families) or [StubFamily()],
@@ -93,6 +96,17 @@ def test_trials_follow_each_other_in_this_process():
 def test_trials_run_side_by_side_once_the_processes_have_started():
     _, _, clock = searched(FixedCosts(make_folds(), seconds=5.0), n_jobs=4, n_trials=8)
     assert clock.now() == pytest.approx(2 * 5.0 + FixedCosts.start_seconds)
+
+
+@pytest.mark.parametrize(
+    ("here", "cost", "first_end"), [(True, 0.1, 5.0), (True, 9.0, 7.0), (False, 0.1, 7)]
+)
+def test_a_cheap_first_trial_waits_for_no_process(here, cost, first_end):
+    family = StubFamily()
+    family.starts_search, family.cost = True, lambda params, task: cost
+    costs = FixedCosts(make_folds(), seconds=5.0)
+    _, workers, _ = searched(costs, n_jobs=2, n_trials=8, families=[family], here=here)
+    assert workers.first_end == pytest.approx(first_end)
 
 
 def test_each_process_loads_the_libraries_of_a_family_once():
