@@ -61,7 +61,7 @@ class Monitor:
         trained. If the family `chooses_rounds`, it is the best number of steps on the
         validation part.
     steps_trained : int, list of int or None
-        Number of steps that were trained, set by a family that `chooses_rounds`.
+        Number of steps that were trained, set by a family whose models may have fewer.
     steps_cut : int or None
         Number of steps that were trained before time was up, set by a family that stops
         early on rows of its own and drops the last steps. None if training ended for

@@ -13,10 +13,11 @@ from sklearn.base import BaseEstimator
 from automodel.clock import NO_DEADLINE, Deadline
 from automodel.evaluation.fitted_model import FittedModel
 from automodel.evaluation.folds import Folds
+from automodel.evaluation.trained_fold import TrainedFold
 from automodel.exceptions import DeadlineReached, TrialPruned, describe_error
 from automodel.families.base import FoldPart, ModelFamily
 from automodel.metrics.scorers import score_or_nan
-from automodel.monitor import Monitor, Steps, TrialTime, mean_steps
+from automodel.monitor import Monitor, Steps, TrialTime
 from automodel.preprocessing.encoded import take_rows
 from automodel.task import Task
 
@@ -58,6 +59,8 @@ class Evaluation:
         The model of each fold, or its file; None if they are not kept.
     error : str
         Why the trial has failed.
+    steps_trained : list of int or list of lists
+        Steps that were trained in each fold, of which a model may have fewer.
     reports : dict of int to float
         Scores that were reported during the training, by step.
     predict_seconds : float
@@ -79,6 +82,7 @@ class Evaluation:
     oof: Any = None
     models: Any = None
     error: str = ""
+    steps_trained: list[Steps] = field(default_factory=list)
     reports: dict[int, float] = field(default_factory=dict)
     predict_seconds: float = 0.0
     worker: int | None = None
@@ -167,74 +171,23 @@ def _run_folds(result, folds, deadline, time_limit, should_prune):
     trial_time = TrialTime(deadline, time_limit, len(folds))
     chooses_rounds = result.candidate.family.chooses_rounds and len(folds) > 1
     waits = chooses_rounds and len(folds) <= MOST_WAITING
-    trained: list[_TrainedFold] = []
+    trained: list[TrainedFold] = []
     for fold in range(len(folds)):
         deadline.check()
         own, monitor = _train_fold(result, folds, fold, trial_time, should_prune)
         trained.append(own)
         if chooses_rounds and not waits:
-            _cut_to_rounds_of_others(own, trained, result, folds, deadline)
+            own.cut(result.candidate.family, trained, folds, deadline)
         result.fold_scores.append(_fold_score(folds, fold, own.prediction))
         if not waits:
-            yield _released(own)
+            yield own.release()
         if fold + 1 < len(folds):
             monitor.report_fold(float(np.nanmean(result.fold_scores)))
     if waits:
         for fold, own in enumerate(trained):
-            _cut_to_rounds_of_others(own, trained, result, folds, deadline)
+            own.cut(result.candidate.family, trained, folds, deadline)
             result.fold_scores[fold] = _fold_score(folds, fold, own.prediction)
-            yield _released(own)
-
-
-@dataclass
-class _TrainedFold:
-    """The model of a fold, and its prediction for the validation part.
-
-    If the family chooses rounds, the model keeps all of them until the other folds are
-    trained, and is cut then. `best_round` is the round that was best for its own rows.
-    Once the model is released, only the numbers are kept.
-    """
-
-    fold: int
-    model: FittedModel | None
-    X_valid: Any
-    prediction: np.ndarray | None
-    best_round: Steps | None = None
-    n_rounds: Steps | None = None
-
-
-def _released(own: _TrainedFold):
-    """Return the model and the prediction of a fold, and free their memory."""
-    model, prediction = own.model, own.prediction
-    own.model = own.X_valid = own.prediction = None
-    return model, prediction
-
-
-def _cut_to_rounds_of_others(own, trained, result: Evaluation, folds, deadline):
-    """Cut the model of a fold to the rounds that other folds choose; predict again.
-
-    With the rounds that are best for its own rows its score would be too good, the
-    more so the fewer the rows: a search on few rows would choose boosting by luck.
-    """
-    if own.best_round is None:  # a constant
-        return
-    rounds = _rounds_of_others(own, trained, folds)
-    own.model.estimator = result.candidate.family.cut(own.model.estimator, rounds)
-    own.model.n_iterations = rounds
-    if rounds != own.best_round:
-        own.prediction = own.model.predict_encoded(own.X_valid, deadline)
-
-
-def _rounds_of_others(own: _TrainedFold, trained, folds: Folds) -> Steps:
-    """Return the mean of the rounds that are best for the folds apart from one."""
-    others = [other for other in trained if other.best_round and other is not own]
-    apart = [other for other in others if folds.apart[own.fold, other.fold]]
-    # If all splits overlap, the rows of other folds are nearly the same anyway.
-    best = [other.best_round for other in apart or others or [own]]
-    rounds = np.maximum(mean_steps(best), 1)
-    if own.n_rounds is not None:
-        rounds = np.minimum(rounds, own.n_rounds)
-    return rounds.astype(int).tolist()
+            yield own.release()
 
 
 def _run_joined(result, folds, deadline, time_limit, should_prune):
@@ -248,6 +201,7 @@ def _run_joined(result, folds, deadline, time_limit, should_prune):
         prediction = model.predict_encoded(X_valid, deadline)
         result.predict_seconds += monitor.clock.now() - before
         result.fold_scores.append(_fold_score(folds, model.fold, prediction))
+        result.steps_trained.append(_steps_of(monitor))
         yield model, prediction
 
 
@@ -285,7 +239,7 @@ def _fit_joined(candidate, folds, encoded, monitor):
 
 def _train_fold(
     result, folds, fold, trial_time: TrialTime, should_prune
-) -> tuple[_TrainedFold, Monitor]:
+) -> tuple[TrainedFold, Monitor]:
     train, valid = folds.splits[fold]
     candidate, task = result.candidate, folds.task
     columns, y_train = folds.target.local(folds.y[train])
@@ -310,6 +264,7 @@ def _train_fold(
     trained = _train(candidate, constant, estimator, X_train, y_train, weight, monitor)
     model.estimator = trained
     model.n_iterations, model.step_plan = monitor.steps_used, monitor.step_plan_used
+    result.steps_trained.append(_steps_of(monitor))
     if candidate.family.chooses_rounds and monitor.steps_used is not None:
         model.estimator = candidate.family.cut(trained, monitor.steps_used)
     before = monitor.clock.now()
@@ -318,10 +273,15 @@ def _train_fold(
     trial_time.end_fold()
     if len(folds) > 1:
         model.estimator = trained  # with the rounds that other folds may choose
-    own = _TrainedFold(fold, model, X_valid, prediction)
+    own = TrainedFold(fold, model, X_valid, prediction)
     if candidate.family.chooses_rounds:
         own.best_round, own.n_rounds = monitor.steps_used, monitor.steps_trained
     return own, monitor
+
+
+def _steps_of(monitor: Monitor) -> Steps:
+    """Return the number of all steps that were trained; 0 if there are none."""
+    return monitor.steps_trained or monitor.steps_used or 0
 
 
 def fit_candidate(

@@ -129,9 +129,10 @@ def fit_net(
     if not estimator.history_["train_loss"] and estimator.n_steps_ < fewest_steps:
         raise DeadlineReached
     monitor.steps_used = estimator.n_iter_
+    n_epochs = len(estimator.history_["train_loss"])
+    monitor.steps_trained = max(n_epochs, estimator.n_iter_)
     if is_cut(estimator):
-        trained = len(estimator.history_["train_loss"])
-        monitor.steps_cut = max(trained, estimator.n_iter_)
+        monitor.steps_cut = monitor.steps_trained
     monitor.step_plan_used = [
         estimator.max_epochs,
         *map(list, estimator.step_plan_),

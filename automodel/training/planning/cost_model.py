@@ -4,98 +4,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from automodel.families.base import ModelFamily
-from automodel.search.spaces import proven_settings, stated_cost
+from automodel.search.spaces import proven_settings
 from automodel.search.workers.own import slow_library
 from automodel.task import Task
+from automodel.training.planning.law import Belief, Law
 from automodel.training.planning.probes import Probe, Probes
+from automodel.training.planning.statement import Statement
 
 # Standard deviations of logarithms, before anything is measured:
 STATED = 0.5  # of a stated cost
 UNSTATED = 1.5  # of the cost of a family that states none
-EXPONENT = 0.2  # of the power of the stated cost, whose mean is 1
+EXPONENT = 0.12  # of the power of the rows by which a stated cost is wrong
 UNSTATED_EXPONENT = 0.35
-MEASURED = 0.15  # of one measurement
-OF_ROUNDS = 0.15  # of a measurement for each unit of the logarithm of missing rounds
+OF_STEPS = 0.6  # of the steps until early stopping
+STEPS_EXPONENT = 0.3
 SPEED = 0.5  # of the speed of a machine, which all families share
+ALL_STEPS = 0.7  # of the steps of the families that choose rounds, which they share
+STEPS_POWER = 0.5  # of the rows, with which rounds grow until early stopping
 USUAL_START_SECONDS = 2.0  # of a process, where costs were stated
 LEAST_BYTES = 4e6  # below which a measurement of memory says nothing
 BYTES_RATIO = 3.0  # of a byte of stated memory, if nothing else is measured
-UNSTATED_COST = 1e-6  # seconds for each row, column and output
 ENCODE_SECONDS = 3e-8  # for each row and column, if nothing is known
 PREDICT_SHARE = 0.02  # of the seconds of a fit, if nothing is known
 UNKNOWN_MODEL_BYTES = 1e5
 LAUNCH_SECONDS = 0.002  # of the kernels of a step on a GPU
 GPU_FACTOR = 30.0  # by which a GPU is faster than a core, with large steps
 EPOCHS, BATCH = 10, 128  # of a net of which nothing is known
-ROUNDS_POWER = 0.9  # of the rows, with which the rounds grow until early stopping
 GROWING_BYTES = 5e5  # of a model; larger ones grow with the rows
-
-
-@dataclass(frozen=True)
-class Law:
-    """A power law of the stated cost, with a normal distribution of its logarithms.
-
-    ``log(value) = log(cost) + offset + slope * (log(cost) - pivot)``
-
-    Parameters
-    ----------
-    mean : ndarray of shape (2,)
-        Offset and slope.
-    covariance : ndarray of shape (2, 2)
-        Their covariance.
-    pivot : float
-        Where the offset holds.
-    """
-
-    mean: np.ndarray
-    covariance: np.ndarray
-    pivot: float = 0.0
-
-    @classmethod
-    def fitted(
-        cls,
-        costs: Sequence[float],
-        values: Sequence[float],
-        prior: tuple[float, float, float],
-        noises: Sequence[float] | None = None,
-    ) -> Law:
-        """Return the law after some measurements.
-
-        Parameters
-        ----------
-        costs, values : sequence of float
-            Stated costs, and what was measured.
-        prior : tuple of float
-            Mean and standard deviation of the offset, and that of the slope.
-        noises : sequence of float, default=None
-            Standard deviations of the logarithms of what was measured.
-        """
-        offset, of_offset, of_slope = prior
-        precision = np.diag([of_offset**-2, of_slope**-2])
-        mean = np.array([offset, 0.0])
-        if not len(costs):
-            return cls(mean, np.linalg.inv(precision), math.nan)
-        x, y = np.log(costs), np.log(values)
-        pivot = float(x.mean())
-        design = np.column_stack([np.ones(len(x)), x - pivot])
-        noise = np.full(len(x), MEASURED) if noises is None else np.asarray(noises)
-        weighted = design.T / noise**2
-        covariance = np.linalg.inv(precision + weighted @ design)
-        right = precision @ mean + weighted @ (y - x)
-        return cls(covariance @ right, covariance, pivot)
-
-    def at(self, cost: float, deviations: float = 0.0) -> float:
-        """Return the value at a cost, so many standard deviations above the mean."""
-        x = math.log(max(cost, 1e-12))
-        terms = np.array([1.0, 0.0 if math.isnan(self.pivot) else x - self.pivot])
-        deviation = math.sqrt(terms @ self.covariance @ terms)
-        return math.exp(x + terms @ self.mean + deviations * deviation)
 
 
 class FamilyCosts:
@@ -122,75 +63,79 @@ class FamilyCosts:
         task: Task,
         probes: Sequence[Probe],
         speed: float = 0.0,
+        steps: float = 0.0,
         imports: tuple[float, float] | None = None,
     ):
         self.family, self.task, self.probes = family, task, list(probes)
+        self.stated = Statement(family, task)
         self.proven = _proven(family, task)
-        first = self.probes[0].params if self.probes else {}
-        self.states_cost = math.isfinite(stated_cost(family, first, task))
-        prior = (speed, STATED, EXPONENT)
-        if not self.states_cost:
-            prior = (0.0, UNSTATED, UNSTATED_EXPONENT)
-        costs = [self.cost(p.params, p.n_rows) for p in self.probes]
-        shares = np.array([self._share_of_rounds(p) for p in self.probes])
-        spent = [p.fit_seconds for p in self.probes] / shares
-        noises = np.hypot(MEASURED, OF_ROUNDS * np.log(shares))
-        self.seconds = Law.fitted(costs, list(spent), prior, list(noises))
+        self.states_cost = self.stated.has_cost(probes[0].params if probes else {})
+        self.seconds = self._law_of_seconds(speed)
+        self.steps = self._law_of_steps(steps)
         self._bytes_ratio = self._measured_ratio()
         stated = family.start_seconds, family.start_bytes
         self.import_seconds, self.import_bytes = imports or stated
 
-    def cost(self, params: Mapping[str, Any], n_rows: int) -> float:
-        """Return the stated cost of a setting, or one that is made up."""
-        task = replace(self.task, n_samples=max(int(n_rows), 1))
-        cost = stated_cost(self.family, params, task)
-        return cost if math.isfinite(cost) and cost > 0 else UNSTATED_COST * task.cost
+    def _law_of_seconds(self, speed: float) -> Law:
+        """Return the law of the seconds of given steps."""
+        belief = Belief(speed, STATED, 0.0, EXPONENT)
+        if not self.states_cost:
+            belief = Belief(0.0, UNSTATED, 0.0, UNSTATED_EXPONENT)
+        stated = [
+            self.stated.seconds(p.params, p.n_rows, p.n_iterations or None)
+            for p in self.probes
+        ]
+        values = [p.fit_seconds for p in self.probes]
+        return Law.fitted(
+            belief, list(map(self._share_of, self.probes)), stated, values
+        )
+
+    def _law_of_steps(self, steps: float) -> Law:
+        """Return the law of the steps, which is read where the statement has any."""
+        belief = Belief(0.0, OF_STEPS, 0.0, EXPONENT)
+        if self.family.chooses_rounds:
+            belief = Belief(steps, OF_STEPS, STEPS_POWER, STEPS_EXPONENT)
+        stepped = [p for p in self.probes if self.stated.n_steps(p.params, p.n_rows)]
+        stated = [self.stated.n_steps(p.params, p.n_rows) for p in stepped]
+        values = [max(p.n_iterations, 1) for p in stepped]
+        return Law.fitted(belief, list(map(self._share_of, stepped)), stated, values)
+
+    def _share_of(self, probe: Probe) -> float:
+        return probe.n_rows / self.task.n_samples
 
     def fit_seconds(
         self, params: Mapping[str, Any], n_rows: int, deviations: float = 0.0
     ) -> float:
-        """Return the seconds of a fit, so many standard deviations above the mean.
-
-        The law is that of fits with all rounds that are allowed. Early stopping allows
-        the more of them, the more rows there are.
-        """
-        seconds = self.seconds.at(self.cost(params, n_rows), deviations)
-        return seconds * self._share_at(n_rows)
+        """Return the seconds of a fit, so many standard deviations above the mean."""
+        share = n_rows / self.task.n_samples
+        of_seconds, of_steps = (
+            law.deviation(share) for law in (self.seconds, self.steps)
+        )
+        together = math.hypot(of_seconds, of_steps)
+        n_steps = self._n_steps(params, n_rows, deviations * of_steps / together)
+        seconds = self.stated.seconds(params, n_rows, n_steps)
+        further = deviations * of_seconds**2 / together
+        return seconds * math.exp(self.seconds.log_ratio(share) + further)
 
     def n_rounds(self, params: Mapping[str, Any], n_rows: int) -> int:
-        """Return the rounds of a fit; 0 if they are unknown, or if there are none."""
-        if not self.n_iterations:
-            return 0
+        """Return the steps of a fit; 0 if they are unknown, or if there are none."""
+        n_steps = self._n_steps(params, n_rows)
+        return self.n_iterations if n_steps is None else max(round(n_steps), 1)
+
+    def _n_steps(
+        self, params: Mapping[str, Any], n_rows: int, deviations: float = 0.0
+    ) -> float | None:
+        """Return how many steps a fit takes; None if the statement has none."""
+        stated = self.stated.n_steps(params, n_rows)
+        if not stated:
+            return None
+        share = n_rows / self.task.n_samples
+        further = deviations * self.steps.deviation(share)
+        n_steps = stated * math.exp(self.steps.log_ratio(share) + further)
+        if not self.family.chooses_rounds:
+            return min(n_steps, stated)
         most = params.get(self.family.iteration_param or "")
-        if not isinstance(most, int):
-            return self.n_iterations
-        return max(round(most * self._share_at(n_rows)), 1)
-
-    def _share_at(self, n_rows: int) -> float:
-        """Return the share of the allowed rounds that a fit of so many rows takes."""
-        if not self.probes:
-            return 1.0
-        last = self.probes[-1]
-        share = self._share_of_rounds(last)
-        return min(share * (n_rows / last.n_rows) ** ROUNDS_POWER, 1.0)
-
-    def _share_of_rounds(self, probe: Probe) -> float:
-        """Return the share of the allowed rounds that a probe has taken."""
-        most = probe.params.get(self.family.iteration_param or "")
-        if not (isinstance(most, int) and most and probe.n_iterations):
-            return 1.0
-        return min(probe.n_iterations / most, 1.0)
-
-    def memory(self, params: Mapping[str, Any], n_rows: int) -> float:
-        """Return the stated memory of a setting."""
-        task = replace(self.task, n_samples=max(int(n_rows), 1))
-        try:
-            n_bytes = float(self.family.memory(dict(params), task))
-        except Exception:  # noqa: BLE001  the trial fails with its own error
-            n_bytes = math.nan
-        if not math.isfinite(n_bytes):
-            n_bytes = ModelFamily.memory(self.family, dict(params), task)
-        return max(n_bytes, 1.0)
+        return min(n_steps, float(most)) if isinstance(most, int) else n_steps
 
     def bytes_of(self, params: Mapping[str, Any], n_rows: int) -> float:
         """Return the memory of a fit at its peak, without libraries.
@@ -198,11 +143,11 @@ class FamilyCosts:
         It is that of the largest probe, and what further rows add. What a probe uses
         beyond its rows, such as buffers of a library, does not grow with them.
         """
-        stated = self.memory(params, n_rows)
+        stated = self.stated.memory(params, n_rows)
         if not self.probes:
             return max(BYTES_RATIO * stated, LEAST_BYTES)
         last = self.probes[-1]
-        grown = stated - self.memory(last.params, last.n_rows)
+        grown = stated - self.stated.memory(last.params, last.n_rows)
         return max(last.n_bytes + self._bytes_ratio * grown, LEAST_BYTES)
 
     def _measured_ratio(self) -> float:
@@ -210,8 +155,8 @@ class FamilyCosts:
         if len(self.probes) < 2:
             return BYTES_RATIO
         first, last = self.probes[0], self.probes[-1]
-        stated = self.memory(last.params, last.n_rows)
-        stated -= self.memory(first.params, first.n_rows)
+        stated = self.stated.memory(last.params, last.n_rows)
+        stated -= self.stated.memory(first.params, first.n_rows)
         used = last.n_bytes - first.n_bytes
         if used < LEAST_BYTES or stated <= 0:
             return BYTES_RATIO
@@ -232,11 +177,11 @@ class FamilyCosts:
 
     def shared_seconds(self, params: Mapping[str, Any], n_rows: int) -> float:
         """Return the seconds of what is encoded once for all trials with a setting."""
-        stated = self._shared_cost(params, n_rows)
+        stated = self.stated.shared_seconds(params, n_rows)
         if not self.probes or not self.probes[-1].shared_seconds:
             return stated
         last = self.probes[-1]
-        of_last = self._shared_cost(last.params, last.n_rows)
+        of_last = self.stated.shared_seconds(last.params, last.n_rows)
         growth = stated / of_last if of_last else n_rows / last.n_rows
         return last.shared_seconds * growth
 
@@ -280,13 +225,6 @@ class FamilyCosts:
         growth = n_rows / last.n_rows if last.model_bytes > GROWING_BYTES else 1.0
         return last.model_bytes * growth
 
-    def _shared_cost(self, params: Mapping[str, Any], n_rows: int) -> float:
-        task = replace(self.task, n_samples=max(int(n_rows), 1))
-        try:
-            return float(self.family.shared_cost(dict(params), task))
-        except Exception:  # noqa: BLE001  the trial fails with its own error
-            return 0.0
-
     @property
     def n_iterations(self) -> int:
         """Steps of a model; 0 if it does not train in steps, or if that is unknown."""
@@ -311,34 +249,57 @@ def fit_costs(
     for probe in probes.of_trials:
         if not probe.error:
             good[probe.family].append(probe)
-    speed = _speed(families, task, probes, good)
+    last = [(family, good[family.name][-1]) for family in families if good[family.name]]
+    speed = _speed(task, probes.start_seconds, last)
+    steps = _steps(task, last)
     imports = _imports(families, task, probes, good)
     return {
-        f.name: FamilyCosts(f, task, good[f.name], speed, imports.get(f.requires))
+        f.name: FamilyCosts(
+            f, task, good[f.name], speed, steps, imports.get(f.requires)
+        )
         for f in families
     }
 
 
 def _speed(
-    families: Sequence[ModelFamily],
-    task: Task,
-    probes: Probes,
-    good: Mapping[str, Sequence[Probe]],
+    task: Task, start_seconds: float, last: Sequence[tuple[ModelFamily, Probe]]
 ) -> float:
     """Return the logarithm of the seconds that a stated second takes here.
 
     It is the mean over the start of a process and the last probe of each family, drawn
     towards 0.
     """
-    offsets = [math.log(max(probes.start_seconds, 0.1) / USUAL_START_SECONDS)]
-    for family in families:
-        for last in good[family.name][-1:]:
-            of_rows = replace(task, n_samples=max(last.n_rows, 1))
-            cost = stated_cost(family, last.params, of_rows)
-            if math.isfinite(cost) and cost > 0:
-                offsets.append(math.log(last.fit_seconds / cost))
-    weight = SPEED**2 / (SPEED**2 + STATED**2 / len(offsets))
-    return weight * float(np.mean(offsets))
+    offsets = [math.log(max(start_seconds, 0.1) / USUAL_START_SECONDS)]
+    for family, probe in last:
+        own = Statement(family, task)
+        if own.has_cost(probe.params):
+            n_steps = probe.n_iterations or None
+            stated = own.seconds(probe.params, probe.n_rows, n_steps)
+            offsets.append(math.log(probe.fit_seconds / stated))
+    return _drawn_to_zero(offsets, SPEED, STATED)
+
+
+def _steps(task: Task, last: Sequence[tuple[ModelFamily, Probe]]) -> float:
+    """Return the logarithm of the rounds until early stopping, for each stated one.
+
+    Some data can be learned in a few rounds by any kind of boosting, and others take
+    many. Rounds are those with all rows. Their mean is drawn towards 0.
+    """
+    offsets = []
+    for family, probe in last:
+        stated = Statement(family, task).n_steps(probe.params, probe.n_rows)
+        if family.chooses_rounds and stated:
+            growth = STEPS_POWER * math.log(task.n_samples / probe.n_rows)
+            offsets.append(math.log(max(probe.n_iterations, 1) / stated) + growth)
+    return _drawn_to_zero(offsets, ALL_STEPS, OF_STEPS)
+
+
+def _drawn_to_zero(values: Sequence[float], of_mean: float, of_value: float) -> float:
+    """Return the mean of values, given the deviations of the mean and of each value."""
+    if not values:
+        return 0.0
+    weight = of_mean**2 / (of_mean**2 + of_value**2 / len(values))
+    return weight * float(np.mean(values))
 
 
 def _imports(

@@ -69,7 +69,7 @@ class Probe:
     model_bytes : float
         Size of the model.
     n_iterations : int
-        Steps of the model; 0 if it does not train in steps.
+        Steps that were trained; 0 if the model does not train in steps.
     score : float
         Score on rows that are the same for all probes of as many rows.
     error : str
@@ -304,7 +304,7 @@ def _as_probe(evaluation: Evaluation, own, n_bytes, deadline, loaded) -> Probe:
         )
     seconds = evaluation.seconds - own.encode_seconds - evaluation.predict_seconds
     n_valid = sum(len(valid) for _, valid in own.splits)
-    steps = np.max([np.max(n) for n in evaluation.n_iterations])
+    steps = np.max([np.max(n) for n in evaluation.steps_trained])
     size_limit = Deadline.after(SIZE_SECONDS, deadline.clock)
     return Probe(
         candidate.family.name,

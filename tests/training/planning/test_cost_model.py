@@ -2,10 +2,9 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
-from automodel.training.planning.cost_model import FamilyCosts, Law, fit_costs
+from automodel.training.planning.cost_model import FamilyCosts, fit_costs
 from tests.conftest import StubFamily, make_task
 from tests.training.planning.makers import (
     MEGA,
@@ -16,47 +15,27 @@ from tests.training.planning.makers import (
 )
 
 TASK = make_task("binary", 10_000, 5, 2)
-UNSURE = (0.0, 10.0, 10.0)  # a prior that says nothing
-
-
-def test_a_power_law_is_found():
-    costs = np.array([1.0, 10.0, 100.0])
-    law = Law.fitted(costs, 3 * costs**0.5, UNSURE)
-    assert law.at(1000.0) == pytest.approx(3 * 1000**0.5, rel=0.01)
-
-
-def test_without_measurements_a_law_is_the_stated_cost():
-    law = Law.fitted([], [], (0.0, 0.5, 0.2))
-    assert law.at(7.0) == pytest.approx(7.0)
-    assert law.at(7.0, 1.0) == pytest.approx(7.0 * np.exp(0.5))
-
-
-def test_a_law_is_the_less_sure_the_farther_it_reaches():
-    law = Law.fitted([1.0], [2.0], (0.0, 0.5, 0.2))
-    bands = [law.at(cost, 1.0) / law.at(cost) for cost in (1.0, 10.0, 100.0)]
-    assert bands == sorted(bands)
-    assert bands[0] < 1.2 < bands[2]
 
 
 def test_one_probe_corrects_a_stated_cost():
     family = CostlyFamily()
     costs = FamilyCosts(family, TASK, [make_probe(n_rows=1000, fit_seconds=2.0)])
-    expected = 2.0 * costs.cost({}, 8000) / costs.cost({}, 1000)
-    assert costs.seconds.at(costs.cost({}, 8000)) == pytest.approx(expected, rel=0.1)
+    assert costs.fit_seconds({}, 1000) == pytest.approx(2.0, rel=0.1)
+    assert 12.0 < costs.fit_seconds({}, 8000) < 16.0
 
 
 def test_a_family_that_states_no_cost_is_measured():
     probes = [make_probe(n_rows=n, fit_seconds=n / 100) for n in (400, 1600, 6400)]
     costs = FamilyCosts(SilentFamily(), TASK, probes)
     assert not costs.states_cost
-    assert costs.seconds.at(costs.cost({}, 8000)) == pytest.approx(80.0, rel=0.1)
+    assert costs.fit_seconds({}, 8000) == pytest.approx(80.0, rel=0.1)
 
 
 def test_the_speed_of_a_machine_is_that_of_the_families_that_were_probed():
     families = [CostlyFamily(name) for name in ("a", "b", "c", "d")]
     probes = [make_probe(name, 1000, 3.0) for name in "abc"]  # of a stated second
     other = fit_costs(families, TASK, make_probes(*probes))["d"]
-    assert 1.3 < other.seconds.at(other.cost({}, 1000)) < 3.0
+    assert 1.3 < other.fit_seconds({}, 1000) < 3.0
 
 
 def test_a_machine_on_which_processes_start_slowly_is_slow():
@@ -64,7 +43,7 @@ def test_a_machine_on_which_processes_start_slowly_is_slow():
     for start_seconds in (2.0, 8.0):
         probes = replace(make_probes(), start_seconds=start_seconds)
         own = fit_costs([CostlyFamily()], TASK, probes)["stub"]
-        seconds.append(own.seconds.at(own.cost({}, 1000)))
+        seconds.append(own.fit_seconds({}, 1000))
     assert seconds[1] > 1.5 * seconds[0]
 
 
@@ -77,40 +56,68 @@ def test_memory_grows_with_the_rows():
 def test_buffers_of_a_library_do_not_grow_with_the_rows():
     probes = [make_probe(n_rows=400, n_bytes=20 * MEGA)]
     costs = FamilyCosts(StubFamily(), TASK, probes)
-    grown = costs.memory({}, 8000) - costs.memory({}, 400)
+    grown = costs.stated.memory({}, 8000) - costs.stated.memory({}, 400)
     assert costs.bytes_of({}, 8000) == pytest.approx(20 * MEGA + 3 * grown)
 
 
 class Boosting(CostlyFamily):
-    iteration_param = "n_rounds"
-    seconds_per_1000 = 0.0
+    """A stub that expects 120 rounds of 2 ms for any rows."""
+
+    iteration_param, chooses_rounds = "n_rounds", True
 
     def cost(self, params, task):
-        return 1.0  # for all rounds
+        return 0.002 * min(params.get("n_rounds", 120), 120)
 
 
-def boosted(n_rows, n_rounds):
-    """Return a probe that has stopped after some of 1,000 rounds of 2 ms."""
-    probe = make_probe(
-        n_rows=n_rows, fit_seconds=0.002 * n_rounds, n_iterations=n_rounds
-    )
+class Net(CostlyFamily):
+    requires, iteration_param = ("torch",), "max_epochs"
+
+    def cost(self, params, task):
+        return super().cost(params, task) * params.get("max_epochs", 128) / 128
+
+
+def boosted(n_rows, n_rounds, name="stub"):
+    """Return a probe that has stopped after some of 1,000 rounds of 4 ms."""
+    seconds = 0.004 * n_rounds
+    probe = make_probe(name, n_rows, seconds, n_iterations=n_rounds)
     return replace(probe, params={"n_rounds": 1000})
 
 
 def test_more_rows_allow_more_rounds_before_early_stopping():
     costs = FamilyCosts(Boosting(), TASK, [boosted(400, 50), boosted(1600, 200)])
-    rounds = [costs.n_rounds({"n_rounds": 1000}, n) for n in (1600, 3200, 10**5)]
-    assert rounds[0] == 200
-    assert 350 < rounds[1] < 400
-    assert rounds[2] == 1000
-    assert costs.fit_seconds({}, 1600) == pytest.approx(0.4, rel=0.2)
-    assert costs.fit_seconds({}, 10**5) == pytest.approx(2.0, rel=0.2)
+    rounds = [costs.n_rounds({"n_rounds": 1000}, n) for n in (400, 1600, 6400, 10**6)]
+    assert 40 < rounds[0] < 70
+    assert 140 < rounds[1] < 220
+    assert rounds[1] < rounds[2] < rounds[3] == 1000
+    few, many = (costs.fit_seconds({"n_rounds": 1000}, n) for n in (1600, 10**6))
+    assert few == pytest.approx(0.004 * rounds[1], rel=0.2)
+    assert many > 3 * few
 
 
-def test_few_rounds_say_less_than_many():
+def test_the_seconds_of_a_round_do_not_depend_on_when_early_stopping_ends():
     few, many = (FamilyCosts(Boosting(), TASK, [boosted(400, n)]) for n in (10, 1000))
-    stated, measured = 1.0, 2.0
-    assert stated < few.seconds.at(1.0) < many.seconds.at(1.0) < measured
+    seconds = [own.fit_seconds({"n_rounds": 5}, 400) for own in (few, many)]
+    assert seconds == pytest.approx([0.02, 0.02], rel=0.2)
+
+
+def test_other_families_take_more_rounds_where_one_does():
+    families = [Boosting("a"), Boosting("b"), Net("c")]
+    rounds = []
+    for n_rounds in (20, 600):
+        probes = make_probes(boosted(400, n_rounds, "a"))
+        costs = fit_costs(families, TASK, probes)
+        assert costs["c"].n_rounds({"max_epochs": 30}, 400) == 30
+        rounds.append(costs["b"].n_rounds({"n_rounds": 1000}, 400))
+    assert 20 < rounds[0] < 120 < rounds[1] < 600
+
+
+def test_nets_take_all_their_epochs_unless_they_have_stopped_early():
+    whole, early = (
+        FamilyCosts(Net(), TASK, [make_probe(n_iterations=n)]) for n in (128, 16)
+    )
+    assert whole.n_rounds({"max_epochs": 128}, 8000) == 128
+    assert whole.n_rounds({"max_epochs": 32}, 8000) == 32
+    assert early.n_rounds({"max_epochs": 128}, 8000) < 40
 
 
 def test_families_share_what_loading_their_library_takes():
@@ -151,16 +158,12 @@ def test_a_broken_statement_is_as_good_as_none(name):
 
     setattr(Broken, name, fail)
     costs = FamilyCosts(Broken(), TASK, [])
-    assert costs.seconds.at(costs.cost({}, 1000)) > 0
+    assert costs.fit_seconds({}, 1000) > 0
     assert costs.bytes_of({}, 1000) > 0
     assert costs.shared_seconds({}, 1000) == 0
 
 
-class Net(CostlyFamily):
-    requires, iteration_param = ("torch",), "max_epochs"
-
-
-SMALL_STEPS, LARGE_STEPS = 0.005, 50.0  # seconds for 1,000 rows
+SMALL_STEPS, LARGE_STEPS = 0.5, 5000.0  # seconds for 1,000 rows
 
 
 @pytest.mark.parametrize(
@@ -170,7 +173,7 @@ def test_a_gpu_pays_if_a_step_takes_longer_than_its_launch(seconds, pays):
     family = Net()
     family.seconds_per_1000 = seconds
     costs = FamilyCosts(family, TASK, [])
-    assert (costs.gpu_factor({"max_epochs": 1}, 10_000) > 2) == pays
+    assert (costs.gpu_factor({"max_epochs": 128}, 10_000) > 2) == pays
 
 
 def test_a_gpu_makes_no_difference_to_what_is_no_net():
