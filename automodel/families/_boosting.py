@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ROUNDS_TIMES_RATE = 60.0  # rounds times learning rate at which nothing more is gained
 ROUNDS_LIMITS = (300, 4000)
+GROWTH_OF_CLASSES, GROWTH_OF_VALUES = 0.25, 0.6  # powers of the rows
 PATIENCE = 20
 PATIENCE_SHARE = 0.3
 # Largest step of a leaf for logarithms, where a few small targets have huge steps.
@@ -46,6 +47,10 @@ class BoostingFamily(TabularFamily):
         if is_of_values and task.objective.loss == "absolute_error":
             return ("squared_error", "absolute_error")
         return ()
+
+    def growth_of_steps(self, task: Task) -> float:
+        """Let rounds grow less for classes: log losses soon punish overfitting."""
+        return GROWTH_OF_CLASSES if task.is_classification else GROWTH_OF_VALUES
 
     def cut(self, estimator: BaseEstimator, n_iterations: Steps) -> BaseEstimator:
         """Return a copy of a fitted estimator that has only its first rounds."""

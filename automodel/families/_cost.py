@@ -8,6 +8,7 @@ from automodel.preprocessing.table_facts import TEXT_COLUMNS
 from automodel.task import Task
 
 COLUMNS_OF_CATEGORY = 3
+N_BINS = 255  # of a column, between which boosting looks for thresholds
 
 
 def encoded_columns(task: Task) -> int:
@@ -15,6 +16,11 @@ def encoded_columns(task: Task) -> int:
     facts = task.facts
     columns = facts.n_numeric + COLUMNS_OF_CATEGORY * facts.n_categorical
     return max(columns + TEXT_COLUMNS * facts.n_text, facts.n_features, 1)
+
+
+def numeric_columns(task: Task) -> int:
+    """Return the approximate number of encoded columns that have many values."""
+    return task.facts.n_numeric + TEXT_COLUMNS * task.facts.n_text
 
 
 def trees_per_round(task: Task) -> int:

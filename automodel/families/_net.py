@@ -9,7 +9,6 @@ from typing import Any
 from automodel.exceptions import DeadlineReached
 from automodel.families._columns import ALL_TASKS
 from automodel.families._tabular import TabularFamily
-from automodel.preprocessing.table_facts import TEXT_COLUMNS
 from automodel.targets.objective import Objective
 
 FEWEST_STEPS = 30  # after fewer, a net has hardly learned anything
@@ -17,6 +16,7 @@ WHOLE_TRAINING = 128  # steps, that half of it may be pruned after
 MOST_SPARSE_COLUMNS = 5000
 SECONDS_PER_WEIGHT = 6 / 6e10  # of a row: six operations at 60 per nanosecond
 SECONDS_PER_WAVE = 2.2e-7 / 16  # of a row's number: a wave or bin of its embedding
+TEXT_INPUTS = 15  # of a column of texts
 D_EMBEDDING = {"periodic": 4, "piecewise": 8, "none": 1}
 
 
@@ -176,7 +176,7 @@ def _n_numbers(task: Any) -> int:
     facts = task.facts
     if facts.is_sparse:
         return facts.n_features
-    return facts.n_numeric + TEXT_COLUMNS * facts.n_text
+    return facts.n_numeric + TEXT_INPUTS * facts.n_text
 
 
 def clock_of(monitor) -> Callable[[], float] | None:

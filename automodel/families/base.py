@@ -183,6 +183,10 @@ class ModelFamily:
         """Estimate the seconds of a fit on one core, or return NaN."""
         return math.nan
 
+    def growth_of_steps(self, task: Task) -> float:
+        """Return the power of the rows with which steps grow until early stopping."""
+        return 0.0
+
     def shared_cost(self, params: dict[str, Any], task: Task) -> float:
         """Estimate the seconds, on one core, of what is encoded once for all trials.
 

@@ -22,8 +22,10 @@ from automodel.families._columns import (
     without_constants,
 )
 from automodel.families._cost import (
+    N_BINS,
     encoded_columns,
     expected_rounds,
+    numeric_columns,
     trees_per_round,
 )
 from automodel.families._tabular import embedding_of
@@ -31,7 +33,7 @@ from automodel.families._tabular import embedding_of
 if TYPE_CHECKING:
     from automodel.task import Task
 
-LIKELY_ROUNDS_TIMES_RATE = 40.0  # symmetric trees need more rounds than others
+LIKELY_ROUNDS_TIMES_RATE = 28.0  # symmetric trees need more rounds than others
 MAX_CATEGORIES = 1_000_000  # CatBoost smooths rare categories itself
 NEARLY_GAMMA = 1.99  # CatBoost requires a power below 2
 LOGARITHMS = ("Poisson", "Tweedie")
@@ -126,11 +128,14 @@ class CatBoost(BoostingFamily):
 
     def cost(self, params: dict[str, Any], task: Task) -> float:
         rounds = expected_rounds(params, self.iteration_param, LIKELY_ROUNDS_TIMES_RATE)
-        outputs, depth = trees_per_round(task), params.get("depth", 6)
-        columns = encoded_columns(task) + params.get("leaf_estimation_iterations", 1)
-        scan = 1e-9 * task.n_samples * depth * outputs * (columns + 4)
+        rows, outputs = task.n_samples, trees_per_round(task)
+        depth = params.get("depth", 6)
         n_models = 1 if _is_native(task) or task.n_classes else outputs
-        return rounds * (1e-3 * n_models + 4e-6 * 2**depth * outputs + scan)
+        of_categories = task.facts.n_categorical * params.get("max_ctr_complexity", 1)
+        scan = 1.2e-9 * rows * depth * (encoded_columns(task) + of_categories)
+        split = 5.5e-9 * numeric_columns(task) * min(rows, N_BINS) * 2**depth
+        leaves = 1.3e-8 * rows * (1 + params.get("leaf_estimation_iterations", 1))
+        return rounds * (8e-4 * n_models + scan + outputs * (split + leaves))
 
     @by_column
     @without_constants

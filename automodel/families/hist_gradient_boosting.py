@@ -21,8 +21,10 @@ from automodel.families._boosting import (
 from automodel.families._columns import by_column, one_per_column
 from automodel.families._compact_trees import rounded_down
 from automodel.families._cost import (
+    N_BINS,
     encoded_columns,
     expected_rounds,
+    numeric_columns,
     trees_per_round,
 )
 from automodel.metrics.fast_scores import neg_log_loss, neg_root_mean_squared_error
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from automodel.task import Task
 
 FIRST_ROUNDS = 8
+LIKELY_ROUNDS_TIMES_RATE = 8.0  # at which early stopping ends
 SAFETY = 0.7  # share of the time left that the next chunk may take
 POWERS = {"poisson": 1.0, "gamma": 2.0}
 
@@ -91,16 +94,14 @@ class HistGradientBoosting(BoostingFamily):
         ]
 
     def cost(self, params: dict[str, Any], task: Task) -> float:
-        trees = expected_rounds(params, self.iteration_param) * trees_per_round(task)
-        leaves = params.get("max_leaf_nodes", 31)
-        scan = (
-            4e-9
-            * task.n_samples
-            * (encoded_columns(task) + 4)
-            * np.log2(1 + leaves)
-            / 5
-        )
-        return 3 * trees * (5e-5 * leaves + scan)  # each chunk bins and predicts again
+        rounds = expected_rounds(params, self.iteration_param, LIKELY_ROUNDS_TIMES_RATE)
+        trees = rounds * trees_per_round(task)
+        rows, leaves = task.n_samples, params.get("max_leaf_nodes", 31)
+        leaves = min(leaves, 1 + rows / params.get("min_samples_leaf", 20))
+        scan = 2.6e-9 * rows * encoded_columns(task) * np.log2(1 + leaves)
+        split = 2.5e-9 * numeric_columns(task) * min(rows, N_BINS)
+        # Each chunk of rounds bins the rows and predicts them again.
+        return trees * (1.1e-3 + 1.2e-7 * rows + scan + leaves * (2.2e-5 + split))
 
     @by_column
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):

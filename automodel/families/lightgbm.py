@@ -20,7 +20,10 @@ from automodel.families._boosting import (
 )
 from automodel.families._columns import by_column, one_per_column
 from automodel.families._cost import (
+    N_BINS,
+    encoded_columns,
     expected_rounds,
+    numeric_columns,
     trees_per_round,
 )
 from automodel.families._lightgbm_text import lean_text
@@ -118,11 +121,15 @@ class LightGBM(BoostingFamily):
         return settings
 
     def cost(self, params: dict[str, Any], task: Task) -> float:
-        trees = expected_rounds(params, self.iteration_param) * trees_per_round(task)
+        rows, outputs = task.n_samples, trees_per_round(task)
         leaves = params.get("num_leaves", 31)
-        width = self.n_columns(task) * params.get("colsample_bytree", 1.0)
-        scan = 5e-9 * task.n_samples * width * np.log2(1 + leaves) / 5
-        return trees * (2e-5 * leaves + scan)
+        leaves = min(leaves, 1 + rows / params.get("min_child_samples", 20))
+        made = self.n_columns(task) - encoded_columns(task)
+        width = params.get("colsample_bytree", 1.0) * (numeric_columns(task) + made)
+        scan = 2.3e-9 * rows * np.log2(1 + leaves) + 3.4e-9 * leaves * min(rows, N_BINS)
+        tree = 1e-5 * leaves + 5.5e-8 * rows + scan * width
+        rounds = expected_rounds(params, self.iteration_param)
+        return rounds * (2e-4 + tree * outputs)
 
     @by_column
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):

@@ -20,14 +20,17 @@ from automodel.families._boosting import (
 )
 from automodel.families._columns import by_column, one_per_column
 from automodel.families._cost import (
+    N_BINS,
     encoded_columns,
     expected_rounds,
+    numeric_columns,
     trees_per_round,
 )
 
 if TYPE_CHECKING:
     from automodel.task import Task
 
+LIKELY_ROUNDS_TIMES_RATE = 9.0  # at which early stopping ends
 OBJECTIVES = {  # except for squared errors, the default
     "absolute_error": "reg:absoluteerror",
     "quantile": "reg:quantileerror",
@@ -108,10 +111,13 @@ class XGBoost(BoostingFamily):
         ]
 
     def cost(self, params: dict[str, Any], task: Task) -> float:
-        trees = expected_rounds(params, self.iteration_param) * trees_per_round(task)
-        depth = params.get("max_depth", 6)
-        scan = 1e-9 * task.n_samples * (encoded_columns(task) + 8) * depth
-        return trees * (1.2e-5 * min(2**depth, task.n_samples / 4) + scan)
+        rounds = expected_rounds(params, self.iteration_param, LIKELY_ROUNDS_TIMES_RATE)
+        trees = rounds * trees_per_round(task)
+        rows, depth = task.n_samples, params.get("max_depth", 6)
+        leaves = min(2**depth, rows / 4)
+        scan = rows * depth * (1e-9 * encoded_columns(task) + 1.6e-8)
+        split = 2.7e-9 * numeric_columns(task) * min(rows, N_BINS)
+        return trees * (2e-4 + scan + leaves * (2e-6 + split))
 
     @by_column
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):

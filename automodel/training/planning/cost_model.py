@@ -19,19 +19,16 @@ from automodel.training.planning.statement import Statement
 
 # Standard deviations of logarithms, before anything is measured:
 STATED = 0.5  # of a stated cost
-UNSTATED = 1.5  # of the cost of a family that states none
-EXPONENT = 0.12  # of the power of the rows by which a stated cost is wrong
-UNSTATED_EXPONENT = 0.35
-OF_STEPS = 0.6  # of the steps until early stopping
-STEPS_EXPONENT = 0.3
+UNSTATED, UNSTATED_EXPONENT = 1.5, 0.35  # where none is stated
+OF_STEPS, MEASURED_STEPS = 0.6, 0.3  # of the steps until early stopping
+OF_GROWTH, OF_NO_GROWTH = 0.3, 0.12  # of the power of the rows by which steps grow
 SPEED = 0.5  # of the speed of a machine, which all families share
 ALL_STEPS = 0.7  # of the steps of the families that choose rounds, which they share
-STEPS_POWER = 0.5  # of the rows, with which rounds grow until early stopping
 USUAL_START_SECONDS = 2.0  # of a process, where costs were stated
 LEAST_BYTES = 4e6  # below which a measurement of memory says nothing
 BYTES_RATIO = 3.0  # of a byte of stated memory, if nothing else is measured
 ENCODE_SECONDS = 3e-8  # for each row and column, if nothing is known
-PREDICT_SHARE = 0.02  # of the seconds of a fit, if nothing is known
+PREDICT_SHARE, VALID_SHARE = 0.02, 0.25  # of a fold, if nothing is known
 UNKNOWN_MODEL_BYTES = 1e5
 LAUNCH_SECONDS = 0.002  # of the kernels of a step on a GPU
 GPU_FACTOR = 30.0  # by which a GPU is faster than a core, with large steps
@@ -78,35 +75,52 @@ class FamilyCosts:
 
     def _law_of_seconds(self, speed: float) -> Law:
         """Return the law of the seconds of given steps."""
-        belief = Belief(speed, STATED, 0.0, EXPONENT)
+        belief = Belief(speed, STATED)
         if not self.states_cost:
             belief = Belief(0.0, UNSTATED, 0.0, UNSTATED_EXPONENT)
-        stated = [
-            self.stated.seconds(p.params, p.n_rows, p.n_iterations or None)
-            for p in self.probes
-        ]
-        values = [p.fit_seconds for p in self.probes]
+        stated = [_stated_for(self.stated, probe) for probe in self.probes]
+        values = list(map(_seconds_of_fold, self.probes))
         return Law.fitted(
             belief, list(map(self._share_of, self.probes)), stated, values
         )
 
     def _law_of_steps(self, steps: float) -> Law:
         """Return the law of the steps, which is read where the statement has any."""
-        belief = Belief(0.0, OF_STEPS, 0.0, EXPONENT)
-        if self.family.chooses_rounds:
-            belief = Belief(steps, OF_STEPS, STEPS_POWER, STEPS_EXPONENT)
-        stepped = [p for p in self.probes if self.stated.n_steps(p.params, p.n_rows)]
+        growth = self.family.growth_of_steps(self.task)
+        of_growth = OF_GROWTH if growth else OF_NO_GROWTH
+        belief = Belief(steps, OF_STEPS, growth, of_growth, MEASURED_STEPS)
+        before = Law.fitted(belief)
+        stepped = [p for p in self.probes if self._tells_steps(p, before)]
         stated = [self.stated.n_steps(p.params, p.n_rows) for p in stepped]
         values = [max(p.n_iterations, 1) for p in stepped]
         return Law.fitted(belief, list(map(self._share_of, stepped)), stated, values)
 
+    def _tells_steps(self, probe: Probe, before: Law) -> bool:
+        """Whether a probe tells how many steps a training takes.
+
+        One that was cut does if it had already taken more than was believed.
+        """
+        stated = self.stated.n_steps(probe.params, probe.n_rows)
+        believed = stated * math.exp(before.log_ratio(self._share_of(probe)))
+        return stated > 0 and (not probe.is_cut or probe.n_iterations > believed)
+
     def _share_of(self, probe: Probe) -> float:
         return probe.n_rows / self.task.n_samples
 
-    def fit_seconds(
+    def fold_seconds(
         self, params: Mapping[str, Any], n_rows: int, deviations: float = 0.0
     ) -> float:
-        """Return the seconds of a fit, so many standard deviations above the mean."""
+        """Return the seconds of a fit, and of predicting the validation rows.
+
+        Parameters
+        ----------
+        params : mapping
+            The setting.
+        n_rows : int
+            Rows that the model is trained on.
+        deviations : float, default=0.0
+            How many standard deviations above the mean they are to be.
+        """
         share = n_rows / self.task.n_samples
         of_seconds, of_steps = (
             law.deviation(share) for law in (self.seconds, self.steps)
@@ -116,6 +130,13 @@ class FamilyCosts:
         seconds = self.stated.seconds(params, n_rows, n_steps)
         further = deviations * of_seconds**2 / together
         return seconds * math.exp(self.seconds.log_ratio(share) + further)
+
+    def fit_seconds(
+        self, params: Mapping[str, Any], n_rows: int, deviations: float = 0.0
+    ) -> float:
+        """Return the seconds of a fit alone; see `fold_seconds`."""
+        seconds = self.fold_seconds(params, n_rows, deviations)
+        return (1 - self.predict_share) * seconds
 
     def n_rounds(self, params: Mapping[str, Any], n_rows: int) -> int:
         """Return the steps of a fit; 0 if they are unknown, or if there are none."""
@@ -162,12 +183,21 @@ class FamilyCosts:
             return BYTES_RATIO
         return used / stated
 
+    @property
+    def predict_share(self) -> float:
+        """The share of the seconds of a fold in which its rows are predicted."""
+        if not self.probes:
+            return PREDICT_SHARE
+        last = self.probes[-1]
+        return last.predict_seconds * last.n_valid / _seconds_of_fold(last)
+
     def predict_seconds(self, params: Mapping[str, Any], n_rows: int) -> float:
         """Return the seconds to predict a row with a model of so many rows."""
+        valid_share = VALID_SHARE
         if self.probes:
-            return self.probes[-1].predict_seconds
-        seconds = self.fit_seconds(params, n_rows)
-        return PREDICT_SHARE * seconds / max(n_rows, 1)
+            valid_share = self.probes[-1].n_valid / self.probes[-1].n_rows
+        seconds = self.predict_share * self.fold_seconds(params, n_rows)
+        return seconds / max(valid_share * n_rows, 1)
 
     def encode_seconds(self, n_rows: int) -> float:
         """Return the seconds to encode the rows of a fold."""
@@ -251,11 +281,17 @@ def fit_costs(
             good[probe.family].append(probe)
     last = [(family, good[family.name][-1]) for family in families if good[family.name]]
     speed = _speed(task, probes.start_seconds, last)
-    steps = _steps(task, last)
+    probed = [(f, probe) for f in families for probe in good[f.name]]
+    steps = {chooses: _steps(task, probed, chooses) for chooses in (False, True)}
     imports = _imports(families, task, probes, good)
     return {
         f.name: FamilyCosts(
-            f, task, good[f.name], speed, steps, imports.get(f.requires)
+            f,
+            task,
+            good[f.name],
+            speed,
+            steps[f.chooses_rounds],
+            imports.get(f.requires),
         )
         for f in families
     }
@@ -273,25 +309,39 @@ def _speed(
     for family, probe in last:
         own = Statement(family, task)
         if own.has_cost(probe.params):
-            n_steps = probe.n_iterations or None
-            stated = own.seconds(probe.params, probe.n_rows, n_steps)
-            offsets.append(math.log(probe.fit_seconds / stated))
+            ratio = _seconds_of_fold(probe) / _stated_for(own, probe)
+            offsets.append(math.log(ratio))
     return _drawn_to_zero(offsets, SPEED, STATED)
 
 
-def _steps(task: Task, last: Sequence[tuple[ModelFamily, Probe]]) -> float:
-    """Return the logarithm of the rounds until early stopping, for each stated one.
+def _steps(
+    task: Task, probed: Sequence[tuple[ModelFamily, Probe]], chooses_rounds: bool
+) -> float:
+    """Return the logarithm of the steps until early stopping, for each stated one.
 
     Some data can be learned in a few rounds by any kind of boosting, and others take
-    many. Rounds are those with all rows. Their mean is drawn towards 0.
+    many; likewise for nets. Steps are those with all rows. Their mean is drawn to 0.
     """
-    offsets = []
-    for family, probe in last:
+    known, least = list[float](), list[float]()
+    for family, probe in probed:
         stated = Statement(family, task).n_steps(probe.params, probe.n_rows)
-        if family.chooses_rounds and stated:
-            growth = STEPS_POWER * math.log(task.n_samples / probe.n_rows)
-            offsets.append(math.log(max(probe.n_iterations, 1) / stated) + growth)
-    return _drawn_to_zero(offsets, ALL_STEPS, OF_STEPS)
+        if family.chooses_rounds == chooses_rounds and stated:
+            growth = math.log(task.n_samples / probe.n_rows)
+            offset = math.log(max(probe.n_iterations, 1) / stated)
+            offset += family.growth_of_steps(task) * growth
+            (least if probe.is_cut else known).append(offset)
+    mean = _drawn_to_zero(known, ALL_STEPS, OF_STEPS)
+    larger = [offset for offset in least if offset > mean]
+    return _drawn_to_zero([*known, *larger], ALL_STEPS, OF_STEPS)
+
+
+def _stated_for(own: Statement, probe: Probe) -> float:
+    """Return the seconds that are stated for the steps that a probe has taken."""
+    return own.seconds(probe.params, probe.n_rows, probe.n_iterations or None)
+
+
+def _seconds_of_fold(probe: Probe) -> float:
+    return probe.fit_seconds + probe.n_valid * probe.predict_seconds
 
 
 def _drawn_to_zero(values: Sequence[float], of_mean: float, of_value: float) -> float:

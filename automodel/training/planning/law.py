@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MEASURED = 0.15  # standard deviation of the logarithm of a measurement
-
 
 @dataclass(frozen=True)
 class Belief:
@@ -21,12 +19,15 @@ class Belief:
         Mean and standard deviation of the logarithm of value / statement for all rows.
     slope, of_slope : float
         Mean and standard deviation of the power of the rows by which this ratio grows.
+    of_value : float
+        Standard deviation of the logarithm of a measurement.
     """
 
     offset: float
     of_offset: float
     slope: float = 0.0
-    of_slope: float = 0.2
+    of_slope: float = 0.12
+    of_value: float = 0.15
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,9 @@ class Law:
             return cls(mean, np.linalg.inv(precision))
         design = np.column_stack([np.ones(len(shares)), np.log(shares)])
         errors = np.log(values) - np.log(stated) - design @ mean
-        covariance = np.linalg.inv(precision + design.T @ design / MEASURED**2)
-        return cls(mean + covariance @ design.T @ errors / MEASURED**2, covariance)
+        weighted = design.T / belief.of_value**2
+        covariance = np.linalg.inv(precision + weighted @ design)
+        return cls(mean + covariance @ weighted @ errors, covariance)
 
     def log_ratio(self, share: float) -> float:
         """Return the mean of the logarithm of value / statement."""

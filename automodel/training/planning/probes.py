@@ -23,21 +23,28 @@ from automodel.evaluation.folds import Folds
 from automodel.evaluation.splits import without_rows, without_unknown_rows
 from automodel.exceptions import describe_error
 from automodel.families.base import ModelFamily
+from automodel.monitor import Steps
 from automodel.peak_memory import peak_bytes
 from automodel.search.spaces import first_setting, stated_cost
 from automodel.search.workers.own import slow_library
 from automodel.search.workers.pickling import all_by_value
 from automodel.search.workers.processes import ProcessPool
+from automodel.search.workers.simulated_trial import stops_in_time
 from automodel.search.workers.starting import resident_bytes
 from automodel.search.workers.work import load
 from automodel.search.workers.worker_process import Outcome
 from automodel.training.allowance import pickled_bytes
+from automodel.training.planning.statement import Statement
 
 FIRST_ROWS, ROW_FACTOR = 400, 4
 LEAST_VALID = 100  # rows
 WARM_ROWS, WARM_SECONDS = 100, 0.3  # of a first call, with libraries that are slow
 SIZE_SECONDS = 0.1  # for measuring the size of a model
 GUESSED_SECONDS = 0.1  # of a probe of a family that states no cost
+STEPS_SECONDS = 0.4  # of a probe that may be cut, for each of two folds at most
+FEWEST_STEPS = 4  # of such a probe
+CUT_SHARE = 0.5  # of these seconds, after which some families begin no further step
+SHORT = 0.1  # seconds of a probe that costs hardly anything
 SAFETY = 1.5  # a probe may take so many times longer than predicted
 START_SHARE = 0.5  # of the seconds that a family states for its first call
 
@@ -59,9 +66,11 @@ class Probe:
     shared_seconds : float
         Seconds of what is encoded once for all trials.
     cpu_seconds : float
-        Seconds of the same training without the GPU; NaN if none was used.
+        Seconds of as many steps without the GPU; NaN if none was used.
     predict_seconds : float
         Seconds to predict a row.
+    n_valid : int
+        Rows that were predicted.
     import_seconds, import_bytes : float
         What it took to load the libraries, if this probe was the first to use them.
     n_bytes : float
@@ -70,8 +79,11 @@ class Probe:
         Size of the model.
     n_iterations : int
         Steps that were trained; 0 if the model does not train in steps.
+    is_cut : bool
+        Whether there may have been no time for more steps.
     score : float
-        Score on rows that are the same for all probes of as many rows.
+        Score on rows that are the same for all probes of as many rows; NaN for a
+        probe that is cut.
     error : str
         Why the trial has failed; "" if it has not.
     """
@@ -84,11 +96,13 @@ class Probe:
     shared_seconds: float = 0.0
     cpu_seconds: float = math.nan
     predict_seconds: float = 0.0
+    n_valid: int = 0
     import_seconds: float = 0.0
     import_bytes: float = 0.0
     n_bytes: float = 0.0
     model_bytes: float = 0.0
     n_iterations: int = 0
+    is_cut: bool = False
     score: float = float("nan")
     error: str = ""
 
@@ -187,14 +201,16 @@ class _Queue:
         self.folds, self.pool, self.deadline = folds, pool, deadline
         self.found: list[Probe] = []
         self._running: set[str] = set()  # and those that are done
-        n_train = max(len(train) for train, _ in folds.splits)
+        self._n_train = n_train = max(len(train) for train, _ in folds.splits)
         rows = [FIRST_ROWS * ROW_FACTOR**step for step in range(20)]
         rows = [*(n for n in rows if n < n_train / 1.5), n_train]
         self._waiting: dict[str, tuple[Candidate, list[int]]] = {}
+        self._limits: dict[str, float | None] = {}
         for family in families:
             try:
                 candidate = Candidate(family, first_setting(family, folds.task))
                 self._waiting[family.name] = candidate, list(rows)
+                self._limits[family.name] = self._limit_of(candidate)
             except Exception as error:  # noqa: BLE001  its trials fail with it, too
                 self._fail(family.name, describe_error(error))
 
@@ -214,40 +230,81 @@ class _Queue:
         """Give idle processes something to do, if there is time for it."""
         while self.pool.n_idle and (name := self._next()):
             candidate, rows = self._waiting[name]
-            call = partial(_probe, candidate, path, rows.pop(0), self.deadline)
+            limit = self._limits[name]
+            call = partial(_probe, candidate, path, rows.pop(0), self.deadline, limit)
             library = slow_library(candidate.family, self.folds.task)
             self._running.add(name)
             self.pool.submit(name, call, self.deadline, library)
 
     def _next(self) -> str | None:
-        """Return the family of the next probe."""
+        """Return the family of the next probe.
+
+        Each family has one before any has two. Those of a moment come first, and then
+        those that tell the most seconds of a fit in a second.
+        """
         able = []
         for name, (candidate, rows) in self._waiting.items():
             if rows and name not in self._running:
+                self._skip_rows(name, rows)
                 library = slow_library(candidate.family, self.folds.task)
                 seconds = self._seconds(candidate, rows[0])
                 has_time = seconds < self.deadline.seconds_left
                 if has_time and self.pool.has_idle(library):
-                    n_before = sum(probe.family == name for probe in self.found)
-                    able.append((not library, seconds * ROW_FACTOR**n_before, name))
+                    n_before, is_long = len(self._earlier(name)), seconds > SHORT
+                    told = self._stated(candidate, self._n_train) / seconds
+                    able.append((not library, n_before, is_long, -told, name))
         return min(able)[-1] if able else None
+
+    def _limit_of(self, candidate: Candidate) -> float | None:
+        """Return the seconds after which a probe is cut; None if it must not be.
+
+        A few steps tell as much as all of them, if the family states what they cost.
+        """
+        stated = Statement(candidate.family, self.folds.task)
+        if not (stops_in_time(candidate) and stated.n_steps(candidate.params, 1000)):
+            return None
+        return STEPS_SECONDS * min(self._n_folds(candidate), 2)
+
+    def _n_folds(self, candidate: Candidate) -> int:
+        """Return the folds that a probe trains."""
+        is_joined = candidate.family.joins_folds and self.folds.can_join
+        return len(self.folds) if is_joined else 1
+
+    def _skip_rows(self, name: str, rows: list[int]) -> None:
+        """Go on with the most rows of which a few steps can be trained in time."""
+        limit, earlier = self._limits[name], self._earlier(name)
+        if limit is None or not earlier or not earlier[-1].n_iterations:
+            return
+        last = earlier[-1]
+        n_folds = self._n_folds(self._waiting[name][0])
+        of_row = n_folds * last.fit_seconds / last.n_iterations / last.n_rows
+        while len(rows) > 1 and FEWEST_STEPS * of_row * rows[1] < limit:
+            rows.pop(0)
+
+    def _earlier(self, name: str) -> list[Probe]:
+        return [probe for probe in self.found if probe.family == name]
 
     def _seconds(self, candidate: Candidate, n_rows: int) -> float:
         """Return the seconds within which a probe will surely end."""
-        family, n_folds = candidate.family, 1
-        if family.joins_folds and self.folds.can_join:
-            n_folds = len(self.folds)
-        earlier = [probe for probe in self.found if probe.family == family.name]
+        family, n_folds = candidate.family, self._n_folds(candidate)
+        earlier, limit = self._earlier(family.name), self._limits[family.name]
+        most = math.inf if limit is None else limit
         if earlier:
-            last = earlier[-1]
-            spent = n_folds * (last.fit_seconds + last.encode_seconds)
-            spent += last.shared_seconds + last.predict_seconds * last.n_rows
-            return SAFETY * spent * n_rows / last.n_rows
+            last, growth = earlier[-1], n_rows / earlier[-1].n_rows
+            spent = n_folds * last.encode_seconds + last.shared_seconds
+            spent += last.predict_seconds * last.n_rows
+            training = min(n_folds * last.fit_seconds * growth, most)
+            return SAFETY * (spent * growth + training)
+        seconds = min(n_folds * self._stated(candidate, n_rows), most)
         task = replace(self.folds.task, n_samples=n_rows)
-        cost = stated_cost(family, candidate.params, task)
-        seconds = cost if np.isfinite(cost) else GUESSED_SECONDS
-        seconds = n_folds * seconds + family.shared_cost(candidate.params, task)
+        seconds += family.shared_cost(candidate.params, task)
         return SAFETY * seconds + START_SHARE * family.start_seconds
+
+    def _stated(self, candidate: Candidate, n_rows: int) -> float:
+        """Return the seconds of a fit that the family states, or a guess."""
+        task = replace(self.folds.task, n_samples=n_rows)
+        seconds = stated_cost(candidate.family, candidate.params, task)
+        return seconds if np.isfinite(seconds) else GUESSED_SECONDS
 
     def _fail(self, name: str, error: str) -> None:
         self.found.append(Probe(name, {}, 0, error=error))
@@ -260,7 +317,11 @@ def _started() -> float:
 
 
 def _probe(
-    candidate: Candidate, path: Path, n_rows: int, deadline: Deadline
+    candidate: Candidate,
+    path: Path,
+    n_rows: int,
+    deadline: Deadline,
+    limit: float | None = None,
 ) -> Probe | None:
     """Run a probe in a process of its own; None if time was up."""
     folds = load(path)
@@ -269,18 +330,27 @@ def _probe(
         own = some_rows(folds, n_rows, all_splits=candidate.family.joins_folds)
         before = resident_bytes(os.getpid())
         _reset_peak()
-        evaluation = evaluate(candidate, own, deadline=deadline)
+        evaluation = evaluate(candidate, own, deadline=deadline, time_limit=limit)
         n_bytes = max(peak_bytes() - before, 0)
-        on_cpu = _without_gpu(candidate, own, deadline)
+        steps = evaluation.steps_trained
+        on_cpu = _without_gpu(candidate, own, deadline, limit, steps)
     give_memory_back()
     if evaluation.status == "stopped" or deadline.is_over:
         return None
     probe = _as_probe(evaluation, own, n_bytes, deadline, loaded)
-    return replace(probe, cpu_seconds=on_cpu)
+    probe = replace(probe, cpu_seconds=on_cpu)
+    is_cut = limit is not None and probe.fit_seconds * len(own) > CUT_SHARE * limit
+    return replace(probe, is_cut=True, score=math.nan) if is_cut else probe
 
 
-def _without_gpu(candidate: Candidate, own: _TimedFolds, deadline: Deadline) -> float:
-    """Return the seconds of a training on the processor, if it has used a GPU."""
+def _without_gpu(
+    candidate: Candidate,
+    own: _TimedFolds,
+    deadline: Deadline,
+    limit: float | None,
+    steps_on_gpu: list[Steps],
+) -> float:
+    """Return the seconds of as many steps on the processor, if a GPU was used."""
     torch: Any = sys.modules.get("torch")
     estimator = candidate.family.estimator(own.task, 0)
     uses_gpu = torch is not None and torch.cuda.is_available()
@@ -288,11 +358,13 @@ def _without_gpu(candidate: Candidate, own: _TimedFolds, deadline: Deadline) -> 
         return math.nan
     same = replace(candidate, params={**candidate.params, "device": "cpu"})
     before = own.encode_seconds
-    evaluation = evaluate(same, own, deadline=deadline)
+    evaluation = evaluate(same, own, deadline=deadline, time_limit=limit)
     if evaluation.status != "complete":
         return math.nan
     spent = own.encode_seconds - before + evaluation.predict_seconds
-    return max(evaluation.seconds - spent, 1e-5) / len(own)
+    seconds = max(evaluation.seconds - spent, 1e-5) / len(own)
+    n_steps = np.max(evaluation.steps_trained)
+    return seconds * np.max(steps_on_gpu) / n_steps if n_steps else seconds
 
 
 def _as_probe(evaluation: Evaluation, own, n_bytes, deadline, loaded) -> Probe:
@@ -314,6 +386,7 @@ def _as_probe(evaluation: Evaluation, own, n_bytes, deadline, loaded) -> Probe:
         encode_seconds=own.encode_seconds / n_folds,
         shared_seconds=own.encodings.shared_seconds,
         predict_seconds=evaluation.predict_seconds / n_valid,
+        n_valid=n_valid // n_folds,
         import_seconds=loaded[0],
         import_bytes=loaded[1],
         n_bytes=float(n_bytes),

@@ -265,16 +265,14 @@ class DrawnCosts:
         noise = rng.normal(0.0, OF_PROVEN if is_proven else OF_DRAWN)
         n_rows = int(np.mean([len(train) for train, _ in folds.splits]))
         n_all = folds.task.n_samples
-        n_valid = float(np.mean([len(valid) for _, valid in folds.splits]))
-        seconds = self._fit_seconds(candidate, n_rows) * math.exp(noise)
-        predict = own.predict_seconds(params, n_rows) * n_valid * self.slowness
+        seconds = self._seconds(own.fold_seconds, candidate, n_rows) * math.exp(noise)
         gap = abs(rng.normal(0.0, PROVEN_GAP if is_proven else DRAWN_GAP))
         gap -= TUNED * (1 - math.exp(-n / TUNED_TRIALS))
         level = self._levels[name] * math.exp(gap)
         spread = np.exp(rng.normal(0.0, OF_PROVEN, len(folds)))
         return Course(
-            fold_seconds=list(seconds * spread + predict),
-            predict_seconds=predict * len(folds),
+            fold_seconds=list(seconds * spread),
+            predict_seconds=own.predict_share * seconds * len(folds),
             oof=self._predictions.of(name, level, candidate.seed),
             n_iterations=own.n_rounds(params, n_rows),
             n_bytes=own.bytes_of(params, n_rows),
@@ -285,7 +283,10 @@ class DrawnCosts:
 
     def refit_seconds(self, candidate: Candidate) -> float:
         """Return the seconds of a fit on all rows."""
-        return self._fit_seconds(candidate, self.scene.folds.task.n_samples)
+        own = self.scene.costs[candidate.family.name]
+        return self._seconds(
+            own.fit_seconds, candidate, self.scene.folds.task.n_samples
+        )
 
     def import_seconds(self, family: ModelFamily) -> float:
         """Return the seconds until the libraries of a family are loaded."""
@@ -301,9 +302,9 @@ class DrawnCosts:
         cells = n_rows * self.scene.folds.target.n_outputs
         return SELECT_SECONDS + SELECT_CELL * cells * min(n_evaluations, 120)
 
-    def _fit_seconds(self, candidate: Candidate, n_rows: int) -> float:
+    def _seconds(self, of, candidate: Candidate, n_rows: int) -> float:
         own = self.scene.costs[candidate.family.name]
-        seconds = own.fit_seconds(candidate.params, n_rows, self._deviations)
+        seconds = of(candidate.params, n_rows, self._deviations)
         seconds *= self.slowness
         if self.has_gpu == self.scene.has_gpu:
             return seconds

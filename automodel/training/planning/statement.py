@@ -12,6 +12,7 @@ from automodel.search.spaces import stated_cost
 from automodel.task import Task
 
 UNSTATED_COST = 1e-6  # seconds for each row, column and output
+CALL_SECONDS = 3e-3  # of any fit, however small
 FEW_STEPS, MORE_STEPS = 10, 20  # whose costs tell that of a step
 
 
@@ -47,7 +48,9 @@ class Statement:
         n_steps : float, default=None
             Steps that it takes. None stands for as many as the family expects.
         """
-        task = self._task(n_rows)
+        return CALL_SECONDS + self._seconds(params, self._task(n_rows), n_steps)
+
+    def _seconds(self, params, task: Task, n_steps: float | None) -> float:
         seconds = stated_cost(self.family, params, task)
         if not (math.isfinite(seconds) and seconds > 0):
             return UNSTATED_COST * task.cost

@@ -1,6 +1,7 @@
 """Probes in processes that are ended."""
 
 import math
+import time
 
 import pytest
 
@@ -29,6 +30,53 @@ def test_settings_are_probed_on_more_and_more_rows(tmp_path):
         assert not probe.error
     assert probes.start_bytes > 50 * MEGA
     assert 0 < probes.start_seconds < probes.seconds
+
+
+class SlowSteps(StubFamily):
+    """A stub of 1,000 steps, whose seconds it states: each is a hundredth of one."""
+
+    iteration_param = "n_steps"
+
+    def cost(self, params, task):
+        return 0.01 * params.get("n_steps", 1000)
+
+    def fit(self, estimator, X, y, *, sample_weight=None, monitor):
+        steps = 0
+        while steps < 1000 and not monitor.expired:
+            time.sleep(0.01)
+            steps += 1
+        monitor.steps_used = steps
+        return super().fit(
+            estimator, X, y, sample_weight=sample_weight, monitor=monitor
+        )
+
+
+def test_a_few_steps_tell_what_each_of_them_takes(tmp_path):
+    probes = probed(tmp_path, SlowSteps(), folds=make_folds(10_000))
+    assert [probe.n_rows for probe in probes.of_trials] == [400, 8000]
+    for probe in probes.of_trials:
+        assert probe.is_cut
+        assert math.isnan(probe.score)
+        assert probe.n_iterations < 1000
+        assert probe.fit_seconds / probe.n_iterations >= 0.01
+
+
+def test_what_states_no_cost_of_steps_is_not_cut(tmp_path):
+    class Whole(SlowSteps):
+        def cost(self, params, task):
+            return 1.0
+
+        def fit(self, estimator, X, y, *, sample_weight=None, monitor):
+            assert not monitor.deadline.exists or monitor.seconds_left > 10
+            time.sleep(1.0)
+            return StubFamily.fit(
+                self, estimator, X, y, sample_weight=sample_weight, monitor=monitor
+            )
+
+    for probe in probed(tmp_path, Whole()).of_trials:
+        assert not probe.error
+        assert not probe.is_cut
+        assert probe.fit_seconds >= 1.0
 
 
 def test_what_fails_or_dies_is_not_tried_again(tmp_path):
