@@ -33,17 +33,17 @@ def test_settings_are_probed_on_more_and_more_rows(tmp_path):
 
 
 class SlowSteps(StubFamily):
-    """A stub of 1,000 steps, whose seconds it states: each is a hundredth of one."""
+    """A stub of 1,000 steps, whose seconds it states: each is a thousandth of one."""
 
     iteration_param = "n_steps"
 
     def cost(self, params, task):
-        return 0.01 * params.get("n_steps", 1000)
+        return 0.001 * params.get("n_steps", 1000)
 
     def fit(self, estimator, X, y, *, sample_weight=None, monitor):
         steps = 0
         while steps < 1000 and not monitor.expired:
-            time.sleep(0.01)
+            time.sleep(0.001)
             steps += 1
         monitor.steps_used = steps
         return super().fit(
@@ -58,7 +58,7 @@ def test_a_few_steps_tell_what_each_of_them_takes(tmp_path):
         assert probe.is_cut
         assert math.isnan(probe.score)
         assert probe.n_iterations < 1000
-        assert probe.fit_seconds / probe.n_iterations >= 0.01
+        assert probe.fit_seconds / probe.n_iterations >= 0.001
 
 
 def test_what_states_no_cost_of_steps_is_not_cut(tmp_path):
