@@ -11,11 +11,10 @@ import numpy as np
 
 from automodel.families.base import ModelFamily
 from automodel.search.spaces import proven_settings
-from automodel.search.workers.own import slow_library
 from automodel.task import Task
 from automodel.training.planning.law import Belief, Law
 from automodel.training.planning.probes import Probe, Probes
-from automodel.training.planning.statement import Statement
+from automodel.training.planning.statement import CALL_SECONDS, Statement
 
 # Standard deviations of logarithms, before anything is measured:
 STATED = 0.5  # of a stated cost
@@ -29,6 +28,7 @@ LEAST_BYTES = 4e6  # below which a measurement of memory says nothing
 BYTES_RATIO = 3.0  # of a byte of stated memory, if nothing else is measured
 ENCODE_SECONDS = 3e-8  # for each row and column, if nothing is known
 PREDICT_SHARE, VALID_SHARE = 0.02, 0.25  # of a fold, if nothing is known
+LEAST_OF_ROWS = 0.1  # of the seconds of a prediction
 UNKNOWN_MODEL_BYTES = 1e5
 LAUNCH_SECONDS = 0.002  # of the kernels of a step on a GPU
 GPU_FACTOR = 30.0  # by which a GPU is faster than a core, with large steps
@@ -192,12 +192,16 @@ class FamilyCosts:
         return last.predict_seconds * last.n_valid / _seconds_of_fold(last)
 
     def predict_seconds(self, params: Mapping[str, Any], n_rows: int) -> float:
-        """Return the seconds to predict a row with a model of so many rows."""
+        """Return the seconds to predict a row, of many, with a model of so many rows.
+
+        Of the seconds in which few rows were predicted, those of the call do not count.
+        """
         valid_share = VALID_SHARE
         if self.probes:
             valid_share = self.probes[-1].n_valid / self.probes[-1].n_rows
         seconds = self.predict_share * self.fold_seconds(params, n_rows)
-        return seconds / max(valid_share * n_rows, 1)
+        of_rows = max(seconds - CALL_SECONDS, LEAST_OF_ROWS * seconds)
+        return of_rows / max(valid_share * n_rows, 1)
 
     def encode_seconds(self, n_rows: int) -> float:
         """Return the seconds to encode the rows of a fold."""
@@ -283,7 +287,7 @@ def fit_costs(
     speed = _speed(task, probes.start_seconds, last)
     probed = [(f, probe) for f in families for probe in good[f.name]]
     steps = {chooses: _steps(task, probed, chooses) for chooses in (False, True)}
-    imports = _imports(families, task, probes, good)
+    imports = _imports(families, good)
     return {
         f.name: FamilyCosts(
             f,
@@ -353,23 +357,17 @@ def _drawn_to_zero(values: Sequence[float], of_mean: float, of_value: float) -> 
 
 
 def _imports(
-    families: Sequence[ModelFamily],
-    task: Task,
-    probes: Probes,
-    good: Mapping[str, Sequence[Probe]],
+    families: Sequence[ModelFamily], good: Mapping[str, Sequence[Probe]]
 ) -> dict[tuple[str, ...], tuple[float, float]]:
     """Return the seconds and bytes of libraries, from the first probe that loads them.
 
-    In later ones of the same process, they take nothing. A process that is forked from
-    one with a slow library has that from the start.
+    In later ones of the same process, they take nothing. Of what a process shares with
+    the one that it is forked from, hardly anything is in its resident memory.
     """
-    forked = max(probes.server_bytes - probes.start_bytes, 0.0)
     found: dict[tuple[str, ...], tuple[float, float]] = {}
     for family in families:
         for probe in good[family.name]:
-            n_bytes = probe.import_bytes
-            n_bytes += forked if slow_library(family, task) else 0.0
             known = found.get(family.requires, (0.0, 0.0))
-            most = max(known[0], probe.import_seconds), max(known[1], n_bytes)
-            found[family.requires] = most
+            own = probe.import_seconds, probe.import_bytes
+            found[family.requires] = max(known[0], own[0]), max(known[1], own[1])
     return found

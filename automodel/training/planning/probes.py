@@ -41,7 +41,8 @@ LEAST_VALID = 100  # rows
 WARM_ROWS, WARM_SECONDS = 100, 0.3  # of a first call, with libraries that are slow
 SIZE_SECONDS = 0.1  # for measuring the size of a model
 GUESSED_SECONDS = 0.1  # of a probe of a family that states no cost
-STEPS_SECONDS = 0.4  # of a probe that may be cut, for each of two folds at most
+# Of a probe that may be cut. Nets may show whether they stop early.
+ROUNDS_SECONDS, NET_SECONDS, PACK_SECONDS = 0.4, 1.0, 0.8
 FEWEST_STEPS = 4  # of such a probe
 CUT_SHARE = 0.5  # of these seconds, after which some families begin no further step
 SHORT = 0.1  # seconds of a probe that costs hardly anything
@@ -263,7 +264,9 @@ class _Queue:
         stated = Statement(candidate.family, self.folds.task)
         if not (stops_in_time(candidate) and stated.n_steps(candidate.params, 1000)):
             return None
-        return STEPS_SECONDS * min(self._n_folds(candidate), 2)
+        if candidate.family.chooses_rounds:
+            return ROUNDS_SECONDS
+        return PACK_SECONDS if self._n_folds(candidate) > 1 else NET_SECONDS
 
     def _n_folds(self, candidate: Candidate) -> int:
         """Return the folds that a probe trains."""

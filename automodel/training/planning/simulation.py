@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from automodel.ensemble.blend import Member
 from automodel.evaluation.evaluate import Candidate, Evaluation
 from automodel.evaluation.folds import Folds
 from automodel.families.base import ModelFamily
@@ -35,7 +36,6 @@ UNSURE_ROWS = 1500  # at which a probe says as much as is known without one
 PROVEN_GAP, DRAWN_GAP = 0.015, 0.05  # between settings of a family
 TUNED, TUNED_TRIALS = 0.02, 25.0  # what a sampler learns, and in how many trials
 TRIAL_SECONDS = 0.02  # to ask for a trial, to send it, and to take its result
-CROWDED = 1.15  # a trial takes longer if all cores are busy
 SELECT_SECONDS, SELECT_CELL = 0.3, 2e-8  # for each row, output and evaluation
 WORKER_BYTES = 4e7  # of what a worker keeps between trials, such as encoded rows
 OOF_BYTES = 8  # of a prediction that the search keeps, with a copy for the ensemble
@@ -113,9 +113,8 @@ class Conditions:
 
     @property
     def slowness(self) -> float:
-        """By which factor trials are slower than alone on the machine."""
-        crowd = self.n_jobs / self.machine.n_cores
-        return CROWDED * max(crowd, 1.0) if self.n_jobs > 1 and crowd >= 1.0 else 1.0
+        """By which factor trials are slower than probes, which also share the cores."""
+        return max(self.n_jobs / self.machine.n_cores, 1.0)
 
 
 def simulate(scene: Scene, conditions: Conditions, shift: int = 0) -> SimulatedFit:
@@ -171,23 +170,10 @@ def _summary(
     counts = {name: len(trials) for name, trials in trained.studies.items()}
     ended = [e for _, e in workers.ended]
     n_complete = sum(e.status == "complete" for e in ended)
-    folds, per_row, n_bytes = scene.folds, 0.0, 0.0
-    names = {member.family for member in trained.ensemble.members}
-    loaded = {
-        family.requires: scene.costs[family.name].import_bytes
-        for family in scene.families
-        if family.name in names and family.model_requires != ()
-    }
-    libraries = sum(loaded.values())
-    for member in trained.ensemble.members:
-        if member.number != BASELINE:
-            own = scene.costs[member.family]
-            each = own.predict_seconds(member.params, folds.task.n_samples)
-            models: list[Any] = member.models
-            per_row += len(models) * each
-            n_bytes += sum(model.n_bytes for model in models)
+    per_row, n_bytes = _of_ensemble(scene, trained.ensemble.members)
+    folds = scene.folds
     kept = min(n_complete, 3 * 40) * len(folds.y) * folds.target.n_outputs * OOF_BYTES
-    parent = scene.parent_bytes + kept + n_bytes + libraries
+    parent = scene.parent_bytes + kept + n_bytes
     causes: dict[str, set[str]] = {}
     for evaluation in ended:
         cause = evaluation.error.partition(":")[0] or evaluation.status
@@ -207,6 +193,28 @@ def _summary(
         too_large,
         too_slow,
     )
+
+
+def _of_ensemble(scene: Scene, members: Iterable[Member]) -> tuple[float, float]:
+    """Return the seconds in which members predict a row, and their bytes.
+
+    What is encoded once for all trials is also encoded once for all members.
+    """
+    n_all, per_row, n_bytes = scene.folds.task.n_samples, 0.0, 0.0
+    shared: dict[Any, float] = {}
+    libraries: dict[Any, float] = {}
+    for member in members:
+        if member.number == BASELINE:
+            continue
+        own = scene.costs[member.family]
+        models: list[Any] = member.models
+        per_row += len(models) * own.predict_seconds(member.params, n_all)
+        n_bytes += sum(model.n_bytes for model in models)
+        of_rows = own.shared_seconds(member.params, n_all)
+        shared[member.family, round(of_rows, 6)] = of_rows / n_all
+        if own.family.model_requires != ():
+            libraries[own.family.requires] = own.import_bytes
+    return per_row + sum(shared.values()), n_bytes + sum(libraries.values())
 
 
 def _convergence(workers: SimulatedWorkers, scene: Scene) -> float:

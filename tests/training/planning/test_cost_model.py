@@ -139,18 +139,6 @@ def test_families_share_what_loading_their_library_takes():
     assert costs["other"].import_bytes == CostlyFamily.start_bytes
 
 
-@pytest.mark.parametrize(("start_seconds", "forked"), [(0.0, 0), (5.0, 300)])
-def test_a_slow_library_is_in_the_process_that_others_are_forked_from(
-    start_seconds, forked
-):
-    family = CostlyFamily()
-    family.requires, family.start_seconds = ("torch",), start_seconds
-    probe = make_probe(import_bytes=10.0 * MEGA)
-    probes = replace(make_probes(probe), server_bytes=500.0 * MEGA)
-    costs = fit_costs([family], TASK, probes)
-    assert costs["stub"].import_bytes == (10 + forked) * MEGA
-
-
 @pytest.mark.parametrize("name", ["cost", "memory", "portfolio", "shared_cost"])
 def test_a_broken_statement_is_as_good_as_none(name):
     class Broken(StubFamily):
