@@ -36,7 +36,7 @@ class NetFamily(TabularFamily):
 
     tasks = ALL_TASKS
     requires = ("torch", "skorch")
-    model_requires = ()  # a fitted net holds arrays
+    model_requires = predict_requires = ()  # a fitted net multiplies arrays
     categorical = True
     iteration_param = "max_epochs"
     stops_on_own_rows = True

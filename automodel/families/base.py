@@ -58,6 +58,9 @@ class ModelFamily:
     model_requires : tuple of str or None
         Import names of those that are imported when a fitted model is unpickled; None
         for all of them.
+    predict_requires : tuple of str or None
+        Import names of those that are imported until a fitted model has predicted; None
+        for all of them.
     iteration_param : str or None
         The parameter that counts boosting rounds, trees or epochs.
     rank : int
@@ -110,6 +113,7 @@ class ModelFamily:
     tasks: tuple[str, ...] = ("binary", "multiclass", "regression")
     requires: tuple[str, ...] = ()
     model_requires: tuple[str, ...] | None = None
+    predict_requires: tuple[str, ...] | None = None
     iteration_param: str | None = None
     rank: int = 100
     start_seconds: float = 0.0

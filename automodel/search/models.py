@@ -122,12 +122,14 @@ class ModelLoader:
         n_bytes = kept.stat().st_size
         seconds = self.predict_seconds(n_bytes)
         left = max(self.deadline.seconds_left, TINY_SECONDS)
-        can_import = seconds + family.start_seconds <= left
-        needed = _libraries_of_models(family)
+        needed = _first_of(family.model_requires, family.requires)
+        further = _first_of(family.predict_requires, family.requires)
+        start_seconds = family.start_seconds if further else 0.0
+        can_import = seconds + start_seconds <= left
         if seconds > left or not (can_import or self._has_tried(needed)):
             return DeferredModel(kept.read_bytes())
         if can_import:  # also what only the first prediction needs
-            self._import(family.requires)  # before loading, which is timed
+            self._import(further)  # before loading, which is timed
         start = self.deadline.clock.now()
         (model,) = load_models([kept])
         self._seconds += self.deadline.clock.now() - start
@@ -145,10 +147,10 @@ class ModelLoader:
         return all(name in self._tried or name in sys.modules for name in names)
 
 
-def _libraries_of_models(family: ModelFamily) -> tuple[str, ...]:
-    """Return the libraries that are imported when a model is unpickled."""
-    needed = family.model_requires
-    return family.requires if needed is None else needed
+def _first_of(
+    names: tuple[str, ...] | None, others: tuple[str, ...]
+) -> tuple[str, ...]:
+    return others if names is None else names
 
 
 def load_models(models: Sequence[Any]) -> list[Any]:

@@ -275,3 +275,15 @@ def test_libraries_of_predictions_are_imported_while_there_is_time(
     assert imported == []
     loader_until(5.0).load(7, family, [path])
     assert imported == ["never_imported"]
+
+
+def test_libraries_without_which_models_predict_are_not_imported(tmp_path, monkeypatch):
+    imported = []
+    monkeypatch.setattr(models, "import_module", imported.append)
+    path, family = stored(tmp_path), StubFamily()
+    family.requires, family.start_seconds = ("never_imported",), 4.5
+    family.model_requires = family.predict_requires = ()
+    for seconds in (1.0, 5.0):
+        (model,) = loader_until(seconds).load(7, family, [path])
+        assert type(model) is FittedModel
+    assert imported == []

@@ -171,15 +171,15 @@ def test_advice_says_what_cores_and_budgets_change():
     assert "n_trials=8" in advice["half the budget"].text
 
 
-@pytest.mark.parametrize("model_requires", [None, ()])
-def test_the_process_of_fit_loads_what_its_models_need(model_requires):
+@pytest.mark.parametrize("needed", [None, ()])
+def test_the_process_of_fit_loads_what_predictions_need(needed):
     family = StubFamily()
-    family.requires, family.model_requires = ("numpy",), model_requires
+    family.requires, family.predict_requires = ("numpy",), needed
     probe = make_probe(import_bytes=400.0 * MEGA)
     plan = planned([family], probe, n_jobs=2, n_trials=4)
     others = planned([family], make_probe(import_bytes=0.0), n_jobs=2, n_trials=4)
     added = plan.memory_parent - others.memory_parent
-    assert added == pytest.approx(0.0 if model_requires == () else 400 * MEGA, abs=MEGA)
+    assert added == pytest.approx(0.0 if needed == () else 400 * MEGA, abs=MEGA)
     assert plan.memory_worker > others.memory_worker + 300 * MEGA
 
 

@@ -212,7 +212,7 @@ def _of_ensemble(scene: Scene, members: Iterable[Member]) -> tuple[float, float]
         n_bytes += sum(model.n_bytes for model in models)
         of_rows = own.shared_seconds(member.params, n_all)
         shared[member.family, round(of_rows, 6)] = of_rows / n_all
-        if own.family.model_requires != ():
+        if own.family.predict_requires != ():
             libraries[own.family.requires] = own.import_bytes
     return per_row + sum(shared.values()), n_bytes + sum(libraries.values())
 
