@@ -1,4 +1,4 @@
-"""Laws: seconds and memory by rows and settings, from probes and stated costs."""
+"""Costs: seconds and memory by rows and settings, from probes and statements."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import numpy as np
 from automodel.families.base import ModelFamily
 from automodel.search.spaces import proven_settings
 from automodel.task import Task
+from automodel.training.allowance import ROWS_OF_CALL
 from automodel.training.planning.law import Belief, Law
 from automodel.training.planning.probes import Probe, Probes
-from automodel.training.planning.statement import CALL_SECONDS, Statement
+from automodel.training.planning.statement import Statement
 
 # Standard deviations of logarithms, before anything is measured:
 STATED = 0.5  # of a stated cost
@@ -28,7 +29,6 @@ LEAST_BYTES = 4e6  # below which a measurement of memory says nothing
 BYTES_RATIO = 3.0  # of a byte of stated memory, if nothing else is measured
 ENCODE_SECONDS = 3e-8  # for each row and column, if nothing is known
 PREDICT_SHARE, VALID_SHARE = 0.02, 0.25  # of a fold, if nothing is known
-LEAST_OF_ROWS = 0.1  # of the seconds of a prediction
 UNKNOWN_MODEL_BYTES = 1e5
 LAUNCH_SECONDS = 0.002  # of the kernels of a step on a GPU
 GPU_FACTOR = 30.0  # by which a GPU is faster than a core, with large steps
@@ -49,6 +49,8 @@ class FamilyCosts:
         Those of the family that have not failed.
     speed : float
         Logarithm of the seconds for each second of a stated cost, from all families.
+    steps : float
+        Logarithm of the steps for each stated one, from all families of its kind.
     imports : tuple of float, default=None
         Seconds and bytes of its libraries, as another family has measured them; None
         for what the family states.
@@ -192,16 +194,16 @@ class FamilyCosts:
         return last.predict_seconds * last.n_valid / _seconds_of_fold(last)
 
     def predict_seconds(self, params: Mapping[str, Any], n_rows: int) -> float:
-        """Return the seconds to predict a row, of many, with a model of so many rows.
+        """Return the seconds to predict a row with a model of so many rows.
 
-        Of the seconds in which few rows were predicted, those of the call do not count.
+        It is a row of many. A call with few rows counts as one with `ROWS_OF_CALL`,
+        since each call has a fixed cost.
         """
         valid_share = VALID_SHARE
         if self.probes:
             valid_share = self.probes[-1].n_valid / self.probes[-1].n_rows
         seconds = self.predict_share * self.fold_seconds(params, n_rows)
-        of_rows = max(seconds - CALL_SECONDS, LEAST_OF_ROWS * seconds)
-        return of_rows / max(valid_share * n_rows, 1)
+        return seconds / max(valid_share * n_rows, ROWS_OF_CALL)
 
     def encode_seconds(self, n_rows: int) -> float:
         """Return the seconds to encode the rows of a fold."""

@@ -57,11 +57,9 @@ class Statement:
         if n_steps is None:
             return seconds
         few, each = self._line(params, task)
-        return (
-            max(few + (n_steps - FEW_STEPS) * each, few / FEW_STEPS)
-            if each
-            else seconds
-        )
+        if not each:
+            return seconds
+        return max(few + (n_steps - FEW_STEPS) * each, few / FEW_STEPS)
 
     def n_steps(self, params: Mapping[str, Any], n_rows: int) -> float:
         """Return the steps that a fit is expected to take; 0 if they cost nothing.
