@@ -234,6 +234,7 @@ def _fit_joined(candidate, folds, encoded, monitor):
         columns = folds.target.columns_of(own)
         model = _new_model(candidate, folds, encoder, own, columns, fold)
         model.n_iterations, model.step_plan = monitor.steps_used, monitor.step_plan_used
+        model.n_trained = monitor.steps_cut
         yield model, parts[fold].X_valid
 
 
@@ -264,6 +265,7 @@ def _train_fold(
     trained = _train(candidate, constant, estimator, X_train, y_train, weight, monitor)
     model.estimator = trained
     model.n_iterations, model.step_plan = monitor.steps_used, monitor.step_plan_used
+    model.n_trained = monitor.steps_cut
     result.steps_trained.append(_steps_of(monitor))
     if candidate.family.chooses_rounds and monitor.steps_used is not None:
         model.estimator = candidate.family.cut(trained, monitor.steps_used)

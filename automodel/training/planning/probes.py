@@ -44,7 +44,7 @@ GUESSED_SECONDS = 0.1  # of a probe of a family that states no cost
 # Of a probe that may be cut. Nets may show whether they stop early.
 ROUNDS_SECONDS, NET_SECONDS, PACK_SECONDS = 0.4, 1.0, 0.8
 FEWEST_STEPS = 4  # of such a probe
-ROUNDS_SHARE, NET_SHARE = 0.5, 0.85  # of these seconds, after which no step begins
+ROUNDS_SHARE, NET_SHARE = 0.5, 0.95  # of these seconds, after which no step begins
 SHORT = 0.1  # seconds of a probe that costs hardly anything
 SAFETY = 1.5  # a probe may take so many times longer than predicted
 START_SHARE = 0.5  # of the seconds that a family states for its first call
@@ -343,7 +343,10 @@ def _probe(
     probe = _as_probe(evaluation, own, n_bytes, deadline, loaded)
     probe = replace(probe, cpu_seconds=on_cpu)
     most = ROUNDS_SHARE if candidate.family.chooses_rounds else NET_SHARE
-    is_cut = limit is not None and probe.fit_seconds * len(own) > most * limit
+    is_cut = limit is not None and (
+        probe.fit_seconds * len(own) > most * limit
+        or any(model.n_trained is not None for model in evaluation.models)
+    )
     return replace(probe, is_cut=True, score=math.nan) if is_cut else probe
 
 
