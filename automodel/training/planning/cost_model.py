@@ -14,7 +14,8 @@ from automodel.search.spaces import proven_settings
 from automodel.task import Task
 from automodel.training.allowance import ROWS_OF_CALL
 from automodel.training.planning.law import Belief, Law
-from automodel.training.planning.probes import Probe, Probes
+from automodel.training.planning.probe import Probe
+from automodel.training.planning.probes import Probes
 from automodel.training.planning.statement import Statement
 
 # Standard deviations of logarithms, before anything is measured:

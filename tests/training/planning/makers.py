@@ -7,7 +7,8 @@ from automodel.families.base import ModelFamily
 from automodel.preprocessing.reader import TableReader
 from automodel.search.search import SearchSettings
 from automodel.training.plan import Fit
-from automodel.training.planning.probes import Probe, Probes
+from automodel.training.planning.probe import Probe
+from automodel.training.planning.probes import Probes
 from automodel.training.train import TrainingSettings
 from tests.conftest import StubFamily, make_task
 from tests.makers import make_metric

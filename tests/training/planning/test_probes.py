@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from automodel.training.planning.probes import probe_families, some_rows
+from automodel.training.planning.probe import some_rows
+from automodel.training.planning.probes import probe_families
 from tests.conftest import StubFamily
 from tests.training.planning.makers import MEGA, make_folds
 
