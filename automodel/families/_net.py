@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -129,10 +130,11 @@ def fit_net(
     if not estimator.history_["train_loss"] and estimator.n_steps_ < fewest_steps:
         raise DeadlineReached
     monitor.steps_used = estimator.n_iter_
-    n_epochs = len(estimator.history_["train_loss"])
-    monitor.steps_trained = max(n_epochs, estimator.n_iter_)
+    trained = max(len(estimator.history_["train_loss"]), estimator.n_iter_)
+    n_parts = getattr(estimator, "validations_per_epoch", None) or 1
+    monitor.steps_trained = math.ceil(trained / n_parts)  # epochs, as in `max_epochs`
     if is_cut(estimator):
-        monitor.steps_cut = monitor.steps_trained
+        monitor.steps_cut = trained
     monitor.step_plan_used = [
         estimator.max_epochs,
         *map(list, estimator.step_plan_),

@@ -119,12 +119,16 @@ def run_probe(
         _reset_peak()
         evaluation = evaluate(candidate, own, deadline=deadline, time_limit=limit)
         n_bytes = max(peak_bytes() - before, 0)
-        steps = evaluation.steps_trained
-        on_cpu = _without_gpu(candidate, own, deadline, limit, steps)
+        on_cpu = math.nan
+        if evaluation.status == "complete":
+            steps = evaluation.steps_trained
+            on_cpu = _without_gpu(candidate, own, deadline, limit, steps)
     give_memory_back()
     if evaluation.status == "stopped" or deadline.is_over:
         return None
     probe = _as_probe(evaluation, own, n_bytes, deadline, loaded)
+    if probe.error:
+        return probe
     probe = replace(probe, cpu_seconds=on_cpu)
     most = ROUNDS_SHARE if candidate.family.chooses_rounds else NET_SHARE
     is_cut = limit is not None and (

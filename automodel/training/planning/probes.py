@@ -60,8 +60,7 @@ def probe_families(
 ) -> Probes:
     """Run the first proven setting of each family on more and more rows.
 
-    The cheapest probes come first, so that most families are measured, and cheap ones
-    on many rows.
+    Each family has one before any has two, so that most families are measured.
 
     Parameters
     ----------
@@ -179,12 +178,15 @@ class _Queue:
 
         A few steps tell as much as all of them, if the family states what they cost.
         """
-        stated = Statement(candidate.family, self.folds.task)
-        if not (stops_in_time(candidate) and stated.n_steps(candidate.params, 1000)):
+        stated, params = Statement(candidate.family, self.folds.task), candidate.params
+        if not (stops_in_time(candidate) and stated.n_steps(params, FIRST_ROWS)):
             return None
+        n_folds = self._n_folds(candidate)
+        limit = PACK_SECONDS if n_folds > 1 else NET_SECONDS
         if candidate.family.chooses_rounds:
-            return ROUNDS_SECONDS
-        return PACK_SECONDS if self._n_folds(candidate) > 1 else NET_SECONDS
+            limit = ROUNDS_SECONDS
+        few = stated.seconds(params, FIRST_ROWS, FEWEST_STEPS)
+        return max(limit, SAFETY * n_folds * few)
 
     def _n_folds(self, candidate: Candidate) -> int:
         """Return the folds that a probe trains."""
@@ -217,8 +219,8 @@ class _Queue:
             training = min(n_folds * last.fit_seconds * growth, most)
             return SAFETY * (spent * growth + training)
         seconds = min(n_folds * self._stated(candidate, n_rows), most)
-        task = replace(self.folds.task, n_samples=n_rows)
-        seconds += family.shared_cost(candidate.params, task)
+        stated = Statement(family, self.folds.task)
+        seconds += stated.shared_seconds(candidate.params, n_rows)
         return SAFETY * seconds + START_SHARE * family.start_seconds
 
     def _stated(self, candidate: Candidate, n_rows: int) -> float:

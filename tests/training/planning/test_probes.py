@@ -6,7 +6,7 @@ import time
 import pytest
 
 from automodel.training.planning.probe import some_rows
-from automodel.training.planning.probes import probe_families
+from automodel.training.planning.probes import _Queue, probe_families
 from tests.conftest import StubFamily
 from tests.training.planning.makers import MEGA, make_folds
 
@@ -60,6 +60,23 @@ def test_a_few_steps_tell_what_each_of_them_takes(tmp_path):
         assert math.isnan(probe.score)
         assert probe.n_iterations < 1000
         assert probe.fit_seconds / probe.n_iterations >= 0.001
+
+
+def test_what_fails_in_its_steps_has_its_own_error(tmp_path):
+    class Failing(SlowSteps):
+        def fit(self, estimator, X, y, *, sample_weight=None, monitor):
+            raise ValueError("no steps")
+
+    (probe,) = probed(tmp_path, Failing()).of_trials
+    assert probe.error == "ValueError: no steps"
+
+
+@pytest.mark.parametrize(("seconds", "limit"), [(0.001, 1.0), (2.0, 12.0)])
+def test_a_few_steps_fit_into_the_time_of_a_probe(seconds, limit):
+    family = SlowSteps()
+    family.cost = lambda params, task: seconds * params.get("n_steps", 1000)
+    queue = _Queue([family], make_folds(), pool=None, deadline=None)
+    assert queue._limits == {"stub": pytest.approx(limit, rel=0.01)}
 
 
 def test_what_states_no_cost_of_steps_is_not_cut(tmp_path):
