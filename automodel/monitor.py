@@ -63,9 +63,8 @@ class Monitor:
     steps_trained : int, list of int or None
         Number of steps that were trained, set by a family whose models may have fewer.
     steps_cut : int or None
-        Number of steps that were trained before time was up, set by a family that stops
-        early on rows of its own and drops the last steps. None if training ended for
-        another reason.
+        Number of steps that were trained before time was up, set by a family that may
+        stop early. None if training ended for another reason.
     step_plan_used : list
         What a family needs to repeat the training without a clock, set by a family
         whose steps depend on the time. Its values must be serializable as JSON.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 
+from automodel.estimators.checks import as_bytes
 from automodel.families import able_families
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class PlanMixin:
     random_state: Any
     time_budget: float | None
     n_trials: int | None
+    memory_limit: int | str | None
     get_params: Callable[..., dict[str, Any]]
     _checked: Callable[..., Any]
     _seed_and_seconds: Callable[..., Any]
@@ -74,13 +76,17 @@ class PlanMixin:
         >>> search.plan(X, y, probe_seconds=20).n_trials["linear"].likely
         4.0
         """
-        from automodel.training.plan import plan_fit  # which imports Optuna
+        from automodel.training.planning.probes import probe_processes
 
         allowed = {"probe_seconds": [Interval(Real, 0, None, closed="neither")]}
         name = f"{type(self).__name__}.plan"
         validate_parameter_constraints(allowed, {"probe_seconds": probe_seconds}, name)
-        fit = self._fit_to_plan(X, y, sample_weight, groups)
-        plan = plan_fit(fit, probe_seconds)
+        with probe_processes(as_bytes(self.memory_limit)) as pool:
+            # They start while Optuna is imported, and while the data are read.
+            from automodel.training.plan import plan_fit
+
+            fit = self._fit_to_plan(X, y, sample_weight, groups)
+            plan = plan_fit(fit, probe_seconds, pool)
         # Without what would keep all data alive:
         figures = replace(plan, advice=(), _plan_on=None)
         self._planned = self._fit_id(fit.folds), figures

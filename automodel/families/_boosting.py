@@ -211,7 +211,10 @@ class RoundTracker:
             if value > self.best_value:
                 self.best_round, self.best_value = self.rounds, value
             self.monitor.report(self.rounds, value)
-        return self.monitor.expired or self.is_over
+        is_over, is_late = self.is_over, self.monitor.expired
+        if is_late and not is_over:
+            self.monitor.steps_cut = self.rounds
+        return is_late or is_over
 
     @property
     def is_over(self) -> bool:

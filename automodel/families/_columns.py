@@ -412,6 +412,7 @@ def _report(
 def _note_steps(monitor: Monitor, monitors: Sequence[ColumnMonitor]) -> None:
     monitor.steps_used = _joined([own.steps_used for own in monitors])
     monitor.steps_trained = _joined([own.steps_trained for own in monitors])
+    monitor.steps_cut = max((own.steps_cut or 0 for own in monitors), default=0) or None
     plans = [own.step_plan_used for own in monitors]
     monitor.step_plan_used = plans if any(plans) else []
 

@@ -51,6 +51,10 @@ class NetFamily(TabularFamily):
         """Return the classifier, or the regressor with the loss of the objective."""
         return new_net(self.classifier, self.regressor, task, random_state)
 
+    def may_stop_early(self, task):
+        """Tell that nets of values train for all epochs, but for deviances."""
+        return task.is_classification or task.objective.is_deviance
+
     def supports(self, task):
         """Leave out sparse tables that are too wide to be made dense."""
         if not super().supports(task):
@@ -133,7 +137,7 @@ def fit_net(
     trained = max(len(estimator.history_["train_loss"]), estimator.n_iter_)
     n_parts = getattr(estimator, "validations_per_epoch", None) or 1
     monitor.steps_trained = math.ceil(trained / n_parts)  # epochs, as in `max_epochs`
-    if is_cut(estimator):
+    if is_cut(estimator) or monitor.expired:
         monitor.steps_cut = trained
     monitor.step_plan_used = [
         estimator.max_epochs,

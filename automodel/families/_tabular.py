@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from automodel.task import Task
 
 EMBEDDING_SHARE = 0.3  # of the time budget, that embeddings may take
+EMBEDDED = "+embedding"
 MOST_SECONDS = 1800.0  # that they may take without a budget
 
 
@@ -45,7 +46,14 @@ class TabularFamily(ModelFamily):
         """Offer embeddings of text columns if there are weights and time for them."""
         if not self.embeds_text or embedding_of(task) is None:
             return ()
-        return self.text, f"{self.text}+embedding"
+        return self.text, f"{self.text}{EMBEDDED}"
+
+    def shared_cost(self, params, task: Task) -> float:
+        """Estimate the seconds in which text columns are embedded, if they are."""
+        if not str(params.get(self.encoder_param)).endswith(EMBEDDED):
+            return 0.0
+        facts = task.facts
+        return facts.embedding_seconds * task.n_samples / max(facts.n_rows, 1)
 
     def n_columns(self, task: Task) -> int:
         """Return the approximate number of columns that the encoder returns."""

@@ -93,7 +93,8 @@ class ModelFamily:
         Whether `fit` stops early on the validation part of the fold and records its
         best round. The model keeps all rounds until `cut` is called, so that each fold
         can be scored at the rounds that the other folds have chosen. `fit` records the
-        number of all rounds in `Monitor.steps_trained`.
+        number of all rounds in `Monitor.steps_trained`, and in `Monitor.steps_cut` if
+        time was up before a better one had become unlikely.
     stops_on_own_rows : bool
         Whether `fit` may stop early on rows that it holds out by itself. Fewer steps
         than requested then do not mean that time was up.
@@ -186,6 +187,10 @@ class ModelFamily:
     def cost(self, params: dict[str, Any], task: Task) -> float:
         """Estimate the seconds of a fit on one core, or return NaN."""
         return math.nan
+
+    def may_stop_early(self, task: Task) -> bool:
+        """Tell whether a training may end before the steps that it is allowed."""
+        return True
 
     def growth_of_steps(self, task: Task) -> float:
         """Return the power of the rows with which steps grow until early stopping."""

@@ -112,11 +112,14 @@ class HistGradientBoosting(BoostingFamily):
         unit = mean_of(y, sample_weight) if estimator.loss == "poisson" else 1.0
         y = y if unit == 1 else y / unit
         score = _score_of(estimator, unit)
+        is_over, size = False, 0
         for size in monitor.planned(_sizes(n_rounds, monitor)):
             estimator.set_params(max_iter=min(size, n_rounds)).fit(X, y, sample_weight)
             is_over = _follow(estimator, tracker, score)
             if is_over or monitor.expired or size >= n_rounds:
                 break
+        if size < n_rounds and not is_over:
+            monitor.steps_cut = size
         monitor.steps_used = tracker.rounds_used
         estimator.set_params(warm_start=False)
         _multiply(estimator, unit)

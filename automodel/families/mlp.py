@@ -14,7 +14,7 @@ from automodel.families._net import (
 )
 from automodel.nets._rows import choose_batch_size
 
-SECONDS_PER_STEP = 5e-4
+SECONDS_PER_STEP = 8e-4
 MANY_ROWS = 5000  # of which half the epochs are as good
 
 

@@ -14,8 +14,8 @@ from automodel.families._net import (
 MOST_ROWS = 5000  # with more, a step of a single net keeps a core busy
 FEW_ROWS = 2000  # up to which a pack has all its members
 FEW_INPUTS = 512  # likewise: with more, weights and moments take half a gigabyte
-SECONDS_PER_STEP = 2e-3
-SECONDS_PER_WEIGHT = 1.6e-10  # and row of a single net, with dropout and the like
+SECONDS_PER_STEP = 2.5e-3
+SECONDS_PER_WEIGHT = 2e-10  # and row of a single net, with dropout and the like
 SHARE = 0.27  # of the members that still train, averaged over a schedule
 N_FOLDS = 5  # that share the overhead of a step, as the cost assumes
 ACTIVATIONS = {
@@ -128,7 +128,7 @@ class PackedMLPFamily(NetFamily):
         if estimator.n_iter_ <= 1 and estimator.n_steps_ < FEWEST_STEPS:
             raise DeadlineReached
         monitor.steps_used = estimator.n_iter_
-        if is_cut(estimator):
+        if is_cut(estimator) or monitor.expired:
             monitor.steps_cut = estimator.n_iter_
         monitor.step_plan_used = [
             estimator.max_epochs,

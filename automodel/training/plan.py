@@ -16,6 +16,7 @@ from automodel.containment import contained
 from automodel.evaluation.folds import Folds
 from automodel.families import LEFT_OUT
 from automodel.families.base import ModelFamily
+from automodel.search.workers.processes import ProcessPool
 from automodel.search.workers.scratch import make_folder
 from automodel.search.workers.starting import resident_bytes
 from automodel.training.choosing import perfect_score
@@ -34,6 +35,8 @@ from automodel.training.planning.training_plan import Range, TrainingPlan
 from automodel.training.train import TrainingSettings
 
 SHIFTS = (0, -1, 1)  # of the costs in the simulated fits of a plan
+# Of further fits, if those before have few trials together: one of them may have luck.
+MORE_SHIFTS, FEW_TRIALS = (0, 0), 120
 OWN_MEMORY = 3e7  # of this process, for the search itself
 
 
@@ -69,31 +72,27 @@ class Fit:
 
 
 def plan_fit(
-    fit: Fit, probe_seconds: float = 5.0, clock: Clock = SYSTEM_CLOCK
+    fit: Fit,
+    probe_seconds: float,
+    pool: ProcessPool,
+    clock: Clock = SYSTEM_CLOCK,
 ) -> TrainingPlan:
-    """Probe the families, and plan the fit for this machine.
+    """Probe the families in some processes, and plan the fit for this machine.
 
     Raises
     ------
     RuntimeError
         If every family fails.
     """
-    machine, folder = Machine(), make_folder()
-    n_processes = min(2, machine.n_cores)
+    folder = make_folder()
     try:
         with contained():
             probes = probe_families(
-                fit.families,
-                fit.folds,
-                folder,
-                probe_seconds,
-                n_processes,
-                fit.settings.memory_limit,
-                clock,
+                fit.families, fit.folds, folder, probe_seconds, pool, clock
             )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return Planner(fit, probes).plan(machine)
+    return Planner(fit, probes).plan(Machine())
 
 
 class Planner:
@@ -139,21 +138,28 @@ class Planner:
         """Return the plan for a machine, with advice."""
         n_jobs = jobs_of(self.fit.settings.n_jobs, machine.n_cores)
         own = Conditions(self.fit.time_budget, self.fit.n_trials, n_jobs, machine)
-        plan = self.plan_under(own, SHIFTS)
+        plan = self.plan_under(own, SHIFTS, MORE_SHIFTS)
         plan = replace(plan, _plan_on=self.plan, notes=self._notes(plan))
         costs = self.scene.costs.values()
         work_out = partial(advice_for, plan, own, self.plan_under, costs)
         return replace(plan, advice=AdviceOnDemand(work_out))
 
     def plan_under(
-        self, conditions: Conditions, shifts: Sequence[int] = (0,)
+        self,
+        conditions: Conditions,
+        shifts: Sequence[int] = (0,),
+        more: Sequence[int] = (),
     ) -> TrainingPlan:
         """Return the plan under some conditions, without advice.
 
-        Its bands come from as many simulated fits as there are shifts of the costs.
+        Its bands come from as many simulated fits as there are shifts of the costs, and
+        from more of them if those have few trials, and so take little time.
         """
         with contained():
-            fits = [simulate(self.scene, conditions, shift) for shift in shifts]
+            run = partial(simulate, self.scene, conditions)
+            fits = [run(shift, number) for number, shift in enumerate(shifts)]
+            if sum(sum(fit.n_trials.values()) for fit in fits) <= FEW_TRIALS:
+                fits += [run(shift, n) for n, shift in enumerate(more, len(fits))]
         names = [family.name for family in self.scene.families]
         of = partial(_range_of, fits)
         counts = {

@@ -20,7 +20,7 @@ Y = (X[:, 0] > 3).astype(int)
 def planned(monkeypatch):
     """Return the plan that every estimator makes."""
     plan = replace(PLAN, _plan_on=lambda machine: PLAN)
-    monkeypatch.setattr("automodel.training.plan.plan_fit", lambda fit, seconds: plan)
+    monkeypatch.setattr("automodel.training.plan.plan_fit", lambda *fit: plan)
     return plan
 
 

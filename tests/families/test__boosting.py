@@ -47,7 +47,17 @@ def test_values_that_are_not_numbers_never_become_the_best():
 
 
 def test_it_stops_at_the_deadline():
-    assert RoundTracker(Monitor(Deadline.after(-1.0))).add_round()
+    monitor = Monitor(Deadline.after(-1.0))
+    assert RoundTracker(monitor).add_round()
+    assert monitor.steps_cut == 1
+
+
+def test_what_has_stopped_early_is_not_cut():
+    tracker = RoundTracker(Monitor(valid=VALID))
+    while not tracker.add_round(-tracker.rounds):
+        pass
+    assert tracker.rounds > PATIENCE
+    assert tracker.monitor.steps_cut is None
 
 
 def test_a_pruned_trial_rises_from_the_round():

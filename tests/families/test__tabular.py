@@ -69,6 +69,8 @@ def test_some_families_choose_whether_texts_are_embedded(name):
     assert encoder.get_params()[family.encoder_param] == usual
     assert encoder.embedding.weights == WEIGHTS
     assert embedded == f"{usual}+embedding"
+    costs = [family.shared_cost({"text": text}, task) for text in (usual, embedded)]
+    assert costs == [0.0, 1.0]
     for other in (with_text(6.0, 10.0), with_text(1.0, 60.0, None), TASK):
         assert not family.encodings(other)
         assert family.preprocessor(family.estimator(task, 0), other).embedding is None

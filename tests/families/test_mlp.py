@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from dataclasses import replace
 
 import numpy as np
 import optuna
@@ -22,6 +23,7 @@ from automodel.evaluation.evaluate import (
 from automodel.exceptions import DeadlineReached, TrialPruned
 from automodel.families.mlp import MLPFamily
 from automodel.preprocessing.table import Table
+from automodel.targets.objective import Objective
 from tests.conftest import make_task
 from tests.makers import make_metric
 
@@ -245,3 +247,10 @@ def test_categories_of_the_encoder_become_embeddings():
     model = fit_candidate(Candidate(FAMILY, {"max_epochs": 2}), folds)
     assert isinstance(model.encoder.transform(folds.rows), pd.DataFrame)
     assert len(model.estimator.encoder_.cardinalities_) == 1
+
+
+def test_only_nets_that_hold_out_rows_may_stop_early():
+    classes, values = make_task("binary", 300, 5, 2), make_task("regression", 300, 5)
+    counts = replace(values, objective=Objective("poisson", power=1.0))
+    found = [FAMILY.may_stop_early(task) for task in (classes, values, counts)]
+    assert found == [True, False, True]

@@ -201,7 +201,7 @@ class SimulatedWorkers(Workers):
             process.n_bytes += costs.import_bytes(family)
             process.libraries.add(family.requires)
         key = family.name, candidate.params.get(family.encoder_param)
-        before = max(before, self._wait_for_shared(family, course, before))
+        before = max(before, self._wait_for_shared(course, before))
         encoding = 0.0 if key in process.encodings else course.encode_seconds
         process.encodings.add(key)
         used = process.n_bytes + course.n_bytes
@@ -219,16 +219,14 @@ class SimulatedWorkers(Workers):
         seconds = before + evaluation.seconds
         return evaluation, min(seconds, max(left, 0.0) + GRACE_SECONDS)
 
-    def _wait_for_shared(
-        self, family: ModelFamily, course: Course, before: float
-    ) -> float:
+    def _wait_for_shared(self, course: Course, before: float) -> float:
         """Return in how many seconds the outputs are ready that all trials share.
 
         Those that take equally long are the same.
         """
         if not course.shared_seconds:
             return 0.0
-        key = family.name, round(course.shared_seconds, 6)
+        key = round(course.shared_seconds, 6)
         ready = self.clock.now() + before + course.shared_seconds
         return self._shared.setdefault(key, ready) - self.clock.now()
 

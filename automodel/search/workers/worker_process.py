@@ -13,7 +13,7 @@ from typing import Any
 
 import cloudpickle
 
-from automodel.clock import NO_DEADLINE, Deadline
+from automodel.clock import NO_DEADLINE, Clock, Deadline
 from automodel.exceptions import describe_error
 from automodel.search.workers.starting import Starter, resident_bytes
 
@@ -83,11 +83,11 @@ class WorkerProcess:
         if is_dead or not {shared} - {""} <= self.libraries:
             self.kill()
         self._start(shared)
-        self.exchange = _Exchange(self.connection, message, self.news)
+        self.start = deadline.clock.now()
+        self.exchange = _Exchange(self.connection, message, self.news, deadline.clock)
         self.key, self.deadline = key, deadline
         self.message, self.library = message, library
         self.is_busy, self.is_dead = True, False
-        self.start = deadline.clock.now()
         if library:
             self.libraries.add(library)
 
@@ -140,7 +140,7 @@ class WorkerProcess:
         self.libraries = self.starter.libraries
 
     def _received(self) -> Outcome | None:
-        answer, self.exchange = self.exchange.answer, None
+        answer, end, self.exchange = self.exchange.answer, self.exchange.end, None
         if answer is None:
             return self._died()
         self.is_busy = False
@@ -149,7 +149,7 @@ class WorkerProcess:
         except Exception as problem:  # noqa: BLE001  unpickling may raise anything
             value = None
             error = f"its result cannot be read: {describe_error(problem)}"
-        return self._outcome(value, "raised" if error else "", error)
+        return self._outcome(value, "raised" if error else "", error, end)
 
     def _died(self) -> Outcome | None:
         self.process.join(JOIN_SECONDS)
@@ -170,10 +170,10 @@ class WorkerProcess:
     def _ended(self, cause: str, error: str) -> Outcome:
         self.kill()
         self.join()
-        return self._outcome(None, cause, error)
+        return self._outcome(None, cause, error, self.deadline.clock.now())
 
-    def _outcome(self, value: Any, cause: str, error: str) -> Outcome:
-        seconds = self.deadline.clock.now() - self.start
+    def _outcome(self, value: Any, cause: str, error: str, end: float) -> Outcome:
+        seconds = end - self.start
         return Outcome(self.key, value, cause, error, seconds, self.number)
 
 
@@ -184,21 +184,33 @@ class _Exchange:
     suspended reads nothing, and one that ends may have sent a part of its answer.
     """
 
-    def __init__(self, connection: Connection, message: bytes, news: threading.Event):
+    def __init__(
+        self,
+        connection: Connection,
+        message: bytes,
+        news: threading.Event,
+        clock: Clock,
+    ):
         self.answer: bytes | None = None
-        self.is_over = False
-        arguments = (connection, message, news)
+        self.is_over, self.end = False, 0.0
+        arguments = (connection, message, news, clock)
         self._thread = threading.Thread(target=self._run, args=arguments, daemon=True)
         self._thread.start()
 
     def join(self) -> None:
         self._thread.join(EXCHANGE_SECONDS)
 
-    def _run(self, connection: Connection, message: bytes, news: threading.Event):
+    def _run(
+        self,
+        connection: Connection,
+        message: bytes,
+        news: threading.Event,
+        clock: Clock,
+    ) -> None:
         with suppress(Exception):  # the worker has died, or was ended
             connection.send_bytes(message)
             self.answer = connection.recv_bytes()
-        self.is_over = True
+        self.end, self.is_over = clock.now(), True
         news.set()
 
 

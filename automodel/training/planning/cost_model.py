@@ -30,6 +30,7 @@ LEAST_BYTES = 4e6  # below which a measurement of memory says nothing
 BYTES_RATIO = 3.0  # of a byte of stated memory, if nothing else is measured
 ENCODE_SECONDS = 3e-8  # for each row and column, if nothing is known
 PREDICT_SHARE, VALID_SHARE = 0.02, 0.25  # of a fold, if nothing is known
+BEST_SHARE = 0.7  # of the rounds, until the best one
 UNKNOWN_MODEL_BYTES = 1e5
 LAUNCH_SECONDS = 0.002  # of the kernels of a step on a GPU
 GPU_FACTOR = 30.0  # by which a GPU is faster than a core, with large steps
@@ -92,13 +93,12 @@ class FamilyCosts:
         growth = self.family.growth_of_steps(self.task)
         of_growth = OF_GROWTH if growth else OF_NO_GROWTH
         belief = Belief(steps, OF_STEPS, growth, of_growth, MEASURED_STEPS)
-        before = Law.fitted(belief)
-        stepped = [p for p in self.probes if self._tells_steps(p, before)]
+        stepped = [p for p in self.probes if self._tells_steps(p, belief)]
         stated = [self.stated.n_steps(p.params, p.n_rows) for p in stepped]
         values = [max(p.n_iterations, 1) for p in stepped]
         return Law.fitted(belief, list(map(self._share_of, stepped)), stated, values)
 
-    def _tells_steps(self, probe: Probe, before: Law) -> bool:
+    def _tells_steps(self, probe: Probe, before: Belief) -> bool:
         """Whether a probe tells how many steps a training takes.
 
         One that was cut does if it had already taken more than was believed.
@@ -141,6 +141,13 @@ class FamilyCosts:
         seconds = self.fold_seconds(params, n_rows, deviations)
         return (1 - self.predict_share) * seconds
 
+    def refit_seconds(
+        self, params: Mapping[str, Any], n_rows: int, deviations: float = 0.0
+    ) -> float:
+        """Return the seconds of a fit with the steps that the folds have chosen."""
+        share = BEST_SHARE if self.family.chooses_rounds else 1.0
+        return share * self.fit_seconds(params, n_rows, deviations)
+
     def n_rounds(self, params: Mapping[str, Any], n_rows: int) -> int:
         """Return the steps of a fit; 0 if they are unknown, or if there are none."""
         n_steps = self._n_steps(params, n_rows)
@@ -153,13 +160,17 @@ class FamilyCosts:
         stated = self.stated.n_steps(params, n_rows)
         if not stated:
             return None
+        most: Any = stated
+        if self.family.chooses_rounds:
+            most = params.get(self.family.iteration_param or "")
+        elif not self.family.may_stop_early(self.task):
+            return stated
         share = n_rows / self.task.n_samples
-        further = deviations * self.steps.deviation(share)
-        n_steps = stated * math.exp(self.steps.log_ratio(share) + further)
-        if not self.family.chooses_rounds:
-            return min(n_steps, stated)
-        most = params.get(self.family.iteration_param or "")
-        return min(n_steps, float(most)) if isinstance(most, int) else n_steps
+        spread = self.steps.deviation(share)
+        offset = self.steps.log_ratio(share) + deviations * spread
+        if isinstance(most, int | float):
+            offset = _mean_below(math.log(most / stated), offset, spread)
+        return stated * math.exp(offset)
 
     def bytes_of(self, params: Mapping[str, Any], n_rows: int) -> float:
         """Return the memory of a fit at its peak, without libraries.
@@ -266,6 +277,14 @@ class FamilyCosts:
     def n_iterations(self) -> int:
         """Steps of a model; 0 if it does not train in steps, or if that is unknown."""
         return self.probes[-1].n_iterations if self.probes else 0
+
+
+def _mean_below(limit: float, mean: float, deviation: float) -> float:
+    """Return the mean of the lesser of a limit and a normally distributed value."""
+    z = (limit - mean) / deviation
+    density = math.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+    above = math.erfc(z / math.sqrt(2)) / 2
+    return mean + deviation * (z * above - density)
 
 
 def _proven(family: ModelFamily, task: Task) -> list[dict[str, Any]]:

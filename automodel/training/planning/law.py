@@ -29,6 +29,10 @@ class Belief:
     of_slope: float = 0.12
     of_value: float = 0.15
 
+    def log_ratio(self, share: float) -> float:
+        """Return the mean of the logarithm of value / statement."""
+        return self.offset + self.slope * math.log(share)
+
 
 @dataclass(frozen=True)
 class Law:

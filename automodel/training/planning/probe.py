@@ -27,8 +27,8 @@ from automodel.training.allowance import pickled_bytes
 
 LEAST_VALID = 100  # rows
 WARM_ROWS, WARM_SECONDS = 100, 0.3  # of a first call, with libraries that are slow
+CUT_SHARE = 0.95  # of its time, after which a probe counts as cut whatever it says
 SIZE_SECONDS = 0.1  # for measuring the size of a model
-ROUNDS_SHARE, NET_SHARE = 0.5, 0.95  # of the seconds, after which no step begins
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,8 @@ def run_probe(
     folds = load(path)
     with contained():
         loaded = _warmed(candidate, folds, deadline)
+        if limit is not None:
+            limit = min(limit, max(deadline.seconds_left, 0.0))
         own = some_rows(folds, n_rows, all_splits=candidate.family.joins_folds)
         before = resident_bytes(os.getpid())
         _reset_peak()
@@ -130,11 +132,9 @@ def run_probe(
     if probe.error:
         return probe
     probe = replace(probe, cpu_seconds=on_cpu)
-    most = ROUNDS_SHARE if candidate.family.chooses_rounds else NET_SHARE
-    is_cut = limit is not None and (
-        probe.fit_seconds * len(own) > most * limit
-        or any(model.n_trained is not None for model in evaluation.models)
-    )
+    is_cut = any(model.n_trained is not None for model in evaluation.models)
+    if limit is not None and not candidate.family.chooses_rounds:
+        is_cut |= probe.fit_seconds * len(own) > CUT_SHARE * limit
     return replace(probe, is_cut=True, score=math.nan) if is_cut else probe
 
 

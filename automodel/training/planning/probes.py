@@ -5,12 +5,11 @@ from __future__ import annotations
 import importlib
 import math
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-
-import numpy as np
 
 from automodel import mapped
 from automodel.clock import SYSTEM_CLOCK, Clock, Deadline
@@ -18,21 +17,22 @@ from automodel.evaluation.evaluate import Candidate
 from automodel.evaluation.folds import Folds
 from automodel.exceptions import describe_error
 from automodel.families.base import ModelFamily
-from automodel.search.spaces import first_setting, stated_cost
+from automodel.search.spaces import first_setting
 from automodel.search.workers.own import slow_library
 from automodel.search.workers.pickling import all_by_value
 from automodel.search.workers.processes import ProcessPool
 from automodel.search.workers.simulated_trial import stops_in_time
 from automodel.search.workers.starting import resident_bytes
 from automodel.search.workers.worker_process import Outcome
+from automodel.training.planning.machine import Machine
 from automodel.training.planning.probe import Probe, run_probe
 from automodel.training.planning.statement import Statement
 
 FIRST_ROWS, ROW_FACTOR = 400, 4
-GUESSED_SECONDS = 0.1  # of a probe of a family that states no cost
 # Of a probe that may be cut. Nets may show whether they stop early.
 ROUNDS_SECONDS, NET_SECONDS, PACK_SECONDS = 0.4, 1.0, 0.8
 FEWEST_STEPS = 4  # of such a probe
+UNSURE_STEPS = 4.0  # how much more a probe tells where the steps are unknown
 SHORT = 0.1  # seconds of a probe that costs hardly anything
 SAFETY = 1.5  # a probe may take so many times longer than predicted
 START_SHARE = 0.5  # of the seconds that a family states for its first call
@@ -49,13 +49,28 @@ class Probes:
     server_bytes: float = 0.0  # of the process that others are forked from
 
 
+@contextmanager
+def probe_processes(memory_limit: int | None = None) -> Iterator[ProcessPool]:
+    """Start processes for `probe_families`, which takes seconds.
+
+    They are ended after the block. Of two, one is for libraries that are slow to load.
+
+    Parameters
+    ----------
+    memory_limit : int, default=None
+        Bytes of resident memory above which a process is ended.
+    """
+    with ProcessPool(min(2, Machine().n_cores), memory_limit) as pool:
+        pool.submit("start", _started)
+        yield pool
+
+
 def probe_families(
     families: Sequence[ModelFamily],
     folds: Folds,
     folder: Path,
     seconds: float,
-    n_processes: int = 1,
-    memory_limit: int | None = None,
+    pool: ProcessPool,
     clock: Clock = SYSTEM_CLOCK,
 ) -> Probes:
     """Run the first proven setting of each family on more and more rows.
@@ -72,32 +87,29 @@ def probe_families(
         Where the data are written for the processes.
     seconds : float
         Time for all probes. What has not ended by then is lost.
-    n_processes : int, default=1
-        Processes; of two, one is for libraries that take long to load.
-    memory_limit : int, default=None
-        Bytes of resident memory above which a process is ended.
+    pool : ProcessPool
+        Processes that are starting.
     clock : Clock, default=SYSTEM_CLOCK
         Tells the time.
     """
     start, deadline = clock.now(), Deadline.after(seconds, clock)
-    with ProcessPool(n_processes, memory_limit) as pool:
-        pool.submit("start", _started, deadline)
-        queue = _Queue(families, folds, pool, deadline)
-        path = folder / "folds"
-        with all_by_value():
-            mapped.dump(folds, path)
+    pool.put_off("start", deadline)
+    queue = _Queue(families, folds, pool, deadline)
+    path = folder / "folds"
+    with all_by_value():
+        mapped.dump(folds, path)
+    queue.submit_all(path)
+    born = Outcome("start")
+    while outcomes := pool.wait():
+        for outcome in outcomes:
+            if outcome.key == "start":
+                born = outcome
+            else:
+                queue.take(outcome)
         queue.submit_all(path)
-        born = Outcome("start")
-        while outcomes := pool.wait():
-            for outcome in outcomes:
-                if outcome.key == "start":
-                    born = outcome
-                else:
-                    queue.take(outcome)
-            queue.submit_all(path)
-        server_bytes = float(pool.server_bytes)
     used = clock.now() - start
     start_seconds = born.seconds if born.value else used
+    server_bytes = float(pool.server_bytes)
     return Probes(queue.found, start_seconds, born.value or 0.0, used, server_bytes)
 
 
@@ -158,7 +170,8 @@ class _Queue:
         """Return the family of the next probe.
 
         Each family has one before any has two. Those of a moment come first, and then
-        those that tell the most seconds of a fit in a second.
+        those that tell the most seconds of a fit in a second. Of families that train in
+        steps, less is known before.
         """
         able = []
         for name, (candidate, rows) in self._waiting.items():
@@ -169,7 +182,9 @@ class _Queue:
                 has_time = seconds < self.deadline.seconds_left
                 if has_time and self.pool.has_idle(library):
                     n_before, is_long = len(self._earlier(name)), seconds > SHORT
-                    told = self._stated(candidate, self._n_train) / seconds
+                    stated = Statement(candidate.family, self.folds.task)
+                    told = stated.seconds(candidate.params, self._n_train) / seconds
+                    told *= UNSURE_STEPS if self._limits[name] else 1.0
                     able.append((not library, n_before, is_long, -told, name))
         return min(able)[-1] if able else None
 
@@ -218,16 +233,10 @@ class _Queue:
             spent += last.predict_seconds * last.n_rows
             training = min(n_folds * last.fit_seconds * growth, most)
             return SAFETY * (spent * growth + training)
-        seconds = min(n_folds * self._stated(candidate, n_rows), most)
         stated = Statement(family, self.folds.task)
+        seconds = min(n_folds * stated.seconds(candidate.params, n_rows), most)
         seconds += stated.shared_seconds(candidate.params, n_rows)
         return SAFETY * seconds + START_SHARE * family.start_seconds
-
-    def _stated(self, candidate: Candidate, n_rows: int) -> float:
-        """Return the seconds of a fit that the family states, or a guess."""
-        task = replace(self.folds.task, n_samples=n_rows)
-        seconds = stated_cost(candidate.family, candidate.params, task)
-        return seconds if np.isfinite(seconds) else GUESSED_SECONDS
 
     def _fail(self, name: str, error: str) -> None:
         self.found.append(Probe(name, {}, 0, error=error))

@@ -31,7 +31,7 @@ from automodel.training.train import BASELINE, TrainingSettings, train
 # Standard deviations of the logarithm of the seconds of settings of equal cost
 OF_PROVEN, OF_DRAWN = 0.15, 0.4
 LEVEL = 0.5  # error of the best family, of values whose standard deviation is 1
-UNKNOWN_GAP, SELDOM_GAP = 0.1, 0.2  # between the error of a family and the least
+UNKNOWN_GAP, SELDOM_GAP = 0.2, 0.2  # between the error of a family and the least
 UNSURE_ROWS = 1500  # at which a probe says as much as is known without one
 PROVEN_GAP, DRAWN_GAP = 0.015, 0.05  # between settings of a family
 TUNED, TUNED_TRIALS = 0.02, 25.0  # what a sampler learns, and in how many trials
@@ -97,9 +97,13 @@ class Scene:
     has_gpu: bool = False
     perfect: float = 0.0
 
-    def seed(self, shift: int) -> int:
-        """Return the seed of the simulated fit with this shift of the costs."""
-        return self.settings.search.seed + shift + 1
+    def seed(self, number: int) -> int:
+        """Return the seed of one of several simulated fits.
+
+        It depends on the data, so that it is not always the same families that do well.
+        """
+        key = self.settings.search.seed, number, len(self.folds.y)
+        return int(np.random.SeedSequence(key).generate_state(1)[0]) >> 1
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,9 @@ class Conditions:
         return max(self.n_jobs / self.machine.n_cores, 1.0)
 
 
-def simulate(scene: Scene, conditions: Conditions, shift: int = 0) -> SimulatedFit:
+def simulate(
+    scene: Scene, conditions: Conditions, shift: int = 0, number: int = 0
+) -> SimulatedFit:
     """Simulate a fit.
 
     Parameters
@@ -128,6 +134,8 @@ def simulate(scene: Scene, conditions: Conditions, shift: int = 0) -> SimulatedF
         What the fit may use.
     shift : int, default=0
         -1 if costs are as low as they may well be, and 1 if they are as high.
+    number : int, default=0
+        Number of the fit among those that are simulated, which differ by chance.
     """
     import optuna
 
@@ -135,7 +143,8 @@ def simulate(scene: Scene, conditions: Conditions, shift: int = 0) -> SimulatedF
     has_processes = n_jobs > 1 or own.memory_limit is not None
     clock = SimulatedClock()
     budget = Budget(conditions.time_budget, conditions.n_trials, clock)
-    costs = DrawnCosts(scene, conditions, shift)
+    seed = scene.seed(number)
+    costs = DrawnCosts(scene, conditions, shift, seed)
     workers: list[SimulatedWorkers] = []
 
     def open_workers(n_jobs, folds, memory_limit, model_folder) -> SimulatedWorkers:
@@ -148,7 +157,7 @@ def simulate(scene: Scene, conditions: Conditions, shift: int = 0) -> SimulatedF
         return workers[-1]
 
     sampler = optuna.samplers.RandomSampler
-    search = SearchSettings(sampler, own.search.pruner, (), scene.seed(shift))
+    search = SearchSettings(sampler, own.search.pruner, (), seed)
     settings = TrainingSettings(
         search,
         n_jobs,
@@ -211,7 +220,7 @@ def _of_ensemble(scene: Scene, members: Iterable[Member]) -> tuple[float, float]
         per_row += len(models) * own.predict_seconds(member.params, n_all)
         n_bytes += sum(model.n_bytes for model in models)
         of_rows = own.shared_seconds(member.params, n_all)
-        shared[member.family, round(of_rows, 6)] = of_rows / n_all
+        shared[round(of_rows, 6)] = of_rows / n_all
         if own.family.predict_requires != ():
             libraries[own.family.requires] = own.import_bytes
     return per_row + sum(shared.values()), n_bytes + sum(libraries.values())
@@ -243,15 +252,18 @@ class DrawnCosts:
         What the fit may use.
     shift : int, default=0
         See `simulate`.
+    seed : int, default=0
+        Seed of what is drawn.
     """
 
-    def __init__(self, scene: Scene, conditions: Conditions, shift: int = 0):
+    def __init__(
+        self, scene: Scene, conditions: Conditions, shift: int = 0, seed: int = 0
+    ):
         self.scene, self.slowness = scene, conditions.slowness
         self.has_gpu = bool(conditions.machine.gpu)
         self.start_seconds = scene.probes.start_seconds
         self.start_bytes = scene.probes.start_bytes + WORKER_BYTES
         self.trial_seconds = TRIAL_SECONDS
-        seed = scene.seed(shift)
         self._predictions = StandInPredictions(scene.stand_ins, seed)
         rng = np.random.default_rng(seed)
         self._deviations = BAND * shift
@@ -293,7 +305,7 @@ class DrawnCosts:
         """Return the seconds of a fit on all rows."""
         own = self.scene.costs[candidate.family.name]
         return self._seconds(
-            own.fit_seconds, candidate, self.scene.folds.task.n_samples
+            own.refit_seconds, candidate, self.scene.folds.task.n_samples
         )
 
     def import_seconds(self, family: ModelFamily) -> float:

@@ -6,16 +6,21 @@ import time
 import pytest
 
 from automodel.training.planning.probe import some_rows
-from automodel.training.planning.probes import _Queue, probe_families
+from automodel.training.planning.probes import (
+    _Queue,
+    probe_families,
+    probe_processes,
+)
 from tests.conftest import StubFamily
 from tests.training.planning.makers import MEGA, make_folds
 
 LONG = 300.0  # seconds, for a machine that is busy
 
 
-def probed(tmp_path, *families, seconds=LONG, folds=None, **options):
+def probed(tmp_path, *families, seconds=LONG, folds=None, memory_limit=None):
     folds = make_folds() if folds is None else folds
-    return probe_families(families, folds, tmp_path, seconds, **options)
+    with probe_processes(memory_limit) as pool:
+        return probe_families(families, folds, tmp_path, seconds, pool)
 
 
 def test_settings_are_probed_on_more_and_more_rows(tmp_path):
