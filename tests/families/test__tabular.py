@@ -40,8 +40,9 @@ def test_columns_are_counted_as_an_encoder_makes_them():
 
 
 def with_text(seconds, time_budget, weights=WEIGHTS):
-    facts = {"n_text": 1, "weights": weights, "embedding_seconds": seconds}
-    return make_task("binary", 100, 3, 2, **facts, time_budget=time_budget)
+    facts = {"n_text": 1, "n_rows": 100, "weights": weights}
+    facts |= {"embedding_seconds": seconds, "time_budget": time_budget}
+    return make_task("binary", 100, 3, 2, **facts)
 
 
 @pytest.mark.parametrize(
