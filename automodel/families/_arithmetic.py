@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MOST_FEATURES, LEAST_FEATURES = 150, 10
 CELLS = 2**25  # that the encoded rows may have
 OPERATIONS = 5  # for each pair
-BYTES_PER_CELL = 8  # of the encoded rows, and of the model's copy
+BYTES_PER_CELL = 24  # of the encoded rows in single precision, and their copies
 
 
 class OnPairs(TabularFamily):

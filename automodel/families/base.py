@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from automodel.monitor import Monitor, Steps
 
-BYTES_PER_CELL = 24  # of the encoded rows, for `memory`
+BYTES_PER_CELL = 72  # of the encoded rows and their copies, for `memory`
 
 
 @dataclass(frozen=True)

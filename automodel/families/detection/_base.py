@@ -25,6 +25,7 @@ HEADS_SHARE = (
 )
 FOLDS_SHARE = 0.15  # of the time, for a trial in all folds
 FIRST_REPORT = WHOLE_TRAINING // 8  # before it, hardly any object is found
+BYTES, BYTES_PER_PIXEL = 2.9e8, 1.4e3  # of memory of a training
 FEWEST_STEPS = 10  # after fewer, a detector finds nothing
 
 
@@ -44,7 +45,7 @@ class DetectionFamily(PretrainedFamily):
     least_share = 0.05
     most_share = 0.92
     start_seconds = 5.0  # to import torch, skorch and torchvision
-    start_bytes = 4e8
+    start_bytes = 8e8  # most of it for the builds of torch that can use a GPU
 
     def heads_seconds(self, side: int, task: Task) -> float:
         """Return the seconds in which the heads of the default are trained."""
@@ -96,6 +97,11 @@ class DetectionFamily(PretrainedFamily):
         """Return the number of pixels of a canvas."""
         shape = canvas_of(task)
         return side**2 * max(shape) / min(shape)
+
+    def memory(self, params: dict[str, Any], task: Task) -> float:
+        """Estimate the bytes of a training, which hardly grow with the batches."""
+        pixels = self.pixels_of(self.side_of(params, task), task)
+        return BYTES + BYTES_PER_PIXEL * pixels
 
     def resources(self, task: Task) -> Resources:
         """Let each worker load torch, unless that takes much of the time."""

@@ -27,7 +27,6 @@ SPEED = 0.5  # of the speed of a machine, which all families share
 ALL_STEPS = 0.7  # of the steps of the families that choose rounds, which they share
 USUAL_START_SECONDS = 2.0  # of a process, where costs were stated
 LEAST_BYTES = 4e6  # below which a measurement of memory says nothing
-BYTES_RATIO = 3.0  # of a byte of stated memory, if nothing else is measured
 ENCODE_SECONDS = 3e-8  # for each row and column, if nothing is known
 PREDICT_SHARE, VALID_SHARE = 0.02, 0.25  # of a fold, if nothing is known
 BEST_SHARE = 0.7  # of the rounds, until the best one
@@ -180,7 +179,7 @@ class FamilyCosts:
         """
         stated = self.stated.memory(params, n_rows)
         if not self.probes:
-            return max(BYTES_RATIO * stated, LEAST_BYTES)
+            return max(stated, LEAST_BYTES)
         last = self.probes[-1]
         grown = stated - self.stated.memory(last.params, last.n_rows)
         return max(last.n_bytes + self._bytes_ratio * grown, LEAST_BYTES)
@@ -188,13 +187,13 @@ class FamilyCosts:
     def _measured_ratio(self) -> float:
         """Return how many bytes each byte of stated memory adds."""
         if len(self.probes) < 2:
-            return BYTES_RATIO
+            return 1.0
         first, last = self.probes[0], self.probes[-1]
         stated = self.stated.memory(last.params, last.n_rows)
         stated -= self.stated.memory(first.params, first.n_rows)
         used = last.n_bytes - first.n_bytes
         if used < LEAST_BYTES or stated <= 0:
-            return BYTES_RATIO
+            return 1.0
         return used / stated
 
     @property

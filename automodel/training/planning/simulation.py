@@ -38,6 +38,7 @@ TUNED, TUNED_TRIALS = 0.02, 25.0  # what a sampler learns, and in how many trial
 TRIAL_SECONDS = 0.02  # to ask for a trial, to send it, and to take its result
 SELECT_SECONDS, SELECT_CELL = 0.3, 2e-8  # for each row, output and evaluation
 WORKER_BYTES = 4e7  # of what a worker keeps between trials, such as encoded rows
+KEPT_BYTES = 5e7  # that libraries do not give back after the trials of a worker
 OOF_BYTES = 8  # of a prediction that the search keeps, with a copy for the ensemble
 CONVERGENCE_STEP = 5  # trials
 ENSEMBLE_SIZE = 5  # steps of the selection at most, since more take long
@@ -182,7 +183,11 @@ def _summary(
     per_row, n_bytes = _of_ensemble(scene, trained.ensemble.members)
     folds = scene.folds
     kept = min(n_complete, 3 * 40) * len(folds.y) * folds.target.n_outputs * OOF_BYTES
-    parent = scene.parent_bytes + kept + n_bytes
+    searching = scene.parent_bytes + kept
+    parent = searching + n_bytes  # which are loaded once the workers have ended
+    others = workers.peak_bytes
+    if workers.are_isolated:
+        others += scene.probes.server_bytes + workers.n_jobs * KEPT_BYTES
     causes: dict[str, set[str]] = {}
     for evaluation in ended:
         cause = evaluation.error.partition(":")[0] or evaluation.status
@@ -195,7 +200,7 @@ def _summary(
         workers.first_end,
         _convergence(workers, scene),
         counts,
-        parent + workers.peak_bytes + scene.probes.server_bytes * workers.are_isolated,
+        max(searching + others, parent),
         parent,
         workers.worker_bytes,
         per_row,
