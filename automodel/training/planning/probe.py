@@ -27,7 +27,7 @@ from automodel.training.allowance import pickled_bytes
 
 LEAST_VALID = 100  # rows
 WARM_ROWS, WARM_SECONDS = 100, 0.3  # of a first call, with libraries that are slow
-CUT_SHARE = 0.95  # of its time, after which a probe counts as cut whatever it says
+CUT_SHARE = 0.75  # of its time, after which a probe counts as cut whatever it says
 SIZE_SECONDS = 0.1  # for measuring the size of a model
 
 
