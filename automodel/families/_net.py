@@ -137,7 +137,7 @@ def fit_net(
     trained = max(len(estimator.history_["train_loss"]), estimator.n_iter_)
     n_parts = getattr(estimator, "validations_per_epoch", None) or 1
     monitor.steps_trained = math.ceil(trained / n_parts)  # epochs, as in `max_epochs`
-    if is_cut(estimator) or monitor.expired:
+    if is_cut(estimator, monitor):
         monitor.steps_cut = trained
     monitor.step_plan_used = [
         estimator.max_epochs,
@@ -158,11 +158,10 @@ def step_of(epoch: int, estimator: Any) -> int:
     return max(1, WHOLE_TRAINING * epoch // (n_parts * estimator.max_epochs))
 
 
-def is_cut(estimator) -> bool:
+def is_cut(estimator: Any, monitor: Any) -> bool:
     """Tell whether the clock, and not schedule or patience, has ended a training."""
-    return (
-        bool(estimator.step_plan_) and estimator.n_steps_ >= estimator.step_plan_[-1][1]
-    )
+    plan = estimator.step_plan_
+    return monitor.expired or bool(plan and estimator.n_steps_ >= plan[-1][1])
 
 
 def wave_seconds(params: dict[str, Any], task: Any) -> float:

@@ -128,7 +128,7 @@ class PackedMLPFamily(NetFamily):
         if estimator.n_iter_ <= 1 and estimator.n_steps_ < FEWEST_STEPS:
             raise DeadlineReached
         monitor.steps_used = estimator.n_iter_
-        if is_cut(estimator) or monitor.expired:
+        if is_cut(estimator, monitor):
             monitor.steps_cut = estimator.n_iter_
         monitor.step_plan_used = [
             estimator.max_epochs,

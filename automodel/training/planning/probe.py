@@ -132,9 +132,11 @@ def run_probe(
     if probe.error:
         return probe
     probe = replace(probe, cpu_seconds=on_cpu)
-    is_cut = any(model.n_trained is not None for model in evaluation.models)
-    if limit is not None and not candidate.family.chooses_rounds:
-        is_cut |= probe.fit_seconds * len(own) > CUT_SHARE * limit
+    is_cut = False
+    if limit is not None:
+        is_cut = any(model.n_trained is not None for model in evaluation.models)
+        if not candidate.family.chooses_rounds:
+            is_cut |= probe.fit_seconds * len(own) > CUT_SHARE * limit
     return replace(probe, is_cut=True, score=math.nan) if is_cut else probe
 
 

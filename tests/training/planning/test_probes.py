@@ -92,6 +92,7 @@ def test_what_states_no_cost_of_steps_is_not_cut(tmp_path):
         def fit(self, estimator, X, y, *, sample_weight=None, monitor):
             assert not monitor.deadline.exists or monitor.seconds_left > 10
             time.sleep(1.0)
+            monitor.steps_cut = 5  # which no limit of the probe has caused
             return StubFamily.fit(
                 self, estimator, X, y, sample_weight=sample_weight, monitor=monitor
             )
